@@ -1,0 +1,37 @@
+"""What every test runs under: no window, two threads, fixed seeds, and the folder of its notebook."""
+import random, warnings
+from pathlib import Path
+
+import matplotlib
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+torch.set_num_threads(min(2, torch.get_num_threads()))
+warnings.filterwarnings('ignore', message='.*FigureCanvasAgg is non-interactive.*')
+
+
+@pytest.fixture(autouse=True)
+def surroundings(request, monkeypatch):
+    "Seeds, folder and figures of one test"
+    random.seed(0), np.random.seed(0), torch.manual_seed(0)
+    notebook = getattr(request.module, 'NOTEBOOK', None)
+    if notebook: monkeypatch.chdir(ROOT/Path(notebook).parent)
+    yield
+    plt.close('all')
+
+
+def pytest_collection_modifyitems(items):
+    "Tests that need a GPU are skipped where there is none"
+    for mark, count in ('cuda', 1), ('multicuda', 2):
+        if torch.cuda.device_count() < count:
+            for o in items:
+                if o.get_closest_marker(mark): o.add_marker(pytest.mark.skip(reason=f'needs {count} GPU' + 's' * (count > 1)))
+
+
+def pytest_pycollect_makeitem(collector, name, obj):
+    "Only what a test file defines itself is a test: not `test_eq` and its like, which it imports"
+    if name.startswith('test') and getattr(obj, '__module__', None) != collector.obj.__name__ and callable(obj): return []

@@ -1,0 +1,159 @@
+"""Tests of `alignet.core`.
+
+Generated from nbs/00_core.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
+"""
+import json
+import os
+import tempfile
+from pathlib import Path
+import numpy as np
+import torch
+from fastcore.test import test_eq, test_close, test_fail
+from scipy.special import softmax
+from scipy.spatial.distance import cdist
+from alignet.core import *
+from alignet.core import _pair_values
+
+NOTEBOOK = 'nbs/00_core.ipynb'     # a test runs in the folder of its notebook
+
+
+def test_errors_that_help():
+    "Errors that help"
+    # cell 12
+    test_eq(nearest_names('vit_bsae_patch16', ['vit_base_patch16_224', 'resnet18'])[0], 'vit_base_patch16_224')
+    test_eq(nearest_names('zzz', ['resnet18']), [])
+
+    # cell 15
+    try: require('a_module_that_is_not_there', 'some-package')
+    except AlignetError as e: message = str(e)
+    print(message)
+    assert 'pip install some-package' in message
+    assert require('json') is json
+
+
+def test_files_that_are_whole_or_absent():
+    "Files that are whole or absent"
+    # cell 18, in part
+    with tempfile.TemporaryDirectory() as d:
+        f = Path(d)/'notes'/'a.txt'
+        with atomic_path(f) as tmp: tmp.write_text('first')
+        try:
+            with atomic_path(f) as tmp:
+                tmp.write_text('half of the sec')
+                raise KeyboardInterrupt
+        except KeyboardInterrupt: pass
+        kept, left = f.read_text(), os.listdir(f.parent)
+
+    # cell 19
+    test_eq((kept, left), ('first', ['a.txt']))
+    with tempfile.TemporaryDirectory() as d:      # a whole folder is replaced too
+        for text in ('one', 'two'):
+            with atomic_path(Path(d)/'model') as tmp: tmp.mkdir(); (tmp/'a.txt').write_text(text)
+        test_eq(((Path(d)/'model'/'a.txt').read_text(), os.listdir(d)), ('two', ['model']))
+    with tempfile.NamedTemporaryFile() as f:      # a file where a folder should be
+        def _write():
+            with atomic_path(Path(f.name)/'a.txt') as tmp: tmp.write_text('x')
+        test_fail(_write, contains='choose another path')
+    if Path('/dev/full').exists():                # a device that is always full
+        def _full():
+            with tempfile.TemporaryDirectory() as d, atomic_path(Path(d)/'a.txt'):
+                with open('/dev/full', 'w') as o: o.write('x')
+        test_fail(_full, contains='the disk is full')
+
+    # cell 22
+    with tempfile.TemporaryDirectory() as d:
+        write_json(Path(d)/'a.json', dict(n=np.int64(3), acc=np.float32(.5), rows=np.arange(2)))
+        back = read_json(Path(d)/'a.json')
+        (Path(d)/'bad.json').write_text('{"n": ')
+        test_fail(lambda: read_json(Path(d)/'bad.json'), contains='bad.json')
+        test_fail(lambda: read_json(Path(d)/'none.json'), contains='does not exist')
+    back
+
+    # cell 23
+    test_eq(back, dict(n=3, acc=.5, rows=[0, 1]))
+
+
+def test_progress_and_chance():
+    "Progress and chance"
+    # cell 26
+    test_eq(list(progress(range(3), desc='counting')), [0, 1, 2])
+    test_eq(sum(progress((i for i in range(4)), total=4)), 6)
+
+    # cell 29
+    test_eq(rng(1, 2).integers(100, size=5), rng(1, 2).integers(100, size=5))
+    assert (rng(1, 2).random(50) != rng(1, 3).random(50)).all()
+    set_seed(3); a = torch.rand(2); set_seed(3)
+    test_eq(a, torch.rand(2))
+
+
+def test_triplets():
+    "Triplets"
+    # cell 33
+    for bad, why in [([[0, 1, 4]], 'outside the set of 4'), ([[0, 1, -1]], 'negative'), ([[2, 1, 2]], 'repeat an object'),
+                     ([[0, 1]], 'shape'), ([[0., 1., 2.]], 'integers')]:
+        test_fail(lambda: check_triplets(bad, n=4), contains=why)
+    test_eq(check_triplets([]).shape, (0, 3))
+
+
+def test_similarities():
+    "Similarities"
+    # cell 37, in part
+    a = np.deg2rad([0, 12, 60, 72, 30, 42])
+    pts = np.stack([np.cos(a), np.sin(a)], 1).astype(np.float32) * np.array([1, 1, 1, 1, 3, 3], np.float32)[:, None]
+
+    # cell 38
+    test_close(pair_sims(pts, 'cosine'), np.cos(a[:, None] - a[None]), eps=1e-6)      # the cosine of the angle between
+    test_close(pair_sims(pts, 'centred'), 1 - cdist(pts - pts.mean(0), pts - pts.mean(0), 'cosine'), eps=1e-5)
+    test_fail(lambda: pair_sims(pts, 'euclid'), contains='choose one of')
+    test_fail(lambda: pair_sims(np.array([[0., np.nan]])), contains='NaN')
+
+    # cell 43
+    X = rng(0).normal(size=(40, 8)); T = np.stack([rng(1, i).choice(40, 3, replace=False) for i in range(200)])
+    slow = np.array([[X[i] @ X[j], X[i] @ X[k], X[j] @ X[k]] for i, j, k in T])
+    few = T[:20]
+    for t, limit in [(T, 8192), (T, 16), (np.tile(T, (20, 1)), 16), (few, 8)]:
+        test_close(triplet_sims(X, t, limit=limit), np.array([[X[i] @ X[j], X[i] @ X[k], X[j] @ X[k]] for i, j, k in t]), eps=1e-5)
+    test_close(_pair_values(X.astype(np.float32), T[:, 0], T[:, 1], limit=4), slow[:, 0], eps=1e-5)
+
+
+def test_choice_probabilities():
+    "Choice probabilities"
+    # cell 47
+    s = rng(2).normal(size=(50, 3)) * 30
+    test_close(choice_probs(s, tau=2.), softmax(s / 2, axis=1), eps=1e-5)
+    test_close(choice_probs(torch.tensor(s, dtype=torch.float16)).sum(1), torch.ones(50), eps=1e-5)
+    test_eq(choice_probs(torch.tensor(s, dtype=torch.bfloat16)).dtype, torch.float32)
+    test_close(choice_probs(np.array([[1e4, 0, -1e4]])), np.array([[1, 0, 0]]), eps=1e-6)     # no overflow
+    test_fail(lambda: choice_probs(s, tau=0), contains='above zero')
+
+
+def test_accuracy_with_honest_ties():
+    "Accuracy, with honest ties"
+    # cell 37, in part
+    a = np.deg2rad([0, 12, 60, 72, 30, 42])
+    pts = np.stack([np.cos(a), np.sin(a)], 1).astype(np.float32) * np.array([1, 1, 1, 1, 3, 3], np.float32)[:, None]
+
+    # cell 43, in part
+    X = rng(0).normal(size=(40, 8)); T = np.stack([rng(1, i).choice(40, 3, replace=False) for i in range(200)])
+
+    # cell 54
+    test_close(ooo_accuracy(pts, [[0, 1, 2], [2, 3, 0], [0, 2, 1]]), 2/3)
+    test_eq(ooo_accuracy(np.ones((4, 3)), [[0, 1, 2], [1, 2, 3]]), 0.)                    # constant features know nothing
+    test_eq(ooo_accuracy(np.zeros((4, 3)), [[0, 1, 2], [1, 2, 3]]), 0.)
+    noise = rng(5).normal(size=(60, 20)); many = np.stack([rng(6, i).choice(60, 3, replace=False) for i in range(3000)])
+    assert abs(ooo_accuracy(noise, many) - CHANCE) < .04                                   # random features are at chance
+    sl = triplet_sims(X, T); test_eq(is_correct(sl), np.array([r[0] > r[1] and r[0] > r[2] for r in sl]))
+    test_fail(lambda: ooo_accuracy(noise, []), contains='no triplets')
+
+
+def test_a_row_with_the_odd_one_last():
+    "A row with the odd one last"
+    # cell 43, in part
+    X = rng(0).normal(size=(40, 8)); T = np.stack([rng(1, i).choice(40, 3, replace=False) for i in range(200)])
+
+    # cell 57, in part
+    tl, sl = odd_last(T, triplet_sims(X, T))
+
+    # cell 58
+    test_close(triplet_sims(X, tl), sl, eps=1e-5)            # the similarities still belong to their triplets
+    assert (sl[:, 0] >= sl[:, 1:].max(1)).all() and (np.sort(tl) == np.sort(T)).all()

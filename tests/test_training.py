@@ -1,0 +1,336 @@
+"""Tests of `alignet.training`.
+
+Generated from nbs/05_training.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
+"""
+import math
+from pathlib import Path
+import numpy as np
+import torch
+from fastai.learner import Learner
+from fastai.callback.core import Callback
+from alignet.core import *
+from alignet.data import ImageSet
+from alignet.features import create_backbone
+from alignet.pseudo_labels import PseudoLabels
+from alignet.loss import AlignLoss, all_triplets
+import tempfile
+import timm
+from fastai.callback.schedule import *
+from fastcore.test import test_eq, test_close, test_fail
+from PIL import Image, ImageDraw
+from alignet.training import *
+
+NOTEBOOK = 'nbs/05_training.ipynb'     # a test runs in the folder of its notebook
+
+
+def test_a_student():
+    "A student"
+    # cell 12, in part
+    set_seed(0)
+    tiny = create_backbone('test_efficientnet', pretrained=False)
+    student = Student(tiny, scale=8.).eval()
+    x = torch.rand(4, 3, 64, 64)
+    with torch.no_grad(): z = student(x); pairs = student(x[None, :3])
+
+    # cell 13
+    with torch.no_grad(): f = tiny.eval()(x)
+    test_close(z @ z.T, 8 * torch.tensor(pair_sims(f, 'cosine')), eps=1e-4)
+    test_close(pairs[0], z[:3], eps=1e-4)
+    with torch.no_grad(): h = Student(tiny, head=16, sims='dot', scale=.01).eval(); u = h(x); w = h.head(tiny(x))
+    test_close(u @ u.T, w @ w.T / 100, eps=1e-4)
+    test_fail(lambda: Student(tiny, sims='euclid'), contains='choose')
+
+    # cell 14
+    for name, k in (('test_efficientnet', 2), ('test_resnet', 1), ('test_mobilenetv3' if 'test_mobilenetv3' in timm.list_models() else 'test_efficientnet', 1)):
+        with torch.no_grad():
+            cut = Student(create_backbone(name, pretrained=False), freeze=k).eval()
+            test_close(cut(cut.early(x)), cut(x), eps=1e-4)                 # the two halves are the whole
+        frozen = [p for m in split_stages(cut.backbone.model, k)[0] for p in m.parameters()]
+        assert frozen and not any(p.requires_grad for p in frozen)
+    test_fail(lambda: Student(create_backbone('test_vit', pretrained=False), freeze=1), contains='freeze=0')
+    test_fail(lambda: Student(tiny, freeze=99), contains='give a number')
+
+
+def test_the_loss_seen_from_the_learner():
+    "The loss, seen from the learner"
+    # cell 12, in part
+    set_seed(0)
+    tiny = create_backbone('test_efficientnet', pretrained=False)
+    student = Student(tiny, scale=8.).eval()
+    x = torch.rand(4, 3, 64, 64)
+    with torch.no_grad(): z = student(x); pairs = student(x[None, :3])
+
+    # cell 17, in part
+    teach = torch.randn(4, 5)
+
+    # cell 18
+    trip = all_triplets(4)
+    tsims = torch.tensor(triplet_sims(teach, trip.numpy()))
+    test_close(AlignLoss()(z, teach), AlignLoss()(z[trip], tsims), eps=1e-5)              # the two modes agree
+    test_close(teacher_agreement(z, teach), teacher_agreement(z[trip], tsims))
+    test_eq(teacher_agreement(teach, teach).item(), 1.)
+    test_eq(teacher_agreement(torch.ones(4, 2), teach).item(), 0.)                        # ties agree with nobody
+    test_eq(teacher_agreement(torch.ones(4, 3, 2), tsims).item(), 0.)
+
+
+def test_pictures_decoded_once():
+    "Pictures, decoded once"
+    # cell 24, in part
+    def toy_set(folder, n=48, size=64):
+        "Draw `n` shapes into `folder`; return the image set and a teacher representation"
+        r, rows = rng(0), []
+        for i in range(n):
+            shape, colour = i % 2, (i // 2) % 3
+            im = Image.new('RGB', (size, size), 'white'); d = ImageDraw.Draw(im)
+            box = r.integers(4, 20, 2).tolist() + r.integers(42, 60, 2).tolist()
+            (d.ellipse if shape else d.rectangle)(box, fill=['#0072b2', '#e69f00', '#009e73'][colour])
+            im.save(Path(folder)/f'{i:02d}.png'); rows.append(np.r_[2 * np.eye(2)[shape], np.eye(3)[colour]])
+        return ImageSet.from_folder(folder), np.array(rows, np.float32)
+
+    tmp = tempfile.TemporaryDirectory()
+    toys, toy_teacher = toy_set(tmp.name)
+    cache = PictureCache(toys, toys.names, 32)
+
+    # cell 25
+    lazy = PictureCache(toys, toys.names, 32, max_gb=0)
+    assert lazy.store is None and all((lazy[i] == cache[i]).all() for i in (0, 7, 47))
+    test_eq((cache[0].shape, cache[0].dtype), ((3, 32, 32), torch.uint8))
+    test_fail(lambda: PictureCache(toys, ['nowhere.png'], 32), contains='nowhere.png')
+    cut = Student(create_backbone('test_efficientnet', pretrained=False), freeze=2)
+    kept = StageCache(cut, cache, batch=20)
+    m, sd = (torch.tensor(cut.backbone.data_config[o]).view(3, 1, 1) for o in ('mean', 'std'))
+    with torch.no_grad(): test_close(cut(kept.store[:6].float()), cut((torch.stack([cache[i] for i in range(6)]) / 255 - m) / sd), eps=2e-2)
+    test_eq((len(kept), kept[0].dtype), (48, torch.float16))
+
+
+def test_batches_that_depend_on_seed_epoch_and_number_alone():
+    "Batches that depend on seed, epoch and number alone"
+    # cell 24, in part
+    def toy_set(folder, n=48, size=64):
+        "Draw `n` shapes into `folder`; return the image set and a teacher representation"
+        r, rows = rng(0), []
+        for i in range(n):
+            shape, colour = i % 2, (i // 2) % 3
+            im = Image.new('RGB', (size, size), 'white'); d = ImageDraw.Draw(im)
+            box = r.integers(4, 20, 2).tolist() + r.integers(42, 60, 2).tolist()
+            (d.ellipse if shape else d.rectangle)(box, fill=['#0072b2', '#e69f00', '#009e73'][colour])
+            im.save(Path(folder)/f'{i:02d}.png'); rows.append(np.r_[2 * np.eye(2)[shape], np.eye(3)[colour]])
+        return ImageSet.from_folder(folder), np.array(rows, np.float32)
+
+    tmp = tempfile.TemporaryDirectory()
+    toys, toy_teacher = toy_set(tmp.name)
+    cache = PictureCache(toys, toys.names, 32)
+
+    # cell 28, in part
+    x = torch.stack([cache[i] for i in range(6)]).float() / 255
+
+    # cell 29
+    whole = crop_and_flip(x, rng(0), min_area=1.)            # the whole picture: only the mirror is left
+    mirrored = [bool(torch.allclose(o, i.flip(-1), atol=1e-4)) for o, i in zip(whole, x)]
+    assert all(m or torch.allclose(o, i, atol=1e-4) for m, o, i in zip(mirrored, whole, x))
+    ds = [(cache[i], torch.tensor(toy_teacher[i])) for i in range(48)]
+    a, b = (AlignDL(ds, 12, seed=3, augment=crop_and_flip) for _ in range(2))
+    for (xa, ya), (xb, yb) in zip(a, b): assert (xa == xb).all() and (ya == yb).all()
+    b.epoch = 1
+    assert not (a.one_batch()[0] == b.one_batch()[0]).all()
+    half = AlignDL(ds, 12, groups=np.arange(48) < 6, steps=9)                 # six pictures of one kind, 42 of the other
+    test_eq(len(half), 9)
+    idxs = np.array(half.get_idxs()).reshape(9, 12)
+    test_eq((idxs < 6).sum(1), np.full(9, 6))                                 # half of each batch all the same
+    assert all(len(set(r)) == 12 for r in idxs[:, :]), 'a picture twice in a batch'
+
+
+def test_the_learner():
+    "The learner"
+    # cell 24, in part
+    def toy_set(folder, n=48, size=64):
+        "Draw `n` shapes into `folder`; return the image set and a teacher representation"
+        r, rows = rng(0), []
+        for i in range(n):
+            shape, colour = i % 2, (i // 2) % 3
+            im = Image.new('RGB', (size, size), 'white'); d = ImageDraw.Draw(im)
+            box = r.integers(4, 20, 2).tolist() + r.integers(42, 60, 2).tolist()
+            (d.ellipse if shape else d.rectangle)(box, fill=['#0072b2', '#e69f00', '#009e73'][colour])
+            im.save(Path(folder)/f'{i:02d}.png'); rows.append(np.r_[2 * np.eye(2)[shape], np.eye(3)[colour]])
+        return ImageSet.from_folder(folder), np.array(rows, np.float32)
+
+    tmp = tempfile.TemporaryDirectory()
+    toys, toy_teacher = toy_set(tmp.name)
+
+    # cell 39, in part
+    def toy_learner(seed=0, cbs=None, **kw):
+        set_seed(seed)
+        labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
+        return align_learner(labels, create_backbone('test_efficientnet', pretrained=False), toys, size=32, bs=16, valid_pct=.25,
+                             decay_to_init=0., freeze_bn=False, seed=seed, cbs=cbs, device='cpu', **kw)
+
+    toy_trips = all_triplets(48).numpy()
+    toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
+    learn = toy_learner()
+    before = [round(o, 3) for o in learn.validate()]
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(25, 2e-2)
+    after = [round(o, 3) for o in learn.validate()]
+
+    # cell 41
+    assert after[0] < before[0] and after[1] > before[1] + .1
+    assert isinstance(learn, Learner) and learn.opt.hypers[0]['wd'] == 0.
+
+    # cell 44, in part
+    sampled = toy_learner(triplets='sampled')
+
+    # cell 45
+    frozen = toy_learner(freeze=2)
+    with frozen.no_bar(), frozen.no_logging(): frozen.fit(1, 1e-3)
+    assert frozen.dls.one_batch()[0].shape[1] != 3
+    test_fail(lambda: toy_learner(freeze=2, augment=crop_and_flip), contains='augment=None')
+    test_fail(lambda: frozen.dls.show_batch(), contains='freeze=0')
+    xb, yb = sampled.dls.one_batch()
+    test_eq((xb.shape, yb.shape), ((5, 3, 3, 32, 32), (5, 3)))              # 16 images a batch: five triplets
+    assert (yb[:, 0] >= yb[:, 1:].amax(1)).all()                              # the odd one is the last
+    with sampled.no_bar(), sampled.no_logging(): sampled.fit(1, 1e-3)
+    assert math.isfinite(sampled.recorder.losses[-1])
+
+    # cell 47, in part
+    probe = toy_learner()
+    with probe.no_bar(): found = probe.lr_find(num_it=30, show_plot=True)
+
+    # cell 48
+    assert 1e-6 < found.valley < 1
+
+
+def test_kill_it_start_it_again():
+    "Kill it, start it again"
+    # cell 24, in part
+    def toy_set(folder, n=48, size=64):
+        "Draw `n` shapes into `folder`; return the image set and a teacher representation"
+        r, rows = rng(0), []
+        for i in range(n):
+            shape, colour = i % 2, (i // 2) % 3
+            im = Image.new('RGB', (size, size), 'white'); d = ImageDraw.Draw(im)
+            box = r.integers(4, 20, 2).tolist() + r.integers(42, 60, 2).tolist()
+            (d.ellipse if shape else d.rectangle)(box, fill=['#0072b2', '#e69f00', '#009e73'][colour])
+            im.save(Path(folder)/f'{i:02d}.png'); rows.append(np.r_[2 * np.eye(2)[shape], np.eye(3)[colour]])
+        return ImageSet.from_folder(folder), np.array(rows, np.float32)
+
+    tmp = tempfile.TemporaryDirectory()
+    toys, toy_teacher = toy_set(tmp.name)
+
+    # cell 39, in part
+    def toy_learner(seed=0, cbs=None, **kw):
+        set_seed(seed)
+        labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
+        return align_learner(labels, create_backbone('test_efficientnet', pretrained=False), toys, size=32, bs=16, valid_pct=.25,
+                             decay_to_init=0., freeze_bn=False, seed=seed, cbs=cbs, device='cpu', **kw)
+
+    toy_trips = all_triplets(48).numpy()
+    toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
+    learn = toy_learner()
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(25, 2e-2)
+
+    # cell 44, in part
+    sampled = toy_learner(triplets='sampled')
+
+    # cell 45, in part
+    frozen = toy_learner(freeze=2)
+    with frozen.no_bar(), frozen.no_logging(): frozen.fit(1, 1e-3)
+    with sampled.no_bar(), sampled.no_logging(): sampled.fit(1, 1e-3)
+
+    # cell 50
+    class StopAt(Callback):
+        "Stand-in for a power cut"
+        def __init__(self, n): self.n = n
+        def before_batch(self):
+            if self.training and self.learn.train_iter == self.n: raise KeyboardInterrupt
+
+    def train_toys(cbs):
+        l = toy_learner(seed=4, cbs=cbs)
+        with l.no_bar(), l.no_logging(): l.fit_one_cycle(4, 3e-3)
+        return l
+
+    with tempfile.TemporaryDirectory() as d:
+        whole = train_toys(None)
+        try: train_toys([Checkpoint(Path(d)/'c.pth', every=3, run_id='toy'), StopAt(5)])
+        except KeyboardInterrupt: pass
+        resumed = train_toys([Checkpoint(Path(d)/'c.pth', every=3, run_id='toy')])
+        again = train_toys([Checkpoint(Path(d)/'c.pth', every=1, run_id='toy')])             # goes on, and saves the last step
+        ended = train_toys([Checkpoint(Path(d)/'c.pth', every=1, run_id='toy')])             # nothing left to do
+        test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='other')]), contains='belongs to another run')
+        (Path(d)/'c.pth').write_text('not a checkpoint')
+        test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='toy')]), contains='delete it')
+    len(whole.recorder.losses), float(whole.recorder.losses[-1]), float(resumed.recorder.losses[-1])
+
+    # cell 51
+    for other in (resumed, again, ended):
+        for (k, p), q in zip(whole.model.state_dict().items(), other.model.state_dict().values()): assert (p == q).all(), k
+        test_eq([float(l) for l in whole.recorder.losses], [float(l) for l in other.recorder.losses])
+        test_close([list(v) for v in whole.recorder.values], [list(v) for v in other.recorder.values], eps=1e-6)
+
+
+def test_errors():
+    "Errors"
+    # cell 24, in part
+    def toy_set(folder, n=48, size=64):
+        "Draw `n` shapes into `folder`; return the image set and a teacher representation"
+        r, rows = rng(0), []
+        for i in range(n):
+            shape, colour = i % 2, (i // 2) % 3
+            im = Image.new('RGB', (size, size), 'white'); d = ImageDraw.Draw(im)
+            box = r.integers(4, 20, 2).tolist() + r.integers(42, 60, 2).tolist()
+            (d.ellipse if shape else d.rectangle)(box, fill=['#0072b2', '#e69f00', '#009e73'][colour])
+            im.save(Path(folder)/f'{i:02d}.png'); rows.append(np.r_[2 * np.eye(2)[shape], np.eye(3)[colour]])
+        return ImageSet.from_folder(folder), np.array(rows, np.float32)
+
+    tmp = tempfile.TemporaryDirectory()
+    toys, toy_teacher = toy_set(tmp.name)
+
+    # cell 39, in part
+    def toy_learner(seed=0, cbs=None, **kw):
+        set_seed(seed)
+        labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
+        return align_learner(labels, create_backbone('test_efficientnet', pretrained=False), toys, size=32, bs=16, valid_pct=.25,
+                             decay_to_init=0., freeze_bn=False, seed=seed, cbs=cbs, device='cpu', **kw)
+
+    toy_trips = all_triplets(48).numpy()
+    toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
+    learn = toy_learner()
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(25, 2e-2)
+
+    # cell 44, in part
+    sampled = toy_learner(triplets='sampled')
+
+    # cell 45, in part
+    frozen = toy_learner(freeze=2)
+    with frozen.no_bar(), frozen.no_logging(): frozen.fit(1, 1e-3)
+    with sampled.no_bar(), sampled.no_logging(): sampled.fit(1, 1e-3)
+
+    # cell 50, in part
+    class StopAt(Callback):
+        "Stand-in for a power cut"
+        def __init__(self, n): self.n = n
+        def before_batch(self):
+            if self.training and self.learn.train_iter == self.n: raise KeyboardInterrupt
+
+    def train_toys(cbs):
+        l = toy_learner(seed=4, cbs=cbs)
+        with l.no_bar(), l.no_logging(): l.fit_one_cycle(4, 3e-3)
+        return l
+
+    with tempfile.TemporaryDirectory() as d:
+        whole = train_toys(None)
+        try: train_toys([Checkpoint(Path(d)/'c.pth', every=3, run_id='toy'), StopAt(5)])
+        except KeyboardInterrupt: pass
+        resumed = train_toys([Checkpoint(Path(d)/'c.pth', every=3, run_id='toy')])
+        again = train_toys([Checkpoint(Path(d)/'c.pth', every=1, run_id='toy')])             # goes on, and saves the last step
+        ended = train_toys([Checkpoint(Path(d)/'c.pth', every=1, run_id='toy')])             # nothing left to do
+        test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='other')]), contains='belongs to another run')
+        (Path(d)/'c.pth').write_text('not a checkpoint')
+        test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='toy')]), contains='delete it')
+
+    # cell 53
+    labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
+    test_fail(lambda: align_learner(labels, 'test_efficientnet'), contains='images')
+    test_fail(lambda: align_dls(labels, toys, bs=2), contains='at least the three')
+    test_fail(lambda: align_dls(labels, toys, bs=64), contains='do not fill one batch')
+    test_fail(lambda: align_dls(labels, toys, triplets='all'), contains="choose 'batch' or 'sampled'")
+    test_fail(lambda: align_dls(PseudoLabels(toys.names, toy_trips, toy_sims, None), toys), contains='embedding')
+    test_fail(lambda: align_learner(labels, 'test_eficientnet', toys), contains='test_efficientnet')

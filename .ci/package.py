@@ -75,6 +75,11 @@ def build():
     print(f'{wheel().name}: {wheel().stat().st_size/1e3:.0f} kB, {len(ours)} modules; requires {len(wants)} packages, Python {meta["Requires-Python"]}')
 
 
+def pip_in(folder, *args):
+    "Run pip on a virtual environment, from a folder where it cannot mistake the working tree for an installed package"
+    return run([sys.executable, '-m', 'pip', '--python', folder/'bin/python', *args], cwd=folder)
+
+
 def plain(name): return re.sub(r'[-_.]+', '-', name).lower()
 
 
@@ -85,7 +90,7 @@ def choice(constraints=''):
         (d/'constraints.txt').write_text(constraints)
         run([sys.executable, '-m', 'pip', 'install', '-qq', '--dry-run', '--ignore-installed', '--report', d/'report.json', '-c', d/'constraints.txt', wheel()])
         found = json.loads((d/'report.json').read_text())['install']
-    return {plain(o['metadata']['name']): o['metadata']['version'] for o in found}
+    return {plain(o['metadata']['name']): o['metadata']['version'] for o in found if plain(o['metadata']['name']) != 'alignet'}
 
 
 def environment(chosen):
@@ -100,9 +105,9 @@ def environment(chosen):
     for name in linked:
         for top in {o.parts[0] for o in here[name].files} - {'..', '__pycache__'}:
             if not (site/top).exists(): (site/top).symlink_to(Path(here[name].locate_file(top)).resolve())
-    others = [f'{k}=={v}' for k, v in sorted(chosen.items()) if k not in linked and k != 'alignet']
-    run([sys.executable, '-m', 'pip', '--python', python, 'install', '-qq', '--no-deps', wheel(), *others])
-    run([sys.executable, '-m', 'pip', '--python', python, 'check'])
+    others = [f'{k}=={v}' for k, v in sorted(chosen.items()) if k not in linked]
+    pip_in(folder, 'install', '-qq', '--no-deps', '--ignore-installed', wheel(), *others)
+    pip_in(folder, 'check')
     print(f'{len(linked)} packages linked; installed: {", ".join(["the wheel", *others])}', flush=True)
     return folder, python
 
@@ -132,7 +137,7 @@ def newest():
     tests = [f'tests/test_{o}.py' for o in built_on if (ROOT/f'tests/test_{o}.py').exists()]
     if tests:
         print(f'the tests of {", ".join(built_on)}, which are built on fastai:', flush=True)
-        run([sys.executable, '-m', 'pip', '--python', python, 'install', '-qq', 'pytest'])
+        pip_in(folder, 'install', '-qq', 'pytest')
         with project_copy() as copy:
             shutil.rmtree(copy/'alignet')                                     # so that only the wheel can be imported
             env = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DEMOS', 'DemoSettings', 'demo_settings', 'Demo', 'kinds_of', 'match_entropy', 'run_demo', 'plot_seeds']
 
-# %% ../nbs/09_demo.ipynb #64e634f4
+# %% ../nbs/09_demo.ipynb #cd6c147c
 import contextlib, dataclasses, hashlib, json, sys, time, warnings
 from pathlib import Path
 import numpy as np
@@ -23,7 +23,7 @@ from .evaluation import (odd_one_out_table, few_shot_probe, cross_style_probe, c
                                 map_2d, plot_map, summarise_seeds, Report)
 from .hub import export_timm
 
-# %% ../nbs/09_demo.ipynb #d3942402
+# %% ../nbs/09_demo.ipynb #b448a431
 @dataclasses.dataclass
 class DemoSettings:
     "What a walk down the road needs to know"
@@ -59,7 +59,7 @@ def demo_settings(
         if k not in known: raise AlignetError(f"demo setting '{k}' is not known; did you mean {', '.join(nearest_names(k, known)) or ', '.join(known)}?")
     return DemoSettings(world=world, **{**DEMOS[world], **changes})
 
-# %% ../nbs/09_demo.ipynb #0afcad1c
+# %% ../nbs/09_demo.ipynb #62cb52e5
 class Demo:
     "One walk down the road: its settings, its folder, and its stations"
     def __init__(self,
@@ -75,7 +75,7 @@ class Demo:
     def say(self, text): print(text, flush=True)
     def folder(self, seed): return self.work/f'seed{seed}'
 
-# %% ../nbs/09_demo.ipynb #10404917
+# %% ../nbs/09_demo.ipynb #fae6f761
 @patch
 def load_world(self:Demo) -> World:
     "Station 1: pictures and judgements"
@@ -104,7 +104,7 @@ def teacher_input(self:Demo,
         self._stats_of, self._stats = splits, (P.mean(0), P.std(0) + 1e-3)
     return (get(files) - self._stats[0]) / self._stats[1]
 
-# %% ../nbs/09_demo.ipynb #e40c4e4d
+# %% ../nbs/09_demo.ipynb #1a96a18f
 def kinds_of(
     parents, # Path of a file with a line 'PARENT CHILD' of WordNet ids for each edge
     concepts:dict, # WordNet id -> name of the concept
@@ -123,7 +123,7 @@ def kinds_of(
             level = list(dict.fromkeys(p for o in level for p in up.get(o, [])))
     return out
 
-# %% ../nbs/09_demo.ipynb #148225ff
+# %% ../nbs/09_demo.ipynb #e6888224
 @patch
 def teacher_rows(self:Demo, splits:Splits):
     "Photos for the teacher of the real world and the concept that each shows: (files, concepts)"
@@ -173,7 +173,7 @@ def choose_ridge(self:Demo, X, E, at, seed, lams=(.1, .3, .7, 1.5), folds=3):
             scores[i] += ooo_accuracy(m.transform(X[photo]), t, 'dot') / folds
     return lams[int(scores.argmax())]
 
-# %% ../nbs/09_demo.ipynb #ec717c1e
+# %% ../nbs/09_demo.ipynb #3d04602b
 def _entropy(S, pairs):
     "Mean entropy of the choices over some triplets, in nats"
     p = choice_probs(np.stack([S[pairs[:, 0], pairs[:, 1]], S[pairs[:, 0], pairs[:, 2]], S[pairs[:, 1], pairs[:, 2]]], 1))
@@ -193,7 +193,7 @@ def match_entropy(
     f = brentq(lambda u: _entropy(A * np.exp(u), t) - goal, -20, 20)
     return (Z * np.exp(f / 2)).astype(np.float32)
 
-# %% ../nbs/09_demo.ipynb #50a04d72
+# %% ../nbs/09_demo.ipynb #53cbab90
 @patch
 def label(self:Demo,
     teacher:Teacher, # The teacher of this seed
@@ -216,7 +216,7 @@ def label(self:Demo,
             out[kind] = PseudoLabels.load(path)
     return out
 
-# %% ../nbs/09_demo.ipynb #3151df12
+# %% ../nbs/09_demo.ipynb #2a2e938b
 @patch
 def train(self:Demo,
     kind:str, # 'aligned' or 'control'
@@ -243,7 +243,7 @@ def _sources(style, least=.05):
     n = pd.Series(style).value_counts(normalize=True)
     return np.where(np.isin(style, n.index[n < least]), 'other' if (n < least).sum() > 1 else n.index[0], style)
 
-# %% ../nbs/09_demo.ipynb #958c4c66
+# %% ../nbs/09_demo.ipynb #12f1d9fb
 @patch
 def probe_files(self:Demo, splits:Splits):
     "Pictures, labels and styles of the few-shot probe"
@@ -284,7 +284,7 @@ def score(self:Demo,
     out['few_shot'] = pd.concat(rows)
     return out
 
-# %% ../nbs/09_demo.ipynb #78cceb32
+# %% ../nbs/09_demo.ipynb #9d76b1df
 def run_demo(
     out='alignet-demo', # Folder for report, results and model; made if it does not exist
     world:str='offline', # 'offline' or 'things'
@@ -317,7 +317,7 @@ def run_demo(
     demo.say(f'\n{_show(table)}\n\nreport   {report}\nresults  {demo.out/"results.json"}\nmodel    {demo.out/"model"}\ntook     {(time.time() - start) / 60:.1f} minutes')
     return dict(table=table, results=tables, report=report, demo=demo)
 
-# %% ../nbs/09_demo.ipynb #4304cc29
+# %% ../nbs/09_demo.ipynb #57185fc6
 @patch
 def summary(self:Demo, tables:dict) -> pd.DataFrame:
     "One row a model: mean and standard deviation over seeds"
@@ -333,13 +333,14 @@ def summary(self:Demo, tables:dict) -> pd.DataFrame:
             r[f'{self.cfg.shots}-shot probe'] = same.loc[m, 'mean']
             if (fs.train != fs.test).any(): r['across styles'] = fs[(fs.train != fs.test) & (fs.model == m)].groupby('seed').accuracy.mean().mean()
         rows[m] = r
-    return pd.DataFrame(rows).T
+    return pd.DataFrame(rows).T.rename_axis('model')
 
 def _show(table): return table.to_string(float_format=lambda v: f'{v:.3f}', na_rep='')
 
 @patch
 def report(self:Demo, tables, table, splits, models) -> Path:
     "Write report.html and results.json"
+    import matplotlib.pyplot as plt
     w, sim = self.world, self.world.simulated
     who = 'simulated observers' if sim else 'people'
     r = Report('An aligned backbone', subtitle=f'{self.cfg.student}, {self.cfg.seeds} seeds, judgements of {who}')
@@ -347,22 +348,23 @@ def report(self:Demo, tables, table, splits, models) -> Path:
     r.text(f'Odd-one-out accuracy (chance is .333) on {len(splits.test)} objects for each seed that neither teacher nor student has met, by the cosine of the pre-logits. *Control* is the same training with a teacher that has not been aligned. '
            'Mean over seeds; the spread is the standard deviation.')
     r.table(table, 'Summary over seeds', name='summary')
-    r.figure(plot_seeds(tables['odd_one_out'], who), 'Odd-one-out accuracy of base, control and aligned model, one point a seed', 'Each line is one seed. The dotted line is chance.')
+    def draw(fig, alt, caption): r.figure(fig, alt, caption); plt.close(fig)
+    draw(plot_seeds(tables['odd_one_out'], who), 'Odd-one-out accuracy of base, control and aligned model, one point a seed', 'Each line is one seed. The dotted line is chance.')
     test = w.judgements.restrict(splits.test)
     group = w.items.drop_duplicates('object').set_index('object').group[splits.test].replace('', 'other').to_numpy()
     X = {n: w.object_features(s, objects=splits.test) for n, s in models.items()}
     keep = _tidy_groups(group)
     r.heading('What changed')
-    r.figure(plot_rdms({n: X[n][keep] for n in ('base', 'aligned')}, group[keep]), 'Dissimilarity matrices of base and aligned model, objects ordered by group', 'Dark blocks on the diagonal are groups whose members look alike to the model (seed 0, test objects).')
+    draw(plot_rdms({n: X[n][keep] for n in ('base', 'aligned')}, group[keep]), 'Dissimilarity matrices of base and aligned model, objects ordered by group', 'Dark blocks on the diagonal are groups whose members look alike to the model (seed 0, test objects).')
     a, b, _ = map_2d(X['base'][keep], X['aligned'][keep], 'tsne')
     thumbs = [w.images.thumb(int(w.images.index([f])[0]), 48) for f in np.array(w.photos(splits.test))[keep]]
-    r.figure(plot_map(a, b, thumbs, group[keep], names=('base', 'aligned')), 'Two maps of the test objects with small pictures, before and after alignment', 'Objects that the model finds similar lie together (t-SNE, seed 0, test objects).')
+    draw(plot_map(a, b, thumbs, group[keep], names=('base', 'aligned')), 'Two maps of the test objects with small pictures, before and after alignment', 'Objects that the model finds similar lie together (t-SNE, seed 0, test objects).')
     r.heading('How sure, and how right')
     dev, claims = w.judgements.restrict(splits.dev), {}
     for n, s in models.items():
         tau = fit_temperature(triplet_sims(w.object_features(s, objects=splits.dev), dev.triplets, 'cosine'))
         claims[n] = choice_probs(triplet_sims(X[n], test.triplets, 'cosine'), tau).max(1), ooo_correct(X[n], test.triplets, 'cosine')
-    r.figure(plot_reliability(claims, bins=8).figure, 'Share of right choices against claimed confidence for the three models', 'A calibrated model lies on the dashed line. The temperature was fitted on the development objects (seed 0).')
+    draw(plot_reliability(claims, bins=8).figure, 'Share of right choices against claimed confidence for the three models', 'A calibrated model lies on the dashed line. The temperature was fitted on the development objects (seed 0).')
     r.heading('All numbers')
     odd = summarise_seeds(tables['odd_one_out'], by=['model', 'kind'])
     r.table(odd.drop(columns='values'), 'Odd-one-out accuracy by similarity', name='odd_one_out')

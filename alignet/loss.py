@@ -7,7 +7,7 @@ __all__ = ['TRIPLET_LOSSES', 'WEIGHTS', 'kl_loss', 'jsd_loss', 'contrastive_loss
            'scaled_cosine', 'CosineHead', 'n_triplets', 'all_triplets', 'batch_triplet_loss', 'batch_agreement',
            'AlignLoss', 'DecayToInit']
 
-# %% ../nbs/04_loss.ipynb #b3f7058a
+# %% ../nbs/04_loss.ipynb #2e79e1d3
 import math, warnings
 from fnmatch import fnmatch
 from functools import lru_cache
@@ -17,7 +17,7 @@ from torch import nn
 from fastai.callback.core import Callback
 from .core import *
 
-# %% ../nbs/04_loss.ipynb #8eb10ca2
+# %% ../nbs/04_loss.ipynb #0b71e01e
 def _up(x):
     "float32 for anything narrower, float64 stays"
     return x if x.dtype == torch.float64 else x.float()
@@ -37,7 +37,7 @@ def _reduce(values, reduction):
     if reduction not in ('mean', 'sum', 'none'): raise AlignetError(f"reduction '{reduction}' is not known; choose mean, sum or none")
     return values if reduction == 'none' else getattr(values, reduction)()
 
-# %% ../nbs/04_loss.ipynb #0b78633e
+# %% ../nbs/04_loss.ipynb #81d4bf15
 def kl_loss(
     sims, # (t, 3) student similarities [s_ij, s_ik, s_jk]
     probs, # (t, 3) teacher choice probabilities, same order
@@ -49,7 +49,7 @@ def kl_loss(
     lq, p = _log_choice(sims, tau), _up(probs)
     return _reduce((torch.xlogy(p, p) - p * lq).sum(-1), reduction)
 
-# %% ../nbs/04_loss.ipynb #fac28aa4
+# %% ../nbs/04_loss.ipynb #7e3c427c
 def _tiny(x): return torch.finfo(x.dtype).tiny
 
 def jsd_loss(
@@ -65,7 +65,7 @@ def jsd_loss(
     lm = ((p + q) / 2).clamp_min(_tiny(lq)).log()
     return _reduce((torch.xlogy(p, p) - p * lm + q * (lq - lm)).sum(-1) / 2, reduction)
 
-# %% ../nbs/04_loss.ipynb #e8ff10bb
+# %% ../nbs/04_loss.ipynb #088053f9
 def _best_pair(probs, dim=-1):
     "One-hot of the teacher's most similar pair; ties share it"
     top = (probs == probs.amax(dim, keepdim=True)).to(probs.dtype)
@@ -81,7 +81,7 @@ def contrastive_loss(
     _check_pair(sims, probs)
     return _reduce(-(_best_pair(_up(probs)) * _log_choice(sims, tau)).sum(-1), reduction)
 
-# %% ../nbs/04_loss.ipynb #4afba3f3
+# %% ../nbs/04_loss.ipynb #b4b388df
 def margin_loss(
     sims, # (t, 3) student similarities [s_ij, s_ik, s_jk]
     probs, # (t, 3) teacher choice probabilities (or similarities): only their largest entry counts
@@ -96,7 +96,7 @@ def margin_loss(
     hinge = (margin - z[:, :, None] + z[:, None, :]).relu() * (1 - torch.eye(3, dtype=z.dtype, device=z.device))
     return _reduce((best * hinge.sum(-1)).sum(-1) / 2, reduction)
 
-# %% ../nbs/04_loss.ipynb #614c4897
+# %% ../nbs/04_loss.ipynb #12199922
 TRIPLET_LOSSES = dict(jsd=jsd_loss, kl=kl_loss, contrastive=contrastive_loss, margin=margin_loss)
 
 def _check_kind(kind):
@@ -113,7 +113,7 @@ def triplet_loss(
     _check_kind(kind)
     return TRIPLET_LOSSES[kind](sims, probs, tau, reduction)
 
-# %% ../nbs/04_loss.ipynb #8e9b3ffe
+# %% ../nbs/04_loss.ipynb #8ff43a1f
 def _prep(Z, centre):
     Z = _up(Z)
     return Z - Z.mean(0, keepdim=True) if centre else Z
@@ -138,7 +138,7 @@ def scaled_cosine(
         Z = F.normalize(_prep(Z, centre), dim=-1)
         return (Z @ Z.T) * torch.as_tensor(log_scale, dtype=Z.dtype, device=Z.device).exp()
 
-# %% ../nbs/04_loss.ipynb #00346fe7
+# %% ../nbs/04_loss.ipynb #a395dab7
 class CosineHead(nn.Module):
     "Unit-length features times the square root of a learned scale: their dot products are scaled cosines"
     def __init__(self,
@@ -163,7 +163,7 @@ class CosineHead(nn.Module):
                 x = x - mu
             return F.normalize(x, dim=-1) * (self.log_scale / 2).exp()
 
-# %% ../nbs/04_loss.ipynb #bf5d2167
+# %% ../nbs/04_loss.ipynb #680ed340
 def n_triplets(
     B:int, # Number of images
 ) -> int: # B(B-1)(B-2)/6
@@ -177,20 +177,23 @@ def all_triplets(
     "Every triplet of `B` images"
     return torch.stack(_ranks(B, 0, n_triplets(B), device), 1)
 
-# %% ../nbs/04_loss.ipynb #2e3e3cad
+# %% ../nbs/04_loss.ipynb #6dcd5419
+@lru_cache(16)
+def _pairs(B, device):
+    "For each i how many triplets start with 0..i, and the list of all pairs j, k"
+    rest = torch.arange(B - 1, -1, -1, device=device)                    # images after i
+    return (rest * (rest - 1) // 2).cumsum(0), *torch.triu_indices(B, B, 1, device=device)
+
 def _ranks(B, lo, hi, device=None):
     "Indices i, j, k of the triplets with ranks lo..hi in the order of combinations"
     if hi <= lo: return (torch.zeros(0, dtype=torch.long, device=device),) * 3
-    rest = torch.arange(B - 1, -1, -1, device=device)                    # images after i
-    count = rest * (rest - 1) // 2                                       # triplets that start with i
-    ends = count.cumsum(0)
-    pj, pk = torch.triu_indices(B, B, 1, device=device)                  # all pairs; those behind i are the last count[i]
+    with torch.inference_mode(False): ends, pj, pk = _pairs(B, device)
     r = torch.arange(lo, hi, device=device)
     i = torch.searchsorted(ends, r, right=True)
-    pair = len(pj) - (ends[i] - r)
+    pair = r + len(pj) - ends[i]                                         # the pairs behind i are the last ones of the list
     return i, pj[pair], pk[pair]
 
-# %% ../nbs/04_loss.ipynb #7862229d
+# %% ../nbs/04_loss.ipynb #d29d7127
 def _value_grad(z, lp, kind):
     "Losses (n,) and their gradients (3, n) for student logits `z` and teacher log-probabilities `lp`, both (3, n)"
     if kind == 'margin':
@@ -211,7 +214,7 @@ def _value_grad(z, lp, kind):
     a = lq - lm; qa = (q * a).sum(0)
     return ((p * (lp - lm)).sum(0) + qa) / 2, q * (a - qa) / 2
 
-# %% ../nbs/04_loss.ipynb #8cae060a
+# %% ../nbs/04_loss.ipynb #f4d2b063
 WEIGHTS = ('all', 'margin', 'cluster_border', 'class_border', 'between_class', 'within_class')
 _SAME_PAIRS = dict(cluster_border=1, class_border=1, between_class=0, within_class=3)
 
@@ -234,7 +237,7 @@ def _probs_margin(p):
     top = p.amax(0)
     return 2 * top + p.amin(0) - p.sum(0)
 
-# %% ../nbs/04_loss.ipynb #665473b5
+# %% ../nbs/04_loss.ipynb #d7251fd9
 _KEEP = 1 << 19                                                          # keep the positions of batches with up to this many triplets
 
 def _flat(B, lo, hi, device):
@@ -254,7 +257,7 @@ def _stretches(B, chunk, device):
     if T <= _KEEP: yield from _kept(B, chunk, device)
     else: yield from ((lo, _flat(B, lo, min(lo + chunk, T), device)) for lo in range(0, T, chunk))
 
-# %% ../nbs/04_loss.ipynb #98ccd232
+# %% ../nbs/04_loss.ipynb #e44a3539
 class _AllTriplets(torch.autograd.Function):
     "Weighted mean loss over all triplets, with the gradient made on the way"
     @staticmethod
@@ -310,7 +313,7 @@ def batch_triplet_loss(
     if clusters is not None: clusters = clusters.to(S_student.device)
     return _AllTriplets.apply(S_student, S_teacher, kind, tau, tau_teacher, weights, clusters, chunk, torch.is_grad_enabled() and S_student.requires_grad)
 
-# %% ../nbs/04_loss.ipynb #b40e4694
+# %% ../nbs/04_loss.ipynb #d64541e3
 def batch_agreement(
     S_student, # (B, B) student similarities
     S_teacher, # (B, B) teacher similarities
@@ -324,7 +327,7 @@ def batch_agreement(
         right = right + ((z >= z.gather(0, best)).sum(0) == 1).sum()
     return right / n_triplets(len(S_student))
 
-# %% ../nbs/04_loss.ipynb #d2cfb635
+# %% ../nbs/04_loss.ipynb #11f8fd40
 class AlignLoss(nn.Module):
     "Triplet loss between student features and teacher features or similarities, for a fastai `Learner`"
     def __init__(self,
@@ -372,7 +375,7 @@ class AlignLoss(nn.Module):
             s = torch.stack([(i * j).sum(-1), (i * k).sum(-1), (j * k).sum(-1)], 1)
             return triplet_loss(s, (_up(target) / self.tau_teacher).softmax(-1), self.kind, self.tau)
 
-# %% ../nbs/04_loss.ipynb #1a1940f9
+# %% ../nbs/04_loss.ipynb #4aaea4b5
 def _clean(name): return name.replace('_orig_mod.', '').removeprefix('module.')
 
 class DecayToInit(Callback):

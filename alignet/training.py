@@ -6,9 +6,8 @@
 __all__ = ['split_stages', 'Student', 'teacher_agreement', 'PictureCache', 'StageCache', 'crop_and_flip', 'AlignDL', 'Checkpoint',
            'align_dls', 'align_learner']
 
-# %% ../nbs/05_training.ipynb #b11d59b1
-import math, random, warnings
-from functools import partial
+# %% ../nbs/05_training.ipynb #e6c7b8f9
+import hashlib, math
 from pathlib import Path
 import numpy as np
 import torch
@@ -30,7 +29,7 @@ from .features import Backbone, create_backbone
 from .pseudo_labels import PseudoLabels
 from .loss import AlignLoss, DecayToInit, batch_agreement
 
-# %% ../nbs/05_training.ipynb #54484350
+# %% ../nbs/05_training.ipynb #4282b794
 def split_stages(
     model:nn.Module, # A timm EfficientNet, MobileNetV3 or ResNet
     k:int, # Number of early stages
@@ -44,7 +43,7 @@ def split_stages(
     if not 0 < k < len(stages): raise AlignetError(f'freeze={k}: this backbone has {len(stages)} stages; give a number from 1 to {len(stages)-1}, or 0 to train all')
     return stem + stages[:k], stages[k:] + last
 
-# %% ../nbs/05_training.ipynb #0e35db5c
+# %% ../nbs/05_training.ipynb #f3842876
 class Student(nn.Module):
     "A backbone, an optional linear head, and the scale of its similarities"
     def __init__(self,
@@ -85,7 +84,7 @@ class Student(nn.Module):
         if self.sims == 'cosine': z = F.normalize(z, dim=-1)
         return (z * (.5 * self.log_scale).exp()).unflatten(0, lead)
 
-# %% ../nbs/05_training.ipynb #4c8f727c
+# %% ../nbs/05_training.ipynb #d0caa2d3
 def teacher_agreement(
     pred, # (B, d) or (T, 3, d) the student's representation
     targ, # (B, k) the teacher's representation, or (T, 3) its similarities
@@ -97,7 +96,7 @@ def teacher_agreement(
     top = torch.stack([(i*j).sum(-1), (i*k).sum(-1), (j*k).sum(-1)], -1).topk(2, -1)
     return ((top.indices[:, 0] == targ.argmax(-1)) & (top.values[:, 0] > top.values[:, 1])).float().mean()
 
-# %% ../nbs/05_training.ipynb #ab110dd5
+# %% ../nbs/05_training.ipynb #41e90f7c
 class PictureCache:
     "Square uint8 tensors of an image set's files, kept in memory while they fit"
     def __init__(self,
@@ -117,7 +116,7 @@ class PictureCache:
     def __len__(self): return len(self.names)
     def __getitem__(self, i): return self.store[i] if self.store is not None else self._read(self.names[i])
 
-# %% ../nbs/05_training.ipynb #8b87dfb0
+# %% ../nbs/05_training.ipynb #44c81b0e
 class StageCache:
     "Output of a student's frozen stages for each picture, float16, computed once"
     @torch.no_grad()
@@ -135,7 +134,7 @@ class StageCache:
     def __len__(self): return len(self.store)
     def __getitem__(self, i): return self.store[i]
 
-# %% ../nbs/05_training.ipynb #6fe1f07a
+# %% ../nbs/05_training.ipynb #b4e53ba5
 def crop_and_flip(
     x, # (B, 3, H, W) float images
     gen, # numpy generator
@@ -190,7 +189,7 @@ class AlignDL(DataLoader):
                 if trip: axs[r, c].set_title(f'odd: {float(y[r][2-c]):.2f}', fontsize=9)
         return fig
 
-# %% ../nbs/05_training.ipynb #15203904
+# %% ../nbs/05_training.ipynb #3e7968b7
 def _simple(o):
     "The same with plain lists, dictionaries and numbers, which `weights_only` can read"
     if isinstance(o, dict): return {k: _simple(v) for k, v in o.items()}
@@ -256,7 +255,7 @@ class Checkpoint(Callback):
             state['recorder'] = dict(losses=[float(l) for l in r.losses], lrs=_simple(r.lrs), values=_simple(r.values), meters=[keep(r.loss), keep(r.smooth_loss)])
         with atomic_path(self.path) as tmp: torch.save(state, tmp)
 
-# %% ../nbs/05_training.ipynb #fc17913f
+# %% ../nbs/05_training.ipynb #eb4e00ae
 def _splitter(student): return [params(student.backbone), params(student.head) + [student.log_scale]]
 
 class _EpochSeed(Callback):
@@ -284,7 +283,20 @@ class _Triples:
     def __len__(self): return len(self.triplets)
     def __getitem__(self, i): return torch.stack([self.pictures[int(o)] for o in self.triplets[i]]), self.sims[i]
 
-# %% ../nbs/05_training.ipynb #5e543074
+_kept_stages = {}                                             # the last one made: students of the same pool share it
+
+def _stages_of(student, images, names, size, max_gb):
+    "The `StageCache` of these pictures, made anew unless the last one was for the same weights and pictures"
+    h = hashlib.sha256(repr((str(images.root), list(names), size, student.freeze, student.backbone.data_config['mean'], student.backbone.data_config['std'])).encode())
+    for m in split_stages(student.backbone.model, student.freeze)[0]:
+        for v in m.state_dict().values(): h.update(v.detach().cpu().contiguous().numpy().tobytes())
+    key = h.hexdigest()
+    if key not in _kept_stages:
+        made = StageCache(student, PictureCache(images, names, size, max_gb))
+        _kept_stages.clear(); _kept_stages[key] = made
+    return _kept_stages[key]
+
+# %% ../nbs/05_training.ipynb #18b5e353
 def align_dls(
     labels:PseudoLabels, # What the teacher says
     images:ImageSet, # The set that holds the labelled files
@@ -315,8 +327,8 @@ def align_dls(
     if len(train) < bs: raise AlignetError(f'{len(train):,} training images do not fill one batch of {bs}; lower bs or give more images')
     frozen = student is not None and student.freeze
     if frozen and augment: raise AlignetError('augment needs pictures, but with freeze the output of the frozen stages is computed once; use augment=None or freeze=0')
-    pictures = PictureCache(images, labels.names, size, max_gb)
-    train_ds, valid_ds = _datasets(labels, StageCache(student, pictures) if frozen else pictures, triplets, train, valid)
+    pictures = _stages_of(student, images, labels.names, size, max_gb) if frozen else PictureCache(images, labels.names, size, max_gb)
+    train_ds, valid_ds = _datasets(labels, pictures, triplets, train, valid)
     per = bs if triplets == 'batch' else bs // 3
     if len(train_ds) < per: raise AlignetError(f'{len(train_ds):,} training triplets do not fill one batch; label more of them')
     steps = steps or len(train) // bs
@@ -325,12 +337,12 @@ def align_dls(
     return DataLoaders(AlignDL(train_ds, per, augment=augment, steps=steps, groups=groups, **kw),
                        AlignDL(valid_ds, per, train=False, steps=None if triplets == 'batch' else steps, **kw), device=device or default_device())
 
-# %% ../nbs/05_training.ipynb #697dde1b
+# %% ../nbs/05_training.ipynb #8b19c2ad
 def align_learner(
     labels:PseudoLabels, # What the teacher says
     student='tf_efficientnet_lite0', # Name of any backbone that `create_backbone` knows, or a `Backbone`
     images:ImageSet=None, # The set that holds the labelled files
-    loss:str='jsd', # 'jsd', 'kl' or 'contrastive'
+    loss='jsd', # 'jsd', 'kl', 'contrastive' or 'margin', or an `AlignLoss` of your own
     triplets:str='batch', # 'batch' or 'sampled'
     head:int=0, # Features of a linear head; 0 trains the pre-logits themselves
     sims:str='cosine', # The student's similarity, 'cosine' or 'dot'
@@ -351,6 +363,6 @@ def align_learner(
     model = Student(backbone, head, sims, scale, learn_scale, freeze)
     cfg = backbone.data_config
     dls = align_dls(labels, images, size=size, triplets=triplets, student=model, mean=cfg['mean'], std=cfg['std'], **kwargs)
-    loss_func = AlignLoss(loss, tau_teacher=tau)
+    loss_func = AlignLoss(loss, tau_teacher=tau) if isinstance(loss, str) else loss
     all_cbs = [_EpochSeed()] + ([BnFreeze()] if freeze_bn else []) + ([DecayToInit(decay_to_init, skip='log_scale')] if decay_to_init else []) + list(cbs or [])
     return Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=_splitter, metrics=teacher_agreement, wd=0., cbs=all_cbs)

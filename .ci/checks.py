@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 import yaml
 
-from common import ROOT, default_exp, headings, notebooks, project_copy, prose, read_cells, settings
+from common import ROOT, headings, notebooks, project_copy, prose, read_cells, settings
+from gen_tests import Names, is_show_doc
 
 MAX_BYTES = 1_000_000
 IMAGES = {'image/png', 'image/jpeg', 'image/gif', 'image/svg+xml'}
@@ -133,13 +134,24 @@ def check_link(target, page, root, pages):
         return f'{os.path.relpath(file, root)} has no heading or name with the anchor #{mark}'
 
 
+def calls_of(node):
+    "Names of what a piece of code calls, but not within functions and lambdas, which are only defined"
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda)): return set()
+    mine = {getattr(node.func, 'attr', getattr(node.func, 'id', ''))} if isinstance(node, ast.Call) else set()
+    return mine.union(*map(calls_of, ast.iter_child_nodes(node)))
+
+
 def draws(source):
-    "Whether a cell shows a figure: it calls .show(), show_batch() or the like at its top level"
-    try: tree = ast.parse(source)
+    "Whether a cell shows a figure: it calls show(), show_batch() or the like, and does not close the figure again"
+    try: names = calls_of(ast.parse(source))
     except SyntaxError: return False
-    calls = [o.func for s in tree.body if not isinstance(s, (ast.FunctionDef, ast.ClassDef)) for o in ast.walk(s) if isinstance(o, ast.Call)]
-    names = {f.attr if isinstance(f, ast.Attribute) else getattr(f, 'id', '') for f in calls}
     return bool(names & {'show', 'show_batch', 'show_results', 'imshow'}) and 'close' not in names
+
+
+def only_imports(source):
+    "Whether a cell holds nothing but imports"
+    try: return all(isinstance(o, (ast.Import, ast.ImportFrom)) for o in ast.parse(source).body)
+    except SyntaxError: return False
 
 
 def check_cell(c, skip):
@@ -158,6 +170,30 @@ def check_cell(c, skip):
             if not re.search(r'\balt\s*=\s*["\'][^"\']*\S', tag): yield f'an <img> in its output has no alt text ({tag[:60]}...)'
     if draws(c.source) and not c.exported and c.evaluated and not skip & set(c.flags) and not kinds & (IMAGES | {'text/html'}):
         yield 'it draws a figure, but none is stored; run the notebook and save it'
+
+
+def check_imports(cells, skip):
+    "Cells that the making of the website runs, as they have an import, but which need or are what it does not run"
+    known, elsewhere = set(), {}
+    for c in cells:
+        if c.kind != 'code' or not c.evaluated: continue
+        try: tree = ast.parse(c.source)
+        except SyntaxError: continue
+        stmts = [Names(s) for s in tree.body]
+        binds = set().union(*(n.binds for n in stmts))
+        imports = any(isinstance(o, (ast.Import, ast.ImportFrom)) for o in ast.walk(tree)) and 'nbdev_export(' not in c.source
+        if c.exported or imports or any(map(is_show_doc, tree.body)):
+            bound = set()
+            for n in stmts if not c.exported else []:
+                lost = sorted(o for o in n.reads - bound - known if o in elsewhere)
+                if lost:
+                    yield (f'{c.where}: has an import, so the making of the website runs it, but not cell {elsewhere[lost[0]]}, which makes `{lost[0]}`; '
+                           'move the import to a cell of its own')
+                    break
+                bound |= n.binds
+            if imports and skip & set(c.flags): yield f'{c.where}: has an import, so the making of the website runs it, in spite of its flag; move the import to a cell of its own, without the flag'
+            known |= binds
+        else: elsewhere.update(dict.fromkeys(binds - known, c.pos))
 
 
 def check_yaml(path, root):
@@ -182,9 +218,10 @@ def check_page(path, root, pages):
         if level == 1 and c.pos > 1: yield f'{c.where}: a second title (`# {text}`); use `##`'
     if path.stat().st_size > MAX_BYTES: yield f'{name}: {path.stat().st_size/1e6:.1f} MB; the limit is {MAX_BYTES/1e6:.0f} MB. Draw smaller figures or fewer of them'
     runs = [c for c in cells if c.kind == 'code' and c.source.strip() and not c.exported and c.evaluated and c.shown and not skip & set(c.flags)
-            and not re.fullmatch(r'((from|import)\b.*\n?|\s*)*', c.source)]
+            and not only_imports(c.source)]
     if runs and not any(c.outputs for c in cells): yield f'{name}: stored without outputs; run it and save it'
     yield from check_yaml(path, root)
+    yield from check_imports(cells, skip)
     for c in cells:
         if c.kind == 'code': yield from (f'{c.where}: {o}' for o in check_cell(c, skip))
         if c.kind != 'markdown': continue
@@ -242,7 +279,7 @@ def check_docs(root=ROOT):
         res = subprocess.run([sys.executable, '.prepare.py'], cwd=copy, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if res.returncode:
             found = re.findall(r'Exception: (Error in notebook.*?)(?=\n\S*Error|\n"""|\nTraceback|\Z)', res.stdout, re.S)
-            return [*found[:1], 'nbdev could not prepare the pages. It runs every cell that has an import or an export, and no other: keep imports alone in their cells',
+            return [*(o.strip() for o in found[:1]), 'nbdev could not prepare the pages. It runs every cell that has an import or an export, and no other: keep imports alone in their cells',
                     res.stdout[-1500:] if not found else '']
         bad = []
         for p in notebooks(root):

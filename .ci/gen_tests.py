@@ -118,7 +118,8 @@ def held(value):
     if isinstance(value, (ast.Name, ast.Attribute, ast.Subscript)): return root_of(value)
     if isinstance(value, ast.Lambda): return function_outside(value)
     if isinstance(value, ast.Call) and HOLDS.search(last_name(value.func)):
-        return union(root_of(o) for o in [value.func, *value.args, *(k.value for k in value.keywords)])
+        made_of = root_of(value.func) if last_name(value.func)[0].isupper() else set()         # an object follows its class
+        return made_of | union(root_of(o) for o in value.args + [k.value for k in value.keywords])
     return set()
 
 

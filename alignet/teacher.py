@@ -6,7 +6,7 @@
 __all__ = ['Teacher', 'choice_kl', 'scaled_identity_pull', 'soft_labels', 'triplets_from_embedding', 'pair_mass',
            'all_triplets_kl', 'object_folds', 'split_by_objects', 'CVResult', 'cross_validate', 'AffineMap']
 
-# %% ../nbs/02_teacher.ipynb #b99bb6ab
+# %% ../nbs/02_teacher.ipynb #c369a6f7
 import hashlib, json, zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch
 from .core import *
 
-# %% ../nbs/02_teacher.ipynb #6c152114
+# %% ../nbs/02_teacher.ipynb #465554fb
 def _check_map(weights, bias, mean, std, what='the teacher'):
     "The four arrays of a teacher as float32, or an error that says which one is wrong"
     w = np.asarray(weights, np.float32)
@@ -49,7 +49,7 @@ class Teacher:
     def d_out(self): return self.weights.shape[1]
     def __repr__(self): return f"Teacher({self.d_in} -> {self.d_out}, {', '.join(f'{k}={v}' for k, v in self.meta.items() if np.isscalar(v))})"
 
-# %% ../nbs/02_teacher.ipynb #8b7e46eb
+# %% ../nbs/02_teacher.ipynb #106f43ef
 @patch
 def transform(self:Teacher,
     X, # (n, d_in) features, one row a picture
@@ -68,7 +68,7 @@ def digest(self:Teacher) -> str: # 16 hexadecimal digits
     for a in (self.weights, self.bias, self.mean, self.std): h.update(repr(a.shape).encode()); h.update(np.ascontiguousarray(a, '<f4').tobytes())
     return h.hexdigest()[:16]
 
-# %% ../nbs/02_teacher.ipynb #75e61655
+# %% ../nbs/02_teacher.ipynb #ec690591
 def _stats(X, standardise='scalars'):
     "Mean and standard deviation over all entries, or of each feature, summed in float64"
     if standardise not in ('scalars', 'features'): raise AlignetError(f"standardise '{standardise}' is not known; choose 'scalars' or 'features'")
@@ -88,7 +88,7 @@ def identity(cls:Teacher,
     m, s = _stats(X, standardise)
     return cls(np.eye(X.shape[1], dtype=np.float32), None, m, s, dict(objective='identity', objects=len(X)))
 
-# %% ../nbs/02_teacher.ipynb #9178e083
+# %% ../nbs/02_teacher.ipynb #9b007b76
 @patch
 def save(self:Teacher,
     path, # The `.npz` file to make or replace
@@ -123,7 +123,7 @@ def load(cls:Teacher,
     w, b, m, s = _check_map(a['weights'], a.get('bias'), a['mean'], a['std'], what=f"'{path}'")
     return cls(w, b, m, s, meta)
 
-# %% ../nbs/02_teacher.ipynb #8972a23e
+# %% ../nbs/02_teacher.ipynb #1590b02e
 def choice_kl(
     sims, # (t, 3) tensor, similarities [s_ij, s_ik, s_jk] of the model
     probs, # (t, 3) tensor, choice probabilities in the same order; rows (1, 0, 0) give the hard objective
@@ -133,14 +133,14 @@ def choice_kl(
     log_q = torch.log_softmax(sims / tau, -1)
     return (torch.xlogy(probs, probs) - probs * log_q).sum(-1).mean()
 
-# %% ../nbs/02_teacher.ipynb #6145a85f
+# %% ../nbs/02_teacher.ipynb #31dc7dd9
 def scaled_identity_pull(
     W, # (d, d) tensor
 ) -> torch.Tensor: # One number
     "Squared Frobenius distance of `W` to the nearest multiple of the identity"
     return (W - W.diagonal().mean() * torch.eye(len(W)).to(W)).square().sum()
 
-# %% ../nbs/02_teacher.ipynb #5d4414a4
+# %% ../nbs/02_teacher.ipynb #090f6569
 def soft_labels(
     E, # (n, k) embedding of the objects whose dot products are human similarities, e.g. VICE
     triplets, # (t, 3) indices into its rows
@@ -166,7 +166,7 @@ def triplets_from_embedding(
     t, s = odd_last(np.stack([i, j, k], 1), triplet_sims(E, np.stack([i, j, k], 1), 'dot'))
     return t, choice_probs(s, tau)
 
-# %% ../nbs/02_teacher.ipynb #f6730da5
+# %% ../nbs/02_teacher.ipynb #63fefd94
 def _cube(S):
     "`exp(S)` up to a factor, zero diagonal, and the factor's logarithm; with the (n, n, n) sums over the three pairs of each triplet"
     S = S.clone(); S.fill_diagonal_(-torch.inf)
@@ -193,7 +193,7 @@ def all_triplets_kl(
         return torch.where(D.isinf(), 1., D).log_().sum() / (n * (n - 1) * (n - 2)) + top
     return 3 * (pair_mass(P) * (P - S))[off].mean() + log_z(S) - log_z(P)
 
-# %% ../nbs/02_teacher.ipynb #d57b8ec8
+# %% ../nbs/02_teacher.ipynb #d5671c9d
 def _span(
     X, # (n, d) tensor, standardised
 ): # (n, m) tensor Y and (d, m) orthonormal tensor Q with X = Y Q^T; Q is None where nothing is gained
@@ -213,7 +213,7 @@ def _unspan(
     full.diagonal().add_(c)
     return full, Q @ b
 
-# %% ../nbs/02_teacher.ipynb #cd02950a
+# %% ../nbs/02_teacher.ipynb #dacceeb2
 class _ListedKL(torch.autograd.Function):
     "`choice_kl` of listed triplets with its gradient, from one product over the objects each"
     @staticmethod
@@ -230,7 +230,7 @@ def _flat_pairs(triplets, n):
     "Where the three pairs of each triplet lie in a flattened (n, n) matrix, (3 t,)"
     return torch.cat([triplets[:, p] * n + triplets[:, q] for p, q in ((0, 1), (0, 2), (1, 2))])
 
-# %% ../nbs/02_teacher.ipynb #35a8d46e
+# %% ../nbs/02_teacher.ipynb #4367d016
 def _pull(W, lam, pull): return lam * (scaled_identity_pull(W) if pull == 'identity' else W.square().sum())
 
 def _fit_listed(Y, triplets, probs, lam, tau, steps, init, pull):
@@ -247,7 +247,7 @@ def _fit_listed(Y, triplets, probs, lam, tau, steps, init, pull):
     opt.step(closure)
     return W.detach(), b.detach(), history
 
-# %% ../nbs/02_teacher.ipynb #c14e4464
+# %% ../nbs/02_teacher.ipynb #8f2a6f9c
 class _AllTriplets(torch.autograd.Function):
     "The gradient of `all_triplets_kl` without its value, which the descent does not need"
     @staticmethod
@@ -258,22 +258,23 @@ class _AllTriplets(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g): return ctx.saved_tensors[0] * g, None
 
-def _fit_embedding(Y, E, lam, tau, steps, init, pull, lr, batch, seed):
+def _fit_embedding(Y, E, lam, tau, steps, init, pull, lr, batch, seed, weights=None):
     "Minimise the mean KL over all triplets of random batches of objects plus the pull, by Adam"
     g, (n, m) = torch.Generator().manual_seed(int(seed)), Y.shape
     W, b = (init * torch.eye(m)).requires_grad_(), torch.zeros(m, requires_grad=True)
     opt = torch.optim.Adam([W, b], lr=lr, betas=(.9, .99)); sched = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)
-    fixed, history = torch.randperm(n, generator=g)[:batch], []
+    draw = lambda: torch.randperm(n, generator=g)[:batch] if weights is None else torch.multinomial(weights, min(batch, n), generator=g)
+    fixed, history = draw(), []
     for step in range(steps):
         if step % max(1, steps // 20) == 0 or step == steps - 1:
             with torch.no_grad(): Z = Y[fixed] @ W + b; history.append((step, all_triplets_kl(Z @ Z.T / tau, E[fixed] @ E[fixed].T).item()))
-        o = torch.randperm(n, generator=g)[:batch]
+        o = draw()
         Z, T = Y[o] @ W + b, E[o]
         opt.zero_grad(); (_AllTriplets.apply(Z @ Z.T / tau, T @ T.T) + _pull(W, lam, pull)).backward()
         opt.step(); sched.step()
     return W.detach(), b.detach(), history
 
-# %% ../nbs/02_teacher.ipynb #ca28ab71
+# %% ../nbs/02_teacher.ipynb #f3d45351
 def _check_probs(probs, t):
     "Choice probabilities as float32, or an error"
     p = np.asarray(probs, np.float32)
@@ -294,6 +295,12 @@ def _unpack(X, triplets, probs):
     if probs is not None: probs = _check_probs(probs, 0 if triplets is None else len(triplets))
     return X, triplets, probs, names
 
+def _check_weights(weights, n):
+    "Positive weights of objects, or an error"
+    w = np.asarray(weights, np.float64)
+    if w.shape != (n,) or not np.isfinite(w).all() or not (w > 0).all(): raise AlignetError(f'weights must be {n} positive numbers, one for each row of X')
+    return w
+
 def _check_target(target, n):
     "A human embedding with one row for each object, or an error"
     E = prep_features(target, 'dot')
@@ -308,7 +315,7 @@ def _objective(objective, triplets, probs, target):
     if objective == 'hard' and triplets is None: raise AlignetError('the hard objective needs triplets: the choices that people made')
     return objective
 
-# %% ../nbs/02_teacher.ipynb #6dbc2065
+# %% ../nbs/02_teacher.ipynb #6d5bb30c
 @patch(cls_method=True)
 def fit(cls:Teacher,
     X, # (n, d) features, one row an object
@@ -316,21 +323,23 @@ def fit(cls:Teacher,
     probs=None, # (t, 3) choice probabilities of the triplets
     target=None, # (n, k) human embedding of the same objects; all their triplets are used, with its probabilities
     objective:str=None, # 'soft' or 'hard'; None: soft where there are probabilities or a target
-    lam:float=.1, # Strength of the pull
+    lam:float=None, # Strength of the pull; by default 3e-4 times the number of features
     tau:float=1., # Temperature of the model's choices
-    steps:int=None, # Most steps; by default 60 for listed triplets (L-BFGS), 400 for a target (Adam)
+    steps:int=None, # Most steps; by default 60 for listed triplets (L-BFGS), 250 for a target (Adam)
     seed:int=0, # Draws the batches of objects; listed triplets need no chance
     objects=None, # Indices of the objects to fit on; by default those of the triplets, or all with `target`
     standardise:str='scalars', # 'scalars' (one mean and one std, gLocal) or 'features' (one for each feature)
     pull:str='identity', # 'identity' (scaled) or 'zero'
-    init:float=.05, # The map starts at this times the identity
-    lr:float=1e-3, # Learning rate of Adam
+    init:float=None, # The map starts at this times the identity; by default .5 / sqrt(d)
+    lr:float=None, # Learning rate of Adam; by default .025 / sqrt(d), or of the objects where they are fewer
     batch:int=96, # Objects of a step of Adam
+    weights=None, # (n,) with a target: how often to draw each object, relative to the others
 ) -> Teacher: # The fitted teacher
     "Fit the affine map to human choices or to their probabilities"
     X, triplets, probs, names = _unpack(X, triplets, probs)
     objective = _objective(objective, triplets, probs, target)
     if pull not in ('identity', 'zero'): raise AlignetError(f"pull '{pull}' is not known; choose 'identity' or 'zero'")
+    lam = 3e-4 * X.shape[1] if lam is None else lam; init = .5 / X.shape[1]**.5 if init is None else init
     if not (lam >= 0 and tau > 0): raise AlignetError(f'lam must not be negative and tau must be above zero; they are {lam} and {tau}')
     by_target = target is not None and objective == 'soft'
     if by_target: E, used = _check_target(target, len(X)), np.arange(len(X)) if objects is None else np.unique(objects)
@@ -341,7 +350,9 @@ def fit(cls:Teacher,
     if len(used) < 3: raise AlignetError(f'a teacher needs judgements about at least three objects, here are {len(used)}')
     mean, std = _stats(X[used], standardise)
     Y, Q = _span(torch.from_numpy((X[used] - mean) / std))
-    if by_target: W, b, history = _fit_embedding(Y, torch.from_numpy(E[used]), lam, tau, steps or 400, init, pull, lr, batch, seed)
+    if by_target:
+        w = None if weights is None else torch.from_numpy(_check_weights(weights, len(X))[used])
+        W, b, history = _fit_embedding(Y, torch.from_numpy(E[used]), lam, tau, steps or 250, init, pull, lr or .025 / Y.shape[1]**.5, batch, seed, w)
     else:
         P = torch.tensor([[1., 0, 0]]).repeat(len(triplets), 1) if probs is None else torch.from_numpy(probs)
         W, b, history = _fit_listed(Y, torch.from_numpy(np.searchsorted(used, triplets)), P, lam, tau, steps or 60, init, pull)
@@ -353,7 +364,7 @@ def fit(cls:Teacher,
     self = cls(W.numpy(), b.numpy(), mean, std, meta); self.history = history
     return self
 
-# %% ../nbs/02_teacher.ipynb #54ddbe61
+# %% ../nbs/02_teacher.ipynb #b7820520
 @patch(cls_method=True)
 def regress(cls:Teacher,
     X, # (n, d) features
@@ -366,8 +377,7 @@ def regress(cls:Teacher,
     "Ridge regression of a human embedding on the features"
     X = prep_features(X, 'dot'); E = _check_target(target, len(X))
     o = np.arange(len(X)) if objects is None else np.unique(objects)
-    w = np.ones(len(o)) if weights is None else np.asarray(weights, np.float64)[o]
-    if not (np.isfinite(w).all() and (w > 0).all()): raise AlignetError('weights must be positive numbers, one for each row of X')
+    w = np.ones(len(o)) if weights is None else _check_weights(weights, len(X))[o]
     if not lam > 0: raise AlignetError(f'lam must be above zero, not {lam}')
     mean, std = _stats(X[o], standardise)
     A, B, w = ((X[o] - mean) / std).astype(np.float64), E[o].astype(np.float64), w / w.mean()
@@ -376,7 +386,7 @@ def regress(cls:Teacher,
     else: W = np.linalg.solve(A.T @ (w[:, None] * A) + r * np.eye(A.shape[1]), A.T @ (w[:, None] * B))
     return cls(W, mb - ma @ W, mean, std, dict(objective='regression', lam=float(lam), objects=len(o)))
 
-# %% ../nbs/02_teacher.ipynb #6976f48f
+# %% ../nbs/02_teacher.ipynb #efdd87f2
 def object_folds(
     n:int, # Number of objects
     folds:int=3,
@@ -394,7 +404,7 @@ def split_by_objects(
     inside = np.asarray(held_out, bool)[check_triplets(triplets, len(held_out))]
     return ~inside.any(1), inside.all(1)
 
-# %% ../nbs/02_teacher.ipynb #3a720b4b
+# %% ../nbs/02_teacher.ipynb #54c42439
 @dataclass
 class CVResult:
     "Accuracies of a cross-validation over objects"
@@ -414,7 +424,7 @@ def cross_validate(
     triplets, # (t, 3) human choices, odd one last, or `Judgements`: what is scored, and trained on unless there is a target
     probs=None, # (t, 3) choice probabilities to train on
     target=None, # (n, k) human embedding to train on
-    lams=(.01, .03, .1, .3, 1.), # Strengths to try
+    lams=None, # Strengths to try; by default from a tenth to ten times the default of `Teacher.fit`
     folds:int=3,
     seed:int=0,
     fit=None, # Function like `Teacher.fit`; `Teacher.regress` with a target gives the closed form
@@ -424,6 +434,7 @@ def cross_validate(
     X, triplets, probs, _ = _unpack(X, triplets, probs)
     if triplets is None: raise AlignetError('cross-validation needs triplets: the choices to score')
     fold, rows, fit = object_folds(len(X), folds, seed), [], fit or Teacher.fit
+    lams = 3e-4 * X.shape[1] * np.array([.1, .3, 1., 3., 10.]) if lams is None else lams
     splits = [split_by_objects(triplets, fold == f) for f in range(folds)]
     if few := [f for f, (kept, out) in enumerate(splits) if not (kept.any() and out.any())]:
         raise AlignetError(f'fold {few[0]} has no triplet whose three objects are all in it, or none to train on; use fewer folds or more judgements')
@@ -436,7 +447,7 @@ def cross_validate(
     table = pd.DataFrame(rows)
     return CVResult(table, fold, float(table.groupby('lam').accuracy.mean().idxmax()))
 
-# %% ../nbs/02_teacher.ipynb #9dad2f7f
+# %% ../nbs/02_teacher.ipynb #03477b7d
 @patch
 def plot(self:CVResult,
     ax=None, # Axes to draw on
@@ -453,14 +464,14 @@ def plot(self:CVResult,
     ax.set(xscale='log', xlabel='strength of the pull, $\\lambda$', ylabel='accuracy, unseen objects'); ax.legend(frameon=False, fontsize=8)
     return ax
 
-# %% ../nbs/02_teacher.ipynb #6087008e
+# %% ../nbs/02_teacher.ipynb #e8f2ba12
 @patch(cls_method=True)
 def fit_cv(cls:Teacher,
     X, # (n, d) features
     triplets, # (t, 3) human choices, odd one last, or `Judgements`
     probs=None, # (t, 3) choice probabilities
     target=None, # (n, k) human embedding
-    lams=(.01, .03, .1, .3, 1.), # Strengths to try
+    lams=None, # Strengths to try; by default from a tenth to ten times the default of `fit`
     folds:int=3,
     seed:int=0,
     **kwargs, # More arguments of `Teacher.fit`
@@ -472,7 +483,7 @@ def fit_cv(cls:Teacher,
     self.meta.update(cv_accuracy=round(float(cv.summary()['mean'][cv.lam]), 4), cv_folds=folds)
     return self
 
-# %% ../nbs/02_teacher.ipynb #d60869d5
+# %% ../nbs/02_teacher.ipynb #04814f81
 class AffineMap(torch.nn.Module):
     "`(x - mean) / std @ weights + bias` with fixed weights"
     def __init__(self, weights, bias, mean, std): # Arrays as in `Teacher`
@@ -485,7 +496,7 @@ def module(self:Teacher) -> torch.nn.Module: # (B, d_in) -> (B, d_out)
     "This map as a PyTorch module without trainable parameters"
     return AffineMap(self.weights, self.bias, self.mean, self.std)
 
-# %% ../nbs/02_teacher.ipynb #2d930a60
+# %% ../nbs/02_teacher.ipynb #2508e62b
 @patch
 def report(self:Teacher,
     X, # (n, d_in) features of objects, best ones that the teacher was not fitted on

@@ -6,8 +6,9 @@
 __all__ = ['split_stages', 'Student', 'teacher_agreement', 'PictureCache', 'StageCache', 'crop_and_flip', 'AlignDL', 'Checkpoint',
            'align_dls', 'align_learner']
 
-# %% ../nbs/05_training.ipynb #e6c7b8f9
+# %% ../nbs/05_training.ipynb #782406bd
 import hashlib, math
+from functools import partial
 from pathlib import Path
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from .features import Backbone, create_backbone
 from .pseudo_labels import PseudoLabels
 from .loss import AlignLoss, DecayToInit, batch_agreement
 
-# %% ../nbs/05_training.ipynb #4282b794
+# %% ../nbs/05_training.ipynb #9effa65e
 def split_stages(
     model:nn.Module, # A timm EfficientNet, MobileNetV3 or ResNet
     k:int, # Number of early stages
@@ -43,7 +44,7 @@ def split_stages(
     if not 0 < k < len(stages): raise AlignetError(f'freeze={k}: this backbone has {len(stages)} stages; give a number from 1 to {len(stages)-1}, or 0 to train all')
     return stem + stages[:k], stages[k:] + last
 
-# %% ../nbs/05_training.ipynb #f3842876
+# %% ../nbs/05_training.ipynb #d24d7718
 class Student(nn.Module):
     "A backbone, an optional linear head, and the scale of its similarities"
     def __init__(self,
@@ -84,7 +85,7 @@ class Student(nn.Module):
         if self.sims == 'cosine': z = F.normalize(z, dim=-1)
         return (z * (.5 * self.log_scale).exp()).unflatten(0, lead)
 
-# %% ../nbs/05_training.ipynb #d0caa2d3
+# %% ../nbs/05_training.ipynb #f0001982
 def teacher_agreement(
     pred, # (B, d) or (T, 3, d) the student's representation
     targ, # (B, k) the teacher's representation, or (T, 3) its similarities
@@ -96,7 +97,7 @@ def teacher_agreement(
     top = torch.stack([(i*j).sum(-1), (i*k).sum(-1), (j*k).sum(-1)], -1).topk(2, -1)
     return ((top.indices[:, 0] == targ.argmax(-1)) & (top.values[:, 0] > top.values[:, 1])).float().mean()
 
-# %% ../nbs/05_training.ipynb #41e90f7c
+# %% ../nbs/05_training.ipynb #485876a0
 class PictureCache:
     "Square uint8 tensors of an image set's files, kept in memory while they fit"
     def __init__(self,
@@ -104,19 +105,20 @@ class PictureCache:
         names:list, # The files to serve, in this order
         size:int, # Side length in pixels
         max_gb:float=2., # Keep decoded pictures in memory up to this many GB
+        crop_pct:float=1., # Share of the short side that is left by the crop, as in timm's data configuration
     ):
         images.index(names)
-        self.images, self.names, self.size = images, list(names), size
+        self.images, self.names, self.size, self.crop_pct = images, list(names), size, crop_pct
         fits = len(self.names) * 3 * size * size <= max_gb * 1e9
         self.store = torch.stack([self._read(n) for n in progress(self.names, desc='reading pictures')]) if fits and self.names else None
     def _read(self, name):
         im = self.images[int(self.images.index([name])[0])]
-        im = TF.center_crop(TF.resize(im, self.size, InterpolationMode.BICUBIC), self.size)
+        im = TF.center_crop(TF.resize(im, math.floor(self.size / self.crop_pct), InterpolationMode.BICUBIC), self.size)
         return TF.pil_to_tensor(im)
     def __len__(self): return len(self.names)
     def __getitem__(self, i): return self.store[i] if self.store is not None else self._read(self.names[i])
 
-# %% ../nbs/05_training.ipynb #44c81b0e
+# %% ../nbs/05_training.ipynb #b48c9ee4
 class StageCache:
     "Output of a student's frozen stages for each picture, float16, computed once"
     @torch.no_grad()
@@ -134,7 +136,7 @@ class StageCache:
     def __len__(self): return len(self.store)
     def __getitem__(self, i): return self.store[i]
 
-# %% ../nbs/05_training.ipynb #b4e53ba5
+# %% ../nbs/05_training.ipynb #fc05b515
 def crop_and_flip(
     x, # (B, 3, H, W) float images
     gen, # numpy generator
@@ -189,7 +191,7 @@ class AlignDL(DataLoader):
                 if trip: axs[r, c].set_title(f'odd: {float(y[r][2-c]):.2f}', fontsize=9)
         return fig
 
-# %% ../nbs/05_training.ipynb #3e7968b7
+# %% ../nbs/05_training.ipynb #6c432e86
 def _simple(o):
     "The same with plain lists, dictionaries and numbers, which `weights_only` can read"
     if isinstance(o, dict): return {k: _simple(v) for k, v in o.items()}
@@ -255,7 +257,7 @@ class Checkpoint(Callback):
             state['recorder'] = dict(losses=[float(l) for l in r.losses], lrs=_simple(r.lrs), values=_simple(r.values), meters=[keep(r.loss), keep(r.smooth_loss)])
         with atomic_path(self.path) as tmp: torch.save(state, tmp)
 
-# %% ../nbs/05_training.ipynb #eb4e00ae
+# %% ../nbs/05_training.ipynb #d6459cc1
 def _splitter(student): return [params(student.backbone), params(student.head) + [student.log_scale]]
 
 class _EpochSeed(Callback):
@@ -285,18 +287,18 @@ class _Triples:
 
 _kept_stages = {}                                             # the last one made: students of the same pool share it
 
-def _stages_of(student, images, names, size, max_gb):
+def _stages_of(student, images, names, size, max_gb, crop_pct):
     "The `StageCache` of these pictures, made anew unless the last one was for the same weights and pictures"
-    h = hashlib.sha256(repr((str(images.root), list(names), size, student.freeze, student.backbone.data_config['mean'], student.backbone.data_config['std'])).encode())
+    h = hashlib.sha256(repr((str(images.root), list(names), size, crop_pct, student.freeze, student.backbone.data_config['mean'], student.backbone.data_config['std'])).encode())
     for m in split_stages(student.backbone.model, student.freeze)[0]:
         for v in m.state_dict().values(): h.update(v.detach().cpu().contiguous().numpy().tobytes())
     key = h.hexdigest()
     if key not in _kept_stages:
-        made = StageCache(student, PictureCache(images, names, size, max_gb))
+        made = StageCache(student, PictureCache(images, names, size, max_gb, crop_pct))
         _kept_stages.clear(); _kept_stages[key] = made
     return _kept_stages[key]
 
-# %% ../nbs/05_training.ipynb #18b5e353
+# %% ../nbs/05_training.ipynb #65da0a3f
 def align_dls(
     labels:PseudoLabels, # What the teacher says
     images:ImageSet, # The set that holds the labelled files
@@ -312,6 +314,7 @@ def align_dls(
     seed:int=0, # Seed of split, order and augmentation
     num_workers:int=0, # Worker processes, for pools too large to keep in memory
     max_gb:float=2., # Decoded pictures are kept in memory up to this size
+    crop_pct:float=1., # Share of the picture's short side that the crop leaves, as in timm's data configuration
     student:Student=None, # A student whose frozen stages are computed once
     device=None, # Where batches go; the GPU if there is one
 ) -> DataLoaders:
@@ -327,7 +330,7 @@ def align_dls(
     if len(train) < bs: raise AlignetError(f'{len(train):,} training images do not fill one batch of {bs}; lower bs or give more images')
     frozen = student is not None and student.freeze
     if frozen and augment: raise AlignetError('augment needs pictures, but with freeze the output of the frozen stages is computed once; use augment=None or freeze=0')
-    pictures = _stages_of(student, images, labels.names, size, max_gb) if frozen else PictureCache(images, labels.names, size, max_gb)
+    pictures = _stages_of(student, images, labels.names, size, max_gb, crop_pct) if frozen else PictureCache(images, labels.names, size, max_gb, crop_pct)
     train_ds, valid_ds = _datasets(labels, pictures, triplets, train, valid)
     per = bs if triplets == 'batch' else bs // 3
     if len(train_ds) < per: raise AlignetError(f'{len(train_ds):,} training triplets do not fill one batch; label more of them')
@@ -337,7 +340,7 @@ def align_dls(
     return DataLoaders(AlignDL(train_ds, per, augment=augment, steps=steps, groups=groups, **kw),
                        AlignDL(valid_ds, per, train=False, steps=None if triplets == 'batch' else steps, **kw), device=device or default_device())
 
-# %% ../nbs/05_training.ipynb #8b19c2ad
+# %% ../nbs/05_training.ipynb #ae5d04ca
 def align_learner(
     labels:PseudoLabels, # What the teacher says
     student='tf_efficientnet_lite0', # Name of any backbone that `create_backbone` knows, or a `Backbone`
@@ -353,7 +356,7 @@ def align_learner(
     freeze:int=0, # Early stages that keep their weights and are computed once; 0 trains all
     freeze_bn:bool=True, # Leave batch-norm statistics as they are
     size:int=128, # Side length of the pictures in pixels
-    opt_func=Adam, # Any fastai optimiser
+    opt_func=partial(Adam, eps=1e-8), # Any fastai optimiser
     cbs=None, # More callbacks
     **kwargs, # For `align_dls`: bs, steps, augment, balance, valid_pct, seed, num_workers, device
 ) -> Learner: # A plain fastai learner
@@ -362,7 +365,7 @@ def align_learner(
     backbone = student if isinstance(student, nn.Module) else create_backbone(student)
     model = Student(backbone, head, sims, scale, learn_scale, freeze)
     cfg = backbone.data_config
-    dls = align_dls(labels, images, size=size, triplets=triplets, student=model, mean=cfg['mean'], std=cfg['std'], **kwargs)
+    dls = align_dls(labels, images, size=size, triplets=triplets, student=model, mean=cfg['mean'], std=cfg['std'], crop_pct=cfg.get('crop_pct', 1.), **kwargs)
     loss_func = AlignLoss(loss, tau_teacher=tau) if isinstance(loss, str) else loss
     all_cbs = [_EpochSeed()] + ([BnFreeze()] if freeze_bn else []) + ([DecayToInit(decay_to_init, skip='log_scale')] if decay_to_init else []) + list(cbs or [])
     return Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=_splitter, metrics=teacher_agreement, wd=0., cbs=all_cbs)

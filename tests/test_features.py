@@ -261,6 +261,12 @@ def test_kill_it_and_go_on():
     # cell 65, in part
     store.check('test_resnet').check(tiny, images, size=48);
 
+    # cell 66, in part
+    with mock.patch.dict(os.environ, ALIGNET_CACHE=str(tmp/'cache')):
+        torch.manual_seed(1); a = extract_features(tiny, images, size=48); r1 = torch.rand(1)      # computed
+        torch.manual_seed(1); b = extract_features(tiny, images, size=48); r2 = torch.rand(1)      # found
+    a.path.relative_to(tmp)
+
     # cell 68, in part
     tiny.train(); tiny.model.bn1.eval()
     extract_features(tiny, images, tmp/'three', size=32)
@@ -339,6 +345,12 @@ def test_when_things_go_wrong():
     other = create_backbone('test_resnet', pretrained=False)
     store.check('test_resnet').check(tiny, images, size=48);
 
+    # cell 66, in part
+    with mock.patch.dict(os.environ, ALIGNET_CACHE=str(tmp/'cache')):
+        torch.manual_seed(1); a = extract_features(tiny, images, size=48); r1 = torch.rand(1)      # computed
+        torch.manual_seed(1); b = extract_features(tiny, images, size=48); r2 = torch.rand(1)      # found
+    a.path.relative_to(tmp)
+
     # cell 68, in part
     tiny.train(); tiny.model.bn1.eval()
     extract_features(tiny, images, tmp/'three', size=32)
@@ -397,6 +409,32 @@ def test_what_a_network_sees():
     "What a network sees"
     # cell 53, in part
     tmp = Path(tempfile.mkdtemp())
+
+    # cell 61, in part
+    def draw_set(folder, n=40, px=48):
+        "Save n pictures, discs and bars of changing hue, and return them as an `ImageSet`"
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(n):
+            im = Image.new('RGB', (px, px), 'white'); d = ImageDraw.Draw(im)
+            hue = f'hsl({i*360//n},80%,45%)'
+            d.ellipse((8, 8, px-8, px-8), fill=hue) if i % 2 else d.rectangle((px//3, 4, px*2//3, px-4), fill=hue)
+            im.save(folder/f"{'disc' if i % 2 else 'bar'}_{i:02}.png")
+        return ImageSet.from_folder(folder)
+    images = draw_set(tmp/'pictures')
+    torch.manual_seed(0); tiny = create_backbone('test_resnet', pretrained=False)
+    store = extract_features(tiny, images, tmp/'store', batch_size=16, size=48)
+
+    # cell 63, in part
+    tiny.eval()
+
+    # cell 65, in part
+    store.check('test_resnet').check(tiny, images, size=48);
+
+    # cell 66, in part
+    with mock.patch.dict(os.environ, ALIGNET_CACHE=str(tmp/'cache')):
+        torch.manual_seed(1); a = extract_features(tiny, images, size=48); r1 = torch.rand(1)      # computed
+        torch.manual_seed(1); b = extract_features(tiny, images, size=48); r2 = torch.rand(1)      # found
+    a.path.relative_to(tmp)
 
     # cell 80, in part
     world = offline_world(n_triplets=300)

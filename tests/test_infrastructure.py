@@ -11,6 +11,7 @@ import checks, common, gen_tests, readme, steps
 sys.path.remove(str(CI))
 
 TITLE = ('md', '# Small\n\n> A page to try things on')
+TEXT = {'output_type': 'display_data', 'data': {'text/plain': '1'}, 'metadata': {}}
 PNG = {'output_type': 'display_data', 'data': {'image/png': 'iVBORw0KGgo='}, 'metadata': {}}
 
 
@@ -92,6 +93,12 @@ def test_only_what_happened_before_and_not_what_is_only_looked_at(project):
     run(fns['test_two'])
 
 
+def test_what_another_object_went_through_is_left_out(project):
+    fns = made_from(project, ('md', '## One'), ('code', 'data = [1]\ndef small_learner(): return list(data)\na = small_learner()\na.append(2)'), ('code', 'b = small_learner()'), ('md', '## Two'), ('code', 'assert b == [1]'))
+    assert 'a.append' not in fns['test_two'] and 'data = [1]' in fns['test_two']
+    run(fns['test_two'])
+
+
 def test_a_function_takes_names_that_are_bound_after_it(project):
     fns = made_from(project, ('md', '## One'), ('code', 'def f(): return g() + k'), ('code', 'def g(): return 1'), ('code', 'k = 2'), ('code', 'h = 4'), ('md', '## Two'), ('code', 'assert f() == 3'))
     assert 'h = 4' not in fns['test_two']
@@ -158,7 +165,7 @@ def test_a_good_page_passes(project):
     notebook(project/'nbs/sub/b.ipynb', ('md', '# B\n\n> Another page'), ('md', '## The `end`, or {#x}\n\n## What it costs, in 3 steps'))
     notebook(project/'nbs/00_small.ipynb', TITLE, ('code', '#| export\nclass Box:\n    def open(self): pass'), ('code', '#| fig-cap: "One: two"\n#| fig-alt: "A line"\nplt.show()', [PNG]),
              ('md', '[a](sub/b.ipynb#x) [b](sub/b.ipynb#what-it-costs-in-3-steps) [c](#small) [d](#box.open) [web](https://example.org/a.ipynb)\n`[e](gone.ipynb)`\n```\n[f](gone.ipynb)\n```'),
-             ('code', '#| slow\nplt.show()'), ('code', '#| hide\nplt.show()'), ('code', 'plt.show(); plt.close()'))
+             ('code', '#| slow\nplt.show()'), ('code', '#| hide\nplt.show()'), ('code', 'plt.show(); plt.close()'), ('code', 'fails(lambda: x.show())\ndef f(): plt.show()'))
     assert checks.check_pages(project) == []
 
 
@@ -183,6 +190,8 @@ def test_a_good_page_passes(project):
     ([TITLE, ('code', 'f()', [{'output_type': 'stream', 'name': 'stdout', 'text': ['/ho', 'me/me/x.npz']}])], 'a folder of one machine (/home/me'),
     ([TITLE, ('code', '#| fig-cap: one: two\n#| fig-alt: "x"\n1', [PNG])], 'not valid YAML'),
     ([TITLE, ('code', '1', [PNG | {'data': {'text/plain': 'x' * 1_100_000}}])], 'the limit is 1 MB'),
+    ([TITLE, ('code', 'import a\nx = 1'), ('code', 'y = 1', [TEXT]), ('code', 'x\nfrom b import f\nf(y)')], 'cell 4: has an import, so the making of the website runs it, but not cell 3, which makes `y`'),
+    ([TITLE, ('code', '#| slow\ndef f():\n    import a')], 'in spite of its flag'),
 ])
 def test_a_bad_page_is_told(project, cells, said):
     (project/'nbs/styles.css').touch()

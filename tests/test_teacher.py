@@ -202,7 +202,7 @@ def test_two_ways_down():
 def test_teacher_fit():
     "`Teacher.fit`"
     # cell 57
-    def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=1.2):
+    def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
         t3 = np.stack([r.permutation(n)[:3] for _ in range(t)]); p = soft_labels(E, t3)
@@ -213,7 +213,7 @@ def test_teacher_fit():
     X, E, T, P = synthetic()
     seen, unseen = (T < 60).all(1), (T >= 60).all(1)
     fits = {'hard, listed trials': Teacher.fit(X, T[seen], lam=1e-3), 'soft, listed trials': Teacher.fit(X, T[seen], P[seen], lam=1e-3),
-            'soft, all triplets of the embedding': Teacher.fit(X, target=E, objects=np.arange(60), lam=1e-3, lr=1e-2)}
+            'soft, all triplets of the embedding': Teacher.fit(X, target=E, objects=np.arange(60), lam=1e-3)}
     score = lambda Z, kind='dot': ooo_accuracy(Z, T[unseen], kind)
     pd.Series({'features, cosine': score(X, 'cosine'), **{k: score(v.transform(X)) for k, v in fits.items()}, 'ceiling': score(E)}, name='accuracy on unseen objects').round(3).to_frame()
 
@@ -239,6 +239,8 @@ def test_teacher_fit():
         test_eq(Teacher.fit(X, **kw).digest(), Teacher.fit(X, **kw).digest())
     Xbad = X.copy(); Xbad[60:] *= 1e6
     test_eq(Teacher.fit(Xbad, T[seen], P[seen], lam=.1).digest(), Teacher.fit(X, T[seen], P[seen], lam=.1).digest())
+    few = Teacher.fit(X, target=E, steps=30, batch=30, weights=np.where(np.arange(90) < 45, 1, 1e-12))     # the others are hardly ever drawn
+    test_close(few.weights, Teacher.fit(X, target=np.where((np.arange(90) < 45)[:, None], E, 0), steps=30, batch=30, weights=np.where(np.arange(90) < 45, 1, 1e-12)).weights)
     assert Teacher.fit(X, target=E, steps=30, seed=1).digest() != Teacher.fit(X, target=E, steps=30, seed=2).digest()
 
     # cell 63, in part
@@ -282,7 +284,7 @@ def test_teacher_fit():
 def test_a_closed_form_to_compare_with():
     "A closed form to compare with"
     # cell 57, in part
-    def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=1.2):
+    def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
         t3 = np.stack([r.permutation(n)[:3] for _ in range(t)]); p = soft_labels(E, t3)
@@ -305,13 +307,13 @@ def test_a_closed_form_to_compare_with():
     # cell 70
     per = Teacher.regress(X * np.arange(1, 13), E, standardise='features'); test_close(per.transform(X * np.arange(1, 13)), Teacher.regress(X, E, standardise='features').transform(X), 1e-3)
     test_fail(lambda: Teacher.regress(X, E[:5]), contains='target has 5 rows')
-    test_fail(lambda: Teacher.regress(X, E, weights=np.zeros(90)), contains='weights must be positive')
+    test_fail(lambda: Teacher.regress(X, E, weights=np.zeros(90)), contains='weights must be 90 positive numbers')
 
 
 def test_cross_validation_over_objects():
     "Cross-validation over objects"
     # cell 57, in part
-    def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=1.2):
+    def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
         t3 = np.stack([r.permutation(n)[:3] for _ in range(t)]); p = soft_labels(E, t3)
@@ -350,7 +352,7 @@ def test_cross_validation_over_objects():
     by_objects = cross_validate(Xr, Tr, Pr, lams=[1e-3], steps=40).table.accuracy.mean()
 
     # cell 83
-    assert trial_wise > .8 and abs(by_objects - 1/3) < .1
+    assert trial_wise > .8 and by_objects < .45
     for kw in (dict(), dict(target=Er)):                                         # what held-out objects are and how they were judged cannot matter
         fold = object_folds(60, 3, 0); keep, _ = split_by_objects(Tr, fold == 0); objs = np.flatnonzero(fold != 0)
         def one(X, E): return Teacher.fit(X, **(dict(target=E) if kw else dict(triplets=Tr[keep], probs=Pr[keep])), objects=objs, steps=20).digest()
@@ -366,7 +368,7 @@ def test_cross_validation_over_objects():
 def test_the_teacher_as_a_module_and_its_report():
     "The teacher as a module, and its report"
     # cell 57, in part
-    def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=1.2):
+    def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
         t3 = np.stack([r.permutation(n)[:3] for _ in range(t)]); p = soft_labels(E, t3)
@@ -377,7 +379,7 @@ def test_the_teacher_as_a_module_and_its_report():
     X, E, T, P = synthetic()
     seen, unseen = (T < 60).all(1), (T >= 60).all(1)
     fits = {'hard, listed trials': Teacher.fit(X, T[seen], lam=1e-3), 'soft, listed trials': Teacher.fit(X, T[seen], P[seen], lam=1e-3),
-            'soft, all triplets of the embedding': Teacher.fit(X, target=E, objects=np.arange(60), lam=1e-3, lr=1e-2)}
+            'soft, all triplets of the embedding': Teacher.fit(X, target=E, objects=np.arange(60), lam=1e-3)}
     score = lambda Z, kind='dot': ooo_accuracy(Z, T[unseen], kind)
 
     # cell 86, in part
@@ -406,13 +408,13 @@ def test_on_real_people_slow():
     if os.environ.get('ALIGNET_DATA'):
         from alignet.data import things_choices, things_matrix
         (concepts, Tt), Xt, Et = things_choices(), things_matrix('clip'), things_matrix('vice')
-        start = time.process_time()
-        runs = {'soft, all triplets (VICE)': cross_validate(Xt, Tt, target=Et, lams=[.03, .1, .3])}
-        cpu = (time.process_time() - start) / 9
+        torch.set_num_threads(2); start = time.process_time()
+        runs = {'soft, all triplets (VICE)': cross_validate(Xt, Tt, target=Et, lams=[.015, .05, .15, .5])}
+        cpu = (time.process_time() - start) / 12
         runs['soft without the pull'] = cross_validate(Xt, Tt, target=Et, lams=[0.])
         runs['ridge to VICE'] = cross_validate(Xt, Tt, target=Et, lams=[.5, 2, 8], fit=Teacher.regress)
-        runs['soft, listed trials'] = cross_validate(Xt, Tt, soft_labels(Et, Tt), lams=[.03])
-        runs['hard, listed trials'] = cross_validate(Xt, Tt, lams=[.03, .1])
+        runs['soft, listed trials'] = cross_validate(Xt, Tt, soft_labels(Et, Tt), lams=[.15], steps=40)
+        runs['hard, listed trials'] = cross_validate(Xt, Tt, lams=[.15], steps=40)
         folds = runs['hard, listed trials'].folds
         vice = [ooo_accuracy(Et, Tt[split_by_objects(Tt, folds == f)[1]], 'dot') for f in range(3)]
         print(f'a fold of the soft teacher: {cpu:.1f} CPU seconds')

@@ -183,6 +183,8 @@ def test_the_learner():
     with frozen.no_bar(), frozen.no_logging(): frozen.fit(1, 1e-3)
     assert frozen.dls.one_batch()[0].shape[1] != 3
     test_fail(lambda: toy_learner(freeze=2, augment=crop_and_flip), contains='augment=None')
+    assert toy_learner(freeze=2).dls.train.dataset.pictures is not toy_learner(seed=1, freeze=2).dls.train.dataset.pictures    # other weights
+    assert toy_learner(freeze=2).dls.train.dataset.pictures is toy_learner(freeze=2, triplets='sampled').dls.train.dataset.pictures
     test_fail(lambda: frozen.dls.show_batch(), contains='freeze=0')
     xb, yb = sampled.dls.one_batch()
     test_eq((xb.shape, yb.shape), ((5, 3, 3, 32, 32), (5, 3)))              # 16 images a batch: five triplets
@@ -191,7 +193,7 @@ def test_the_learner():
     assert math.isfinite(sampled.recorder.losses[-1])
 
     # cell 47, in part
-    probe = toy_learner()
+    probe = toy_learner(); probe.path = Path(tmp.name)          # where the finder keeps the weights meanwhile
     with probe.no_bar(): found = probe.lr_find(num_it=30, show_plot=True)
 
     # cell 48
@@ -224,16 +226,6 @@ def test_kill_it_start_it_again():
 
     toy_trips = all_triplets(48).numpy()
     toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
-    learn = toy_learner()
-    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(25, 2e-2)
-
-    # cell 44, in part
-    sampled = toy_learner(triplets='sampled')
-
-    # cell 45, in part
-    frozen = toy_learner(freeze=2)
-    with frozen.no_bar(), frozen.no_logging(): frozen.fit(1, 1e-3)
-    with sampled.no_bar(), sampled.no_logging(): sampled.fit(1, 1e-3)
 
     # cell 50
     class StopAt(Callback):
@@ -292,16 +284,6 @@ def test_errors():
 
     toy_trips = all_triplets(48).numpy()
     toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
-    learn = toy_learner()
-    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(25, 2e-2)
-
-    # cell 44, in part
-    sampled = toy_learner(triplets='sampled')
-
-    # cell 45, in part
-    frozen = toy_learner(freeze=2)
-    with frozen.no_bar(), frozen.no_logging(): frozen.fit(1, 1e-3)
-    with sampled.no_bar(), sampled.no_logging(): sampled.fit(1, 1e-3)
 
     # cell 50, in part
     class StopAt(Callback):

@@ -1,0 +1,26 @@
+"""Tests of `alignet.all`.
+
+Generated from nbs/11_all.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
+"""
+from alignet.core import *
+from alignet.data import *
+from alignet.features import *
+from alignet.teacher import *
+from alignet.pseudo_labels import *
+from alignet.loss import *
+from alignet.training import *
+from alignet.evaluation import *
+from alignet.hub import *
+from alignet.demo import *
+from alignet.all import *
+
+NOTEBOOK = 'nbs/11_all.ipynb'     # a test runs in the folder of its notebook
+
+
+def test_the_names():
+    "The names"
+    # cell 8, in part
+    names = {}; exec('from alignet.all import *', names)
+
+    # cell 9
+    assert all(n in names for n in ('offline_world', 'extract_features', 'Teacher', 'pseudo_label', 'align_learner', 'export_timm', 'run_demo', 'ooo_accuracy'))

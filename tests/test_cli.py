@@ -1,0 +1,57 @@
+"""Tests of `alignet.cli`.
+
+Generated from nbs/10_cli.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
+"""
+from pathlib import Path
+from alignet.core import *
+import contextlib
+import io
+import tempfile
+import numpy as np
+from fastcore.test import test_eq
+from PIL import Image, ImageDraw
+from alignet.data import Judgements
+from alignet.cli import *
+
+NOTEBOOK = 'nbs/10_cli.ipynb'     # a test runs in the folder of its notebook
+
+
+def test_the_parser():
+    "The parser"
+    # cell 16
+    test_eq(set(parser()._subparsers._group_actions[0].choices), {'demo', 'features', 'teacher', 'label', 'train', 'eval', 'export'})
+
+
+def test_the_road_in_five_commands():
+    "The road in five commands"
+    # cell 18, in part
+    def draw(folder):
+        rows = []
+        for i in range(18):
+            im = Image.new('RGB', (48, 48), 'white'); d = ImageDraw.Draw(im); r = rng(i).integers(4, 14, 2).tolist()
+            (d.ellipse if i % 2 else d.rectangle)(r + [40, 40], fill=['navy', 'orange', 'green'][i % 3]); im.save(folder/f'{i:02d}.png'); rows.append([i % 2, *np.eye(3)[i % 3]])
+        E = np.array(rows) + rng(3).normal(size=(18, 4)) * .01
+        t = np.stack([rng(7, i).choice(18, 3, replace=False) for i in range(400)])
+        return Judgements(odd_last(t, triplet_sims(E, t))[0], [f'{i:02d}.png' for i in range(18)], source='shape and colour')
+
+    with tempfile.TemporaryDirectory() as d:
+        d = Path(d); (d/'images').mkdir(); draw(d/'images').save(d/'judgements.npz'); model = 'local-dir:' + str(d/'tiny')
+        from alignet.features import create_backbone; from alignet.hub import export_timm
+        export_timm(create_backbone('test_efficientnet', pretrained=False), d/'tiny')
+        steps = [f'features {model} {d}/images --out {d}/store', f'teacher {d}/store {d}/judgements.npz --out {d}/teacher.npz', f'label {d}/store --teacher {d}/teacher.npz --n 200 --clusters 3 --out {d}/labels.npz',
+                 f'train {d}/labels.npz {model} {d}/images --epochs 1 --bs 8 --size 48 --out {d}/aligned', f'eval {d}/images {d}/judgements.npz {model} local-dir:{d}/aligned --out {d}/scores.json']
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed): codes = [main(s.split()) for s in steps]
+        scores, whole = read_json(d/'scores.json'), (d/'aligned'/'model.safetensors').is_file()
+
+    # cell 19
+    test_eq(codes, [0] * 5)
+    assert whole and len(scores) == 6 and 'saved' in printed.getvalue()           # two models, three similarities
+
+    # cell 21, in part
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err): codes = [main(['demo', '--world', 'mars']), main(['label', 'nowhere', '--out', 'x.npz']), main(['features', 'vit_bse_patch16_224', '.', '--out', 'x'])]
+
+    # cell 22
+    test_eq(codes, [2, 2, 2])
+    assert 'choose one of offline, things' in err.getvalue() and '--teacher' in err.getvalue()

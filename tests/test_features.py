@@ -31,7 +31,7 @@ NOTEBOOK = 'nbs/01a_features.ipynb'     # a test runs in the folder of its noteb
 def test_a_backbone():
     "A backbone"
     # cell 14
-    for name in ('test_vit', 'test_efficientnet', 'test_resnet', 'test_convnext', 'test_mambaout', 'mobilenetv3_small_050'):
+    for name in ('test_vit', 'test_efficientnet', 'test_convnext', 'test_mambaout', 'mobilenetv3_small_050'):
         bb = Backbone(timm.create_model(name)).eval()
         x = torch.randn(2, *bb.data_config['input_size'])
         with torch.no_grad():
@@ -133,7 +133,7 @@ def test_any_model_by_name():
     if importlib.util.find_spec('open_clip'):
         open_clip = require('open_clip', 'open_clip_torch')
         bb = create_backbone('open_clip:ViT-S-32-alt', pretrained=False).eval()
-        x, pre = bb.transform()(im), open_clip.image_transform_v2(open_clip.PreprocessCfg(**open_clip.get_model_preprocess_cfg(bb.model)), is_train=False)
+        x, pre = bb.transform()(im), open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(**open_clip.get_model_preprocess_cfg(bb.model)), is_train=False)
         test_close(x, pre(im), 1e-6)                                          # our translation of its preprocessing equals its own
         with torch.no_grad(): test_eq(bb(x[None]), bb.model.encode_image(x[None], normalize=False))
         test_eq(bb.num_features, 256)
@@ -205,8 +205,8 @@ def test_from_images_to_a_store():
     with torch.no_grad(): X = tiny(torch.stack([tiny.transform(48)(images[i]) for i in range(len(images))])).numpy()
     test_close(store.get(images.names), X, 2e-3)
     test_close(store.get(images.names[::-1]), X[::-1], 2e-3)
-    one = extract_features(tiny, images, tmp/'one', batch_size=1, size=48)
-    test_close(one.get(), store.get(), 2e-3)
+    one = extract_features(tiny, images.subset(images.names[:6]), tmp/'one', batch_size=1, size=48)
+    test_close(one.get(), store.get(one.names), 2e-3)
     two = extract_features(tiny, images, tmp/'two', batch_size=16, size=48, num_workers=2)
     test_eq(two.X, store.X)
     sorted(p.name for p in store.path.iterdir())
@@ -261,12 +261,6 @@ def test_kill_it_and_go_on():
     # cell 65, in part
     store.check('test_resnet').check(tiny, images, size=48);
 
-    # cell 66, in part
-    with mock.patch.dict(os.environ, ALIGNET_CACHE=str(tmp/'cache')):
-        torch.manual_seed(1); a = extract_features(tiny, images, size=48); r1 = torch.rand(1)      # computed
-        torch.manual_seed(1); b = extract_features(tiny, images, size=48); r2 = torch.rand(1)      # found
-    a.path.relative_to(tmp)
-
     # cell 68, in part
     tiny.train(); tiny.model.bn1.eval()
     extract_features(tiny, images, tmp/'three', size=32)
@@ -306,7 +300,7 @@ class Slow:
     def __len__(self): return len(self.names)
     def __getitem__(self, i): time.sleep(.05); return Image.open(self.path(i)).convert('RGB')
 b = create_backbone('test_resnet', pretrained=False); b.model.load_state_dict(torch.load({str(tmp/'tiny.pth')!r}, weights_only=True))
-torch.set_num_threads(2); extract_features(b, Slow(), {str(tmp/'killed')!r}, batch_size=4, size=48)
+torch.set_num_threads(1); extract_features(b, Slow(), {str(tmp/'killed')!r}, batch_size=4, size=48)
 """
     p = subprocess.Popen([sys.executable, '-c', script], stderr=subprocess.DEVNULL)
     file, row = tmp/'killed.part'/'features.npy', tiny.num_features*2
@@ -344,12 +338,6 @@ def test_when_things_go_wrong():
     # cell 65, in part
     other = create_backbone('test_resnet', pretrained=False)
     store.check('test_resnet').check(tiny, images, size=48);
-
-    # cell 66, in part
-    with mock.patch.dict(os.environ, ALIGNET_CACHE=str(tmp/'cache')):
-        torch.manual_seed(1); a = extract_features(tiny, images, size=48); r1 = torch.rand(1)      # computed
-        torch.manual_seed(1); b = extract_features(tiny, images, size=48); r2 = torch.rand(1)      # found
-    a.path.relative_to(tmp)
 
     # cell 68, in part
     tiny.train(); tiny.model.bn1.eval()
@@ -410,32 +398,6 @@ def test_what_a_network_sees():
     # cell 53, in part
     tmp = Path(tempfile.mkdtemp())
 
-    # cell 61, in part
-    def draw_set(folder, n=40, px=48):
-        "Save n pictures, discs and bars of changing hue, and return them as an `ImageSet`"
-        folder.mkdir(parents=True, exist_ok=True)
-        for i in range(n):
-            im = Image.new('RGB', (px, px), 'white'); d = ImageDraw.Draw(im)
-            hue = f'hsl({i*360//n},80%,45%)'
-            d.ellipse((8, 8, px-8, px-8), fill=hue) if i % 2 else d.rectangle((px//3, 4, px*2//3, px-4), fill=hue)
-            im.save(folder/f"{'disc' if i % 2 else 'bar'}_{i:02}.png")
-        return ImageSet.from_folder(folder)
-    images = draw_set(tmp/'pictures')
-    torch.manual_seed(0); tiny = create_backbone('test_resnet', pretrained=False)
-    store = extract_features(tiny, images, tmp/'store', batch_size=16, size=48)
-
-    # cell 63, in part
-    tiny.eval()
-
-    # cell 65, in part
-    store.check('test_resnet').check(tiny, images, size=48);
-
-    # cell 66, in part
-    with mock.patch.dict(os.environ, ALIGNET_CACHE=str(tmp/'cache')):
-        torch.manual_seed(1); a = extract_features(tiny, images, size=48); r1 = torch.rand(1)      # computed
-        torch.manual_seed(1); b = extract_features(tiny, images, size=48); r2 = torch.rand(1)      # found
-    a.path.relative_to(tmp)
-
     # cell 80, in part
     world = offline_world(n_triplets=300)
     kinds = ['animal-mammal', 'food-fruit', 'plant-flower', 'transport-ground', 'musical-instrument', 'tool']
@@ -465,7 +427,7 @@ def test_what_a_network_sees():
         for c, j in enumerate([q, *near[q]]):
             sheet.paste(pictures[int(j)].resize((64, 64)), (6 + 76*c, 18 + 84*r))
             draw.text((38 + 76*c, 10 + 84*r), 'query' if j == q else f'{S[q, j]:.2f}', 'black', anchor='mm', font_size=12)
-    display(sheet.quantize(64))
+    display(sheet.quantize(160))
     own, guess = (kind[near[:, 0]] == kind).mean(), (same.sum(1)/(len(S) - 1)).mean()
     print(f'{own:.0%} of {len(S)} pictures have a nearest neighbour of their own kind (guessing: {guess:.0%})')
     assert own > 2*guess

@@ -37,8 +37,9 @@ def test_the_model_card():
     card = model_card('tiny: aligned', tiny, table, data='Forty drawings; the observers were **simulated**.', licences='Drawings by nobody.')
     meta = ModelCard(card).data
     test_eq((meta.library_name, meta.license, meta.pipeline_tag), ('timm', 'apache-2.0', 'image-feature-extraction'))
+    test_eq(ModelCard(model_card('tiny', tiny, license='cc-by-nc-4.0')).data.license, 'cc-by-nc-4.0')
     assert _markdown_table(table) in card and '**simulated**' in card and 'Not measured' not in card
-    assert 'Not measured.' in model_card('tiny', tiny) and 'Not stated.' in model_card('tiny', tiny)
+    assert 'the control' in model_card('tiny', tiny, summary='This is the control.') and 'Not measured.' in model_card('tiny', tiny) and 'Not stated.' in model_card('tiny', tiny)
     Markdown(ModelCard(card).text)
 
 

@@ -16,6 +16,7 @@ from scipy.optimize import approx_fprime, minimize
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss
+from alignet.data import things_choices, things_matrix
 from alignet.teacher import *
 from alignet.teacher import _ListedKL, _flat_pairs, _span, _unspan
 
@@ -24,12 +25,12 @@ NOTEBOOK = 'nbs/02_teacher.ipynb'     # a test runs in the folder of its noteboo
 
 def test_the_map_and_its_file():
     "The map and its file"
-    # cell 11
+    # cell 12
     x = np.array([[1., 3.], [5., 7.]], np.float32)
     t = Teacher([[1, 0, 2], [0, 1, 1]], bias=[0, 0, 1], mean=4, std=2)
     t.transform(x)
 
-    # cell 12
+    # cell 13
     test_eq(t.transform(x), [[-1.5, -.5, -2.5], [.5, 1.5, 3.5]])          # by hand: standardised rows are (-1.5, -.5) and (.5, 1.5)
     test_eq(t.digest(), Teacher(t.weights, t.bias, 4, 2).digest())
     assert t.digest() != Teacher(t.weights, t.bias, 4, 2.001).digest()
@@ -39,23 +40,23 @@ def test_the_map_and_its_file():
     test_fail(lambda: Teacher(np.full((2, 2), np.nan)), contains='NaN')
     test_fail(lambda: Teacher(np.eye(2), std=0), contains='std must be above zero')
 
-    # cell 15, in part
+    # cell 16, in part
     X0 = rng(0).normal(3, 5, (50, 4)).astype(np.float32)
     control = Teacher.identity(X0)
     z = control.transform(X0)
 
-    # cell 16
+    # cell 17
     test_close([z.mean(), z.std()], [0, 1], 1e-5)
     test_close(np.corrcoef(z.ravel(), X0.ravel())[0, 1], 1, 1e-6)           # nothing but a shift and a scale
     test_fail(lambda: Teacher.identity(np.ones((3, 2))), contains='constant')
 
-    # cell 19
+    # cell 20
     with tempfile.TemporaryDirectory() as tmp:
         path = Teacher(t.weights, t.bias, 4, 2, meta=dict(lam=.1, objective='soft')).save(f'{tmp}/teacher.npz')
         back = Teacher.load(path)
         with np.load(path) as f: print({k: f[k].shape for k in f.files}, str(f['meta']))
 
-    # cell 20
+    # cell 21
     test_eq(back.digest(), t.digest()); test_eq(back.meta['lam'], .1)
     with tempfile.TemporaryDirectory() as tmp:
         def bad(**kw): np.savez(f'{tmp}/bad.npz', **kw); return lambda: Teacher.load(f'{tmp}/bad.npz')
@@ -73,7 +74,7 @@ def test_the_map_and_its_file():
         test_fail(lambda: Teacher.load(f'{tmp}/pickle.npz'), contains='pickle.npz')
         test_fail(lambda: Teacher.load(f'{tmp}/none.npz'), contains='does not exist')
 
-    # cell 22
+    # cell 23
     if os.environ.get('ALIGNET_DATA'):
         published = Path(os.environ['ALIGNET_DATA'])/'gLocal'/'resnet18_transform.npz'
         glocal, f = Teacher.load(published), np.load(published)
@@ -85,7 +86,7 @@ def test_the_map_and_its_file():
 
 def test_what_to_fit_two_objectives_and_a_pull():
     "What to fit: two objectives and a pull"
-    # cell 26, in part
+    # cell 27, in part
     r = rng(1)
     Z4, T4 = r.normal(size=(4, 3)), np.array([[0, 1, 2], [1, 2, 3], [0, 3, 1], [2, 3, 0]])
     P4 = r.dirichlet([1, 1, 1], 4)
@@ -100,7 +101,7 @@ def test_what_to_fit_two_objectives_and_a_pull():
     loss = choice_kl(torch.stack([S[i, j], S[i, k], S[j, k]], 1), torch.tensor(P4), tau=.7)
     loss.backward()
 
-    # cell 27
+    # cell 28
     test_close(loss.item(), by_hand(Z4), 1e-12)
     numeric = approx_fprime(Z4.ravel(), by_hand, 1e-7).reshape(4, 3)
     test_close(z.grad.numpy(), numeric, 1e-5)
@@ -109,11 +110,11 @@ def test_what_to_fit_two_objectives_and_a_pull():
     test_close(hard.item(), log_loss(np.zeros(200), q, labels=[0, 1, 2]), 1e-10)
     test_close(choice_kl(torch.tensor(sims), torch.tensor(q)).item(), 0, 1e-12)          # no divergence from itself
 
-    # cell 30, in part
+    # cell 31, in part
     W5 = torch.tensor(r.normal(size=(5, 5)))
     c = np.linspace(-3, 3, 6001)
 
-    # cell 31
+    # cell 32
     test_close(scaled_identity_pull(W5).item(), (W5**2).sum().item() - W5.trace().item()**2 / 5, 1e-10)
     test_close(scaled_identity_pull(3.7 * torch.eye(6)).item(), 0, 1e-10)
     assert scaled_identity_pull(W5) <= min(((W5 - a * torch.eye(5))**2).sum().item() for a in c)
@@ -121,15 +122,15 @@ def test_what_to_fit_two_objectives_and_a_pull():
 
 def test_where_soft_targets_come_from():
     "Where soft targets come from"
-    # cell 26, in part
+    # cell 27, in part
     r = rng(1)
 
-    # cell 34
+    # cell 35
     E3 = np.array([[2., 0], [1.5, .5], [0, 2], [.2, 1.]], np.float32)           # two and two
     trip, p = triplets_from_embedding(E3, 6, seed=1)
     pd.DataFrame(np.c_[trip, p.round(2)], columns=['i', 'j', 'odd', 'p(odd)', 'p(j)', 'p(i)']).astype({'i': int, 'j': int, 'odd': int})
 
-    # cell 35
+    # cell 36
     trip, p = triplets_from_embedding(E3, 30_000, seed=0)
     assert (p[:, 0] >= p[:, 1:].max(1)).all() and len(np.unique(np.sort(trip, 1), axis=0)) == 4
     check_triplets(trip, 4)                                                   # never two equal objects
@@ -139,7 +140,7 @@ def test_where_soft_targets_come_from():
     test_close(soft_labels(E3, trip[:50]), p[:50], 1e-6)
     test_eq(triplets_from_embedding(E3, 50, seed=3)[0], triplets_from_embedding(E3, 50, seed=3)[0])
 
-    # cell 39, in part
+    # cell 40, in part
     A, B = (torch.tensor(r.normal(size=(12, 4)), dtype=torch.float32) for _ in 'ab')
     S, P = (A @ A.T).requires_grad_(), B @ B.T
     every = np.array([(i, j, k) for i in range(12) for j in range(i) for k in range(j)])
@@ -147,7 +148,7 @@ def test_where_soft_targets_come_from():
     listed = choice_kl(gather(S), gather(P).softmax(1))
     listed.backward()
 
-    # cell 40
+    # cell 41
     test_close(all_triplets_kl(S.detach(), P).item(), listed.item(), 1e-5)
     G = S.grad + S.grad.T                                                      # a pair is one unknown, not two
     test_close(6 * (pair_mass(S.detach()) - pair_mass(P)) / (12 * 11), G, 1e-6)
@@ -159,17 +160,17 @@ def test_where_soft_targets_come_from():
 
 def test_fewer_objects_than_features():
     "Fewer objects than features"
-    # cell 26, in part
+    # cell 27, in part
     r = rng(1)
 
-    # cell 43, in part
+    # cell 44, in part
     Xw = torch.tensor(r.normal(size=(9, 40)), dtype=torch.float32)             # 9 objects, 40 features
     Y, Q = _span(Xw)
     Wm, bm = torch.tensor(r.normal(size=(9, 9)), dtype=torch.float32) + 2 * torch.eye(9), torch.tensor(r.normal(size=9), dtype=torch.float32)
     W, b = _unspan(Wm, bm, Q)
     big, small = Xw @ W + b, Y @ Wm + bm
 
-    # cell 44
+    # cell 45
     test_close(Y @ Q.T, Xw, 1e-5)
     test_close(big @ big.T, small @ small.T, 1e-3)                              # the same dot products, so the same data term
     test_close(scaled_identity_pull(W).item(), scaled_identity_pull(Wm).item(), 1e-3)
@@ -179,7 +180,7 @@ def test_fewer_objects_than_features():
 
 def test_two_ways_down():
     "Two ways down"
-    # cell 26, in part
+    # cell 27, in part
     r = rng(1)
     Z4, T4 = r.normal(size=(4, 3)), np.array([[0, 1, 2], [1, 2, 3], [0, 3, 1], [2, 3, 0]])
     P4 = r.dirichlet([1, 1, 1], 4)
@@ -189,10 +190,10 @@ def test_two_ways_down():
         s = np.array([[S[i, j], S[i, k], S[j, k]] for i, j, k in T4])
         return (P4 * (np.log(P4) - log_softmax(s / tau, 1))).sum(1).mean()
 
-    # cell 27, in part
+    # cell 28, in part
     numeric = approx_fprime(Z4.ravel(), by_hand, 1e-7).reshape(4, 3)
 
-    # cell 47
+    # cell 48
     z = torch.tensor(Z4, requires_grad=True)
     loss = _ListedKL.apply(z, _flat_pairs(torch.tensor(T4), 4), torch.tensor(P4.T), .7)
     loss.backward()
@@ -201,7 +202,7 @@ def test_two_ways_down():
 
 def test_teacher_fit():
     "`Teacher.fit`"
-    # cell 57
+    # cell 58
     def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
@@ -217,7 +218,7 @@ def test_teacher_fit():
     score = lambda Z, kind='dot': ooo_accuracy(Z, T[unseen], kind)
     pd.Series({'features, cosine': score(X, 'cosine'), **{k: score(v.transform(X)) for k, v in fits.items()}, 'ceiling': score(E)}, name='accuracy on unseen objects').round(3).to_frame()
 
-    # cell 58
+    # cell 59
     assert score(X, 'cosine') < score(E) - .15
     for name, t in fits.items(): assert score(t.transform(X)) > score(E) - .03, (name, score(t.transform(X)), score(E))
     soft = fits['soft, listed trials']
@@ -225,13 +226,13 @@ def test_teacher_fit():
     assert np.corrcoef(S[off], Strue[off])[0, 1] > .99                          # the similarities themselves come back
     test_close(soft_labels(soft.transform(X), T[unseen]), P[unseen], .1)      # and so do the probabilities of objects never seen
 
-    # cell 60
+    # cell 61
     lams = [1e-3, 1e-2, .1, 1, 100]
     byl = [Teacher.fit(X, T[seen], P[seen], lam=l) for l in lams]
     bend = [np.sqrt(scaled_identity_pull(torch.tensor(t.weights)).item()) / np.linalg.norm(t.weights) for t in byl]
     pd.DataFrame(dict(lam=lams, bend=bend, kl=[t.history[-1][1] for t in byl])).round(4)
 
-    # cell 61
+    # cell 62
     assert np.all(np.diff(bend) < 0) and bend[-1] < .02 and np.all(np.diff([t.history[-1][1] for t in byl]) > 0)
     warm = Teacher.fit(X, T[seen], P[seen], lam=0., tau=2., steps=200); cold = Teacher.fit(X, T[seen], P[seen], lam=0., tau=1., steps=200)
     test_close(pair_sims(warm.transform(X), 'dot') / 2, pair_sims(cold.transform(X), 'dot'), 5e-2)
@@ -243,7 +244,7 @@ def test_teacher_fit():
     test_close(few.weights, Teacher.fit(X, target=np.where((np.arange(90) < 45)[:, None], E, 0), steps=30, batch=30, weights=np.where(np.arange(90) < 45, 1, 1e-12)).weights)
     assert Teacher.fit(X, target=E, steps=30, seed=1).digest() != Teacher.fit(X, target=E, steps=30, seed=2).digest()
 
-    # cell 63, in part
+    # cell 64, in part
     Xn, En, _, _ = synthetic(n=20, d=60, k=3, t=10, seed=3, scale=.4)
     Tn, Pn = triplets_from_embedding(En, 600, seed=0)
     short = Teacher.fit(Xn, Tn, Pn, lam=.01, steps=300)
@@ -259,12 +260,12 @@ def test_teacher_fit():
     best = minimize(full, np.r_[.05 * np.eye(60).ravel(), np.zeros(60)], jac=True, method='L-BFGS-B', options=dict(maxiter=2000, maxfun=4000, ftol=1e-12))
     ours = full(np.r_[short.weights.ravel().astype(float), short.bias])[0]
 
-    # cell 64
+    # cell 65
     test_close(ours, best.fun, 1e-4)
     far = np.linalg.svd(Xs)[2][20:]                                             # directions without objects
     test_close(far @ short.weights, np.trace(short.weights) / 60 * far, 1e-4)  # ... are only scaled
 
-    # cell 66
+    # cell 67
     test_fail(lambda: Teacher.fit(X, T, objective='sofd'), contains="choose 'soft' or 'hard'")
     test_fail(lambda: Teacher.fit(X, T, objective='soft'), contains='needs probs= or target=')
     test_fail(lambda: Teacher.fit(X, objective='hard'), contains='needs triplets')
@@ -283,7 +284,7 @@ def test_teacher_fit():
 
 def test_a_closed_form_to_compare_with():
     "A closed form to compare with"
-    # cell 57, in part
+    # cell 58, in part
     def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
@@ -296,7 +297,7 @@ def test_a_closed_form_to_compare_with():
     seen, unseen = (T < 60).all(1), (T >= 60).all(1)
     score = lambda Z, kind='dot': ooo_accuracy(Z, T[unseen], kind)
 
-    # cell 69
+    # cell 70
     for n in (90, 8):                                                           # more and fewer objects than the 12 features
         wt = rng(n).random(n) + .1
         reg = Teacher.regress(X[:n], E[:n], lam=.3, weights=wt)
@@ -304,7 +305,7 @@ def test_a_closed_form_to_compare_with():
         test_close(reg.transform(X), sk.predict((X - reg.mean) / reg.std), 1e-3)
     print('ridge, accuracy on unseen objects:', round(score(Teacher.regress(X, E, lam=.01, objects=range(60)).transform(X)), 3))
 
-    # cell 70
+    # cell 71
     per = Teacher.regress(X * np.arange(1, 13), E, standardise='features'); test_close(per.transform(X * np.arange(1, 13)), Teacher.regress(X, E, standardise='features').transform(X), 1e-3)
     test_fail(lambda: Teacher.regress(X, E[:5]), contains='target has 5 rows')
     test_fail(lambda: Teacher.regress(X, E, weights=np.zeros(90)), contains='weights must be 90 positive numbers')
@@ -312,7 +313,7 @@ def test_a_closed_form_to_compare_with():
 
 def test_cross_validation_over_objects():
     "Cross-validation over objects"
-    # cell 57, in part
+    # cell 58, in part
     def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
@@ -323,20 +324,20 @@ def test_cross_validation_over_objects():
 
     X, E, T, P = synthetic()
 
-    # cell 73, in part
+    # cell 74, in part
     fold = object_folds(90, 3, seed=0)
     kept, out = split_by_objects(T, fold == 0)
 
-    # cell 74
+    # cell 75
     test_eq(np.bincount(fold), [30, 30, 30]); test_eq(object_folds(90, 3, 0), fold); assert (object_folds(90, 3, 1) != fold).any()
     assert not set(T[kept].ravel()) & set(T[out].ravel()) and not (kept & out).any()
     assert abs(kept.mean() - 8/27) < .03 and abs(out.mean() - 1/27) < .01
     test_fail(lambda: object_folds(5, 6), contains='5 objects cannot be dealt into 6 folds')
 
-    # cell 79, in part
+    # cell 80, in part
     cv = cross_validate(X, T, P, lams=[1e-3, 1e-2, .1, 1, 10])
 
-    # cell 80
+    # cell 81
     test_eq(len(cv.table), 15); test_eq(cv.lam, cv.summary()['mean'].idxmax())
     assert cv.summary()['mean'].max() > cv.table.zero_shot.mean() + .1
     f0 = cv.table[(cv.table.fold == 1) & (cv.table.lam == .01)].accuracy.item()          # one cell of the table, by hand
@@ -344,30 +345,30 @@ def test_cross_validation_over_objects():
     test_eq(f0, ooo_accuracy(Teacher.fit(X, T[kept], P[kept], lam=.01).transform(X), T[out], 'dot'))
     test_fail(lambda: cross_validate(X, T[:30], folds=10), contains='use fewer folds or more judgements')
 
-    # cell 82, in part
+    # cell 83, in part
     r = rng(4); Xr, Er = r.normal(size=(60, 80)).astype(np.float32), r.normal(size=(60, 3)).astype(np.float32)
     Tr, Pr = triplets_from_embedding(Er, 6000, seed=1)
     trial_wise = np.mean([ooo_accuracy(Teacher.fit(Xr, Tr[part != f], Pr[part != f], lam=1e-3, steps=40).transform(Xr), Tr[part == f], 'dot')
                           for part in [r.permutation(6000) % 3] for f in range(3)])
     by_objects = cross_validate(Xr, Tr, Pr, lams=[1e-3], steps=40).table.accuracy.mean()
 
-    # cell 83
+    # cell 84
     assert trial_wise > .8 and by_objects < .45
     for kw in (dict(), dict(target=Er)):                                         # what held-out objects are and how they were judged cannot matter
         fold = object_folds(60, 3, 0); keep, _ = split_by_objects(Tr, fold == 0); objs = np.flatnonzero(fold != 0)
         def one(X, E): return Teacher.fit(X, **(dict(target=E) if kw else dict(triplets=Tr[keep], probs=Pr[keep])), objects=objs, steps=20).digest()
         test_eq(one(Xr, Er), one(np.where((fold == 0)[:, None], 99., Xr), np.where((fold == 0)[:, None], -7., Er)))
 
-    # cell 86, in part
+    # cell 87, in part
     t = Teacher.fit_cv(X, T, P, lams=[1e-2, 1])
 
-    # cell 87
+    # cell 88
     test_eq(t.digest(), Teacher.fit(X, T, P, lam=t.cv.lam).digest()); test_eq(t.meta['objects'], 90)
 
 
 def test_the_teacher_as_a_module_and_its_report():
     "The teacher as a module, and its report"
-    # cell 57, in part
+    # cell 58, in part
     def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
@@ -382,21 +383,21 @@ def test_the_teacher_as_a_module_and_its_report():
             'soft, all triplets of the embedding': Teacher.fit(X, target=E, objects=np.arange(60), lam=1e-3)}
     score = lambda Z, kind='dot': ooo_accuracy(Z, T[unseen], kind)
 
-    # cell 86, in part
+    # cell 87, in part
     t = Teacher.fit_cv(X, T, P, lams=[1e-2, 1])
 
-    # cell 90
+    # cell 91
     mod = t.module()
     test_close(mod(torch.from_numpy(X)).numpy(), t.transform(X), 1e-5)
     test_eq(len(list(mod.parameters())), 0); test_eq(len(mod.state_dict()), 4)
     mod
 
-    # cell 93, in part
+    # cell 94
     halves = np.where(E[60:, 0] > 0, 'right', 'left')
     table, fig = fits['soft, listed trials'].report(X[60:], T[unseen] - 60, groups=halves)
     table.round(3)
 
-    # cell 94
+    # cell 95
     test_eq(table.loc['before', 'accuracy, cosine'], ooo_accuracy(X, T[unseen], 'cosine')); test_eq(table.loc['after', 'accuracy, dot'], score(fits['soft, listed trials'].transform(X)))
     assert abs(table.loc['after', 'mean confidence'] - table.loc['after', 'accuracy, dot']) < .05        # calibrated: as sure as it is right
 
@@ -404,13 +405,12 @@ def test_the_teacher_as_a_module_and_its_report():
 @pytest.mark.slow
 def test_on_real_people_slow():
     "On real people"
-    # cell 96
+    # cell 97
     if os.environ.get('ALIGNET_DATA'):
-        from alignet.data import things_choices, things_matrix
         (concepts, Tt), Xt, Et = things_choices(), things_matrix('clip'), things_matrix('vice')
-        torch.set_num_threads(2); start = time.process_time()
+        start = time.process_time()
         runs = {'soft, all triplets (VICE)': cross_validate(Xt, Tt, target=Et, lams=[.015, .05, .15, .5])}
-        cpu = (time.process_time() - start) / 12
+        cpu = (time.process_time() - start) / 12; torch.set_num_threads(2)
         runs['soft without the pull'] = cross_validate(Xt, Tt, target=Et, lams=[0.])
         runs['ridge to VICE'] = cross_validate(Xt, Tt, target=Et, lams=[.5, 2, 8], fit=Teacher.regress)
         runs['soft, listed trials'] = cross_validate(Xt, Tt, soft_labels(Et, Tt), lams=[.15], steps=40)
@@ -420,19 +420,19 @@ def test_on_real_people_slow():
         print(f'a fold of the soft teacher: {cpu:.1f} CPU seconds')
     else: print('skipped: set ALIGNET_DATA to the folder with the real data')
 
-    # cell 97
+    # cell 98
     if os.environ.get('ALIGNET_DATA'):
         rows = {'features, cosine (zero-shot)': (np.nan, *runs['soft without the pull'].table.zero_shot.agg(['mean', 'std']))}
         for name, c in runs.items(): rows[name] = (c.lam, *c.summary().loc[c.lam, ['mean', 'std']])
         rows['VICE itself (saw these trials)'] = (np.nan, np.mean(vice), np.std(vice, ddof=1))
+        rows['published noise ceiling'] = (np.nan, .6722, .0104)
         real = pd.DataFrame(rows, index=['lam', 'mean', 'sd of folds']).T
-        display_table = real.round(3)
-        print(display_table.to_string())
+        print(real.round(3).to_string(na_rep='-'))
 
-    # cell 98
+    # cell 99
     if os.environ.get('ALIGNET_DATA'):
-        soft_acc = real['mean']['soft, all triplets (VICE)']
-        assert soft_acc > real['mean']['features, cosine (zero-shot)'] + .07
-        assert soft_acc >= real['mean']['soft without the pull'] + .01                  # what the pull is for
-        assert cpu < 40                                                            # at most 20 s on two cores
+        soft_acc, zero = real['mean']['soft, all triplets (VICE)'], real['mean']['features, cosine (zero-shot)']
+        assert soft_acc > .555 and soft_acc > zero + .07
+        assert soft_acc > real['mean']['soft without the pull']                        # what the pull is for
+        assert cpu < 20                                                                # seconds a fold, on one thread
         assert (runs['soft, all triplets (VICE)'].table.held_out > 5000).all()

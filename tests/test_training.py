@@ -92,6 +92,9 @@ def test_pictures_decoded_once():
     cache = PictureCache(toys, toys.names, 32)
 
     # cell 25
+    x = create_backbone('test_efficientnet', pretrained=False)                 # the same pixels as the backbone's own transform
+    own = x.transform(size=48)(toys[5]) * torch.tensor(x.data_config['std']).view(3, 1, 1) + torch.tensor(x.data_config['mean']).view(3, 1, 1)
+    test_close(PictureCache(toys, toys.names[5:6], 48, crop_pct=x.data_config['crop_pct'])[0] / 255, own, eps=1e-5)
     lazy = PictureCache(toys, toys.names, 32, max_gb=0)
     assert lazy.store is None and all((lazy[i] == cache[i]).all() for i in (0, 7, 47))
     test_eq((cache[0].shape, cache[0].dtype), ((3, 32, 32), torch.uint8))

@@ -17,9 +17,6 @@ NOTEBOOK = 'nbs/09_demo.ipynb'     # a test runs in the folder of its notebook
 
 def test_settings():
     "Settings"
-    # cell 9
-    demo_settings('things', seeds=1)
-
     # cell 10
     test_eq(demo_settings('things', seeds=1).seeds, 1)
     test_fail(lambda: demo_settings('mars'), contains='choose one of')

@@ -25,10 +25,9 @@ NOTEBOOK = 'nbs/02_teacher.ipynb'     # a test runs in the folder of its noteboo
 
 def test_the_map_and_its_file():
     "The map and its file"
-    # cell 12
+    # cell 12, in part
     x = np.array([[1., 3.], [5., 7.]], np.float32)
     t = Teacher([[1, 0, 2], [0, 1, 1]], bias=[0, 0, 1], mean=4, std=2)
-    t.transform(x)
 
     # cell 13
     test_eq(t.transform(x), [[-1.5, -.5, -2.5], [.5, 1.5, 3.5]])          # by hand: standardised rows are (-1.5, -.5) and (.5, 1.5)
@@ -125,10 +124,8 @@ def test_where_soft_targets_come_from():
     # cell 27, in part
     r = rng(1)
 
-    # cell 35
+    # cell 35, in part
     E3 = np.array([[2., 0], [1.5, .5], [0, 2], [.2, 1.]], np.float32)           # two and two
-    trip, p = triplets_from_embedding(E3, 6, seed=1)
-    pd.DataFrame(np.c_[trip, p.round(2)], columns=['i', 'j', 'odd', 'p(odd)', 'p(j)', 'p(i)']).astype({'i': int, 'j': int, 'odd': int})
 
     # cell 36
     trip, p = triplets_from_embedding(E3, 30_000, seed=0)
@@ -202,7 +199,7 @@ def test_two_ways_down():
 
 def test_teacher_fit():
     "`Teacher.fit`"
-    # cell 58
+    # cell 58, in part
     def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
@@ -216,7 +213,6 @@ def test_teacher_fit():
     fits = {'hard, listed trials': Teacher.fit(X, T[seen], lam=1e-3), 'soft, listed trials': Teacher.fit(X, T[seen], P[seen], lam=1e-3),
             'soft, all triplets of the embedding': Teacher.fit(X, target=E, objects=np.arange(60), lam=1e-3)}
     score = lambda Z, kind='dot': ooo_accuracy(Z, T[unseen], kind)
-    pd.Series({'features, cosine': score(X, 'cosine'), **{k: score(v.transform(X)) for k, v in fits.items()}, 'ceiling': score(E)}, name='accuracy on unseen objects').round(3).to_frame()
 
     # cell 59
     assert score(X, 'cosine') < score(E) - .15
@@ -226,11 +222,10 @@ def test_teacher_fit():
     assert np.corrcoef(S[off], Strue[off])[0, 1] > .99                          # the similarities themselves come back
     test_close(soft_labels(soft.transform(X), T[unseen]), P[unseen], .1)      # and so do the probabilities of objects never seen
 
-    # cell 61
+    # cell 61, in part
     lams = [1e-3, 1e-2, .1, 1, 100]
     byl = [Teacher.fit(X, T[seen], P[seen], lam=l) for l in lams]
     bend = [np.sqrt(scaled_identity_pull(torch.tensor(t.weights)).item()) / np.linalg.norm(t.weights) for t in byl]
-    pd.DataFrame(dict(lam=lams, bend=bend, kl=[t.history[-1][1] for t in byl])).round(4)
 
     # cell 62
     assert np.all(np.diff(bend) < 0) and bend[-1] < .02 and np.all(np.diff([t.history[-1][1] for t in byl]) > 0)
@@ -392,10 +387,9 @@ def test_the_teacher_as_a_module_and_its_report():
     test_eq(len(list(mod.parameters())), 0); test_eq(len(mod.state_dict()), 4)
     mod
 
-    # cell 94
+    # cell 94, in part
     halves = np.where(E[60:, 0] > 0, 'right', 'left')
     table, fig = fits['soft, listed trials'].report(X[60:], T[unseen] - 60, groups=halves)
-    table.round(3)
 
     # cell 95
     test_eq(table.loc['before', 'accuracy, cosine'], ooo_accuracy(X, T[unseen], 'cosine')); test_eq(table.loc['after', 'accuracy, dot'], score(fits['soft, listed trials'].transform(X)))

@@ -2,10 +2,12 @@
 
 Generated from nbs/09_demo.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
 """
+import contextlib
 from pathlib import Path
 import numpy as np
 import torch
 from alignet.core import *
+import io
 import os
 import tempfile
 import timm
@@ -48,10 +50,10 @@ def test_stations_that_are_passed_only_once():
 
 def test_a_short_walk():
     "A short walk"
-    # cell 34
+    # cell 34, in part
     short = dict(objects=200, seeds=1, epochs=2, steps=6, n_labels=500, shots=2)
     tmp = tempfile.TemporaryDirectory()
-    r = run_demo(tmp.name, 'offline', **short)
+    with contextlib.redirect_stdout(io.StringIO()) as printed: r = run_demo(tmp.name, 'offline', **short)
 
     # cell 35, in part
     made = sorted(p.name for p in Path(tmp.name).iterdir())
@@ -66,10 +68,10 @@ def test_a_short_walk():
 
 def test_the_parts_share_nothing():
     "The parts share nothing"
-    # cell 34
+    # cell 34, in part
     short = dict(objects=200, seeds=1, epochs=2, steps=6, n_labels=500, shots=2)
     tmp = tempfile.TemporaryDirectory()
-    r = run_demo(tmp.name, 'offline', **short)
+    with contextlib.redirect_stdout(io.StringIO()) as printed: r = run_demo(tmp.name, 'offline', **short)
 
     # cell 40
     w = r['demo'].world
@@ -89,8 +91,9 @@ def test_walking_on():
 
     # cell 43, in part
     before = (Path(tmp.name)/'results.json').read_text()
-    _ = run_demo(tmp.name, 'offline', **short)
+    with contextlib.redirect_stdout(io.StringIO()): run_demo(tmp.name, 'offline', **short)
     same = (Path(tmp.name)/'results.json').read_text() == before
+    with contextlib.redirect_stdout(io.StringIO()): run_demo(tmp.name, 'offline', **short)
 
     # cell 44
     assert same and (Path(tmp.name)/'results.json').read_text() == before

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DEMOS', 'DemoSettings', 'demo_settings', 'Demo', 'kinds_of', 'match_entropy', 'run_demo', 'plot_seeds']
 
-# %% ../nbs/09_demo.ipynb #2eefbb22
+# %% ../nbs/09_demo.ipynb #c0899780
 import contextlib, dataclasses, hashlib, json, sys, time, warnings
 from pathlib import Path
 import numpy as np
@@ -23,7 +23,7 @@ from .evaluation import (odd_one_out_table, few_shot_probe, cross_style_probe, c
                                 map_2d, plot_map, summarise_seeds, Report)
 from .hub import export_timm
 
-# %% ../nbs/09_demo.ipynb #010aa597
+# %% ../nbs/09_demo.ipynb #8b9cd14c
 @dataclasses.dataclass
 class DemoSettings:
     "What a walk down the road needs to know"
@@ -59,7 +59,7 @@ def demo_settings(
         if k not in known: raise AlignetError(f"demo setting '{k}' is not known; did you mean {', '.join(nearest_names(k, known)) or ', '.join(known)}?")
     return DemoSettings(world=world, **{**DEMOS[world], **changes})
 
-# %% ../nbs/09_demo.ipynb #2dd13084
+# %% ../nbs/09_demo.ipynb #36d23f91
 class Demo:
     "One walk down the road: its settings, its folder, and its stations"
     def __init__(self,
@@ -75,7 +75,7 @@ class Demo:
     def say(self, text): print(text, flush=True)
     def folder(self, seed): return self.work/f'seed{seed}'
 
-# %% ../nbs/09_demo.ipynb #dd8ee4f3
+# %% ../nbs/09_demo.ipynb #e4c73d47
 @patch
 def load_world(self:Demo) -> World:
     "Station 1: pictures and judgements"
@@ -104,7 +104,7 @@ def teacher_input(self:Demo,
         self._stats_of, self._stats = splits, (P.mean(0), P.std(0) + 1e-3)
     return (get(files) - self._stats[0]) / self._stats[1]
 
-# %% ../nbs/09_demo.ipynb #541ab4e2
+# %% ../nbs/09_demo.ipynb #696118a9
 def kinds_of(
     parents, # Path of a file with a line 'PARENT CHILD' of WordNet ids for each edge
     concepts:dict, # WordNet id -> name of the concept
@@ -123,7 +123,7 @@ def kinds_of(
             level = list(dict.fromkeys(p for o in level for p in up.get(o, [])))
     return out
 
-# %% ../nbs/09_demo.ipynb #199c75ef
+# %% ../nbs/09_demo.ipynb #49e5680e
 @patch
 def teacher_rows(self:Demo, splits:Splits):
     "Photos for the teacher of the real world and the concept that each shows: (files, concepts)"
@@ -173,7 +173,7 @@ def choose_ridge(self:Demo, X, E, at, seed, lams=(.1, .3, .7, 1.5), folds=3):
             scores[i] += ooo_accuracy(m.transform(X[photo]), t, 'dot') / folds
     return lams[int(scores.argmax())]
 
-# %% ../nbs/09_demo.ipynb #c2d8ad82
+# %% ../nbs/09_demo.ipynb #1c66d68a
 def _entropy(S, pairs):
     "Mean entropy of the choices over some triplets, in nats"
     p = choice_probs(np.stack([S[pairs[:, 0], pairs[:, 1]], S[pairs[:, 0], pairs[:, 2]], S[pairs[:, 1], pairs[:, 2]]], 1))
@@ -193,7 +193,7 @@ def match_entropy(
     f = brentq(lambda u: _entropy(A * np.exp(u), t) - goal, -20, 20)
     return (Z * np.exp(f / 2)).astype(np.float32)
 
-# %% ../nbs/09_demo.ipynb #d9d720ec
+# %% ../nbs/09_demo.ipynb #bb3acf50
 @patch
 def label(self:Demo,
     teacher:Teacher, # The teacher of this seed
@@ -216,7 +216,7 @@ def label(self:Demo,
             out[kind] = PseudoLabels.load(path)
     return out
 
-# %% ../nbs/09_demo.ipynb #8d3b6e5f
+# %% ../nbs/09_demo.ipynb #bc457058
 @patch
 def train(self:Demo,
     kind:str, # 'aligned' or 'control'
@@ -244,7 +244,7 @@ def _sources(style, least=.05):
     n = pd.Series(style).value_counts(normalize=True)
     return np.where(np.isin(style, n.index[n < least]), 'other' if (n < least).sum() > 1 else n.index[0], style)
 
-# %% ../nbs/09_demo.ipynb #57140ead
+# %% ../nbs/09_demo.ipynb #081f189f
 @patch
 def probe_files(self:Demo, splits:Splits):
     "Pictures, labels and styles of the few-shot probe"
@@ -288,7 +288,7 @@ def score(self:Demo,
     write_json(path, {k: v.to_dict('records') for k, v in out.items()})
     return {k: pd.DataFrame(v) for k, v in read_json(path).items()}
 
-# %% ../nbs/09_demo.ipynb #e1b01cad
+# %% ../nbs/09_demo.ipynb #75144958
 def run_demo(
     out='alignet-demo', # Folder for report, results and model; made if it does not exist
     world:str='offline', # 'offline' or 'things'
@@ -321,7 +321,7 @@ def run_demo(
     demo.say(f'\n{_show(table)}\n\nreport   {report}\nresults  {demo.out/"results.json"}\nmodel    {demo.out/"model"}\ntook     {(time.time() - start) / 60:.1f} minutes')
     return dict(table=table, results=tables, report=report, demo=demo)
 
-# %% ../nbs/09_demo.ipynb #6074ef76
+# %% ../nbs/09_demo.ipynb #cd8ffe4c
 @patch
 def summary(self:Demo, tables:dict) -> pd.DataFrame:
     "One row a model: mean and standard deviation over seeds"

@@ -23,7 +23,7 @@ def test_killed_walk_ends_like_an_unbroken_one(tmp_path):
     kills, gen = 0, random.Random(int(time.time()))
     for attempt in range(12):
         p = start(tmp_path/'broken', tmp_path/'cache-broken')
-        try: log = p.communicate(timeout=gen.uniform(8, 25) if kills < 4 else 900)[0]
+        try: log = p.communicate(timeout=gen.uniform(6, 15) if kills < 4 else 900)[0]
         except subprocess.TimeoutExpired:
             p.send_signal(signal.SIGKILL); p.communicate(); kills += 1
             continue

@@ -7,17 +7,17 @@ __all__ = ['SIMILARITIES', 'CHANCE', 'AlignetError', 'nearest_names', 'require',
            'progress', 'rng', 'set_seed', 'check_triplets', 'prep_features', 'pair_sims', 'triplet_sims',
            'choice_probs', 'is_correct', 'ooo_accuracy', 'odd_last']
 
-# %% ../nbs/00_core.ipynb #a752c2bb
-import contextlib, difflib, errno, importlib, json, os, random, shutil, tempfile
+# %% ../nbs/00_core.ipynb #b6328ef0
+import contextlib, difflib, errno, importlib, json, os, random, shutil
 from pathlib import Path
 import numpy as np
 import torch
 
-# %% ../nbs/00_core.ipynb #3128beae
+# %% ../nbs/00_core.ipynb #baaf3dc5
 class AlignetError(ValueError):
     "An input cannot be used; the message names it and says what to do"
 
-# %% ../nbs/00_core.ipynb #9d236132
+# %% ../nbs/00_core.ipynb #6e739010
 def nearest_names(
     name:str, # The name that was not found
     names, # The names that exist
@@ -26,7 +26,7 @@ def nearest_names(
     "The `n` members of `names` that look most like `name`"
     return difflib.get_close_matches(str(name), [str(o) for o in names], n=n, cutoff=.4)
 
-# %% ../nbs/00_core.ipynb #9580c251
+# %% ../nbs/00_core.ipynb #f63cb5f5
 def require(
     module:str, # Name to import, e.g. `open_clip`
     package:str=None, # Name to install where it differs, e.g. `open_clip_torch`
@@ -38,7 +38,7 @@ def require(
         raise AlignetError(f"this needs the package `{package or module}`, which is not installed: "
                            f"run `pip install {package or module}` and try again") from e
 
-# %% ../nbs/00_core.ipynb #b6fdcf2d
+# %% ../nbs/00_core.ipynb #c2fcbb13
 def _file_error(path, e):
     "The `AlignetError` for an `OSError` on `path`"
     what = {errno.ENOSPC: 'the disk is full; free some space or choose another folder',
@@ -50,27 +50,49 @@ def _file_error(path, e):
             errno.EEXIST: 'a file is where a folder should be; choose another path'}.get(e.errno, str(e))
     return AlignetError(f"cannot write '{path}': {what}")
 
+def _is_about(e, *paths):
+    "Whether an `OSError` is about one of these paths or something in them; one that names no file is"
+    if not isinstance(e.filename, (str, bytes, os.PathLike)): return True
+    file = Path(os.path.abspath(os.fsdecode(e.filename)))
+    return any(file.is_relative_to(os.path.abspath(p)) for p in paths)
+
+def _remove(path):
+    "Delete a file, a link or a folder, as far as it is there and may be deleted"
+    if path.is_dir() and not path.is_symlink(): shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError): path.unlink()
+
+# %% ../nbs/00_core.ipynb #05cd658e
+def _replace_folder(new, path):
+    "Give a finished folder its final name; one that has it now is put aside, put back if that fails, and deleted only then"
+    old = path.with_name(f'.{path.name}.{os.getpid()}.old')
+    _remove(old)
+    if path.is_dir(): os.replace(path, old)
+    try: os.replace(new, path)
+    except BaseException:
+        if old.exists() and not path.exists(): os.replace(old, path)
+        raise
+    _remove(old)
+
 @contextlib.contextmanager
 def atomic_path(
-    path, # The file to make or replace
+    path, # The file or folder to make or replace
 ):
     "Yield a temporary path beside `path` that takes its name once the block has ended well"
     path = Path(path)
     tmp = path.with_name(f'.{path.name}.{os.getpid()}.tmp{path.suffix}')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield tmp
-        old = path.with_name(f'.{path.name}.{os.getpid()}.old')
-        if tmp.is_dir() and path.is_dir(): os.replace(path, old)          # a folder takes another one's place in two steps
-        os.replace(tmp, path)
-        if old.is_dir(): shutil.rmtree(old)
+    try: path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise _file_error(path, e) from e
-    finally:
-        with contextlib.suppress(OSError):
-            if tmp.is_dir(): shutil.rmtree(tmp)
-            elif tmp.exists(): tmp.unlink()
+    try:
+        yield tmp
+        if tmp.is_dir(): _replace_folder(tmp, path)
+        else: os.replace(tmp, path)
+    except OSError as e:
+        if _is_about(e, tmp, path): raise _file_error(path, e) from e
+        raise
+    finally: _remove(tmp)
 
-# %% ../nbs/00_core.ipynb #82e5db3b
+# %% ../nbs/00_core.ipynb #48b8b938
 def _plain(o):
     "Turn numpy scalars, arrays and paths into what JSON knows"
     if isinstance(o, np.generic): return o.item()
@@ -95,7 +117,7 @@ def read_json(
     except (json.JSONDecodeError, UnicodeDecodeError) as e:
         raise AlignetError(f"'{path}' is not valid JSON ({e}); delete it and make it again") from e
 
-# %% ../nbs/00_core.ipynb #3a9ad903
+# %% ../nbs/00_core.ipynb #c0286e03
 def progress(
     it, # What to iterate over
     total:int=None, # Number of steps, where `it` has no length
@@ -107,29 +129,44 @@ def progress(
     import sys
     if not getattr(fp, 'IN_NOTEBOOK', False) and not sys.stderr.isatty(): yield from it; return
     if total is None and not hasattr(it, '__len__'): it = list(it)
-    yield from progress_bar(it, total=total, leave=False, comment=desc)
+    bar = progress_bar(it, total=total, leave=False, comment=desc)
+    try: yield from bar
+    finally:
+        if bar.last_v is not None: bar.on_iter_end()          # begun and not ended: the loop failed or was left
 
-# %% ../nbs/00_core.ipynb #7fb2030d
+# %% ../nbs/00_core.ipynb #2fe1e06f
+def _seed(s):
+    "A seed as an int, or an `AlignetError`"
+    if not (isinstance(s, (int, np.integer)) and s >= 0): raise AlignetError(f'a seed must be zero or a positive integer, not {s!r}')
+    return int(s)
+
 def rng(
-    *seed, # Integers; the same ones give the same stream, other ones an independent stream
+    *seed, # Integers, zero or more; the same ones give the same stream, other ones an independent stream
 ) -> np.random.Generator:
     "A numpy generator for this seed"
-    return np.random.default_rng([int(s) for s in seed])
+    return np.random.default_rng([_seed(s) for s in seed])
 
 def set_seed(
-    seed:int, # The seed
+    seed:int, # The seed, zero or more
 ):
     "Seed Python's, numpy's and PyTorch's global generators"
+    seed = _seed(seed)
     random.seed(seed); np.random.seed(seed % 2**32); torch.manual_seed(seed)
 
-# %% ../nbs/00_core.ipynb #5465cd1e
+# %% ../nbs/00_core.ipynb #e906265e
+def _array(o):
+    "A numpy array of an array, a list or a tensor; floats narrower than 32 bits become float32, since numpy knows no bfloat16"
+    if not isinstance(o, torch.Tensor): return np.asarray(o)
+    o = o.detach().cpu()
+    return (o.float() if o.is_floating_point() and o.element_size() < 4 else o).numpy()
+
 def check_triplets(
     triplets, # (t, 3) integers, the odd one last
     n:int=None, # Number of objects that the indices point into; not checked if None
     what:str='triplets', # What to call it in an error
 ) -> np.ndarray: # (t, 3) int64
     "Validate triplets and return them as int64"
-    t = np.asarray(triplets)
+    t = _array(triplets)
     if t.size == 0 and t.ndim < 2: t = np.zeros((0, 3), np.int64)
     if t.ndim != 2 or t.shape[1] != 3: raise AlignetError(f'{what} must have the shape (t, 3), one row a triplet, not {t.shape}')
     if not np.issubdtype(t.dtype, np.integer): raise AlignetError(f'{what} must be integers (indices of objects), not {t.dtype}; convert them with .astype(int)')
@@ -143,7 +180,7 @@ def check_triplets(
     _bad((t[:, 0] == t[:, 1]) | (t[:, 0] == t[:, 2]) | (t[:, 1] == t[:, 2]), 'repeat an object; a triplet needs three different ones')
     return t
 
-# %% ../nbs/00_core.ipynb #77475f3a
+# %% ../nbs/00_core.ipynb #4be013f6
 SIMILARITIES = ('dot', 'cosine', 'centred')
 
 def prep_features(
@@ -152,7 +189,7 @@ def prep_features(
 ) -> np.ndarray: # (n, d) float32; its product with its own transpose is the similarity matrix
     "Bring features to the form whose dot products are the similarities of this kind"
     if kind not in SIMILARITIES: raise AlignetError(f"similarity '{kind}' is not known; choose one of {', '.join(SIMILARITIES)}")
-    X = np.asarray(X.detach().cpu() if isinstance(X, torch.Tensor) else X)
+    X = _array(X)
     if X.ndim != 2: raise AlignetError(f'features must have the shape (objects, dimensions), not {X.shape}')
     X = X.astype(np.float32, copy=False)
     finite = np.isfinite(X).all(1)
@@ -171,7 +208,7 @@ def pair_sims(
     X = prep_features(X, kind)
     return X @ X.T
 
-# %% ../nbs/00_core.ipynb #959dfd45
+# %% ../nbs/00_core.ipynb #337a1d59
 def _pair_values(X, a, b, limit):
     "Dot products of rows `a` and `b` of `X`, by one product where that is cheap"
     n = len(X)
@@ -204,26 +241,33 @@ def triplet_sims(
         return np.stack([S[t[:, 0], t[:, 1]], S[t[:, 0], t[:, 2]], S[t[:, 1], t[:, 2]]], 1)
     return np.stack([_pair_values(X, t[:, p], t[:, q], limit) for p, q in ((0, 1), (0, 2), (1, 2))], 1)
 
-# %% ../nbs/00_core.ipynb #fd68e5ae
+# %% ../nbs/00_core.ipynb #0c970514
+def _no_nan(s, what):
+    "Raise if a similarity is not a number"
+    bad = (s != s).any(-1).reshape(-1)
+    if bad.any(): raise AlignetError(f'{what}: {int(bad.sum()):,} of {len(bad):,} rows hold NaN; the first is row {bad.tolist().index(True)}')
+
 def choice_probs(
     sims, # (t, 3) similarities [s_ij, s_ik, s_jk], array or tensor
     tau:float=1., # Temperature, in the units of the similarities
 ): # (t, 3) float32: probabilities that ij, ik, jk is the most similar pair, i.e. that k, j, i is odd
     "Softmax over the three pairs of each triplet"
     if not tau > 0: raise AlignetError(f'tau must be above zero, not {tau}')
+    if not isinstance(sims, torch.Tensor): sims = np.asarray(sims, np.float32)
+    _no_nan(sims, 'sims')
     if isinstance(sims, torch.Tensor): return torch.softmax(sims.float() / tau, -1)
-    s = np.asarray(sims, np.float32) / np.float32(tau)
+    s = sims / np.float32(tau)
     e = np.exp(s - s.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 
-# %% ../nbs/00_core.ipynb #bce31c68
+# %% ../nbs/00_core.ipynb #4631c6b7
 CHANCE = 1/3
 
 def is_correct(
     sims, # (t, 3) similarities [s_ij, s_ik, s_jk]
 ) -> np.ndarray: # (t,) bool
     "Whether the last object is the odd one: the first similarity is strictly the largest"
-    s = np.asarray(sims.detach().cpu() if isinstance(sims, torch.Tensor) else sims)
+    s = _array(sims)
     return s[:, 0] > np.maximum(s[:, 1], s[:, 2])
 
 def ooo_accuracy(
@@ -236,14 +280,15 @@ def ooo_accuracy(
     if not len(t): raise AlignetError('there are no triplets to score; check that the judgements are about these objects')
     return float(is_correct(triplet_sims(X, t, kind)).mean())
 
-# %% ../nbs/00_core.ipynb #66f70799
+# %% ../nbs/00_core.ipynb #0eab5c81
 def odd_last(
     triplets, # (t, 3) indices in any order
     sims, # (t, 3) their similarities [s_01, s_02, s_12]
 ) -> tuple: # (t, 3) triplets with the odd one last, (t, 3) similarities [s_ij, s_ik, s_jk] with the first the largest
     "Reorder each row so that the object outside the most similar pair comes last"
-    t, s = np.asarray(triplets), np.asarray(sims)
+    t, s = _array(triplets), _array(sims)
     if t.shape != s.shape: raise AlignetError(f'triplets {t.shape} and similarities {s.shape} must have the same shape, (t, 3)')
+    _no_nan(s, 'sims')
     best = s.argmax(1)                                              # 0: pair 01, 1: pair 02, 2: pair 12
     order = np.array([[0, 1, 2], [0, 2, 1], [1, 2, 0]])[best]       # which object goes where
     pairs = np.array([[0, 1, 2], [1, 0, 2], [2, 0, 1]])[best]       # which similarity goes where

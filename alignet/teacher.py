@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['Teacher', 'choice_kl', 'scaled_identity_pull', 'soft_labels', 'triplets_from_embedding', 'pair_mass',
-           'all_triplets_kl', 'object_folds', 'split_by_objects', 'CVResult', 'cross_validate', 'AffineMap']
+           'all_triplets_kl', 'local_kl', 'object_folds', 'split_by_objects', 'CVResult', 'cross_validate', 'NestedCV',
+           'nested_cross_validate', 'AffineMap', 'gains_by_group']
 
-# %% ../nbs/02_teacher.ipynb #2fc86649
-import hashlib, json, zipfile
+# %% ../nbs/02_teacher.ipynb #849240e7
+import hashlib, itertools, json, zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from fastcore.basics import patch
 from .core import *
 
-# %% ../nbs/02_teacher.ipynb #d7cc5710
+# %% ../nbs/02_teacher.ipynb #26fd0ef6
 def _check_map(weights, bias, mean, std, what='the teacher'):
     "The four arrays of a teacher as float32, or an error that says which one is wrong"
     w = np.asarray(weights, np.float32)
@@ -44,12 +45,16 @@ class Teacher:
         self.meta, self.history = dict(meta or {}), []
 
     @property
-    def d_in(self): return self.weights.shape[0]
+    def d_in(self):
+        "Number of features that go in"
+        return self.weights.shape[0]
     @property
-    def d_out(self): return self.weights.shape[1]
+    def d_out(self):
+        "Number of features that come out"
+        return self.weights.shape[1]
     def __repr__(self): return f"Teacher({self.d_in} -> {self.d_out}, {', '.join(f'{k}={v}' for k, v in self.meta.items() if np.isscalar(v))})"
 
-# %% ../nbs/02_teacher.ipynb #23bd9613
+# %% ../nbs/02_teacher.ipynb #b4703119
 @patch
 def transform(self:Teacher,
     X, # (n, d_in) features, one row a picture
@@ -68,7 +73,7 @@ def digest(self:Teacher) -> str: # 16 hexadecimal digits
     for a in (self.weights, self.bias, self.mean, self.std): h.update(repr(a.shape).encode()); h.update(np.ascontiguousarray(a, '<f4').tobytes())
     return h.hexdigest()[:16]
 
-# %% ../nbs/02_teacher.ipynb #4965b559
+# %% ../nbs/02_teacher.ipynb #d79f2322
 def _stats(X, standardise='scalars'):
     "Mean and standard deviation over all entries, or of each feature, summed in float64"
     if standardise not in ('scalars', 'features'): raise AlignetError(f"standardise '{standardise}' is not known; choose 'scalars' or 'features'")
@@ -88,7 +93,7 @@ def identity(cls:Teacher,
     m, s = _stats(X, standardise)
     return cls(np.eye(X.shape[1], dtype=np.float32), None, m, s, dict(objective='identity', objects=len(X)))
 
-# %% ../nbs/02_teacher.ipynb #c9e3ea53
+# %% ../nbs/02_teacher.ipynb #51b1ecfb
 @patch
 def save(self:Teacher,
     path, # The `.npz` file to make or replace
@@ -123,7 +128,7 @@ def load(cls:Teacher,
     w, b, m, s = _check_map(a['weights'], a.get('bias'), a['mean'], a['std'], what=f"'{path}'")
     return cls(w, b, m, s, meta)
 
-# %% ../nbs/02_teacher.ipynb #f840509a
+# %% ../nbs/02_teacher.ipynb #70f93b50
 def choice_kl(
     sims, # (t, 3) tensor, similarities [s_ij, s_ik, s_jk] of the model
     probs, # (t, 3) tensor, choice probabilities in the same order; rows (1, 0, 0) give the hard objective
@@ -133,14 +138,14 @@ def choice_kl(
     log_q = torch.log_softmax(sims / tau, -1)
     return (torch.xlogy(probs, probs) - probs * log_q).sum(-1).mean()
 
-# %% ../nbs/02_teacher.ipynb #de167358
+# %% ../nbs/02_teacher.ipynb #0204122d
 def scaled_identity_pull(
     W, # (d, d) tensor
 ) -> torch.Tensor: # One number
     "Squared Frobenius distance of `W` to the nearest multiple of the identity"
     return (W - W.diagonal().mean() * torch.eye(len(W)).to(W)).square().sum()
 
-# %% ../nbs/02_teacher.ipynb #6c6980c7
+# %% ../nbs/02_teacher.ipynb #4787b7ca
 def soft_labels(
     E, # (n, k) embedding of the objects whose dot products are human similarities, e.g. VICE
     triplets, # (t, 3) indices into its rows
@@ -166,7 +171,7 @@ def triplets_from_embedding(
     t, s = odd_last(np.stack([i, j, k], 1), triplet_sims(E, np.stack([i, j, k], 1), 'dot'))
     return t, choice_probs(s, tau)
 
-# %% ../nbs/02_teacher.ipynb #55cacfcc
+# %% ../nbs/02_teacher.ipynb #92a775be
 def _cube(S):
     "`exp(S)` up to a factor, zero diagonal, and the factor's logarithm; with the (n, n, n) sums over the three pairs of each triplet"
     S = S.clone(); S.fill_diagonal_(-torch.inf)
@@ -193,7 +198,33 @@ def all_triplets_kl(
         return torch.where(D.isinf(), 1., D).log_().sum() / (n * (n - 1) * (n - 2)) + top
     return 3 * (pair_mass(P) * (P - S))[off].mean() + log_z(S) - log_z(P)
 
-# %% ../nbs/02_teacher.ipynb #d3889cdd
+# %% ../nbs/02_teacher.ipynb #9f30c4f8
+def _log_neighbours(X, tau):
+    "Log-softmax of each row's cosine similarities to the other rows; the diagonal holds zeros that do not count"
+    U, own = torch.nn.functional.normalize(X, dim=1), torch.eye(len(X), dtype=torch.bool)
+    return torch.log_softmax((U @ U.T / tau).masked_fill(own, -torch.inf), 1).masked_fill(own, 0)
+
+def local_kl(
+    X, # (m, d) tensor, features of pictures before the map
+    Z, # (m, k) tensor, the same pictures after it
+    tau:float=.1, # Temperature of the softmax over neighbours
+) -> torch.Tensor: # The mean over pictures, in nats
+    "Divergence of each picture's neighbour probabilities after the map from those before it"
+    log_p, log_q = _log_neighbours(X, tau), _log_neighbours(Z, tau)
+    return (log_p.exp() * (log_p - log_q)).sum() / len(X)                     # zero on the diagonal
+
+# %% ../nbs/02_teacher.ipynb #41d48cd2
+class _Local:
+    "The local term as a function of the map, on a fixed or a fresh batch of pictures"
+    def __init__(self, Y, tau, batch, seed, fresh): # (m, d) tensor of standardised features
+        self.Y, self.tau, self.batch, self.fresh = Y, tau, min(batch, len(Y)), fresh
+        self.g = torch.Generator().manual_seed(int(seed) + 1); self.rows = self.draw()
+    def draw(self): return torch.randperm(len(self.Y), generator=self.g)[:self.batch]
+    def __call__(self, W, b):
+        Y = self.Y[self.draw() if self.fresh else self.rows]
+        return local_kl(Y, Y @ W + b, self.tau)
+
+# %% ../nbs/02_teacher.ipynb #7009f0a5
 def _span(
     X, # (n, d) tensor, standardised
 ): # (n, m) tensor Y and (d, m) orthonormal tensor Q with X = Y Q^T; Q is None where nothing is gained
@@ -213,7 +244,7 @@ def _unspan(
     full.diagonal().add_(c)
     return full, Q @ b
 
-# %% ../nbs/02_teacher.ipynb #f71b45ab
+# %% ../nbs/02_teacher.ipynb #54e2aca3
 class _ListedKL(torch.autograd.Function):
     "`choice_kl` of listed triplets with its gradient, from one product over the objects each"
     @staticmethod
@@ -230,10 +261,10 @@ def _flat_pairs(triplets, n):
     "Where the three pairs of each triplet lie in a flattened (n, n) matrix, (3 t,)"
     return torch.cat([triplets[:, p] * n + triplets[:, q] for p, q in ((0, 1), (0, 2), (1, 2))])
 
-# %% ../nbs/02_teacher.ipynb #b585a4a2
+# %% ../nbs/02_teacher.ipynb #02d8e85e
 def _pull(W, lam, pull): return lam * (scaled_identity_pull(W) if pull == 'identity' else W.square().sum())
 
-def _fit_listed(Y, triplets, probs, lam, tau, steps, init, pull):
+def _fit_listed(Y, triplets, probs, lam, tau, steps, init, pull, local=None, alpha=0.):
     "Minimise the mean KL over listed triplets plus the pull, by L-BFGS over all trials"
     W, b = (init * torch.eye(Y.shape[1])).requires_grad_(), torch.zeros(Y.shape[1], requires_grad=True)
     pairs, probs, history = _flat_pairs(triplets, len(Y)), probs.T.contiguous(), []
@@ -241,13 +272,15 @@ def _fit_listed(Y, triplets, probs, lam, tau, steps, init, pull):
     def closure():
         opt.zero_grad()
         kl = _ListedKL.apply(Y @ W + b, pairs, probs, tau)
-        loss = kl + _pull(W, lam, pull); loss.backward()
+        loss = (1 - alpha) * kl + _pull(W, lam, pull)
+        if local: loss = loss + alpha * local(W, b)
+        loss.backward()
         history.append((len(history), kl.item()))
         return loss.detach()
     opt.step(closure)
     return W.detach(), b.detach(), history
 
-# %% ../nbs/02_teacher.ipynb #fa428ced
+# %% ../nbs/02_teacher.ipynb #861d1eb9
 class _AllTriplets(torch.autograd.Function):
     "The gradient of `all_triplets_kl` without its value, which the descent does not need"
     @staticmethod
@@ -258,7 +291,7 @@ class _AllTriplets(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g): return ctx.saved_tensors[0] * g, None
 
-def _fit_embedding(Y, E, lam, tau, steps, init, pull, lr, batch, seed, weights=None):
+def _fit_embedding(Y, E, lam, tau, steps, init, pull, lr, batch, seed, weights=None, local=None, alpha=0.):
     "Minimise the mean KL over all triplets of random batches of objects plus the pull, by Adam"
     g, (n, m) = torch.Generator().manual_seed(int(seed)), Y.shape
     W, b = (init * torch.eye(m)).requires_grad_(), torch.zeros(m, requires_grad=True)
@@ -270,11 +303,13 @@ def _fit_embedding(Y, E, lam, tau, steps, init, pull, lr, batch, seed, weights=N
             with torch.no_grad(): Z = Y[fixed] @ W + b; history.append((step, all_triplets_kl(Z @ Z.T / tau, E[fixed] @ E[fixed].T).item()))
         o = draw()
         Z, T = Y[o] @ W + b, E[o]
-        opt.zero_grad(); (_AllTriplets.apply(Z @ Z.T / tau, T @ T.T) + _pull(W, lam, pull)).backward()
+        loss = (1 - alpha) * _AllTriplets.apply(Z @ Z.T / tau, T @ T.T) + _pull(W, lam, pull)
+        if local: loss = loss + alpha * local(W, b)
+        opt.zero_grad(); loss.backward()
         opt.step(); sched.step()
     return W.detach(), b.detach(), history
 
-# %% ../nbs/02_teacher.ipynb #b1fa3414
+# %% ../nbs/02_teacher.ipynb #c66e1799
 def _check_probs(probs, t):
     "Choice probabilities as float32, or an error"
     p = np.asarray(probs, np.float32)
@@ -285,15 +320,20 @@ def _check_probs(probs, t):
 
 def _unpack(X, triplets, probs):
     "Arrays, triplets, probabilities and names from what `fit` accepts"
-    names = None
+    names = ident = None
     if hasattr(triplets, 'triplets'):
         names = list(triplets.names); probs = triplets.probs if probs is None else probs; triplets = triplets.triplets
-    if hasattr(X, 'get') and hasattr(X, 'names'): X = X.get(names if names and set(names) <= set(X.names) else list(X.names))
+    if hasattr(X, 'get') and hasattr(X, 'names'):
+        ident, have = X.identity() if hasattr(X, 'identity') else None, set(X.names)
+        if miss := [o for o in names or () if o not in have]:
+            raise AlignetError(f"{len(miss):,} of {len(names):,} judged objects are not file names of the feature store, '{miss[0]}' among them; rows are joined by name only, so give one row of features for each object, "
+                               f"in the order of judgements.names (world.object_features(store) makes them)")
+        X = X.get(names or list(X.names))
     X = prep_features(X, 'dot')
     if names and len(names) != len(X): raise AlignetError(f'the judgements are about {len(names):,} objects, but X has {len(X):,} rows; give one row of features for each object, in the order of judgements.names')
     if triplets is not None: triplets = check_triplets(triplets, len(X))
     if probs is not None: probs = _check_probs(probs, 0 if triplets is None else len(triplets))
-    return X, triplets, probs, names
+    return X, triplets, probs, names, ident
 
 def _check_weights(weights, n):
     "Positive weights of objects, or an error"
@@ -315,7 +355,15 @@ def _objective(objective, triplets, probs, target):
     if objective == 'hard' and triplets is None: raise AlignetError('the hard objective needs triplets: the choices that people made')
     return objective
 
-# %% ../nbs/02_teacher.ipynb #4e4e1fd9
+# %% ../nbs/02_teacher.ipynb #dc38cfe0
+def _check_local(local, d):
+    "Features for the local term as (m, d) float32, or an error"
+    L = prep_features(local.get(list(local.names)) if hasattr(local, 'names') else local, 'dot')
+    if L.shape[1] != d: raise AlignetError(f'local has {L.shape[1]} features and X has {d}; both must come from the same backbone')
+    if len(L) < 3: raise AlignetError(f'local has {len(L)} pictures; neighbours need at least three')
+    return L
+
+# %% ../nbs/02_teacher.ipynb #a9dfd68c
 @patch(cls_method=True)
 def fit(cls:Teacher,
     X, # (n, d) features, one row an object
@@ -325,7 +373,7 @@ def fit(cls:Teacher,
     objective:str=None, # 'soft' or 'hard'; None: soft where there are probabilities or a target
     lam:float=None, # Strength of the pull; by default 3e-4 times the number of features
     tau:float=1., # Temperature of the model's choices
-    steps:int=None, # Most steps; by default 60 for listed triplets (L-BFGS), 250 for a target (Adam)
+    steps:int=None, # Most steps; by default 60 for listed triplets (L-BFGS), 500 for a target (Adam)
     seed:int=0, # Draws the batches of objects; listed triplets need no chance
     objects=None, # Indices of the objects to fit on; by default those of the triplets, or all with `target`
     standardise:str='scalars', # 'scalars' (one mean and one std, gLocal) or 'features' (one for each feature)
@@ -334,9 +382,13 @@ def fit(cls:Teacher,
     lr:float=None, # Learning rate of Adam; by default .025 / sqrt(d), or of the objects where they are fewer
     batch:int=96, # Objects of a step of Adam
     weights=None, # (n,) with a target: how often to draw each object, relative to the others
+    local=None, # (m, d) features of other pictures, or a `FeatureStore`, whose neighbours shall stay neighbours (gLocal)
+    alpha:float=.1, # Share of the local term, from 0 to below 1; counts only with `local`
+    local_tau:float=.1, # Temperature of the local term
+    local_batch:int=512, # Pictures of the local term in a step; the same ones in every step for listed triplets
 ) -> Teacher: # The fitted teacher
     "Fit the affine map to human choices or to their probabilities"
-    X, triplets, probs, names = _unpack(X, triplets, probs)
+    X, triplets, probs, names, ident = _unpack(X, triplets, probs)
     objective = _objective(objective, triplets, probs, target)
     if pull not in ('identity', 'zero'): raise AlignetError(f"pull '{pull}' is not known; choose 'identity' or 'zero'")
     lam = 3e-4 * X.shape[1] if lam is None else lam; init = .5 / X.shape[1]**.5 if init is None else init
@@ -349,22 +401,27 @@ def fit(cls:Teacher,
         used = np.unique(triplets)
     if len(used) < 3: raise AlignetError(f'a teacher needs judgements about at least three objects, here are {len(used)}')
     mean, std = _stats(X[used], standardise)
-    Y, Q = _span(torch.from_numpy((X[used] - mean) / std))
+    L = X[:0] if local is None or not alpha else _check_local(local, X.shape[1])
+    if not 0 <= alpha < 1: raise AlignetError(f'alpha={alpha} must be a share from 0 to below 1')
+    Y, Q = _span(torch.from_numpy((np.concatenate([X[used], L]) - mean) / std)); Y, near = Y[:len(used)], Y[len(used):]
+    loc = dict(local=_Local(near, local_tau, local_batch, seed, by_target), alpha=alpha) if len(L) else {}
     if by_target:
         w = None if weights is None else torch.from_numpy(_check_weights(weights, len(X))[used])
-        W, b, history = _fit_embedding(Y, torch.from_numpy(E[used]), lam, tau, steps or 250, init, pull, lr or .025 / Y.shape[1]**.5, batch, seed, w)
+        W, b, history = _fit_embedding(Y, torch.from_numpy(E[used]), lam, tau, steps or 500, init, pull, lr or .025 / Y.shape[1]**.5, batch, seed, w, **loc)
     else:
         P = torch.tensor([[1., 0, 0]]).repeat(len(triplets), 1) if probs is None else torch.from_numpy(probs)
-        W, b, history = _fit_listed(Y, torch.from_numpy(np.searchsorted(used, triplets)), P, lam, tau, steps or 60, init, pull)
+        W, b, history = _fit_listed(Y, torch.from_numpy(np.searchsorted(used, triplets)), P, lam, tau, steps or 60, init, pull, **loc)
     if pull == 'zero' and Q is not None: W, b = Q @ W @ Q.T, Q @ b          # nothing at all outside the span
     else: W, b = _unspan(W, b, Q)
     meta = dict(objective=objective, targets='embedding' if by_target else 'triplets', lam=float(lam), tau=float(tau), pull=pull, seed=int(seed),
                 objects=len(used), triplets=0 if by_target else len(triplets))
+    if len(L): meta.update(alpha=float(alpha), local_tau=float(local_tau), local_pictures=len(L))
     if names: meta['names'] = [names[o] for o in used]
+    if ident: meta['features'] = ident                                      # which backbone's features, so that no other's are taken for them
     self = cls(W.numpy(), b.numpy(), mean, std, meta); self.history = history
     return self
 
-# %% ../nbs/02_teacher.ipynb #991a40d1
+# %% ../nbs/02_teacher.ipynb #12d08f5c
 @patch(cls_method=True)
 def regress(cls:Teacher,
     X, # (n, d) features
@@ -386,7 +443,7 @@ def regress(cls:Teacher,
     else: W = np.linalg.solve(A.T @ (w[:, None] * A) + r * np.eye(A.shape[1]), A.T @ (w[:, None] * B))
     return cls(W, mb - ma @ W, mean, std, dict(objective='regression', lam=float(lam), objects=len(o)))
 
-# %% ../nbs/02_teacher.ipynb #dbbed0c1
+# %% ../nbs/02_teacher.ipynb #906eb8db
 def object_folds(
     n:int, # Number of objects
     folds:int=3,
@@ -404,20 +461,33 @@ def split_by_objects(
     inside = np.asarray(held_out, bool)[check_triplets(triplets, len(held_out))]
     return ~inside.any(1), inside.all(1)
 
-# %% ../nbs/02_teacher.ipynb #f6f436a7
+# %% ../nbs/02_teacher.ipynb #8fe20390
 @dataclass
 class CVResult:
     "Accuracies of a cross-validation over objects"
-    table:pd.DataFrame # One row for each lam and fold: lam, fold, accuracy, zero_shot, held_out (triplets)
+    table:pd.DataFrame # One row for each setting and fold: lam and other settings, fold, accuracy, zero_shot, held_out (triplets)
     folds:np.ndarray # (n,) the fold of each object
-    lam:float # The strength with the best mean
+    keys:list # Names of the settings that were tried
+    best:dict # The settings with the best mean
 
-    def summary(self) -> pd.DataFrame: # Indexed by lam
-        "Mean and standard deviation over folds, by strength"
-        return self.table.groupby('lam').accuracy.agg(['mean', 'std', 'count'])
+    @property
+    def lam(self):
+        "The strength with the best mean"
+        return self.best['lam']
+    def summary(self) -> pd.DataFrame: # Indexed by the settings
+        "Mean and standard deviation over folds, by setting"
+        return self.table.groupby(self.keys if len(self.keys) > 1 else self.keys[0]).accuracy.agg(['mean', 'std', 'count'])
+    def scores(self) -> pd.Series: # Mean, std and count
+        "Accuracy of the best settings over folds"
+        return self.summary().loc[tuple(self.best.values()) if len(self.keys) > 1 else self.lam]
     def __repr__(self):
-        best = self.summary().loc[self.lam]
-        return f"CVResult(lam={self.lam:g}: {best['mean']:.3f} +- {best['std']:.3f} over {int(best['count'])} folds; zero-shot {self.table.zero_shot.mean():.3f})"
+        got = self.scores(); what = ', '.join(f'{k}={v:g}' if isinstance(v, float) else f'{k}={v}' for k, v in self.best.items())
+        return f"CVResult({what}: {got['mean']:.3f} +- {got['std']:.3f} over {int(got['count'])} folds; zero-shot {self.table.zero_shot.mean():.3f})"
+
+def _given(triplets, probs, target, kept, objective):
+    "What a fold is fitted to: rows of a human embedding, or the triplets that may be trained on"
+    if target is not None and objective != 'hard': return dict(target=target)
+    return dict(triplets=triplets[kept], probs=None if probs is None else probs[kept])
 
 def cross_validate(
     X, # (n, d) features
@@ -425,29 +495,30 @@ def cross_validate(
     probs=None, # (t, 3) choice probabilities to train on
     target=None, # (n, k) human embedding to train on
     lams=None, # Strengths to try; by default from a tenth to ten times the default of `Teacher.fit`
-    folds:int=3,
-    seed:int=0,
+    folds:int=3, # Number of parts that the objects are dealt into
+    seed:int=0, # Deals the objects
     fit=None, # Function like `Teacher.fit`; `Teacher.regress` with a target gives the closed form
+    grid:dict=None, # More arguments of `fit` to try, each with a list of values: every combination is fitted
     **kwargs, # More arguments of `fit`
 ) -> CVResult:
     "Accuracy on triplets of objects that the teacher never saw, for each strength"
-    X, triplets, probs, _ = _unpack(X, triplets, probs)
+    X, triplets, probs, *_ = _unpack(X, triplets, probs)
     if triplets is None: raise AlignetError('cross-validation needs triplets: the choices to score')
     fold, rows, fit = object_folds(len(X), folds, seed), [], fit or Teacher.fit
-    lams = 3e-4 * X.shape[1] * np.array([.1, .3, 1., 3., 10.]) if lams is None else lams
+    grid = dict(lam=[float(l) for l in (3e-4 * X.shape[1] * np.array([.1, .3, 1., 3., 10.]) if lams is None else lams)], **(grid or {}))
     splits = [split_by_objects(triplets, fold == f) for f in range(folds)]
     if few := [f for f, (kept, out) in enumerate(splits) if not (kept.any() and out.any())]:
         raise AlignetError(f'fold {few[0]} has no triplet whose three objects are all in it, or none to train on; use fewer folds or more judgements')
     for f, (kept, out) in progress(list(enumerate(splits)), desc='folds'):
         base, objects = ooo_accuracy(X, triplets[out], 'cosine'), np.flatnonzero(fold != f)
-        given = dict(target=target) if target is not None and kwargs.get('objective') != 'hard' else dict(triplets=triplets[kept], probs=None if probs is None else probs[kept])
-        for lam in lams:
-            t = fit(X, **given, lam=lam, objects=objects, **kwargs)
-            rows.append(dict(lam=float(lam), fold=f, accuracy=ooo_accuracy(t.transform(X), triplets[out], 'dot'), zero_shot=base, held_out=int(out.sum())))
-    table = pd.DataFrame(rows)
-    return CVResult(table, fold, float(table.groupby('lam').accuracy.mean().idxmax()))
+        for values in itertools.product(*grid.values()):
+            t = fit(X, **_given(triplets, probs, target, kept, kwargs.get('objective')), objects=objects, **dict(zip(grid, values)), **kwargs)
+            rows.append(dict(zip(grid, values), fold=f, accuracy=ooo_accuracy(t.transform(X), triplets[out], 'dot'), zero_shot=base, held_out=int(out.sum())))
+    table, keys = pd.DataFrame(rows), list(grid)
+    means = table.groupby(keys, sort=False).accuracy.mean(); best = means.index[int(means.argmax())]
+    return CVResult(table, fold, keys, dict(zip(keys, best if len(keys) > 1 else [best])))
 
-# %% ../nbs/02_teacher.ipynb #4e8481b0
+# %% ../nbs/02_teacher.ipynb #7c3d8f71
 @patch
 def plot(self:CVResult,
     ax=None, # Axes to draw on
@@ -455,16 +526,17 @@ def plot(self:CVResult,
     "Held-out accuracy by strength of the pull"
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(5, 3.2))[1]
-    s, z = self.summary(), self.table.drop_duplicates('fold').zero_shot
+    table = self.table.loc[np.logical_and.reduce([self.table[k] == v for k, v in self.best.items() if k != 'lam'] or [np.ones(len(self.table), bool)])]
+    s, z = table.groupby('lam').accuracy.agg(['mean', 'std']), table.drop_duplicates('fold').zero_shot
     ax.fill_between(s.index, s['mean'] - s['std'], s['mean'] + s['std'], color='#0072B2', alpha=.18, lw=0)
     ax.plot(s.index, s['mean'], 'o-', color='#0072B2', label='teacher, mean ± sd of folds')
-    ax.plot(self.table.lam, self.table.accuracy, '.', color='#0072B2', alpha=.5)
+    ax.plot(table.lam, table.accuracy, '.', color='#0072B2', alpha=.5)
     ax.axhline(z.mean(), color='#D55E00', ls='--', label='features, cosine'); ax.axvline(self.lam, color='.6', lw=.8, zorder=0)
     ax.axhline(CHANCE, color='.6', ls=':', label='chance')
     ax.set(xscale='log', xlabel='strength of the pull, $\\lambda$', ylabel='accuracy, unseen objects'); ax.set_xticks(s.index, [f'{l:g}' for l in s.index]); ax.minorticks_off(); ax.legend(frameon=False, fontsize=7, ncol=3, loc='lower center', bbox_to_anchor=(.5, 1.), columnspacing=1, handlelength=1.5)
     return ax
 
-# %% ../nbs/02_teacher.ipynb #ec86c1d1
+# %% ../nbs/02_teacher.ipynb #e9b8cbf4
 @patch(cls_method=True)
 def fit_cv(cls:Teacher,
     X, # (n, d) features
@@ -480,10 +552,57 @@ def fit_cv(cls:Teacher,
     cv = cross_validate(X, triplets, probs, target, lams, folds, seed, **kwargs)
     self = cls.fit(X, triplets, probs, target, lam=cv.lam, seed=seed, **kwargs)
     self.cv = cv
-    self.meta.update(cv_accuracy=round(float(cv.summary()['mean'][cv.lam]), 4), cv_folds=folds)
+    self.meta.update(cv_accuracy=round(float(cv.scores()['mean']), 4), cv_folds=folds)
     return self
 
-# %% ../nbs/02_teacher.ipynb #138b9e36
+# %% ../nbs/02_teacher.ipynb #822c47de
+@dataclass
+class NestedCV:
+    "Teachers whose settings were chosen without the fold they are scored on"
+    table:pd.DataFrame # One row a fold: the settings chosen, accuracy (dot products), cosine, zero_shot, held_out (triplets)
+    folds:np.ndarray # (n,) the fold of each object
+    teachers:list # The teacher of each fold
+    X:np.ndarray # (n, d) features
+    triplets:np.ndarray # (t, 3) the choices
+
+    def held_out(self, f) -> np.ndarray: # (h, 3)
+        "The triplets of fold `f` that its teacher was scored on"
+        return self.triplets[split_by_objects(self.triplets, self.folds == f)[1]]
+    def probs(self) -> np.ndarray: # (h, 3) float32; the first column is the choice that people made
+        "Choice probabilities of all held-out triplets, each by the teacher of its fold"
+        return np.concatenate([choice_probs(triplet_sims(t.transform(self.X), self.held_out(f), 'dot'), t.meta.get('tau', 1.)) for f, t in enumerate(self.teachers)])
+    def __repr__(self):
+        a = self.table.accuracy
+        return f'NestedCV({a.mean():.3f} +- {a.std():.3f} over {len(a)} folds that chose nothing; zero-shot {self.table.zero_shot.mean():.3f})'
+
+def nested_cross_validate(
+    X, # (n, d) features
+    triplets, # (t, 3) human choices, odd one last, or `Judgements`
+    probs=None, # (t, 3) choice probabilities to train on
+    target=None, # (n, k) human embedding to train on
+    lams=None, # As in `cross_validate`
+    folds:int=3, # Outer folds, which are reported
+    inner:int=3, # Inner folds, which choose
+    seed:int=0, # Deals the objects
+    fit=None, # As in `cross_validate`
+    grid:dict=None, # As in `cross_validate`
+    **kwargs, # More arguments of `fit`
+) -> NestedCV:
+    "Accuracy on unseen objects with settings that were chosen without them"
+    X, triplets, probs, *_ = _unpack(X, triplets, probs)
+    if triplets is None: raise AlignetError('cross-validation needs triplets: the choices to score')
+    fold, rows, teachers, fit = object_folds(len(X), folds, seed), [], [], fit or Teacher.fit
+    for f in progress(range(folds), desc='outer folds'):
+        kept, out = split_by_objects(triplets, fold == f); o = np.flatnonzero(fold != f)
+        if not (kept.any() and out.any()): raise AlignetError(f'fold {f} has no triplet whose three objects are all in it, or none to train on; use fewer folds or more judgements')
+        E = None if target is None else _check_target(target, len(X))[o]
+        cv = cross_validate(X[o], np.searchsorted(o, triplets[kept]), None if probs is None else probs[kept], E, lams, inner, seed + f, fit, grid, **kwargs)
+        t = fit(X, **_given(triplets, probs, target, kept, kwargs.get('objective')), objects=o, **cv.best, **kwargs); Z = t.transform(X)
+        rows.append(dict(fold=f, **cv.best, accuracy=ooo_accuracy(Z, triplets[out], 'dot'), cosine=ooo_accuracy(Z, triplets[out], 'cosine'), zero_shot=ooo_accuracy(X, triplets[out], 'cosine'), held_out=int(out.sum())))
+        teachers.append(t)
+    return NestedCV(pd.DataFrame(rows), fold, teachers, X, triplets)
+
+# %% ../nbs/02_teacher.ipynb #b6aef2dc
 class AffineMap(torch.nn.Module):
     "`(x - mean) / std @ weights + bias` with fixed weights"
     def __init__(self, weights, bias, mean, std): # Arrays as in `Teacher`
@@ -496,28 +615,64 @@ def module(self:Teacher) -> torch.nn.Module: # (B, d_in) -> (B, d_out)
     "This map as a PyTorch module without trainable parameters"
     return AffineMap(self.weights, self.bias, self.mean, self.std)
 
-# %% ../nbs/02_teacher.ipynb #34d3b92a
+# %% ../nbs/02_teacher.ipynb #ce1bfc38
+@patch
+def attach(self:Teacher,
+    model:torch.nn.Module, # Images to (B, d_in) pre-logits: a `Backbone`, a timm model with num_classes=0, an open_clip visual tower
+) -> torch.nn.Module: # Images to (B, d_out)
+    "This map behind a model, as one module"
+    width = getattr(model, 'num_features', None) or getattr(model, 'output_dim', None)
+    if width is not None and width != self.d_in: raise AlignetError(f'{type(model).__name__} gives {width} features, but this teacher was fitted on {self.d_in}; attach it to the model its features came from')
+    return torch.nn.Sequential(model, self.module())
+
+# %% ../nbs/02_teacher.ipynb #62bec960
+def gains_by_group(
+    before, # (t,) bool, right before
+    after, # (t,) bool, right after
+    triplets, # (t, 3) indices
+    groups, # (n,) category of each object; '' does not count
+    least:int=30, # Leave out categories with fewer triplets
+) -> pd.DataFrame: # Indexed by category: triplets, before, after, gain; the largest gain first
+    "Accuracy before and after by category; a triplet counts for every category among its objects"
+    g = np.asarray(groups).astype(str)[check_triplets(triplets, len(groups))]; rows = {}
+    for c in np.unique(g[g != '']):
+        if (m := (g == c).any(1)).sum() >= least: rows[c] = dict(triplets=int(m.sum()), before=float(np.mean(before[m])), after=float(np.mean(after[m])))
+    out = pd.DataFrame(rows, index=['triplets', 'before', 'after']).T.astype(dict(triplets=int))
+    return out.assign(gain=out.after - out.before).sort_values('gain', ascending=False)
+
 @patch
 def report(self:Teacher,
     X, # (n, d_in) features of objects, best ones that the teacher was not fitted on
     triplets, # (t, 3) human choices about them, odd one last
-    groups=None, # (n,) category of each object, to order the matrices by
+    groups=None, # (n,) category of each object, to order the matrices by and to tell gains by
     bins:int=8, # Bins of equal size of the calibration curve
+    least:int=30, # Fewest triplets of a category that is shown
 ) -> tuple: # DataFrame of figures before and after; matplotlib figure
-    "Accuracy, calibration and dissimilarity matrices before and after the map"
+    "Accuracy, calibration, dissimilarity matrices and gains by category, before and after the map"
     import matplotlib.pyplot as plt
     X, tau = prep_features(X, 'dot'), self.meta.get('tau', 1.)
     Z, order = self.transform(X), np.arange(len(X)) if groups is None else np.argsort(np.asarray(groups).astype(str), kind='stable')
     sims = triplet_sims(Z, triplets, 'dot'); right, conf = is_correct(sims), choice_probs(sims, tau).max(1)
     table = pd.DataFrame({'accuracy, cosine': [ooo_accuracy(A, triplets, 'cosine') for A in (X, Z)], 'accuracy, dot': [ooo_accuracy(X, triplets, 'dot'), right.mean()],
                           'mean confidence': [np.nan, conf.mean()]}, index=['before', 'after'])
-    fig, ax = plt.subplots(1, 4, figsize=(12, 3), gridspec_kw=dict(width_ratios=[1, 1, .55, 1]), layout='constrained')
+    by = None if groups is None else gains_by_group(is_correct(triplet_sims(X, triplets, 'cosine')), is_correct(triplet_sims(Z, triplets, 'cosine')), triplets, groups, least)
+    rows = 0 if by is None or not len(by) else min(len(by), 12)
+    below = .9 + .22 * rows if rows else 0; fig = plt.figure(figsize=(12, 3 + below), layout='constrained')
+    top, low = fig.subfigures(2, 1, height_ratios=[3, below]) if rows else (fig, None)
+    ax = top.subplots(1, 4, gridspec_kw=dict(width_ratios=[1, 1, .55, 1]))
     for a, A, name in zip(ax, (X, Z), ('before', 'after')):
         D = 1 - pair_sims(A, 'cosine')[np.ix_(order, order)]
         a.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98)); a.set(xticks=[], yticks=[], title=f'dissimilarity, {name}', xlabel='dark: alike')
     ax[2].bar(['before', 'after'], table['accuracy, cosine'], color=['.7', '#0072B2']); ax[2].axhline(CHANCE, color='.4', ls=':')
-    ax[2].set(title='accuracy (cosine)', xlabel='dotted: chance', ylim=(0, max(.75, 1.1 * table['accuracy, cosine'].max())))
+    if hasattr(self, 'cv'):
+        one = self.cv.table[np.logical_and.reduce([self.cv.table[k] == v for k, v in self.cv.best.items()])]
+        ax[2].plot(np.zeros(len(one)), one.zero_shot, 'k_', ms=12); ax[2].plot(np.ones(len(one)), one.accuracy, 'k_', ms=12)
+    ax[2].set(title='accuracy (cosine)', xlabel='dotted: chance' + ('; dashes: folds' if hasattr(self, 'cv') else ''), ylim=(0, max(.75, 1.1 * table['accuracy, cosine'].max())))
     parts = np.array_split(np.argsort(conf, kind='stable'), min(bins, len(conf)))
     ax[3].plot([1/3, 1], [1/3, 1], color='.6', lw=.8); ax[3].plot([conf[p].mean() for p in parts], [right[p].mean() for p in parts], 'o-', color='#0072B2')
     ax[3].set(title='calibration, after', xlabel='confidence', ylabel='share right', xlim=(.3, 1), ylim=(.2, 1))
+    if rows:
+        show = by if len(by) <= rows else pd.concat([by[:rows // 2], by[-(rows // 2):]]); a = low.subplots(); y = np.arange(len(show))[::-1]
+        a.hlines(y, show.before, show.after, color='.6', lw=1.5); a.plot(show.before, y, 'o', color='.5', ms=4, label='before'); a.plot(show.after, y, 'o', color='#0072B2', ms=5, label='after')
+        a.set_yticks(y, [f'{c} ({n:,})' for c, n in show.triplets.items()], fontsize=8); a.set(title='accuracy by category (triplets), largest gains first' + (', both ends' if len(by) > rows else ''), xlabel='accuracy (cosine)'); a.set_ylim(-.7, len(show) - .3); a.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
     return table, fig

@@ -6,7 +6,7 @@
 __all__ = ['SAMPLINGS', 'CEILING', 'cluster_features', 'TripletSampler', 'sample_triplets', 'label_triplets', 'PseudoLabels',
            'control_teacher', 'pseudo_label']
 
-# %% ../nbs/03_pseudo_labels.ipynb #de4bdee8
+# %% ../nbs/03_pseudo_labels.ipynb #4a60eb70
 import json, warnings, zipfile
 from pathlib import Path
 import numpy as np
@@ -16,7 +16,7 @@ from . import __version__
 from .core import *
 from .teacher import Teacher
 
-# %% ../nbs/03_pseudo_labels.ipynb #f428c922
+# %% ../nbs/03_pseudo_labels.ipynb #358e77d1
 def cluster_features(
     Z, # (n, d) teacher features
     k:int=500, # Number of clusters
@@ -32,7 +32,7 @@ def cluster_features(
     model = KMeans(k, n_init=1, max_iter=50, random_state=seed) if work <= exact_below else MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4*k), random_state=seed)
     with threadpool_limits(1 if work <= 2e9 else None): return model.fit_predict(Z).astype(np.int32)
 
-# %% ../nbs/03_pseudo_labels.ipynb #1de0fc11
+# %% ../nbs/03_pseudo_labels.ipynb #a9014a0d
 SAMPLINGS = ('cluster_border', 'class_border', 'between_class', 'within_class', 'random')
 _FIRST = dict(cluster_border=2, class_border=2, between_class=1, within_class=3, random=1)       # images that the first one's group must hold
 
@@ -118,7 +118,7 @@ class TripletSampler:
         "The first `n` triplets"
         return np.concatenate([self.block(b) for b in range(-(-n // self.block_size))] + [np.zeros((0, 3), np.int32)])[:n]
 
-# %% ../nbs/03_pseudo_labels.ipynb #5c58a311
+# %% ../nbs/03_pseudo_labels.ipynb #912a5820
 def sample_triplets(
     clusters, # (n,) cluster of each image; negative: leave the image out
     n:int, # How many triplets
@@ -130,7 +130,7 @@ def sample_triplets(
     "`n` triplets drawn by a rule"
     return TripletSampler(clusters, kind, seed, classes, by)(n)
 
-# %% ../nbs/03_pseudo_labels.ipynb #1bba5ef6
+# %% ../nbs/03_pseudo_labels.ipynb #bb3fe3b5
 def label_triplets(
     Z, # (n, d) teacher features
     triplets, # (t, 3) image indices
@@ -150,7 +150,7 @@ def label_triplets(
             for col, (a, b) in enumerate(((i, j), (i, k), (j, k))): np.einsum('nd,nd->n', a, b, out=s[lo:lo+chunk, col])
     return odd_last(t, s)
 
-# %% ../nbs/03_pseudo_labels.ipynb #bcea061e
+# %% ../nbs/03_pseudo_labels.ipynb #fba4e3d2
 _TRANSFORMS = {'untransformed': 'untransformed', 'uncertainty_distillation': 'aligned'}             # folder names of the released files
 
 class PseudoLabels:
@@ -209,7 +209,7 @@ class PseudoLabels:
         pick = lambda o: None if o is None else o[rows]
         return PseudoLabels(names, t[keep], self.sims[keep], pick(self.embedding), self.meta, pick(self.clusters))
 
-# %% ../nbs/03_pseudo_labels.ipynb #bed2adee
+# %% ../nbs/03_pseudo_labels.ipynb #195f6963
 def _npz(path):
     path = Path(path)
     return path if path.suffix == '.npz' else path.with_name(path.name + '.npz')
@@ -262,8 +262,8 @@ def load(cls:PseudoLabels,
         warnings.warn(f"'{path}' holds labels of the UNTRANSFORMED teacher: the control (UnAligNet), without anything learned from people. For AligNet load the aligned labels; for the control say control=True", stacklevel=2)
     return labels
 
-# %% ../nbs/03_pseudo_labels.ipynb #e91fef37
-CEILING = .67                                                            # how often people agree with themselves on random triplets of THINGS
+# %% ../nbs/03_pseudo_labels.ipynb #aa094c41
+CEILING = .6722                                                          # how often people agree with each other on repeated random triplets of THINGS
 
 def _random_sims(Z):
     "Similarities of some random triplets of these features"
@@ -285,12 +285,13 @@ def control_teacher(
     for _ in range(40): mid = (lo + hi) / 2; lo, hi = (mid, hi) if _decided(sims * np.exp(mid)) < aim else (lo, mid)      # more scale, more decided
     return Teacher(base.weights * np.exp(lo / 2), None, base.mean, base.std, dict(objective='control', decided=aim))
 
-# %% ../nbs/03_pseudo_labels.ipynb #99655e3c
+# %% ../nbs/03_pseudo_labels.ipynb #927ffbb2
 def _store_parts(store, names):
     "Names, a function that gives feature rows as float32, and what is known of them"
     if isinstance(store, tuple):
         have, X, meta = [str(o) for o in store[0]], store[1], {}
         if len(have) != len(X): raise AlignetError(f'{len(have):,} names do not fit {len(X):,} rows of features')
+        if np.ndim(X) != 2: raise AlignetError(f'features must have the shape (images, dimensions), not {np.shape(X)}')
     else: have, X, meta = list(store.names), store.X, {k: v for k, v in store.meta.items() if isinstance(v, (str, int, float))}
     if names is None: rows = None
     else:
@@ -299,7 +300,26 @@ def _store_parts(store, names):
         if missing: raise AlignetError(f"{len(missing):,} of {len(names):,} names have no features; the first is '{missing[0]}'" + (f" (there is '{near[0]}')" if (near := nearest_names(missing[0], have, 1)) else ''))
         rows = np.array([at[o] for o in names], np.int64)
     n = len(have) if rows is None else len(rows)
-    return have if rows is None else names, n, lambda lo, hi, step=1: np.asarray(X[lo:hi:step] if rows is None else X[rows[lo:hi:step]], np.float32), meta
+    def features(lo, hi, step=1):
+        "Rows lo..hi as float32; a bad one is an error that names its image"
+        at = (np.arange(n) if rows is None else rows)[lo:hi:step]
+        F = np.asarray(X[lo:hi:step] if rows is None else X[at], np.float32)
+        bad = ~np.isfinite(F).all(1)
+        if bad.any():
+            r = int(at[bad.argmax()])
+            raise AlignetError(f"the features of '{have[r]}' (row {r:,} of {len(have):,}) hold NaN or infinity; extract the features again, or leave that image out")
+        return F
+    return have if rows is None else names, n, features, meta
+
+def _check_origin(teacher, store):
+    "Raise if a store holds the features of another network than the one that the teacher was fitted on, where both are known"
+    want, have = getattr(teacher, 'meta', {}).get('features'), store.identity() if hasattr(store, 'identity') else None
+    if not want or not have: return
+    keys = [k for k in ('arch', 'weights', 'data_config') if want.get(k) and have.get(k)] or [k for k in ['model'] if want.get(k) and have.get(k)]   # a network's name only counts where nothing better is known
+    if diff := [k for k in keys if want.get(k) != have.get(k)]:
+        say = lambda o: f"'{o.get('model') or o.get('arch')}'" + (f" (weights {o['weights']})" if o.get('weights') else '')
+        raise AlignetError(f"the teacher was fitted on features of {say(want)}, and the feature store '{store.path}' holds those of {say(have)}; they differ in {' and '.join(diff)}. "
+                           "Extract the features of these images with the teacher's network, or fit a teacher on features of the other one")
 
 def _bar(steps, desc): return progress(steps, desc=desc) if len(steps) > 4 else steps
 
@@ -320,6 +340,7 @@ def pseudo_label(
     control = control or teacher is None
     names, size, features, origin = _store_parts(store, names)
     if size < 3: raise AlignetError(f'pseudo-labels need at least three images, there are {size}')
+    _check_origin(teacher, store)
     if control: teacher = control_teacher(features(0, size, -(-size // 4000)), teacher)
     Z = np.concatenate([teacher.transform(features(lo, lo + chunk)) for lo in _bar(range(0, size, chunk), 'teacher features')])
     if clusters is None: clusters = max(2, min(500, size // 10))

@@ -162,7 +162,7 @@ def test_all_triplets_of_a_batch():
     kinds = torch.tensor([len({*ids[t].tolist()}) for t in T])                # 2 clusters: a border
     chances = dict(all=torch.ones(len(T)), cluster_border=(kinds == 2), class_border=(kinds == 2), between_class=(kinds == 3), within_class=(kinds == 1),
                    margin=P.sort(-1).values[:, 2] - P.sort(-1).values[:, 1])
-    test_eq(set(chances), set(WEIGHTS))
+    test_eq(set(chances), set(TRIPLET_WEIGHTS))
     for name, w in chances.items():
         drawn = per[torch.multinomial(w.double(), 40000, replacement=True, generator=torch.Generator().manual_seed(1))]
         dense = batch_triplet_loss(S, St, weights=name, clusters=ids, chunk=100)
@@ -193,22 +193,34 @@ def test_all_triplets_of_a_batch():
     assert cost(48) < 100                                                              # milliseconds; a tenth of a step, were everything else idle
 
     # cell 67, in part
-    Zs, Zt = torch.randn(48, 64, requires_grad=True), torch.randn(48, 12); St = Zt @ Zt.T / 3
-    T = all_triplets(48); full, = torch.autograd.grad(batch_triplet_loss(scaled_cosine(Zs, math.log(10.)), St), Zs)
-    def sampled(rows):
-        S = scaled_cosine(Zs, math.log(10.)); pick = lambda M: torch.stack([M[rows[:, 0], rows[:, 1]], M[rows[:, 0], rows[:, 2]], M[rows[:, 1], rows[:, 2]]], 1)
-        return F.cosine_similarity(torch.autograd.grad(jsd_loss(pick(S), choice_probs(pick(St))), Zs)[0].ravel(), full.ravel(), 0).item()
-    counts = [16, 64, 256, 1024, 4096]; g = torch.Generator().manual_seed(0)
-    once = [sampled(torch.randperm(48, generator=g).view(16, 3)) for _ in range(20)]
-    curve = np.array([once] + [[sampled(T[torch.randperm(len(T), generator=g)[:n]]) for _ in range(20)] for n in counts[1:]])
+    r = torch.Generator().manual_seed(0); draw = lambda *shape: torch.randn(*shape, generator=r)
+    mix, W = draw(12, 64) / 12**.5, (draw(64, 32) / 8).requires_grad_()
+    def photos(B):
+        "(B, B) similarities of student and teacher on B new images"
+        z = draw(B, 12)
+        return scaled_cosine((z @ mix + draw(B, 64)) @ W, math.log(10.)), z @ z.T / 3
+    def once(B):
+        "The loss with each of B new images in one triplet"
+        i, j, k = torch.arange(B).view(3, -1)
+        s, t = (torch.stack([M[i, j], M[i, k], M[j, k]], 1) for M in photos(B))
+        return jsd_loss(s, choice_probs(t))
+    def every(B): return batch_triplet_loss(*photos(B))
+    grad, cosine = lambda loss: torch.autograd.grad(loss, W)[0].ravel(), lambda a, b: F.cosine_similarity(a, b, 0).item()
+    halves = [sum(grad(every(96)) for _ in range(50)) for _ in range(2)]; truth = sum(halves)
 
-    # cell 68
-    assert curve[0].mean() < .5 < curve[-1].mean() and (np.diff(curve.mean(1)) > 0).all()
+    # cell 69, in part
+    sizes = {every: [12, 24, 48, 96], once: [12, 24, 48, 96, 192, 384, 768, 1536]}
+    curves = {f: np.array([[cosine(grad(f(B)), truth) for _ in range(20)] for B in Bs]) for f, Bs in sizes.items()}
 
-    # cell 71, in part
+    # cell 71
+    all48, once48, once768 = curves[every][2].mean(), curves[once][2].mean(), curves[once][6].mean()
+    print(f'48 images: all triplets {all48:.2f}, each image once {once48:.2f}; 768 images, each once: {once768:.2f}, 1,536: {curves[once][7].mean():.2f}')
+    assert cosine(*halves) > .95 and all48 > once768 > once48 and all48 > 2 * once48 and (np.diff(curves[every].mean(1)) > 0).all()
+
+    # cell 74, in part
     S, St = similarity(30), similarity(30)
 
-    # cell 72
+    # cell 75
     X1, X2 = rng(1).normal(size=(15, 4)).astype(np.float32), rng(2).normal(size=(15, 4)).astype(np.float32)
     T = all_triplets(15).numpy(); tl, _ = odd_last(T, triplet_sims(X2, T))
     test_close(batch_agreement(dots(torch.tensor(X1)), dots(torch.tensor(X2)), chunk=50).item(), ooo_accuracy(X1, tl, 'dot'), eps=1e-6)
@@ -217,10 +229,10 @@ def test_all_triplets_of_a_batch():
 
 def test_as_a_fastai_loss_function():
     "As a fastai loss function"
-    # cell 75, in part
+    # cell 78, in part
     Z, teacher = torch.randn(10, 8), torch.randn(10, 3)
 
-    # cell 76
+    # cell 79
     T = all_triplets(10); target = torch.tensor(triplet_sims(teacher.numpy(), T.numpy()))
     for kw in (dict(), dict(sims='cosine', scale=5.), dict(kind='kl', tau=3., tau_teacher=2.)):
         batch, given, flat = AlignLoss(**kw)(Z, teacher), AlignLoss(**kw)(Z[T], target), AlignLoss(**kw)(Z[T].reshape(-1, 8), target)
@@ -233,7 +245,7 @@ def test_as_a_fastai_loss_function():
 
 def test_the_pull_towards_the_pretrained_weights():
     "The pull towards the pretrained weights"
-    # cell 80
+    # cell 83
     def regression(seed=0, dead=False):
         "Model and data; with `dead` no gradient reaches the parameters (it is zero)"
         set_seed(seed)
@@ -248,7 +260,7 @@ def test_the_pull_towards_the_pretrained_weights():
         with learn.no_bar(), learn.no_logging(): learn.fit(n, lr)
     params = lambda m: {n: p.detach().clone() for n, p in m.named_parameters()}
 
-    # cell 82
+    # cell 85
     optimisers = dict(SGD=SGD, Adam=Adam, torch_AdamW=partial(OptimWrapper, opt=torch.optim.AdamW), torch_SGD=partial(OptimWrapper, opt=torch.optim.SGD, momentum=.9))
     for name, opt in optimisers.items():
         learn = learner(DecayToInit(.5), opt, dead=True); start = params(learn.model)
@@ -258,7 +270,7 @@ def test_the_pull_towards_the_pretrained_weights():
         for v in off.values(): test_close(v, torch.full_like(v, (1 - .02 * .5)**100), eps=1e-5)
     off['2.weight'][0, 0].item(), (1 - .02 * .5)**100
 
-    # cell 84
+    # cell 87
     learn = learner(DecayToInit(2.)); model, dls, loss = regression(); p0 = params(model)
     quiet(learn, 3, .05)
     for _ in range(3):
@@ -268,14 +280,14 @@ def test_the_pull_towards_the_pretrained_weights():
                 for n, p in model.named_parameters(): p -= .05 * (p.grad + 2. * (p - p0[n])); p.grad = None
     for n, p in model.named_parameters(): test_close(p, params(learn.model)[n], eps=1e-5)
 
-    # cell 85
+    # cell 88
     zero = {n: torch.zeros_like(p) for n, p in regression()[0].named_parameters()}
     ours = learner(DecayToInit(.3, reference=zero), partial(OptimWrapper, opt=torch.optim.AdamW))
     theirs = learner(None, partial(OptimWrapper, opt=torch.optim.AdamW), wd=.3)
     quiet(ours, 3, .01); quiet(theirs, 3, .01)
     for n, p in params(ours.model).items(): test_close(p, params(theirs.model)[n], eps=1e-6)
 
-    # cell 87
+    # cell 90
     split = lambda m: [list(m[0].parameters()), list(m[1].parameters()) + list(m[2].parameters())]
     learn = learner(DecayToInit(1., skip='2.bias'), dead=True, splitter=split, train_bn=False); start = params(learn.model)
     with torch.no_grad(): [p.add_(1.) for p in learn.model.parameters()]
@@ -286,20 +298,20 @@ def test_the_pull_towards_the_pretrained_weights():
     learn.freeze(); before = params(learn.model); quiet(learn, 1, .1)
     assert (params(learn.model)['0.weight'] == before['0.weight']).all() and (params(learn.model)['2.weight'] != before['2.weight']).all()
 
-    # cell 88
+    # cell 91
     learn = learner([DecayToInit(1.), GradientAccumulation(8)], dead=True); start = params(learn.model)
     with torch.no_grad(): [p.add_(1.) for p in learn.model.parameters()]
     quiet(learn, 1, .1)                                                               # 10 batches of 4, a step after every 8 items: 5 steps
     test_close((params(learn.model)['2.weight'] - start['2.weight']).mean().item(), .9**5, eps=1e-5)
 
-    # cell 89
+    # cell 92
     with tempfile.TemporaryDirectory() as d:
         straight = learner(DecayToInit(2.), Adam, path=d); quiet(straight, 2, .05); quiet(straight, 2, .05)
         half = learner(DecayToInit(2.), Adam, path=d); quiet(half, 2, .05); half.save('half')
         again = learner(DecayToInit(2.), Adam, path=d); again.create_opt(); again.load('half'); quiet(again, 2, .05)   # a new process: pretrained model, callback, then load
     for n, p in params(straight.model).items(): test_eq(p, params(again.model)[n])
 
-    # cell 90
+    # cell 93
     cb = straight.decay_to_init
     assert cb.init and not {'init', 'pulled', '_learn'} & set(cb.__getstate__())                             # no copy of the weights travels with an exported learner
     def warned(text, strength=1., run=lambda learn: quiet(learn, 1, .01), **kw):
@@ -315,7 +327,7 @@ def test_the_pull_towards_the_pretrained_weights():
     test_fail(lambda: quiet(learner(DecayToInit(reference={'other': torch.ones(2)})), 1, .01), contains='none of the')
     test_fail(lambda: quiet(learner(DecayToInit(reference={'0.weight': torch.ones(2)})), 1, .01), contains="'0.weight'")
 
-    # cell 92, in part
+    # cell 95, in part
     class Point(nn.Module):
         def __init__(self): super().__init__(); self.w = nn.Parameter(torch.tensor([-2., 1.5]))
         def forward(self, x): return self.w.expand(len(x), 2)
@@ -332,7 +344,7 @@ def test_the_pull_towards_the_pretrained_weights():
         quiet(learn, 1, .1); p = torch.stack(learn.path_seen.seen); ends[lam] = p[-1]
         ax.plot(*p.T, '-', color=c, lw=1.6, label=f'strength {lam:g}'); ax.plot(*p[-1], 'o', color=c, ms=5)
 
-    # cell 93
+    # cell 96
     for lam, end in ends.items():
         balance = torch.linalg.solve(A + lam * torch.eye(2), A @ goal + lam * w0)
         test_close(end, balance, eps=.01)

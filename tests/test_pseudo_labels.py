@@ -2,6 +2,7 @@
 
 Generated from nbs/03_pseudo_labels.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
 """
+import json
 import warnings
 from pathlib import Path
 import numpy as np
@@ -270,3 +271,19 @@ def test_from_teacher_to_labels_in_one_call():
         assert 'UNTRANSFORMED' in str(w[-1].message)
     test_fail(lambda: pseudo_label(map_, (names, Z), names=['im001.png', 'im01.png']), contains='there is'); test_fail(lambda: pseudo_label(map_, (names[:2], Z[:2])), contains='at least three')
     test_fail(lambda: pseudo_label(map_, (names, Z), clusters=np.arange(4)), contains='do not fit'); test_fail(lambda: pseudo_label(map_, (names, Z[:, :5])), contains='5 columns')
+
+    # cell 56
+    with tempfile.TemporaryDirectory() as d:
+        made_by = dict(arch='net', weights='0123456789abcdef', data_config=dict(input_size=[3, 64, 64]))
+        right, wrong = (FeatureStore.write(Path(d)/n, names, Z, model=n, **{**made_by, 'weights': w}) for n, w in (('same', made_by['weights']), ('other', 'fedcba9876543210')))
+        taught = Teacher(map_.weights, None, map_.mean, map_.std, dict(features=json.loads(json.dumps({**right.identity(), 'model': 'net'}))))
+        test_eq(pseudo_label(taught, right, n=50, clusters=30).sims, pseudo_label(map_, right, n=50, clusters=30).sims)
+        for kw in (dict(), dict(control=True)):
+            test_fail(lambda: pseudo_label(taught, wrong, n=50, **kw), contains="features of 'net' (weights 0123456789abcdef)"); test_fail(lambda: pseudo_label(taught, wrong, n=50, **kw), contains="those of 'other' (weights fedcba9876543210)")
+        named = Teacher(map_.weights, None, map_.mean, map_.std, dict(features=dict(model='net')))                          # published features, known by name only
+        test_fail(lambda: pseudo_label(named, right, n=50), contains='they differ in model')
+        pseudo_label(map_, wrong, n=50), pseudo_label(taught, (names, Z), n=50)                                             # nothing known, nothing to compare
+    hole = Z.copy(); hole[150, 3] = np.nan
+    test_fail(lambda: pseudo_label(map_, (names, hole), chunk=60), contains="'im150.png' (row 150 of 360) hold NaN")
+    test_fail(lambda: pseudo_label(map_, (names, hole), names=names[140:160], chunk=4), contains="'im150.png' (row 150 of 360) hold NaN")
+    test_eq(len(pseudo_label(map_, (names, hole), names=[o for o in names if o != 'im150.png'], n=50)), 50)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['split_stages', 'Student', 'teacher_agreement', 'PictureCache', 'StageCache', 'crop_and_flip', 'AlignDL', 'Checkpoint',
-           'align_dls', 'align_learner']
+           'FreezeBatchNorm', 'align_dls', 'align_learner']
 
-# %% ../nbs/05_training.ipynb #782406bd
+# %% ../nbs/05_training.ipynb #189f8568
 import hashlib, math
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,6 @@ from fastai.data.load import DataLoader
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.callback.core import Callback, CancelBatchException, CancelValidException
-from fastai.callback.training import BnFreeze
 import fastai.callback.schedule, fastai.callback.fp16        # give a Learner fit_one_cycle, lr_find, to_bf16
 from fastai.optimizer import Adam
 from fastai.torch_core import params, default_device
@@ -30,7 +29,7 @@ from .features import Backbone, create_backbone
 from .pseudo_labels import PseudoLabels
 from .loss import AlignLoss, DecayToInit, batch_agreement
 
-# %% ../nbs/05_training.ipynb #9effa65e
+# %% ../nbs/05_training.ipynb #4764167c
 def split_stages(
     model:nn.Module, # A timm EfficientNet, MobileNetV3 or ResNet
     k:int, # Number of early stages
@@ -44,7 +43,7 @@ def split_stages(
     if not 0 < k < len(stages): raise AlignetError(f'freeze={k}: this backbone has {len(stages)} stages; give a number from 1 to {len(stages)-1}, or 0 to train all')
     return stem + stages[:k], stages[k:] + last
 
-# %% ../nbs/05_training.ipynb #d24d7718
+# %% ../nbs/05_training.ipynb #67edab46
 class Student(nn.Module):
     "A backbone, an optional linear head, and the scale of its similarities"
     def __init__(self,
@@ -68,24 +67,27 @@ class Student(nn.Module):
     def early(self,
         x, # (B, 3, H, W) images, normalised
     ): # (B, C, h, w) output of the frozen stages
+        "The frozen stages"
         for m in split_stages(self.backbone.model, self.freeze)[0]: x = m(x)
         return x
 
     def late(self,
         x, # (B, C, h, w) output of the frozen stages
     ): # (B, num_features) pre-logits
+        "The trained stages"
         for m in split_stages(self.backbone.model, self.freeze)[1]: x = m(x)
         return self.backbone.model.forward_head(x, pre_logits=True)
 
     def forward(self,
         x, # (B, 3, H, W) normalised images or what `early` made of them; (T, 3, ...) for triplets
     ): # (B, d) or (T, 3, d) float32, whose dot products are the similarities
+        "A representation of each image"
         lead, x = x.shape[:-3], x.flatten(0, -4)
         z = self.head(self.late(x) if self.freeze and x.shape[1] != 3 else self.backbone(x)).float()
         if self.sims == 'cosine': z = F.normalize(z, dim=-1)
         return (z * (.5 * self.log_scale).exp()).unflatten(0, lead)
 
-# %% ../nbs/05_training.ipynb #f0001982
+# %% ../nbs/05_training.ipynb #9d0a9cb3
 def teacher_agreement(
     pred, # (B, d) or (T, 3, d) the student's representation
     targ, # (B, k) the teacher's representation, or (T, 3) its similarities
@@ -97,7 +99,7 @@ def teacher_agreement(
     top = torch.stack([(i*j).sum(-1), (i*k).sum(-1), (j*k).sum(-1)], -1).topk(2, -1)
     return ((top.indices[:, 0] == targ.argmax(-1)) & (top.values[:, 0] > top.values[:, 1])).float().mean()
 
-# %% ../nbs/05_training.ipynb #485876a0
+# %% ../nbs/05_training.ipynb #e29a4467
 class PictureCache:
     "Square uint8 tensors of an image set's files, kept in memory while they fit"
     def __init__(self,
@@ -118,7 +120,7 @@ class PictureCache:
     def __len__(self): return len(self.names)
     def __getitem__(self, i): return self.store[i] if self.store is not None else self._read(self.names[i])
 
-# %% ../nbs/05_training.ipynb #b48c9ee4
+# %% ../nbs/05_training.ipynb #aa019ca1
 class StageCache:
     "Output of a student's frozen stages for each picture, float16, computed once"
     @torch.no_grad()
@@ -136,7 +138,7 @@ class StageCache:
     def __len__(self): return len(self.store)
     def __getitem__(self, i): return self.store[i]
 
-# %% ../nbs/05_training.ipynb #fc05b515
+# %% ../nbs/05_training.ipynb #b2d7c8a0
 def crop_and_flip(
     x, # (B, 3, H, W) float images
     gen, # numpy generator
@@ -153,7 +155,18 @@ def crop_and_flip(
 
 class AlignDL(DataLoader):
     "Batches of pictures and targets, the same for the same seed, epoch and number"
-    def __init__(self, dataset, bs, seed=0, train=True, augment=None, mean=(.5, .5, .5), std=(.5, .5, .5), steps=None, groups=None, **kwargs):
+    def __init__(self,
+        dataset, # Items of (picture, target)
+        bs, # Items in a batch
+        seed=0, # Seed of order and augmentation
+        train=True, # Shuffle, and drop a last batch that is not full
+        augment=None, # A function of (batch, generator)
+        mean=(.5, .5, .5), # Pixel mean per channel, in 0..1
+        std=(.5, .5, .5), # Pixel standard deviation per channel
+        steps=None, # Batches in an epoch; None for one pass
+        groups=None, # (n,) source of each item; a batch takes equally many of each
+        **kwargs # More arguments of fastai's `DataLoader`
+    ):
         n = (steps or len(dataset) // bs) * bs if train else min(len(dataset), steps * bs if steps else len(dataset))
         super().__init__(dataset, bs=bs, n=n, drop_last=train, **kwargs)
         self.seed, self.train, self.augment, self.epoch, self.batch_no = seed, train, augment, 0, 0
@@ -165,7 +178,9 @@ class AlignDL(DataLoader):
         rows = self.groups or [np.arange(len(self.dataset))]
         need = -(-self.n // len(rows))
         order = [np.concatenate([rng(self.seed, self.epoch, g, i).permutation(r) for i in range(-(-need // len(r)))])[:need] for g, r in enumerate(rows)]
-        return np.stack(order, 1).ravel()[:self.n].tolist()
+        idxs = np.stack(order, 1).ravel()[:self.n]                                # one of each source in turn ...
+        if len(rows) > 1: idxs = np.concatenate([rng(self.seed, self.epoch, 13, b).permutation(o) for b, o in enumerate(np.split(idxs, range(self.bs, self.n, self.bs)))])
+        return idxs.tolist()                                                      # ... in any order within a batch
     def after_batch(self, b):
         x, y = b
         lead, x = x.shape[:-3], x.flatten(0, -4)
@@ -191,7 +206,7 @@ class AlignDL(DataLoader):
                 if trip: axs[r, c].set_title(f'odd: {float(y[r][2-c]):.2f}', fontsize=9)
         return fig
 
-# %% ../nbs/05_training.ipynb #6c432e86
+# %% ../nbs/05_training.ipynb #b6601945
 def _simple(o):
     "The same with plain lists, dictionaries and numbers, which `weights_only` can read"
     if isinstance(o, dict): return {k: _simple(v) for k, v in o.items()}
@@ -257,7 +272,16 @@ class Checkpoint(Callback):
             state['recorder'] = dict(losses=[float(l) for l in r.losses], lrs=_simple(r.lrs), values=_simple(r.values), meters=[keep(r.loss), keep(r.smooth_loss)])
         with atomic_path(self.path) as tmp: torch.save(state, tmp)
 
-# %% ../nbs/05_training.ipynb #d6459cc1
+# %% ../nbs/05_training.ipynb #e6c174f9
+class FreezeBatchNorm(Callback):
+    "Keep all batch-norm layers in evaluation mode: neither batch statistics nor moving averages"
+    order = -9                                                # after fastai has put the model into training mode
+    def before_batch(self):
+        if self.training:
+            for m in self.model.modules():
+                if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
+
+# %% ../nbs/05_training.ipynb #7c174ca2
 def _splitter(student): return [params(student.backbone), params(student.head) + [student.log_scale]]
 
 class _EpochSeed(Callback):
@@ -298,7 +322,7 @@ def _stages_of(student, images, names, size, max_gb, crop_pct):
         _kept_stages.clear(); _kept_stages[key] = made
     return _kept_stages[key]
 
-# %% ../nbs/05_training.ipynb #65da0a3f
+# %% ../nbs/05_training.ipynb #2e65b1b0
 def align_dls(
     labels:PseudoLabels, # What the teacher says
     images:ImageSet, # The set that holds the labelled files
@@ -340,7 +364,7 @@ def align_dls(
     return DataLoaders(AlignDL(train_ds, per, augment=augment, steps=steps, groups=groups, **kw),
                        AlignDL(valid_ds, per, train=False, steps=None if triplets == 'batch' else steps, **kw), device=device or default_device())
 
-# %% ../nbs/05_training.ipynb #ae5d04ca
+# %% ../nbs/05_training.ipynb #9e1e99d8
 def align_learner(
     labels:PseudoLabels, # What the teacher says
     student='tf_efficientnet_lite0', # Name of any backbone that `create_backbone` knows, or a `Backbone`
@@ -349,7 +373,7 @@ def align_learner(
     triplets:str='batch', # 'batch' or 'sampled'
     head:int=0, # Features of a linear head; 0 trains the pre-logits themselves
     sims:str='cosine', # The student's similarity, 'cosine' or 'dot'
-    scale:float=3., # Start value of the scale that the student's similarities are multiplied by (1/tau)
+    scale:float=10., # Start value of the scale that the student's similarities are multiplied by (1/tau)
     learn_scale:bool=True, # Whether it is trained
     tau:float=1., # Temperature of the teacher's choices
     decay_to_init:float=1., # Decoupled decay towards the pretrained weights, times the learning rate
@@ -367,5 +391,5 @@ def align_learner(
     cfg = backbone.data_config
     dls = align_dls(labels, images, size=size, triplets=triplets, student=model, mean=cfg['mean'], std=cfg['std'], crop_pct=cfg.get('crop_pct', 1.), **kwargs)
     loss_func = AlignLoss(loss, tau_teacher=tau) if isinstance(loss, str) else loss
-    all_cbs = [_EpochSeed()] + ([BnFreeze()] if freeze_bn else []) + ([DecayToInit(decay_to_init, skip='log_scale')] if decay_to_init else []) + list(cbs or [])
+    all_cbs = [_EpochSeed()] + ([FreezeBatchNorm()] if freeze_bn else []) + ([DecayToInit(decay_to_init, skip='log_scale')] if decay_to_init else []) + list(cbs or [])
     return Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=_splitter, metrics=teacher_agreement, wd=0., cbs=all_cbs)

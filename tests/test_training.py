@@ -25,14 +25,14 @@ NOTEBOOK = 'nbs/05_training.ipynb'     # a test runs in the folder of its notebo
 
 def test_a_student():
     "A student"
-    # cell 12, in part
+    # cell 13, in part
     set_seed(0)
     tiny = create_backbone('test_efficientnet', pretrained=False)
     student = Student(tiny, scale=8.).eval()
     x = torch.rand(4, 3, 64, 64)
     with torch.no_grad(): z = student(x); pairs = student(x[None, :3])
 
-    # cell 13
+    # cell 14
     with torch.no_grad(): f = tiny.eval()(x)
     test_close(z @ z.T, 8 * torch.tensor(pair_sims(f, 'cosine')), eps=1e-4)
     test_close(pairs[0], z[:3], eps=1e-4)
@@ -40,7 +40,7 @@ def test_a_student():
     test_close(u @ u.T, w @ w.T / 100, eps=1e-4)
     test_fail(lambda: Student(tiny, sims='euclid'), contains='choose')
 
-    # cell 14
+    # cell 15
     for name, k in (('test_efficientnet', 2), ('test_resnet', 1), ('test_mobilenetv3' if 'test_mobilenetv3' in timm.list_models() else 'test_efficientnet', 1)):
         with torch.no_grad():
             cut = Student(create_backbone(name, pretrained=False), freeze=k).eval()
@@ -53,17 +53,17 @@ def test_a_student():
 
 def test_the_loss_seen_from_the_learner():
     "The loss, seen from the learner"
-    # cell 12, in part
+    # cell 13, in part
     set_seed(0)
     tiny = create_backbone('test_efficientnet', pretrained=False)
     student = Student(tiny, scale=8.).eval()
     x = torch.rand(4, 3, 64, 64)
     with torch.no_grad(): z = student(x); pairs = student(x[None, :3])
 
-    # cell 17, in part
+    # cell 18, in part
     teach = torch.randn(4, 5)
 
-    # cell 18
+    # cell 19
     trip = all_triplets(4)
     tsims = torch.tensor(triplet_sims(teach, trip.numpy()))
     test_close(AlignLoss()(z, teach), AlignLoss()(z[trip], tsims), eps=1e-5)              # the two modes agree
@@ -75,7 +75,7 @@ def test_the_loss_seen_from_the_learner():
 
 def test_pictures_decoded_once():
     "Pictures, decoded once"
-    # cell 24, in part
+    # cell 25, in part
     def toy_set(folder, n=48, size=64):
         "Draw `n` shapes into `folder`; return the image set and a teacher representation"
         r, rows = rng(0), []
@@ -91,7 +91,7 @@ def test_pictures_decoded_once():
     toys, toy_teacher = toy_set(tmp.name)
     cache = PictureCache(toys, toys.names, 32)
 
-    # cell 25
+    # cell 26
     x = create_backbone('test_efficientnet', pretrained=False)                 # the same pixels as the backbone's own transform
     own = x.transform(size=48)(toys[5]) * torch.tensor(x.data_config['std']).view(3, 1, 1) + torch.tensor(x.data_config['mean']).view(3, 1, 1)
     test_close(PictureCache(toys, toys.names[5:6], 48, crop_pct=x.data_config['crop_pct'])[0] / 255, own, eps=1e-5)
@@ -108,7 +108,7 @@ def test_pictures_decoded_once():
 
 def test_batches_that_depend_on_seed_epoch_and_number_alone():
     "Batches that depend on seed, epoch and number alone"
-    # cell 24, in part
+    # cell 25, in part
     def toy_set(folder, n=48, size=64):
         "Draw `n` shapes into `folder`; return the image set and a teacher representation"
         r, rows = rng(0), []
@@ -124,10 +124,10 @@ def test_batches_that_depend_on_seed_epoch_and_number_alone():
     toys, toy_teacher = toy_set(tmp.name)
     cache = PictureCache(toys, toys.names, 32)
 
-    # cell 28, in part
+    # cell 29, in part
     x = torch.stack([cache[i] for i in range(6)]).float() / 255
 
-    # cell 29
+    # cell 30
     whole = crop_and_flip(x, rng(0), min_area=1.)            # the whole picture: only the mirror is left
     mirrored = [bool(torch.allclose(o, i.flip(-1), atol=1e-4)) for o, i in zip(whole, x)]
     assert all(m or torch.allclose(o, i, atol=1e-4) for m, o, i in zip(mirrored, whole, x))
@@ -140,12 +140,13 @@ def test_batches_that_depend_on_seed_epoch_and_number_alone():
     test_eq(len(half), 9)
     idxs = np.array(half.get_idxs()).reshape(9, 12)
     test_eq((idxs < 6).sum(1), np.full(9, 6))                                 # half of each batch all the same
+    assert len(np.unique(idxs < 6, axis=0)) > 5                               # ... at no fixed places
     assert all(len(set(r)) == 12 for r in idxs[:, :]), 'a picture twice in a batch'
 
 
 def test_the_learner():
     "The learner"
-    # cell 24, in part
+    # cell 25, in part
     def toy_set(folder, n=48, size=64):
         "Draw `n` shapes into `folder`; return the image set and a teacher representation"
         r, rows = rng(0), []
@@ -160,12 +161,12 @@ def test_the_learner():
     tmp = tempfile.TemporaryDirectory()
     toys, toy_teacher = toy_set(tmp.name)
 
-    # cell 39, in part
+    # cell 42, in part
     def toy_learner(seed=0, cbs=None, **kw):
         set_seed(seed)
         labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
         return align_learner(labels, create_backbone('test_efficientnet', pretrained=False), toys, size=32, bs=16, valid_pct=.25,
-                             decay_to_init=0., freeze_bn=False, seed=seed, cbs=cbs, device='cpu', **kw)
+                             decay_to_init=0., **{**dict(freeze_bn=False, seed=seed, cbs=cbs, device='cpu'), **kw})     # from scratch: batch-norm has nothing to keep
 
     toy_trips = all_triplets(48).numpy()
     toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
@@ -174,14 +175,14 @@ def test_the_learner():
     curve = [float(l) for l in learn.recorder.losses]
     after = [round(o, 3) for o in learn.validate()]
 
-    # cell 41
+    # cell 44
     assert curve[-1] < curve[0] / 2 and after[1] > CHANCE
     assert isinstance(learn, Learner) and learn.opt.hypers[0]['wd'] == 0.
 
-    # cell 44, in part
+    # cell 47, in part
     sampled = toy_learner(triplets='sampled')
 
-    # cell 45
+    # cell 48
     frozen = toy_learner(freeze=2)
     with frozen.no_bar(), frozen.no_logging(): frozen.fit(1, 1e-3)
     assert frozen.dls.one_batch()[0].shape[1] != 3
@@ -195,17 +196,33 @@ def test_the_learner():
     with sampled.no_bar(), sampled.no_logging(): sampled.fit(1, 1e-3)
     assert math.isfinite(sampled.recorder.losses[-1])
 
-    # cell 47, in part
+    # cell 50, in part
+    def moved(**kw):
+        "Which tensors a pass over the pool with a learning rate of zero changes"
+        l = toy_learner(**kw); before = {k: v.clone() for k, v in l.model.state_dict().items()}
+        with l.no_bar(), l.no_logging(): l.fit(1, 0.)
+        return [k for k, v in l.model.state_dict().items() if not torch.equal(v, before[k])]
+
+    kept, drifted = moved(freeze_bn=True), moved(freeze_bn=False)
+
+    # cell 51
+    test_eq(kept, []); test_eq(moved(freeze_bn=True, freeze=2), []); assert drifted and all('running' in k or 'num_batches' in k for k in drifted)
+    trained = toy_learner(freeze_bn=True); before = {k: v.clone() for k, v in trained.model.state_dict().items()}
+    with trained.no_bar(), trained.no_logging(): trained.fit(1, 1e-2)
+    changed = {k for k, v in trained.model.state_dict().items() if not torch.equal(v, before[k])}
+    assert any('bn1.weight' in k for k in changed) and not any('running' in k for k in changed)      # trained, with fixed statistics
+
+    # cell 53, in part
     probe = toy_learner(); probe.path = Path(tmp.name)          # where the finder keeps the weights meanwhile
     with probe.no_bar(): found = probe.lr_find(num_it=30, show_plot=True)
 
-    # cell 48
+    # cell 54
     assert 1e-6 < found.valley < 1
 
 
 def test_kill_it_start_it_again():
     "Kill it, start it again"
-    # cell 24, in part
+    # cell 25, in part
     def toy_set(folder, n=48, size=64):
         "Draw `n` shapes into `folder`; return the image set and a teacher representation"
         r, rows = rng(0), []
@@ -220,17 +237,17 @@ def test_kill_it_start_it_again():
     tmp = tempfile.TemporaryDirectory()
     toys, toy_teacher = toy_set(tmp.name)
 
-    # cell 39, in part
+    # cell 42, in part
     def toy_learner(seed=0, cbs=None, **kw):
         set_seed(seed)
         labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
         return align_learner(labels, create_backbone('test_efficientnet', pretrained=False), toys, size=32, bs=16, valid_pct=.25,
-                             decay_to_init=0., freeze_bn=False, seed=seed, cbs=cbs, device='cpu', **kw)
+                             decay_to_init=0., **{**dict(freeze_bn=False, seed=seed, cbs=cbs, device='cpu'), **kw})     # from scratch: batch-norm has nothing to keep
 
     toy_trips = all_triplets(48).numpy()
     toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
 
-    # cell 50
+    # cell 56
     class StopAt(Callback):
         "Stand-in for a power cut"
         def __init__(self, n): self.n = n
@@ -254,7 +271,7 @@ def test_kill_it_start_it_again():
         test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='toy')]), contains='delete it')
     len(whole.recorder.losses), float(whole.recorder.losses[-1]), float(resumed.recorder.losses[-1])
 
-    # cell 51
+    # cell 57
     for other in (resumed, again, ended):
         for (k, p), q in zip(whole.model.state_dict().items(), other.model.state_dict().values()): assert (p == q).all(), k
         test_eq([float(l) for l in whole.recorder.losses], [float(l) for l in other.recorder.losses])
@@ -263,7 +280,7 @@ def test_kill_it_start_it_again():
 
 def test_errors():
     "Errors"
-    # cell 24, in part
+    # cell 25, in part
     def toy_set(folder, n=48, size=64):
         "Draw `n` shapes into `folder`; return the image set and a teacher representation"
         r, rows = rng(0), []
@@ -278,17 +295,17 @@ def test_errors():
     tmp = tempfile.TemporaryDirectory()
     toys, toy_teacher = toy_set(tmp.name)
 
-    # cell 39, in part
+    # cell 42, in part
     def toy_learner(seed=0, cbs=None, **kw):
         set_seed(seed)
         labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
         return align_learner(labels, create_backbone('test_efficientnet', pretrained=False), toys, size=32, bs=16, valid_pct=.25,
-                             decay_to_init=0., freeze_bn=False, seed=seed, cbs=cbs, device='cpu', **kw)
+                             decay_to_init=0., **{**dict(freeze_bn=False, seed=seed, cbs=cbs, device='cpu'), **kw})     # from scratch: batch-norm has nothing to keep
 
     toy_trips = all_triplets(48).numpy()
     toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
 
-    # cell 50, in part
+    # cell 56, in part
     class StopAt(Callback):
         "Stand-in for a power cut"
         def __init__(self, n): self.n = n
@@ -311,7 +328,7 @@ def test_errors():
         (Path(d)/'c.pth').write_text('not a checkpoint')
         test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='toy')]), contains='delete it')
 
-    # cell 53
+    # cell 59
     labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
     test_fail(lambda: align_learner(labels, 'test_efficientnet'), contains='images')
     test_fail(lambda: align_dls(labels, toys, bs=2), contains='at least the three')

@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+# Threads that wait for each other shall sleep, not spin: with other work on the machine, that is many times faster
+export OMP_WAIT_POLICY ?= PASSIVE
 DEMO_ARGS ?=
 STEPS     ?=
 

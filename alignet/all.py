@@ -5,11 +5,14 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/11_all.ipynb #d93bcfdc
+# %% ../nbs/11_all.ipynb #ddbefa04
 from .core import *
 from .data import *
+from .things import *
+from .ceiling import *
 from .features import *
 from .teacher import *
+from .vice import *
 from .pseudo_labels import *
 from .loss import *
 from .training import *
@@ -17,5 +20,5 @@ from .evaluation import *
 from .hub import *
 from .demo import *
 
-# %% ../nbs/11_all.ipynb #c6c4b677
+# %% ../nbs/11_all.ipynb #e4d21777
 __all__ = [name for name in dir() if not name.startswith('_')]

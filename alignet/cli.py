@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['parser', 'main']
 
-# %% ../nbs/10_cli.ipynb #5e2ab249
+# %% ../nbs/10_cli.ipynb #b36e2769
 import argparse, sys
 from pathlib import Path
 from .core import *
 
-# %% ../nbs/10_cli.ipynb #d78b6fd6
+# %% ../nbs/10_cli.ipynb #330a28a9
 def _demo(a):
     from alignet.demo import run_demo
     run_demo(a.out, a.world, **{k: v for k, v in dict(seeds=a.seeds, epochs=a.epochs, objects=a.objects).items() if v is not None})
@@ -27,7 +27,7 @@ def _teacher(a):
     teacher = Teacher.fit_cv(FeatureStore(a.features), Judgements.load(a.judgements), folds=a.folds, seed=a.seed)
     print(teacher.cv); print(f'saved {teacher.save(a.out)}')
 
-# %% ../nbs/10_cli.ipynb #36b3e773
+# %% ../nbs/10_cli.ipynb #5f220b57
 def _label(a):
     from alignet.features import FeatureStore
     from alignet.pseudo_labels import pseudo_label
@@ -37,17 +37,23 @@ def _label(a):
     labels.save(a.out); print(f'{labels!r}\nsaved {a.out}')
 
 def _train(a):
+    import hashlib, numpy as np
     from alignet.data import ImageSet
     from alignet.hub import export_timm
     from alignet.pseudo_labels import PseudoLabels
     from alignet.training import align_learner, Checkpoint
-    set_seed(a.seed); out = Path(a.out)
-    learn = align_learner(PseudoLabels.load(a.labels), a.student, ImageSet.from_folder(a.images), loss=a.loss, triplets=a.triplets, head=a.head, scale=a.scale, freeze=a.freeze,
+    set_seed(a.seed); out, labels = Path(a.out), PseudoLabels.load(a.labels)
+    h = hashlib.sha256(repr({k: v for k, v in vars(a).items() if k not in ('run', 'labels', 'out', 'workers')}).encode())
+    for x in (labels.triplets, labels.sims, labels.embedding): h.update(b'-' if x is None else np.ascontiguousarray(x).tobytes())
+    h.update('\n'.join(labels.names).encode()); check = Checkpoint(out.with_name(out.name + '.checkpoint'))
+    learn = align_learner(labels, a.student, ImageSet.from_folder(a.images), loss=a.loss, triplets=a.triplets, head=a.head, scale=a.scale, freeze=a.freeze,
                           decay_to_init=a.decay_to_init, size=a.size, bs=a.bs, seed=a.seed, num_workers=a.workers,
-                          cbs=[Checkpoint(out.with_name(out.name + '.checkpoint'), run_id=f'{a.student}-{a.lr}-{a.seed}-{a.scale}-{a.head}-{a.freeze}')])
-    learn.fit_one_cycle(a.epochs, slice(a.lr, a.head_lr)); print(f'saved {export_timm(learn, out)}')
+                          cbs=[check])
+    for v in learn.model.state_dict().values(): h.update(v.cpu().numpy().tobytes())
+    check.run_id = h.hexdigest()[:16]                                   # labels, settings and start weights: another run never goes on from this one's checkpoint
+    learn.fit_one_cycle(a.epochs, slice(a.lr, a.head_lr)); print(f'saved {export_timm(learn, out)}'); check.path.unlink(missing_ok=True)
 
-# %% ../nbs/10_cli.ipynb #f73ea66a
+# %% ../nbs/10_cli.ipynb #725e26d9
 def _eval(a):
     from alignet.data import ImageSet, Judgements
     from alignet.evaluation import odd_one_out_table
@@ -63,7 +69,7 @@ def _export(a):
     from alignet.hub import export_timm
     print(f'saved {export_timm(create_backbone(a.model), a.out)}')
 
-# %% ../nbs/10_cli.ipynb #41a001e9
+# %% ../nbs/10_cli.ipynb #5c855218
 def parser() -> argparse.ArgumentParser:
     "The command-line parser"
     top = argparse.ArgumentParser('alignet', description='Vision models that see more like people do.')
@@ -73,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
         for flags, kw in args: p.add_argument(*flags.split(), **kw)
     A = lambda flags, **kw: (flags, kw)
     out, images, seed, workers = A('--out', required=True, help='what to write'), A('images', help='folder of images'), A('--seed', type=int, default=0, help='seed'), A('--workers', type=int, default=0, help='processes that read images')
-    command('demo', _demo, 'the whole road: teacher, aligned model, report', A('--out', default='alignet-demo', help='folder to write'), A('--world', default='offline', help="'offline' or 'things'"),
+    command('demo', _demo, 'the whole road: teacher, aligned model, report', A('--out', help="folder to write; 'alignet-demo' if left out, 'alignet-demo-things' for that world"), A('--world', default='offline', help="'offline' or 'things'"),
             A('--seeds', type=int, help='number of seeds'), A('--epochs', type=int, help='epochs of a student'), A('--objects', type=int, help='objects of the offline world'))
     command('features', _features, 'features of a folder of images', A('model', help='timm name, open_clip:ARCH/WEIGHTS or local-dir:FOLDER'), images, out, A('--size', type=int, help="side in pixels; the model's own if left out"),
             A('--batch-size', type=int, default=64, help='images a forward pass'), workers, A('--overwrite', action='store_true', help='make a store anew'))
@@ -82,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
             A('--n', type=int, default=1_000_000, help='number of triplets'), A('--sampling', default='cluster_border', help='how triplets are drawn'), A('--clusters', type=int, help='number of clusters'), seed)
     command('train', _train, 'align a backbone with labels', A('labels', help='.npz of pseudo-labels'), A('student', help='timm name'), images, out, A('--epochs', type=int, default=5, help='passes over the pool'), A('--lr', type=float, default=3e-5, help='learning rate'),
             A('--head-lr', type=float, default=2e-2, help='learning rate of head and scale'), A('--bs', type=int, default=48, help='images in a batch'), A('--size', type=int, default=224, help='side in pixels'), A('--loss', default='jsd', help='jsd, kl or contrastive'),
-            A('--triplets', default='batch', help="'batch' or 'sampled'"), A('--head', type=int, default=0, help='features of a head'), A('--scale', type=float, default=3., help='start value of the scale'), A('--freeze', type=int, default=0, help='early stages kept'),
+            A('--triplets', default='batch', help="'batch' or 'sampled'"), A('--head', type=int, default=0, help='features of a head'), A('--scale', type=float, default=10., help='start value of the scale'), A('--freeze', type=int, default=0, help='early stages kept'),
             A('--decay-to-init', type=float, default=1., help='pull to the pretrained weights'), workers, seed)
     command('eval', _eval, 'odd-one-out accuracy of models', A('images', help='folder of images'), A('judgements', help='.npz of Judgements.save'), A('models', nargs='+', help='models, the baseline first'), A('--size', type=int, help='side in pixels'), A('--out', help='JSON file to write'))
     command('export', _export, 'write a backbone in timm\'s format', A('model', help='timm name'), out)

@@ -9,7 +9,7 @@ __all__ = ['check_features', 'check_models', 'ooo_correct', 'best_possible', 'ob
            'cross_style_probe', 'rdm', 'rsa', 'plot_rdm', 'plot_rdms', 'map_2d', 'plot_map', 'neighbours',
            'plot_neighbours', 'summarise_seeds', 'Report', 'probe_items', 'probe_table', 'evaluate_world']
 
-# %% ../nbs/06_evaluation.ipynb #0b66db22
+# %% ../nbs/06_evaluation.ipynb #9c848745
 import base64, html, io, json, re
 from pathlib import Path
 import matplotlib.pyplot as plt
@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from .core import *
 
-# %% ../nbs/06_evaluation.ipynb #8c8243d2
+# %% ../nbs/06_evaluation.ipynb #e9948c5f
 def check_features(
     X, # (n, d) features, array or tensor
     n:int=None, # Number of rows that there must be; not checked if None
@@ -44,7 +44,7 @@ def check_features(
     if bad.any(): raise AlignetError(f'{what}: {int(bad.sum()):,} of {len(X):,} rows hold NaN or infinity; the first is row {int(bad.argmax())}')
     return X.astype(np.float32)
 
-# %% ../nbs/06_evaluation.ipynb #feb8e220
+# %% ../nbs/06_evaluation.ipynb #8f310993
 def check_models(
     models:dict, # Name -> (n, d) features; the d may differ
     n:int=None, # Number of rows that there must be; the first model's if None
@@ -54,7 +54,7 @@ def check_models(
     for name, X in models.items(): n = len(X) if n is None else n
     return {name: check_features(X, n, f"features of '{name}'") for name, X in models.items()}
 
-# %% ../nbs/06_evaluation.ipynb #dd147ed3
+# %% ../nbs/06_evaluation.ipynb #04eec9af
 def ooo_correct(
     X, # (n, d) features
     triplets, # (t, 3) rows (i, j, k) of indices into `X`, the odd one last
@@ -66,7 +66,7 @@ def ooo_correct(
     if (X == X[0]).all(): return np.zeros(len(t), bool)
     return is_correct(triplet_sims(X, t, kind))
 
-# %% ../nbs/06_evaluation.ipynb #f6f5cf24
+# %% ../nbs/06_evaluation.ipynb #a111db4d
 def best_possible(
     probs, # (t, 3) the observers' choice probabilities
 ) -> float: # Expected accuracy of one who knows them
@@ -80,7 +80,7 @@ def _check_probs(probs, t=None):
     if not (np.isfinite(p).all() and (p >= -1e-6).all() and np.allclose(p.sum(1), 1, atol=1e-3)): raise AlignetError('probs: each row must hold three probabilities that sum to 1')
     return p
 
-# %% ../nbs/06_evaluation.ipynb #78c01906
+# %% ../nbs/06_evaluation.ipynb #ee8b15f7
 def object_influence(
     values, # (t,) one number a triplet, e.g. right or wrong
     triplets, # (t, 3) which objects each triplet shows
@@ -95,7 +95,7 @@ def object_influence(
     var = (R @ R - pairs @ pairs + triples @ triples) / T**2 * used / max(used - 3, 1)
     return R, float(np.sqrt(max(var, r @ r / T**2)))
 
-# %% ../nbs/06_evaluation.ipynb #673e31f2
+# %% ../nbs/06_evaluation.ipynb #4334b216
 def _mean_draws(values, triplets=None, n_boot=2000, seed=0):
     "Bootstrap draws of the mean of `values`, over trials or (given the triplets) over objects"
     v, r = np.asarray(values, np.float64).ravel(), rng(seed, 61)
@@ -108,7 +108,7 @@ def _mean_draws(values, triplets=None, n_boot=2000, seed=0):
     R = R[np.unique(triplets)]; draws = (r.multinomial(len(R), np.full(len(R), 1/len(R)), n_boot) - 1) @ R
     return v.mean() + draws * (se / np.sqrt(R @ R)) if R @ R > 0 else np.full(n_boot, v.mean())
 
-# %% ../nbs/06_evaluation.ipynb #2b650bf8
+# %% ../nbs/06_evaluation.ipynb #fdf7e4a1
 def bootstrap_ci(
     values, # (t,) one number a trial, e.g. right or wrong
     triplets=None, # (t, 3) which objects each trial shows: resample objects; trials if None
@@ -119,7 +119,7 @@ def bootstrap_ci(
     "Percentile interval of the mean of `values`"
     return tuple(float(q) for q in np.quantile(_mean_draws(values, triplets, n_boot, seed), [(1 - level)/2, (1 + level)/2]))
 
-# %% ../nbs/06_evaluation.ipynb #3748ee06
+# %% ../nbs/06_evaluation.ipynb #c44591c8
 def paired_bootstrap(
     correct_a, # (t,) answers of the first model, right or wrong (or any score a trial)
     correct_b, # (t,) answers of the second, on the same trials
@@ -136,7 +136,7 @@ def paired_bootstrap(
     p = min(1., 2 * (1 + min((draws <= 0).sum(), (draws >= 0).sum())) / (n_boot + 1))
     return dict(gain=float((b - a).mean()), low=float(low), high=float(high), p=float(p))
 
-# %% ../nbs/06_evaluation.ipynb #18f100ae
+# %% ../nbs/06_evaluation.ipynb #48e60930
 def _triplets_of(judgements, n):
     "The triplets of a `Judgements`, or the array itself, checked against `n` objects"
     names = getattr(judgements, 'names', None)
@@ -144,7 +144,7 @@ def _triplets_of(judgements, n):
                                                                  'bring both to the same objects first (Judgements.restrict)')
     return check_triplets(getattr(judgements, 'triplets', judgements), n)
 
-# %% ../nbs/06_evaluation.ipynb #5c024bc4
+# %% ../nbs/06_evaluation.ipynb #a29210de
 def odd_one_out_table(
     models:dict, # Name -> (n, d) features, all about the same objects in the same order
     judgements, # `Judgements` or (t, 3) triplets, the odd one last
@@ -172,7 +172,7 @@ def _table_row(name, kind, c, base, ceiling, by, n_boot, seed):
     return dict(model=name, kind=kind, n=len(c), accuracy=float(c.mean()), low=low, high=high, **({} if ceiling is None else dict(of_ceiling=float(c.mean()) / ceiling)),
                 gain=g['gain'], gain_low=g['low'], gain_high=g['high'])
 
-# %% ../nbs/06_evaluation.ipynb #f7f7386c
+# %% ../nbs/06_evaluation.ipynb #25ff7d3c
 def plot_accuracy(
     table:pd.DataFrame, # From `odd_one_out_table`
     ceiling:float=None, # Draws the noise ceiling
@@ -194,7 +194,7 @@ def _colours(n):
     "`n` colours that colour-blind readers can tell apart (they repeat after ten)"
     return [sns.color_palette('colorblind')[i % 10] for i in range(n)]
 
-# %% ../nbs/06_evaluation.ipynb #eba42b2c
+# %% ../nbs/06_evaluation.ipynb #8135ee2a
 def _claims(conf, correct):
     "Claims and outcomes as checked float64 arrays"
     c, a = np.asarray(conf, np.float64).ravel(), np.asarray(correct, np.float64).ravel()
@@ -216,7 +216,7 @@ def reliability(
     high = edges[1:] if len(edges) > 1 else edges
     return pd.DataFrame(dict(low=edges[:len(n)][on], high=high[on], n=n[on], confidence=np.bincount(b, c, len(n))[on] / n[on], accuracy=np.bincount(b, a, len(n))[on] / n[on]))
 
-# %% ../nbs/06_evaluation.ipynb #150dbb86
+# %% ../nbs/06_evaluation.ipynb #58c4e691
 def ece(
     conf, # (n,) claimed probability of being right
     correct, # (n,) whether it was right
@@ -227,7 +227,7 @@ def ece(
     d = reliability(conf, correct, bins, mass)
     return float((d.n * (d.accuracy - d.confidence).abs()).sum() / d.n.sum())
 
-# %% ../nbs/06_evaluation.ipynb #e29be01f
+# %% ../nbs/06_evaluation.ipynb #98a561d3
 def brier(
     probs, # (n,) claimed probability of being right, or (n, c) probabilities of the classes
     outcome, # (n,) whether it was right, or the true class 0..c-1
@@ -239,7 +239,7 @@ def brier(
     if y.shape != (len(p),) or y.dtype.kind not in 'iub' or y.min() < 0 or y.max() >= p.shape[1]: raise AlignetError(f'outcome must hold one class from 0 to {p.shape[1] - 1} for each of the {len(p):,} rows')
     return float(((p - np.eye(p.shape[1])[y.astype(int)])**2).sum(1).mean())
 
-# %% ../nbs/06_evaluation.ipynb #a9008b2d
+# %% ../nbs/06_evaluation.ipynb #78d3be3c
 def choice_nll(
     sims, # (t, 3) similarities [s_ij, s_ik, s_jk], the first pair chosen
     tau:float=1., # Temperature
@@ -262,7 +262,7 @@ def fit_temperature(
     best = minimize_scalar(lambda u: choice_nll(s, scale * np.exp(u), probs), bounds=(-6, 12), method='bounded')
     return float(scale * np.exp(best.x))
 
-# %% ../nbs/06_evaluation.ipynb #270d6dc3
+# %% ../nbs/06_evaluation.ipynb #0fbcd0ff
 def choice_calibration(
     X, # (n, d) features
     triplets, # (t, 3) indices into `X`, the odd one last; or `Judgements`
@@ -294,7 +294,7 @@ def _scaled_probs(s, tau, fit_sims, seed, probs=None, fit_probs=None):
     taus = [fit_temperature(s[h], None if probs is None else probs[h]) for h in (half, ~half)]
     return choice_probs(s / np.where(half, taus[1], taus[0])[:, None]), float(np.sqrt(taus[0] * taus[1]))
 
-# %% ../nbs/06_evaluation.ipynb #0a9d15a2
+# %% ../nbs/06_evaluation.ipynb #cb663015
 def plot_reliability(
     claims:dict, # Name -> (conf, correct)
     bins:int=10, # Number of bins
@@ -312,7 +312,7 @@ def plot_reliability(
     ax.set(xlabel='confidence', ylabel='share of right answers', aspect='equal', xlim=(lo, 1), ylim=(lo, 1)); ax.legend(frameon=False, loc='upper left'); sns.despine(ax=ax)
     return ax
 
-# %% ../nbs/06_evaluation.ipynb #7c31de90
+# %% ../nbs/06_evaluation.ipynb #75aaf72e
 def _probe(C):
     "The classifier: standardise, then logistic regression of strength C"
     return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
@@ -333,7 +333,7 @@ def fit_probe(
         with threadpool_limits(1): C = max(Cs, key=lambda C: (_probe(C).fit(X[fit], y[fit]).score(X[val], y[val]), -C))
     with threadpool_limits(1): return _probe(C).fit(X, y)
 
-# %% ../nbs/06_evaluation.ipynb #d04e5571
+# %% ../nbs/06_evaluation.ipynb #7745f1ea
 def _draw_shots(y, rows, k, r):
     "`k` random rows of each class among `rows`"
     return np.sort(np.concatenate([r.permutation(rows[y[rows] == c])[:k] for c in np.unique(y[rows])]))
@@ -347,7 +347,7 @@ def _check_shots(y, k, need, where=''):
     if small: raise AlignetError(f"k = {k} needs at least {need} images a class{where}; too few in {len(small)} of {len(classes)} classes: "
                                  f"{', '.join(small[:8])}{', ...' if len(small) > 8 else ''}. Lower k or leave these classes out")
 
-# %% ../nbs/06_evaluation.ipynb #551d2aba
+# %% ../nbs/06_evaluation.ipynb #b262c72d
 def _score(probe, X, y):
     "Share of right answers, and its mean over classes"
     hit = probe.predict(X) == y
@@ -361,7 +361,7 @@ def _labels(y, n, what='y'):
     if pd.isna(y).any(): raise AlignetError(f'{what}: {int(pd.isna(y).sum()):,} labels are missing; leave these rows out')
     return y
 
-# %% ../nbs/06_evaluation.ipynb #07d6528a
+# %% ../nbs/06_evaluation.ipynb #ecbba48c
 def few_shot_probe(
     X, # (n, d) features, one row an image
     y, # (n,) labels
@@ -383,7 +383,7 @@ def few_shot_probe(
         out.append(dict(draw=draw, k=k, **_score(probe, X[test], y[test]), C=probe[-1].C, n_train=len(train)))
     return pd.DataFrame(out)
 
-# %% ../nbs/06_evaluation.ipynb #4beee75a
+# %% ../nbs/06_evaluation.ipynb #a8598859
 def cross_style_probe(
     X, # (n, d) features, one row an image
     y, # (n,) labels
@@ -409,7 +409,7 @@ def cross_style_probe(
                 out.append(dict(train=a, test=b, draw=draw, k=k, **_score(probe, X[test], y[test]), C=probe[-1].C, n_train=len(train)))
     return pd.DataFrame(out)
 
-# %% ../nbs/06_evaluation.ipynb #b1460dd4
+# %% ../nbs/06_evaluation.ipynb #827d12e1
 def rdm(
     X, # (n, d) features
     kind:str='cosine', # One of `SIMILARITIES`; 'dot' gives squared Euclidean distances
@@ -431,7 +431,7 @@ def rsa(
     u = np.triu_indices(len(A), 1); a, b = A[u], B[u]
     return float('nan') if np.ptp(a) == 0 or np.ptp(b) == 0 else float(stats.spearmanr(a, b).statistic)
 
-# %% ../nbs/06_evaluation.ipynb #fe7ceaa2
+# %% ../nbs/06_evaluation.ipynb #cc1a8221
 def _group_order(groups, order=None):
     "Rows sorted by group, and (group, start, end) of each block"
     g = np.asarray(groups).astype(str); names = list(dict.fromkeys(g)) if order is None else list(order)
@@ -444,7 +444,7 @@ def _ranks(D):
     u = np.triu_indices(len(D), 1); R = np.zeros(D.shape); R[u] = (stats.rankdata(D[u]) - 1) / max(len(u[0]) - 1, 1) * 100
     return R + R.T
 
-# %% ../nbs/06_evaluation.ipynb #d311d17b
+# %% ../nbs/06_evaluation.ipynb #aba70766
 def plot_rdm(
     X, # (n, n) dissimilarity matrix, or (n, d) features to make one of (by cosine)
     groups, # (n,) group of each object
@@ -478,7 +478,7 @@ def _as_array(im):
     "An image as an array that matplotlib draws"
     return np.asarray(im.convert('RGBA') if hasattr(im, 'convert') else im)
 
-# %% ../nbs/06_evaluation.ipynb #990f5441
+# %% ../nbs/06_evaluation.ipynb #15a2d0cc
 def plot_rdms(
     models:dict, # Name -> (n, d) features, or (n, n) dissimilarity matrix
     groups, # (n,) group of each object
@@ -496,7 +496,7 @@ def plot_rdms(
     fig.colorbar(im, ax=list(axs[0]), shrink=.8, label='dissimilarity' + (' (percentile)' if ranks else ''))
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #5cf0b78e
+# %% ../nbs/06_evaluation.ipynb #c299e146
 def map_2d(
     before, # (n, d) features of one model
     after, # (n, e) features of another about the same objects
@@ -532,7 +532,7 @@ def _umap(X, init, seed):
 
 _MAPS = dict(pca=_pca, tsne=_tsne, umap=_umap)
 
-# %% ../nbs/06_evaluation.ipynb #9816bd6d
+# %% ../nbs/06_evaluation.ipynb #2f221231
 def plot_map(
     before, # (n, 2) positions, from `map_2d`
     after, # (n, 2) positions in the same frame
@@ -554,7 +554,7 @@ def plot_map(
     if groups is not None: fig.legend(*axs[0].get_legend_handles_labels(), loc='outside lower center', ncols=6, frameon=False, handletextpad=.2, columnspacing=1.2)
     return fig
 
-# %% ../nbs/06_evaluation.ipynb #687c7bd5
+# %% ../nbs/06_evaluation.ipynb #3cdeab69
 def _map_thumbs(fig, axs, maps, thumbs, g, px):
     "Put pictures on a map wherever they do not cover one that is there"
     fig.canvas.draw(); colour = dict(zip(dict.fromkeys(g), _colours(len(set(g)))))
@@ -565,7 +565,7 @@ def _map_thumbs(fig, axs, maps, thumbs, g, px):
             taken = np.vstack([taken, where[i]]); im = _as_array(thumbs[i])
             ax.add_artist(AnnotationBbox(OffsetImage(im, zoom=px / max(im.shape[:2]) * 72 / fig.dpi), at[i], pad=.1, bboxprops=dict(edgecolor=colour[g[i]], lw=1.4)))
 
-# %% ../nbs/06_evaluation.ipynb #a49683f6
+# %% ../nbs/06_evaluation.ipynb #63a84c8d
 def neighbours(
     X, # (n, d) features
     queries, # (q,) rows whose neighbours are wanted
@@ -580,7 +580,7 @@ def neighbours(
     S[np.arange(len(q)), q] = np.inf
     return np.argsort(S, 1, kind='stable')[:, :k]
 
-# %% ../nbs/06_evaluation.ipynb #1f010d18
+# %% ../nbs/06_evaluation.ipynb #cc45415a
 def plot_neighbours(
     models:dict, # Name -> (n, d) features, e.g. before and after
     queries, # (q,) rows to ask about
@@ -609,7 +609,7 @@ def _framed(ax, im, same):
     ax.spines[:].set(color='silver' if same is None else good if same else bad, linewidth=1.6 if same else 1, linestyle='-' if same is not False else (0, (2, 2)))
     if same: ax.text(.98, .02, '✓', transform=ax.transAxes, ha='right', va='bottom', fontsize=9, color=good, bbox=dict(facecolor='w', edgecolor='none', pad=.3))
 
-# %% ../nbs/06_evaluation.ipynb #fbad0f67
+# %% ../nbs/06_evaluation.ipynb #cec20857
 def summarise_seeds(
     df:pd.DataFrame, # One row a seed and setting
     by=('model',), # Columns that name a setting
@@ -636,7 +636,7 @@ def _paired_gain(wide, by, key, baseline, level):
     half = stats.t.ppf((1 + level)/2, n - 1) * d.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
     return d.mean(), d.mean() - half, d.mean() + half
 
-# %% ../nbs/06_evaluation.ipynb #de53e372
+# %% ../nbs/06_evaluation.ipynb #a6c4d36f
 def _inline(s):
     "A line of light Markdown as safe HTML"
     def one(p):
@@ -655,7 +655,7 @@ def _markdown(text):
         else: out.append(f"<p>{_inline(' '.join(lines))}</p>")
     return ''.join(out)
 
-# %% ../nbs/06_evaluation.ipynb #d4f79949
+# %% ../nbs/06_evaluation.ipynb #8095ac0c
 def _cell(v, digits):
     "One value as text, and whether it is a number"
     if isinstance(v, (tuple, list, np.ndarray)): return ' '.join(_cell(x, digits)[0] for x in v), False
@@ -679,7 +679,7 @@ def _table(df, digits=3):
     return (f'<table><thead>{line("th scope=col", [c.replace("_", " ") for c in df.columns])}</thead>'
             f'<tbody>{"".join(line("td", [t for t, _ in r]) for r in rows)}</tbody></table>')
 
-# %% ../nbs/06_evaluation.ipynb #4df9e4d3
+# %% ../nbs/06_evaluation.ipynb #33cf37ce
 _STYLE = """
 .alignet-report{--fg:#1c2024;--soft:#60646c;--bg:#fff;--card:#f6f7f9;--line:#dfe2e6;--link:#0b62b8;color:var(--fg);background:var(--bg);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
  max-width:54rem;margin:0 auto;padding:1rem 1rem 3rem;box-sizing:border-box;overflow-wrap:break-word}
@@ -703,7 +703,7 @@ _STYLE = """
 @media print{.alignet-report .box{overflow:visible}.alignet-report figure{break-inside:avoid}}
 """
 
-# %% ../nbs/06_evaluation.ipynb #7a0dc909
+# %% ../nbs/06_evaluation.ipynb #739f8148
 class Report:
     "Text, tables, figures and notes in order, written as one self-contained HTML file or as JSON"
     def __init__(self,
@@ -720,7 +720,7 @@ class Report:
 
     def _add(self, **part): self.parts.append(part); return self
 
-# %% ../nbs/06_evaluation.ipynb #61477686
+# %% ../nbs/06_evaluation.ipynb #5f6e9158
 @patch
 def heading(self:Report,
     text:str, # A section's title
@@ -754,7 +754,7 @@ def table(self:Report,
     if not isinstance(df, pd.DataFrame): raise AlignetError(f'a table must be a pandas DataFrame, not {type(df).__name__}')
     return self._add(kind='table', frame=df.copy(), caption=caption, digits=digits, name=name)
 
-# %% ../nbs/06_evaluation.ipynb #4329a827
+# %% ../nbs/06_evaluation.ipynb #b91c511e
 @patch
 def figure(self:Report,
     fig, # Matplotlib figure or axes, or a PIL image
@@ -771,7 +771,7 @@ def figure(self:Report,
     im.convert('RGB').quantize(256, dither=Image.Dither.NONE).save(png, 'PNG', optimize=True)
     return self._add(kind='figure', png=base64.b64encode(png.getvalue()).decode(), size=[round(im.width / scale), round(im.height / scale)], alt=str(alt), caption=caption)
 
-# %% ../nbs/06_evaluation.ipynb #ab21c2ec
+# %% ../nbs/06_evaluation.ipynb #201addfd
 def _part_html(p):
     "One part of a report as HTML"
     if p['kind'] == 'heading': return f"<h2>{_inline(p['text'])}</h2>"
@@ -800,7 +800,7 @@ def to_html(self:Report,
         with atomic_path(path) as tmp: Path(tmp).write_text(page, encoding='utf-8')
     return page
 
-# %% ../nbs/06_evaluation.ipynb #c70b5830
+# %% ../nbs/06_evaluation.ipynb #6eb59f5a
 @patch
 def to_dict(self:Report) -> dict: # title, subtitle, text, notes, tables (name -> rows), figures (alt and caption)
     "The report's numbers and words, without its pictures"
@@ -821,7 +821,7 @@ def to_json(self:Report,
     if path is not None: write_json(path, self.to_dict())
     return json.dumps(self.to_dict(), indent=1)
 
-# %% ../nbs/06_evaluation.ipynb #fc37423c
+# %% ../nbs/06_evaluation.ipynb #d299ab1e
 def _by_file(feats, files):
     "Features of these files, from a store, a pair (names, X), or a dictionary"
     if isinstance(feats, tuple): feats = _as_dict(*feats)
@@ -834,7 +834,7 @@ def _as_dict(names, X):
     if len(names) != len(X): raise AlignetError(f'there are {len(names):,} file names for {len(X):,} rows of features; give one name a row')
     return dict(zip(names, np.asarray(X)))
 
-# %% ../nbs/06_evaluation.ipynb #bdb832fd
+# %% ../nbs/06_evaluation.ipynb #8085f8a5
 def probe_items(
     items:pd.DataFrame, # Labelled pictures with the columns file, object, style and `label`
     label:str='group', # Column of the label
@@ -847,7 +847,7 @@ def probe_items(
     if good[label].nunique() < 2: return good[:0], f'few-shot probe left out: fewer than two classes have more than {k} pictures in every style'
     return good, f'classes left out of the few-shot probe (at most {k} pictures in a style): {", ".join(map(str, small))}' if small else ''
 
-# %% ../nbs/06_evaluation.ipynb #664cafd9
+# %% ../nbs/06_evaluation.ipynb #420c5585
 def probe_table(
     models:dict, # Name -> `FeatureStore`, (names, X), or {file: vector}
     items:pd.DataFrame, # Labelled pictures: file, object, style and `label`
@@ -866,7 +866,7 @@ def probe_table(
     d = pd.concat(out, ignore_index=True)
     return d[['model', 'train', 'test', *[c for c in d.columns if c not in ('model', 'train', 'test')]]]
 
-# %% ../nbs/06_evaluation.ipynb #06d6a82d
+# %% ../nbs/06_evaluation.ipynb #6356fec0
 def evaluate_world(
     world, # A `World`
     models:dict, # Name -> `FeatureStore`, (names, X), or {file: vector}; the first is the baseline
@@ -899,7 +899,7 @@ def _with_truth(world):
     j, truth = world.judgements, getattr(world, 'truth', None)
     return j if truth is None else type(j)(j.triplets, j.names, truth, j.source, j.simulated)
 
-# %% ../nbs/06_evaluation.ipynb #f0b91444
+# %% ../nbs/06_evaluation.ipynb #e115443f
 def _calibration_rows(X, held, Xf, fit, kinds, seed):
     "Calibration of each model and similarity, with temperatures from other objects"
     rows = []

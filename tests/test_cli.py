@@ -43,9 +43,13 @@ def test_the_road_in_five_commands():
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed): codes = [main(s.split()) for s in steps]
         scores, whole = read_json(d/'scores.json'), (d/'aligned'/'model.safetensors').is_file()
+        weights = lambda: (d/'aligned'/'model.safetensors').read_bytes()
+        first, left = weights(), list(d.glob('*.checkpoint'))
+        with contextlib.redirect_stdout(io.StringIO()): codes.append(main([*steps[3].split(), '--loss', 'kl'])); other = weights(); codes.append(main(steps[3].split())); again = weights()
 
     # cell 19
-    test_eq(codes, [0] * 5)
+    test_eq(codes, [0] * 7); test_eq(left, [])
+    assert other != first and again == first                                     # other settings train another model, the same settings the same
     assert whole and len(scores) == 6 and 'saved' in printed.getvalue()           # two models, three similarities
 
     # cell 21, in part

@@ -428,7 +428,7 @@ def _read_table(table, names=None):
     except Exception as e: raise AlignetError(f'{what} cannot be read ({e}); give a text table in UTF-8, .parquet, .jsonl, or an .npz or .npy array') from e
     return df, what, path.name
 
-# %% ../nbs/01_data.ipynb #d62373c6
+# %% ../nbs/01_data.ipynb #dccf6961
 _NOTHING = ('', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '<NA>')
 
 def _cells(df, names=None):
@@ -450,6 +450,10 @@ def _tell_base(v, n, base, what):
         raise AlignetError(f'{what} has both an index 0 and an index {n}: counted from 0, {past:,} of {len(v):,} rows point outside the set of {n:,} objects; counted from 1, '
                            f'index 0 is nothing. Is it a mixture, or are names missing? Mend it, or give base=0 or base=1')
     if zero or last or not np.isfinite(v).any(): return int(last)                     # without a single index there is nothing to count
+    if (out := ((v < 0) | (v > n)).any(1)).any():
+        r = int(out.argmax())
+        raise AlignetError(f'{what}: {int(out.sum()):,} of {len(v):,} rows point outside the set of {n:,} objects, whether indices count from 0 or from 1; the first is row {r}: '
+                           + ', '.join(f'{o:g}' for o in v[r]) + '. Mend them, give all the names, or say base=0 or base=1 (drop=True then leaves such rows out)')
     raise AlignetError(f'{what}: indices run from {np.nanmin(v):g} to {np.nanmax(v):g} for {n:,} names, so they may count from 0 or from 1; say which with base=0 or base=1')
 
 def _table_objects(df, names, base, what):
@@ -493,7 +497,7 @@ def _tell_odd(df, columns, odd, odd_is, usable, what):
                            'Say which with odd_is=' + ' or odd_is='.join(map(repr, best)))
     return ways[best[0]]
 
-# %% ../nbs/01_data.ipynb #b07202b1
+# %% ../nbs/01_data.ipynb #e94c59b4
 def _usable(bad, drop, cells, what):
     "Which rows to keep: all, or an error; with `drop`, those without a fault, and the others counted in print"
     out, said = np.zeros(len(cells), bool), []
@@ -507,25 +511,35 @@ def _usable(bad, drop, cells, what):
     if len(out) and out.all(): raise AlignetError(f'{what}: no row is left that can be used; check columns, names and base')
     return ~out
 
+_TELLS = re.compile(r'(?!.*(\d|time|rt\b))(.*[\W_])?(odd|ooo|odd_?one_?out|choices?|chosen|chose|selected|selection|picked|pick|clicked|answer|response|outlier)([\W_].*)?', re.I)
+
 def _table_columns(df, columns, odd, subjects, what):
     "The three columns of objects, the one that tells the odd one if there is one, and those that tell who answered but are not asked for"
     people = [c for c in df.columns if _PEOPLE.fullmatch(str(c))]
     free = [c for c in df.columns if c not in people and c != subjects and not str(c).startswith('Unnamed:') and str(c)]
-    columns = list(free[:3] if columns is None else columns)
+    told, rest = odd not in (None, 'first', 'last'), [c for c in free if c != odd or odd == 'first' or odd == 'last'] if len(free) > 3 else free
+    unclear = columns is None and len(rest) > 3; columns = list(rest[:3] if columns is None else columns)
     if len(columns) != 3: raise AlignetError(f'{what}: a triplet needs three columns, not {len(columns)}; name them with columns=[...]')
-    teller = [] if odd in ('first', 'last') or odd in columns else [odd]; need = columns + teller + ([] if subjects is None else [subjects])
+    teller = [odd] if told and odd not in columns else []; need = columns + teller + ([] if subjects is None else [subjects])
     if miss := [c for c in need if c not in df.columns]:
         raise AlignetError(f"{what} has no column {_some(miss)}; its columns are {_some(df.columns, 12)}. `odd` may be 'first', 'last', or a column")
     if dup := [c for c in _duplicates(df.columns) if c in need]: raise AlignetError(f'{what} has more than one column {_some(dup)}; rename them')
+    hints = [c for c in free if odd is None and c != columns[2] and _TELLS.fullmatch(str(c))]
+    if unclear or hints:
+        tell = 'last' if odd is None and not hints else hints[0] if hints else odd; others = [c for c in free if c != tell]
+        numbered = [c for c in others if re.search('[123]$', str(c))]; before = free[:free.index(tell)] if tell in free else others
+        three = (columns if not unclear else numbered if len(numbered) == 3 else before[-3:] if len(before) >= 3 else others[:3])
+        raise AlignetError(f"{what} has the columns {_some(df.columns, 12)}, and it is not clear which three hold the objects and what tells the odd one. Say so, for instance with "
+                           f"columns={three}, odd={tell!r} (the 'first' or the 'last' of the three, or the column that tells it)")
     return columns, teller, [c for c in people if c not in need]
 
-# %% ../nbs/01_data.ipynb #bf0d57a0
+# %% ../nbs/01_data.ipynb #13343e2d
 @patch(cls_method=True)
 def from_table(cls:Judgements,
     table, # A DataFrame, a (t, 3) array, or a path: .csv, .tsv, .txt, .parquet, .jsonl, .json, .npz, .npy
     names=None, # The objects, in the order that indices count; may be None where the table holds names
-    columns=None, # The three columns that hold the objects; None takes the first three that do not tell who answered
-    odd:str='last', # The odd one is the 'first' or the 'last' of the three, or is told in this column (one of the three, or a fourth)
+    columns=None, # The three columns that hold the objects; None if the table has no others (than `odd`, and who answered)
+    odd:str=None, # The odd one is the 'first' or the 'last' of the three, or is told in this column (one of the three, or a fourth); None is the last, if no column seems to tell it
     source:str=None, # Where the answers come from; the file's name if None
     simulated:bool=False, # Answers of simulated observers
     base:int=None, # What indices count from, 0 or 1; None tells it from the data

@@ -19,7 +19,7 @@ from IPython.display import display
 from fastcore.test import test_eq, test_close, test_fail, test_ne
 from scipy.stats import spearmanr
 from alignet.data import *
-from alignet.data import _PEOPLE, _THINGS, _emoji_table, _latent, _looks, _unique_rows
+from alignet.data import _PEOPLE, _TELLS, _THINGS, _emoji_table, _latent, _looks, _unique_rows
 
 NOTEBOOK = 'nbs/01_data.ipynb'     # a test runs in the folder of its notebook
 
@@ -250,7 +250,7 @@ def test_judgements():
     test_eq([Judgements.from_table(lost.assign(choice=[1, 2]), fruit + ['fig'], odd='choice', base=0, odd_is=k).triplets[:, 2].tolist() for k in (1, 0, 'index')], [[1, 1], [2, 2], [1, 2]])
     test_fail(lambda: Judgements.from_table(lost, ['3', '1', '2']), contains='and so do the names')
     test_eq(Judgements.from_table(lost, ['3', '1', '2'], base=1).triplets, lost - 1)
-    test_fail(lambda: Judgements.from_table(by_name.assign(odd=[4, 2])), contains='mixes names and numbers')
+    test_fail(lambda: Judgements.from_table(by_name.assign(odd=[4, 2]), odd='first'), contains='mixes names and numbers')
 
     # cell 81
     test_fail(lambda: Judgements.from_table(by_row), contains='names=[...]')
@@ -260,14 +260,42 @@ def test_judgements():
     test_fail(lambda: Judgements.from_table(by_name, ['aple', 'pear', 'lemon'], odd='first'), contains="near to the first are 'aple'")
     test_fail(lambda: Judgements.from_table(by_name, odd='chosen'), contains="no column 'chosen'; its columns are 'odd', 'a', 'b'")
     test_fail(lambda: Judgements.from_table(told.assign(picked=['kiwi', 'pear']), fruit, odd='picked'), contains="1 of 2 rows are unclear: the column 'picked' names none")
-    test_fail(lambda: Judgements.from_table(told.assign(y=['lemon', None])), contains='1 of 2 rows have an empty cell; the first is row 1')
+    test_fail(lambda: Judgements.from_table(told.assign(y=['lemon', None]), odd='picked'), contains='1 of 2 rows have an empty cell; the first is row 1')
     test_fail(lambda: Judgements.from_table(by_row + .5, fruit), contains='fractions'); test_fail(lambda: Judgements.from_table(by_row, fruit, [0, 1]), contains='three columns')
     test_fail(lambda: Judgements.from_table(told.set_axis(['x', 'x', 'z', 'picked'], axis=1)), contains="more than one column 'x'")
-    test_fail(lambda: Judgements.from_table(told[:0]), contains='has no rows'); test_fail(lambda: Judgements.from_table(5), contains='not int')
+    test_fail(lambda: Judgements.from_table(told[:0], odd='picked'), contains='has no rows'); test_fail(lambda: Judgements.from_table(5), contains='not int')
     test_eq(Judgements.from_table([[0, 1, 2]], fruit).triplets, [[0, 1, 2]])
-    test_fail(lambda: Judgements.from_table(told.assign(y='apple')), contains='1 of 2 rows repeat an object; the first is row 0')
+    test_fail(lambda: Judgements.from_table(told.assign(y='apple'), odd='picked'), contains='1 of 2 rows repeat an object; the first is row 0')
 
     # cell 83
+    asked = pd.DataFrame([[0, 1, 2, 1], [3, 4, 5, 3]], columns=['image1', 'image2', 'image3', 'choice']); trials = pd.DataFrame([[1, 5, 6, 7], [2, 8, 9, 0]], columns=['trial', 'image1', 'image2', 'image3'])
+    images = ['image1', 'image2', 'image3']; seen = {'choice': "'image1', 'image2', 'image3', 'choice'", 'last': "'trial', 'image1', 'image2', 'image3'"}
+    for odd, table in dict(choice=asked, last=trials).items():
+        try: Judgements.from_table(table, twenty)
+        except AlignetError as e: print(e); assert seen[odd] in str(e) and f'columns={images}, odd={odd!r}' in str(e)
+        else: raise AssertionError(f'{odd}: read without a question')
+    test_eq(Judgements.from_table(asked, twenty, images, 'choice', odd_is='index').triplets, [[0, 2, 1], [4, 5, 3]])
+    test_eq(Judgements.from_table(asked, twenty, odd='choice', odd_is='index').triplets, [[0, 2, 1], [4, 5, 3]])        # three columns are left: they are the objects
+    test_eq(Judgements.from_table(asked, twenty, images, 'last').triplets, asked[images])                              # whoever says so may leave `choice` out
+    test_eq(Judgements.from_table(trials, twenty, images).triplets, trials[images])
+    test_eq(Judgements.from_table(trials[images], twenty).triplets, trials[images]); test_eq(Judgements.from_table(trials[images], twenty, odd='last').triplets, trials[images])
+
+    # cell 84
+    both = asked.assign(trial=[1, 2])[['trial', *asked]]; way = f"columns={images}, odd='choice'"
+    for table, kw in [(both, {}), (both, dict(odd='choice')), (asked, dict(columns=images)), (asked[['choice', *images]], {})]: test_fail(lambda: Judgements.from_table(table, twenty, **kw), contains=way)
+    test_fail(lambda: Judgements.from_table(both, twenty, odd='last'), contains="columns=['image1', 'image2', 'image3'], odd='last'")
+    test_fail(lambda: Judgements.from_table(by_name), contains="columns=['odd', 'a', 'b'], odd='odd'"); test_eq(Judgements.from_table(by_name[['a', 'b', 'odd']], fruit).triplets, [[0, 1, 2], [0, 2, 1]])
+    test_fail(lambda: Judgements.from_table(told.assign(age=30), fruit, odd='picked'), contains="columns=['x', 'y', 'z'], odd='picked'")
+    test_fail(lambda: Judgements.from_table([[0, 1, 2, 3]], twenty), contains="the columns '0', '1', '2', '3', and it is not clear")
+    test_fail(lambda: Judgements.from_table(told.assign(age=30), fruit, odd='piked'), contains="no column 'piked'; its columns are 'x', 'y', 'z', 'picked', 'age'")
+    test_eq([bool(_TELLS.fullmatch(c)) for c in ('choice', 'odd_one_out', 'OOO', 'user.choice', 'selected_image', 'is_odd', 'choice1', 'response_time', 'choice_rt', 'model', 'image3')], [True]*6 + [False]*5)
+    names20 = [f'n{i}' for i in twenty]
+    for row in ([1, 2, 25], [1, -3, 4]):
+        say = f'1 of 3 rows point outside the set of 20 objects, whether indices count from 0 or from 1; the first is row 1: {row[0]}, {row[1]}, {row[2]}. '
+        test_fail(lambda: Judgements.from_table([[1, 2, 3], row, [4, 5, 6]], names20), contains=say)
+    test_eq(Judgements.from_table([[1, 2, 3], [1, 2, 25]], names20, base=1, drop=True).triplets, [[0, 1, 2]])
+
+    # cell 86
     good = pd.DataFrame(rng(8).permuted(np.tile(np.arange(30), (200, 1)), axis=1)[:, :3] + 1).assign(choice=rng(9).integers(1, 4, 200))
     mess = good.astype(object); mess.iloc[3, 1] = None; mess.iloc[5, 0] = 99; mess.iloc[7, 2] = mess.iloc[7, 1]; mess.iloc[9, 3] = -1; mess.iloc[[11, 12], 3] = ''
     mess.iloc[14, 0] = 'apple'; mess.iloc[16, 0] = 2.5
@@ -277,10 +305,10 @@ def test_judgements():
     test_fail(lambda: Judgements.from_table(mess, things30, odd='choice'), contains='1 of 200 rows have an empty cell; the first is row 3')
     test_fail(lambda: Judgements.from_table(mess.iloc[[3, 7]], things30, odd='choice', base=1, drop=True), contains='no row is left')
 
-    # cell 85, in part
-    paid = told.assign(WorkerId=['A3XK', 'B9QT'], age=[31, 47]); folk = Judgements.from_table(paid, fruit, odd='picked', subjects='WorkerId', source='a study')
+    # cell 88, in part
+    paid = told.assign(WorkerId=['A3XK', 'B9QT']); folk = Judgements.from_table(paid, fruit, odd='picked', subjects='WorkerId', source='a study')
 
-    # cell 86
+    # cell 89
     test_eq(folk.subjects, [0, 1]); test_eq(Judgements.from_table(paid, fruit, odd='picked').subjects, None)
     assert "'WorkerId' (who answered) not kept" in Judgements.from_table(paid, fruit, odd='picked').summary()['source']
     test_eq(Judgements.from_table(paid[['WorkerId', 'x', 'y', 'z', 'picked']], fruit, odd='picked').triplets, want)                  # and is not taken for an object
@@ -293,7 +321,7 @@ def test_judgements():
 
 def test_a_world_and_its_parts():
     "A world, and its parts"
-    # cell 99, in part
+    # cell 102, in part
     toy = tempfile.TemporaryDirectory()
     for style, blue in (('flat', 200), ('dim', 60)):
         (Path(toy.name)/style).mkdir()
@@ -304,10 +332,10 @@ def test_a_world_and_its_parts():
     tj = Judgements([rng(3, i).choice(9, 3, replace=False) for i in range(50)], list('abcdefghi'), simulated=True)
     toyworld = World('toy', timgs, titems, tj, simulated=True)
 
-    # cell 100, in part
+    # cell 103, in part
     s = toyworld.splits(seed=1)
 
-    # cell 101
+    # cell 104
     test_eq(sorted(s.teacher + s.dev + s.test), tj.names); test_eq((len(s.dev), len(s.test)), (2, 3))
     shown = set(titems.set_index('file').object[s.pool]); test_eq(shown, set(s.teacher) | {'x'})
     loose = toyworld.splits(seed=1, strict=False); test_eq(sorted(set(loose.pool) - set(s.pool)), sorted(f'dim/{o}.png' for o in s.dev + s.test))
@@ -319,7 +347,7 @@ def test_a_world_and_its_parts():
     test_eq([timgs.names[i] for i in toyworld.photo_triplets()[0]], [f'flat/{tj.names[k]}.png' for k in tj.triplets[0]])
     ax = toyworld.show('flat'); test_eq([t.get_text() for t in ax.get_yticklabels()], ['letters']); plt.close(); test_eq(toyworld.ceiling(), None)
 
-    # cell 103
+    # cell 106
     X = rng(0).normal(size=(len(timgs), 2)).astype(np.float16); mix = rng(0).permutation(len(timgs)); fnames = [timgs.names[i] for i in mix]
     class Store:                                                   # what a feature store looks like from here
         names = fnames
@@ -328,7 +356,7 @@ def test_a_world_and_its_parts():
     for got in (toyworld.object_features(Store()), toyworld.object_features(dict(zip(fnames, X[mix]))), toyworld.object_features(fnames, X[mix])): test_eq(got, want)
     test_eq(got.dtype, np.float32); test_eq(toyworld.object_features(Store(), objects=['c'], style='dim'), X[timgs.index('dim/c.png')].astype(np.float32))
 
-    # cell 104
+    # cell 107
     test_fail(lambda: toyworld.object_features({'flat/a.png': X[0]}), contains="8 of 9 pictures are missing: 'flat/b.png'")
     test_fail(lambda: toyworld.object_features(fnames[:-1], X), contains='one name for each row'); test_fail(lambda: toyworld.object_features(fnames, X*np.nan), contains='extract them again')
     test_fail(lambda: toyworld.files(['aa']), contains="'aa'"); test_fail(lambda: toyworld.files(style='oil'), contains="no style 'oil'; its styles are 'dim', 'flat'")
@@ -343,25 +371,25 @@ def test_a_world_and_its_parts():
 
 def test_the_offline_world():
     "The offline world"
-    # cell 108, in part
+    # cell 111, in part
     emoji = _emoji_table()
 
-    # cell 109
+    # cell 112
     assert emoji.name.is_unique and 500 < len(emoji) < 900
     assert {'cat', 'hammer', 'red_apple', 'astronaut', 'ferris_wheel'} <= set(emoji.name) and not {'cat_face', 'clock_face_one_oclock', 'prince'} & set(emoji.name)
 
-    # cell 114
+    # cell 117
     bar = Image.new('RGB', (64, 64), 'white'); bar.paste((0, 0, 255), (8, 28, 56, 36))
     disc = Image.fromarray(np.where((np.hypot(*np.mgrid[-32:32, -32:32]) < 25)[..., None], np.uint8([255, 0, 0]), np.uint8(255)))
     test_eq((_looks(bar)[:11].argmax(), _looks(disc)[:11].argmax()), (5, 0))                # blue; red
     test_close(_looks(bar)[11:], [1 - np.sqrt((8**2-1)/(48**2-1)), 1], eps=1e-3)            # a bar of a by b pixels has the variances (a*a-1)/12 and (b*b-1)/12
     test_close(_looks(disc)[11:], [0, np.pi/4], eps=.03)                                    # a disc is round, and fills pi/4 of its box
 
-    # cell 124, in part
+    # cell 127, in part
     folder = tempfile.TemporaryDirectory()
     world = offline_world(folder.name, size=64, n_objects=200, n_triplets=20_000)
 
-    # cell 128
+    # cell 131
     pix = {s: np.stack([np.asarray(world.images[f]) for f in world.files(style=s)]).astype(int) for s in STYLES}
     assert all(((x.min(3) < 160).mean((1, 2)) > .02).all() for x in pix.values())                  # ink in every drawing
     assert (np.ptp(pix['line'], axis=3) < 8).all()                                               # no colour in the lines
@@ -376,13 +404,13 @@ def test_the_offline_world():
         write_json(half/'drawings.json', {**read_json(half/'drawings.json'), 'looks': {}}); on = offline_world(half, 64, 200, 20_000)
         test_eq(on.images.digest(), world.images.digest()); test_eq(on.judgements, world.judgements)
 
-    # cell 129
+    # cell 132
     test_fail(lambda: offline_world(folder.name, 96, 10), contains='holds drawings of 64 px'); test_fail(lambda: offline_world(folder.name, 64, 2), contains='n_objects=2 must lie')
     test_fail(lambda: offline_world(folder.name, 64, 20, n_answers=13), contains='n_answers=13'); test_fail(lambda: offline_world(folder.name, size=4), contains='size=4')
     test_fail(lambda: offline_world(folder.name, 64, 20, unjudged=1.), contains='unjudged=1.0'); test_fail(lambda: offline_world(folder.name, 64, 3), contains='more with n_objects')
     with tempfile.NamedTemporaryFile() as f: test_fail(lambda: offline_world(Path(f.name)/'x', 64, 5), contains='choose another path')
 
-    # cell 131
+    # cell 134
     table = emoji[emoji.name.isin(world.objects)].reset_index(drop=True); looks = read_json(Path(folder.name)/'drawings.json')['looks']
     parts = _latent(table, np.array([looks[o] for o in table.name])); within = {b: triplet_sims(parts[b], world.judgements.triplets) for b in OBSERVER_WEIGHTS}
     spread = pd.Series({b: OBSERVER_WEIGHTS[b]**2 * np.var(s - s.mean(1, keepdims=True)) for b, s in within.items()}); spread /= spread.sum()
@@ -390,14 +418,14 @@ def test_the_offline_world():
     curve = pd.DataFrame(dict(true=true, answers=answers)).groupby(bins).agg(['mean', 'size'])
     curve = pd.DataFrame(dict(true=curve.true['mean'], answers=curve.answers['mean'], n=curve.true['size']))[lambda c: c.n > 200]
 
-    # cell 133
+    # cell 136
     assert (np.abs(curve.true - curve.answers) < 4*np.sqrt(.25/(5*curve.n)) + .005).all() and len(curve) > 7
     assert .4 < spread[['group', 'subgroup', 'traits']].sum() < .65
 
-    # cell 135, in part
+    # cell 138, in part
     single = float(world.truth.max(1).mean())
 
-    # cell 136
+    # cell 139
     assert 1/3 < single < world.ceiling() < 1
     def _unit(x): return x / np.linalg.norm(x, axis=1, keepdims=True)
     P = {b: _unit(rng(4, i).normal(size=(60, 3))).astype(np.float32) for i, b in enumerate(OBSERVER_WEIGHTS)}
@@ -408,7 +436,7 @@ def test_the_offline_world():
     a, b = (simulate_judgements(P, range(60), 500, seed=s)[0] for s in (1, 2)); test_ne(a, b); test_eq(a, simulate_judgements(P, range(60), 500, seed=1)[0])
     test_eq(len(simulate_judgements({b: x[:6] for b, x in P.items()}, range(6))[0]), 20)               # six objects: all 20 questions there are
 
-    # cell 138
+    # cell 141
     s = world.splits(seed=0); out = set(s.dev + s.test); shows = world.items.set_index('file').object
     assert not out & set(s.teacher) and not set(s.dev) & set(s.test) and not out & set(shows[s.pool]) and set(s.teacher) | out == set(world.objects)
     test_eq(len(s.pool), 2*(len(s.teacher) + 40)); test_eq(world.splits(seed=0), s)                    # both styles of the teacher's objects and of the 40 that are not judged
@@ -440,22 +468,22 @@ def test_the_things_world_real_photos_real_people():
         test_fail(lambda: Judgements.load(Path(d)/'none.npz'), contains='none.npz'); test_fail(lambda: j.save(Path(d)/'j.csv'), contains="name it 'j.npz'")
         test_fail(lambda: j.save(f/'j.npz'), contains='cannot write'); test_eq(os.listdir(f.parent), ['j.npz'])
 
-    # cell 108, in part
+    # cell 111, in part
     emoji = _emoji_table()
 
-    # cell 124, in part
+    # cell 127, in part
     folder = tempfile.TemporaryDirectory()
     world = offline_world(folder.name, size=64, n_objects=200, n_triplets=20_000)
 
-    # cell 128, in part
+    # cell 131, in part
     offline_world(folder.name, 64, 200, 100)
     (Path(folder.name)/'drawings.json').unlink(); offline_world(folder.name, 64, 200, 100)
 
-    # cell 131, in part
+    # cell 134, in part
     table = emoji[emoji.name.isin(world.objects)].reset_index(drop=True); looks = read_json(Path(folder.name)/'drawings.json')['looks']
     parts = _latent(table, np.array([looks[o] for o in table.name]))
 
-    # cell 144
+    # cell 147
     HAVE_DATA = bool(os.environ.get('ALIGNET_DATA'))
     if HAVE_DATA:
         concepts, human = things_choices(); ids, asc = concepts.uniqueID.tolist(), ascii_order(concepts.uniqueID)
@@ -464,7 +492,7 @@ def test_the_things_world_real_photos_real_people():
         display(orders.T.rename(columns=dict(touched='choices that touch', ids='read as IDS', ascii='read as ASCII')))
     else: print('skipped: set ALIGNET_DATA to see the two orders')
 
-    # cell 146
+    # cell 149
     if HAVE_DATA:
         m = [i for i, (a, b) in enumerate(zip(ids, asc)) if a != b]; sims = lambda X: (X[m] @ X.T).ravel()
         agree = {how: spearmanr(sims(V), sims(raw['spose']))[0] for how, V in (('joined by name', things_matrix('vice')), ('joined by row', raw['vice']))}
@@ -472,7 +500,7 @@ def test_the_things_world_real_photos_real_people():
         print(*(f'row {i}: IDS {ids[i]}, ASCII {asc[i]}' for i in m), sep='\n')
     else: print('skipped: set ALIGNET_DATA to see the 21 concepts')
 
-    # cell 147
+    # cell 150
     if HAVE_DATA:
         test_eq(len(m), 21); test_eq((ids[801], asc[801]), ('hot_chocolate', 'hot-air_balloon'))
         test_eq(sum(a != b for a, b in zip(ids, sorted(ids))), 20)                                  # without the suffix 'ice' stays where it is
@@ -482,7 +510,7 @@ def test_the_things_world_real_photos_real_people():
         test_fail(lambda: row_order(raw['vice'][:100], ids, human), contains='100 rows, but there are 1,854')
     else: print('skipped: set ALIGNET_DATA to check the two orders')
 
-    # cell 150
+    # cell 153
     tiny = pd.DataFrame({'uniqueID': ['hot_chocolate', 'hot_tub', 'hot-air_balloon', 'tulip'],
                          'raters': ['vehicle, aircraft', 'drink', 'container', 'flower'], 'list': ['drink', 'container', 'vehicle', np.nan]})
     got, hits = label_order(tiny.raters, [tiny.list], tiny.uniqueID)
@@ -495,18 +523,18 @@ def test_the_things_world_real_photos_real_people():
         assert hits['ascii'] > hits['ids'] + 3; test_eq((raters[ids.index('hot_chocolate')], raters[ids.index('hot-air_balloon')]), ('drink', 'vehicle'))
     else: print('skipped: set ALIGNET_DATA to check the raters\' column')
 
-    # cell 153
+    # cell 156
     with tempfile.TemporaryDirectory() as d:
         (Path(d)/'h.txt').write_text('dog poodle\npet dog\nbeast dog\nthing pet\nthing beast\n'); up = read_hierarchy(Path(d)/'h.txt'); test_eq(ancestors(up, 'poodle'), {'dog', 'pet', 'beast', 'thing'}); test_eq(ancestors(up, 'x'), set())
         (Path(d)/'h.txt').write_text('dog poodle\npet\n'); test_fail(lambda: read_hierarchy(Path(d)/'h.txt'), contains='line 2'); test_fail(lambda: read_hierarchy(Path(d)/'no.txt'), contains='no.txt')
 
-    # cell 154
+    # cell 157
     if HAVE_DATA:
         things = things_world(); print(things); print(things.notes)
         parts = things.splits(seed=0); print(parts); print('only scored files kept out:', things.splits(seed=0, strict=False))
     else: print('skipped: set ALIGNET_DATA to see the THINGS world')
 
-    # cell 156
+    # cell 159
     if HAVE_DATA:
         j, it = things.judgements, things.items.set_index('file'); out = set(parts.dev + parts.test)
         test_close(ooo_accuracy(things.embedding, j.triplets, 'dot'), .645, eps=.015); test_eq(things.embedding.shape, (len(j.names), 42))
@@ -523,7 +551,7 @@ def test_the_things_world_real_photos_real_people():
         test_eq(it[it['style'] == 'caltech101'].subgroup.nunique(), 100); assert set(it.object) - {''} <= set(ids)
     else: print('skipped: set ALIGNET_DATA to check the THINGS world')
 
-    # cell 158
+    # cell 161
     saved = os.environ.pop('ALIGNET_DATA', None)
     try: test_fail(things_world, contains='set the environment variable ALIGNET_DATA')
     finally:
@@ -554,16 +582,16 @@ def test_pieces_for_fastai():
     # cell 32, in part
     two = imgs.subset(['warm/gold.png', 'cool/purple.png'])
 
-    # cell 124, in part
+    # cell 127, in part
     folder = tempfile.TemporaryDirectory()
     world = offline_world(folder.name, size=64, n_objects=200, n_triplets=20_000)
 
-    # cell 167, in part
+    # cell 170, in part
     rows = world.photo_triplets()
     set_seed(3); dls = triplet_dblock(world.images, rows, world.judgements.probs, size=64).dataloaders(range(len(rows)), bs=6, num_workers=0)
     x, y = dls.one_batch()
 
-    # cell 169
+    # cell 172
     assert isinstance(x, TripletItem) and isinstance(y, ChoiceProbs); test_eq([tuple(o.shape) for o in x], [(6, 3, 64, 64)]*3); test_close(y.sum(1), torch.ones(6), eps=1e-5)
     assert 0 <= x[0].min() and .9 < x[0].max() <= 1
     few = triplet_dblock(world.images, rows[:50], world.judgements.probs[:50], size=64, valid_pct=.1).datasets(range(50)).valid   # a row's images and numbers belong together

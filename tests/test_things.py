@@ -14,6 +14,7 @@ import contextlib
 import functools
 import http.server
 import io
+import itertools
 import tempfile
 import threading
 import time
@@ -426,23 +427,31 @@ def test_before_anything_is_split_repeated_questions():
                            'questions on both sides, rows cut at random': leak[0], 'questions on both sides, Judgements.split': leak[1]}, name='').to_frame())
     else: print('skipped: set ALIGNET_DATA to count repeated questions')
 
-    # cell 59
+    # cell 59, in part
+    def share(rows): return np.bincount(np.array(rows)//2, minlength=3).max()/len(rows)                             # a row is 2 * (which is odd) + (order of the other two)
+
     def simulated(n, dedup, r, p=(.67, .22, .11), questions=3000):
-        "Mean majority share of simulated questions by the number of rows they are left with"
-        odd = r.choice(3, (questions, n), p=p); row = odd*2 + r.integers(0, 2, odd.shape)                              # which is odd, and in which order the other two were shown
-        sets = [np.unique(x)//2 if dedup else x//2 for x in row]
-        return pd.DataFrame([(len(x), np.bincount(x, minlength=3).max()/len(x)) for x in sets], columns=['rows', 'share'])
+        "Majority shares of simulated questions that n people answered, and the number of rows they are left with"
+        row = r.choice(3, (questions, n), p=p)*2 + r.integers(0, 2, (questions, n)); sets = [np.unique(x) if dedup else x for x in row]
+        return pd.DataFrame([(len(x), share(x)) for x in sets], columns=['rows', 'share'])
 
-    sim = pd.concat([simulated(n, True, rng(11, n)) for n in (2, 4, 8, 30)]).groupby('rows').share.mean()
-    honest = pd.concat([simulated(n, False, rng(12, n)) for n in (2, 3, 4, 5, 6)]).groupby('rows').share.mean()
+    lot = pd.Series({k: np.mean([share(c) for c in itertools.combinations(range(6), k)]) for k in (2, 3)})
+    honest = pd.concat([simulated(n, False, rng(12, n)) for n in (2, 3)]).groupby('rows').share.mean()
+    by_rows = repeated.groupby('trials').majority.agg(['mean', 'sem']).loc[[2, 3]] if DATA else None
 
-    # cell 60, in part
-    fig, ax = plt.subplots(figsize=(5, 2.8), dpi=80, layout='constrained')
-    if DATA: real = repeated.groupby('trials').majority.mean(); ax.plot(real.index, real, 'o-', color='#D55E00', label='THINGS choices, as shared', zorder=3)
+    # cell 62
+    def exact(n, k, dedup, p=(.67, .22, .11)):
+        "Mean majority share of the questions that n people answered and that are left with k rows, from all 6**n runs"
+        runs = [(np.prod([p[o//2]/2 for o in run]), sorted(set(run)) if dedup else run) for run in itertools.product(range(6), repeat=n)]
+        w, s = np.array([(w, share(x)) for w, x in runs if len(x) == k]).T; return (w*s).sum()/w.sum()
 
-    # cell 61
-    test_close(sim[[5, 6]], [2/5, 1/3], eps=1e-9); assert (honest > sim[honest.index] - .01).all() and honest.min() > .64
+    for k in (2, 3):
+        got = simulated(4, True, rng(13)); test_close(got.share[got.rows == k].mean(), exact(4, k, True), eps=.02); test_close(honest[k], exact(k, k, False), eps=.02)
+        test_close(exact(4, k, True, (1/3,)*3), lot[k], eps=1e-9)
+    squares = .67**2 + .22**2 + .11**2; test_close(exact(2, 2, False), (1 + squares)/2, eps=1e-9); test_close(exact(2, 2, True), .5/(1 - squares/2), eps=1e-9)      # by hand
     if DATA:
-        test_eq(len(np.unique(human, axis=0)), len(human)); test_eq(leak[1], 0); assert leak[0] > 20 and len(repeated) > 100
-        test_close(real[[5, 6]], [2/5, 1/3], eps=1e-9); assert set(repeated.counts[repeated.trials == 6]) == {(2, 2, 2)}
+        same = pd.DataFrame(np.c_[np.sort(human[:, :2]), human[:, 2]]).value_counts(); n_same = (same > 1).sum()                # one question, one answer, in any order
+        test_close((human[:, 0] < human[:, 1]).mean(), .5, eps=.005); assert n_same > 300 and same.max() == 2; test_eq(len(np.unique(human, axis=0)), len(human))
+        assert (by_rows['mean'] - 3*by_rows['sem'] > lot).all(); test_eq(leak[1], 0); assert leak[0] > 20
         test_eq(len(repeated), (pd.DataFrame(np.sort(human)).value_counts() > 1).sum())                               # counted another way
+        print(f'{n_same} pairs of rows give the same answer to the same question, {n_same - (len(human) - len(np.unique(human, axis=0)))} of them in two orders')

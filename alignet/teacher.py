@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['Teacher', 'choice_kl', 'scaled_identity_pull', 'soft_labels', 'triplets_from_embedding', 'pair_mass',
            'all_triplets_kl', 'local_kl', 'object_folds', 'split_by_objects', 'CVResult', 'cross_validate', 'NestedCV',
-           'nested_cross_validate', 'AffineMap', 'gains_by_group']
+           'nested_cross_validate', 'AffineMap', 'UnitLength', 'gains_by_group']
 
-# %% ../nbs/02_teacher.ipynb #849240e7
+# %% ../nbs/02_teacher.ipynb #a8ec1163
 import hashlib, itertools, json, zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from fastcore.basics import patch
 from .core import *
+from .features import as_backbone, _identity
 
 # %% ../nbs/02_teacher.ipynb #26fd0ef6
 def _check_map(weights, bias, mean, std, what='the teacher'):
@@ -363,7 +364,7 @@ def _check_local(local, d):
     if len(L) < 3: raise AlignetError(f'local has {len(L)} pictures; neighbours need at least three')
     return L
 
-# %% ../nbs/02_teacher.ipynb #a9dfd68c
+# %% ../nbs/02_teacher.ipynb #41b663a0
 @patch(cls_method=True)
 def fit(cls:Teacher,
     X, # (n, d) features, one row an object
@@ -393,6 +394,7 @@ def fit(cls:Teacher,
     if pull not in ('identity', 'zero'): raise AlignetError(f"pull '{pull}' is not known; choose 'identity' or 'zero'")
     lam = 3e-4 * X.shape[1] if lam is None else lam; init = .5 / X.shape[1]**.5 if init is None else init
     if not (lam >= 0 and tau > 0): raise AlignetError(f'lam must not be negative and tau must be above zero; they are {lam} and {tau}')
+    if objects is not None and len(objects) and not (0 <= np.min(objects) and np.max(objects) < len(X)): raise AlignetError(f'objects must be rows of X, from 0 to {len(X) - 1}; they run from {np.min(objects)} to {np.max(objects)}')
     by_target = target is not None and objective == 'soft'
     if by_target: E, used = _check_target(target, len(X)), np.arange(len(X)) if objects is None else np.unique(objects)
     else:
@@ -461,7 +463,7 @@ def split_by_objects(
     inside = np.asarray(held_out, bool)[check_triplets(triplets, len(held_out))]
     return ~inside.any(1), inside.all(1)
 
-# %% ../nbs/02_teacher.ipynb #8fe20390
+# %% ../nbs/02_teacher.ipynb #043cbdaa
 @dataclass
 class CVResult:
     "Accuracies of a cross-validation over objects"
@@ -504,6 +506,7 @@ def cross_validate(
     "Accuracy on triplets of objects that the teacher never saw, for each strength"
     X, triplets, probs, *_ = _unpack(X, triplets, probs)
     if triplets is None: raise AlignetError('cross-validation needs triplets: the choices to score')
+    if lams is not None and not len(lams): raise AlignetError('lams is empty; give at least one strength, or None for the default ones')
     fold, rows, fit = object_folds(len(X), folds, seed), [], fit or Teacher.fit
     grid = dict(lam=[float(l) for l in (3e-4 * X.shape[1] * np.array([.1, .3, 1., 3., 10.]) if lams is None else lams)], **(grid or {}))
     splits = [split_by_objects(triplets, fold == f) for f in range(folds)]
@@ -513,7 +516,7 @@ def cross_validate(
         base, objects = ooo_accuracy(X, triplets[out], 'cosine'), np.flatnonzero(fold != f)
         for values in itertools.product(*grid.values()):
             t = fit(X, **_given(triplets, probs, target, kept, kwargs.get('objective')), objects=objects, **dict(zip(grid, values)), **kwargs)
-            rows.append(dict(zip(grid, values), fold=f, accuracy=ooo_accuracy(t.transform(X), triplets[out], 'dot'), zero_shot=base, held_out=int(out.sum())))
+            Z = t.transform(X); rows.append(dict(zip(grid, values), fold=f, accuracy=ooo_accuracy(Z, triplets[out], 'dot'), cosine=ooo_accuracy(Z, triplets[out], 'cosine'), zero_shot=base, held_out=int(out.sum())))
     table, keys = pd.DataFrame(rows), list(grid)
     means = table.groupby(keys, sort=False).accuracy.mean(); best = means.index[int(means.argmax())]
     return CVResult(table, fold, keys, dict(zip(keys, best if len(keys) > 1 else [best])))
@@ -555,7 +558,7 @@ def fit_cv(cls:Teacher,
     self.meta.update(cv_accuracy=round(float(cv.scores()['mean']), 4), cv_folds=folds)
     return self
 
-# %% ../nbs/02_teacher.ipynb #822c47de
+# %% ../nbs/02_teacher.ipynb #6a6b9e50
 @dataclass
 class NestedCV:
     "Teachers whose settings were chosen without the fold they are scored on"
@@ -592,13 +595,17 @@ def nested_cross_validate(
     X, triplets, probs, *_ = _unpack(X, triplets, probs)
     if triplets is None: raise AlignetError('cross-validation needs triplets: the choices to score')
     fold, rows, teachers, fit = object_folds(len(X), folds, seed), [], [], fit or Teacher.fit
+    only = [] if lams is None else [dict(zip(('lam', *(grid or {})), v)) for v in itertools.product([float(l) for l in lams], *(grid or {}).values())]
     for f in progress(range(folds), desc='outer folds'):
         kept, out = split_by_objects(triplets, fold == f); o = np.flatnonzero(fold != f)
         if not (kept.any() and out.any()): raise AlignetError(f'fold {f} has no triplet whose three objects are all in it, or none to train on; use fewer folds or more judgements')
-        E = None if target is None else _check_target(target, len(X))[o]
-        cv = cross_validate(X[o], np.searchsorted(o, triplets[kept]), None if probs is None else probs[kept], E, lams, inner, seed + f, fit, grid, **kwargs)
-        t = fit(X, **_given(triplets, probs, target, kept, kwargs.get('objective')), objects=o, **cv.best, **kwargs); Z = t.transform(X)
-        rows.append(dict(fold=f, **cv.best, accuracy=ooo_accuracy(Z, triplets[out], 'dot'), cosine=ooo_accuracy(Z, triplets[out], 'cosine'), zero_shot=ooo_accuracy(X, triplets[out], 'cosine'), held_out=int(out.sum())))
+        if len(only) == 1: best = only[0]                                   # nothing to choose
+        else:
+            inside = {k: np.asarray(v)[o] if k == 'weights' and v is not None else v for k, v in kwargs.items()}
+            E = None if target is None else _check_target(target, len(X))[o]
+            best = cross_validate(X[o], np.searchsorted(o, triplets[kept]), None if probs is None else probs[kept], E, lams, inner, seed + f, fit, grid, **inside).best
+        t = fit(X, **_given(triplets, probs, target, kept, kwargs.get('objective')), objects=o, **best, **kwargs); Z = t.transform(X)
+        rows.append(dict(fold=f, **best, accuracy=ooo_accuracy(Z, triplets[out], 'dot'), cosine=ooo_accuracy(Z, triplets[out], 'cosine'), zero_shot=ooo_accuracy(X, triplets[out], 'cosine'), held_out=int(out.sum())))
         teachers.append(t)
     return NestedCV(pd.DataFrame(rows), fold, teachers, X, triplets)
 
@@ -615,30 +622,41 @@ def module(self:Teacher) -> torch.nn.Module: # (B, d_in) -> (B, d_out)
     "This map as a PyTorch module without trainable parameters"
     return AffineMap(self.weights, self.bias, self.mean, self.std)
 
-# %% ../nbs/02_teacher.ipynb #ce1bfc38
+# %% ../nbs/02_teacher.ipynb #2b472ba2
+class UnitLength(torch.nn.Module):
+    "Rows of unit length"
+    def forward(self, x):
+        "Divide each row by its length"
+        return torch.nn.functional.normalize(x, dim=-1)
+
 @patch
 def attach(self:Teacher,
-    model:torch.nn.Module, # Images to (B, d_in) pre-logits: a `Backbone`, a timm model with num_classes=0, an open_clip visual tower
+    model:torch.nn.Module, # A `Backbone`, a timm model, an open_clip model, or any module of images to (B, d_in) features
+    unit:bool=False, # Bring the features to unit length first, as those that the teacher was fitted on
 ) -> torch.nn.Module: # Images to (B, d_out)
     "This map behind a model, as one module"
-    width = getattr(model, 'num_features', None) or getattr(model, 'output_dim', None)
-    if width is not None and width != self.d_in: raise AlignetError(f'{type(model).__name__} gives {width} features, but this teacher was fitted on {self.d_in}; attach it to the model its features came from')
-    return torch.nn.Sequential(model, self.module())
+    b = as_backbone(model); want, have = self.meta.get('features') or {}, _identity(b)
+    if b.num_features != self.d_in: raise AlignetError(f"'{b.name}' gives {b.num_features} features, but this teacher was fitted on {self.d_in}; attach it to the model its features came from")
+    if diff := [k for k in ('arch', 'weights') if want.get(k) and have.get(k) and want[k] != have[k]]:
+        raise AlignetError(f"this teacher was fitted on features of '{want.get('model')}', and '{b.name}' differs from it in {' and '.join(diff)}; attach it to the model its features came from")
+    return torch.nn.Sequential(b, *([UnitLength()] if unit else []), self.module())
 
-# %% ../nbs/02_teacher.ipynb #62bec960
+# %% ../nbs/02_teacher.ipynb #11109889
 def gains_by_group(
     before, # (t,) bool, right before
     after, # (t,) bool, right after
     triplets, # (t, 3) indices
-    groups, # (n,) category of each object; '' does not count
+    groups, # (n,) category of each object, or several, as 'food, fruit'; '' does not count
     least:int=30, # Leave out categories with fewer triplets
-) -> pd.DataFrame: # Indexed by category: triplets, before, after, gain; the largest gain first
+) -> pd.DataFrame: # Indexed by category: triplets, before, after, gain, se (standard error of the gain); the largest gain first
     "Accuracy before and after by category; a triplet counts for every category among its objects"
-    g = np.asarray(groups).astype(str)[check_triplets(triplets, len(groups))]; rows = {}
-    for c in np.unique(g[g != '']):
-        if (m := (g == c).any(1)).sum() >= least: rows[c] = dict(triplets=int(m.sum()), before=float(np.mean(before[m])), after=float(np.mean(after[m])))
-    out = pd.DataFrame(rows, index=['triplets', 'before', 'after']).T.astype(dict(triplets=int))
-    return out.assign(gain=out.after - out.before).sort_values('gain', ascending=False)
+    has, t, rows = pd.Series(np.asarray(groups).astype(str)).str.split(', '), check_triplets(triplets, len(groups)), {}
+    change = np.asarray(after, float) - np.asarray(before, float)
+    for c in sorted({g for gs in has for g in gs} - {''}):
+        m = np.array([c in gs for gs in has])[t].any(1)
+        if m.sum() >= least: rows[c] = dict(triplets=int(m.sum()), before=float(np.mean(before[m])), after=float(np.mean(after[m])), gain=change[m].mean(), se=change[m].std(ddof=1) / m.sum()**.5)
+    out = pd.DataFrame(rows, index=['triplets', 'before', 'after', 'gain', 'se']).T.astype(dict(triplets=int))
+    return out.sort_values('gain', ascending=False)
 
 @patch
 def report(self:Teacher,
@@ -650,8 +668,9 @@ def report(self:Teacher,
 ) -> tuple: # DataFrame of figures before and after; matplotlib figure
     "Accuracy, calibration, dissimilarity matrices and gains by category, before and after the map"
     import matplotlib.pyplot as plt
-    X, tau = prep_features(X, 'dot'), self.meta.get('tau', 1.)
-    Z, order = self.transform(X), np.arange(len(X)) if groups is None else np.argsort(np.asarray(groups).astype(str), kind='stable')
+    X, tau = prep_features(X, 'dot'), self.meta.get('tau', 1.); triplets = getattr(triplets, 'triplets', triplets)
+    named = None if groups is None else np.asarray(groups).astype(str)
+    Z, order = self.transform(X), np.arange(len(X)) if groups is None else np.lexsort((named, named == ''))      # those without a category last
     sims = triplet_sims(Z, triplets, 'dot'); right, conf = is_correct(sims), choice_probs(sims, tau).max(1)
     table = pd.DataFrame({'accuracy, cosine': [ooo_accuracy(A, triplets, 'cosine') for A in (X, Z)], 'accuracy, dot': [ooo_accuracy(X, triplets, 'dot'), right.mean()],
                           'mean confidence': [np.nan, conf.mean()]}, index=['before', 'after'])
@@ -666,13 +685,14 @@ def report(self:Teacher,
     ax[2].bar(['before', 'after'], table['accuracy, cosine'], color=['.7', '#0072B2']); ax[2].axhline(CHANCE, color='.4', ls=':')
     if hasattr(self, 'cv'):
         one = self.cv.table[np.logical_and.reduce([self.cv.table[k] == v for k, v in self.cv.best.items()])]
-        ax[2].plot(np.zeros(len(one)), one.zero_shot, 'k_', ms=12); ax[2].plot(np.ones(len(one)), one.accuracy, 'k_', ms=12)
-    ax[2].set(title='accuracy (cosine)', xlabel='dotted: chance' + ('; dashes: folds' if hasattr(self, 'cv') else ''), ylim=(0, max(.75, 1.1 * table['accuracy, cosine'].max())))
+        ax[2].plot(np.zeros(len(one)), one.zero_shot, 'k_', ms=12); ax[2].plot(np.ones(len(one)), one.cosine, 'k_', ms=12)
+    ax[2].set(title='accuracy (cosine)', xlabel='dotted: chance' + ('; dashes: folds' if hasattr(self, 'cv') else ''), ylim=(0, max(.75, 1.1 * max(table['accuracy, cosine'].max(), one.cosine.max() if hasattr(self, 'cv') else 0))))
     parts = np.array_split(np.argsort(conf, kind='stable'), min(bins, len(conf)))
     ax[3].plot([1/3, 1], [1/3, 1], color='.6', lw=.8); ax[3].plot([conf[p].mean() for p in parts], [right[p].mean() for p in parts], 'o-', color='#0072B2')
     ax[3].set(title='calibration, after', xlabel='confidence', ylabel='share right', xlim=(.3, 1), ylim=(.2, 1))
     if rows:
         show = by if len(by) <= rows else pd.concat([by[:rows // 2], by[-(rows // 2):]]); a = low.subplots(); y = np.arange(len(show))[::-1]
-        a.hlines(y, show.before, show.after, color='.6', lw=1.5); a.plot(show.before, y, 'o', color='.5', ms=4, label='before'); a.plot(show.after, y, 'o', color='#0072B2', ms=5, label='after')
-        a.set_yticks(y, [f'{c} ({n:,})' for c, n in show.triplets.items()], fontsize=8); a.set(title='accuracy by category (triplets), largest gains first' + (', both ends' if len(by) > rows else ''), xlabel='accuracy (cosine)'); a.set_ylim(-.7, len(show) - .3); a.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
+        a.hlines(y, show.before, show.after, color='.6', lw=1.5); a.errorbar(show.after, y, xerr=1.96 * show.se, fmt='none', color='#0072B2', lw=1, alpha=.5); a.plot(show.before, y, 'o', color='.5', ms=4, label='before'); a.plot(show.after, y, 'o', color='#0072B2', ms=5, label='after')
+        if len(by) > rows: a.axhline(y.mean(), color='.7', ls=':', lw=1)
+        a.set_yticks(y, [f'{c} ({n:,})' for c, n in show.triplets.items()], fontsize=8); a.set(title='accuracy by category (triplets), largest gains first' + (', both ends' if len(by) > rows else ''), xlabel='accuracy (cosine); bars: 95 % interval of the gain'); a.set_ylim(-.7, len(show) - .3); a.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
     return table, fig

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['DEMOS', 'DemoSettings', 'demo_settings', 'Demo', 'kinds_of', 'match_entropy', 'run_demo', 'plot_seeds']
 
-# %% ../nbs/09_demo.ipynb #c0899780
-import contextlib, dataclasses, hashlib, json, sys, time, warnings
+# %% ../nbs/09_demo.ipynb #a29f944d
+import ast, contextlib, dataclasses, hashlib, importlib, json, sys, time, warnings
 from pathlib import Path
 import numpy as np
 import pandas as pd
@@ -14,16 +14,16 @@ import torch
 from fastcore.basics import patch
 from scipy.optimize import brentq
 from .core import *
-from .data import World, Splits, offline_world, things_world, things_choices, things_matrix
+from .data import World, Splits, offline_world, things_world, things_choices, things_matrix, read_hierarchy
 from .features import create_backbone, extract_features
 from .teacher import Teacher, object_folds, triplets_from_embedding
 from .pseudo_labels import PseudoLabels, pseudo_label
 from .training import align_learner, Checkpoint
-from .evaluation import (odd_one_out_table, few_shot_probe, cross_style_probe, choice_calibration, ooo_correct, fit_temperature, plot_reliability, plot_rdms,
-                                map_2d, plot_map, summarise_seeds, Report)
+from .evaluation import (odd_one_out_table, few_shot_probe, cross_style_probe, ooo_correct, plot_reliability, plot_rdms,
+                                map_2d, plot_map, summarise_seeds, Report, _calibration_rows)
 from .hub import export_timm
 
-# %% ../nbs/09_demo.ipynb #8b9cd14c
+# %% ../nbs/09_demo.ipynb #0506aa94
 @dataclasses.dataclass
 class DemoSettings:
     "What a walk down the road needs to know"
@@ -37,7 +37,7 @@ class DemoSettings:
     steps:int=30 # Batches in an epoch
     lr:float=4e-4 # Highest learning rate of the backbone
     scale_lr:float=2e-2 # Highest learning rate of the scale
-    scale:float=3. # Start value of the scale of the student's similarities
+    scale:float=10. # Start value of the scale of the student's similarities
     loss:str='jsd' # Loss on each triplet
     freeze:int=3 # Early stages that keep their weights
     decay_to_init:float=1. # Pull towards the pretrained weights, the published strength; many steps or a larger value make it felt
@@ -57,9 +57,12 @@ def demo_settings(
     known = [f.name for f in dataclasses.fields(DemoSettings)]
     for k in changes:
         if k not in known: raise AlignetError(f"demo setting '{k}' is not known; did you mean {', '.join(nearest_names(k, known)) or ', '.join(known)}?")
-    return DemoSettings(world=world, **{**DEMOS[world], **changes})
+    cfg = DemoSettings(world=world, **{**DEMOS[world], **changes})
+    for k in ('seeds', 'size', 'bs', 'epochs', 'steps', 'n_labels', 'shots', 'draws'):
+        if getattr(cfg, k) < 1: raise AlignetError(f'demo setting {k}={getattr(cfg, k)} must be at least 1')
+    return cfg
 
-# %% ../nbs/09_demo.ipynb #36d23f91
+# %% ../nbs/09_demo.ipynb #b2589358
 class Demo:
     "One walk down the road: its settings, its folder, and its stations"
     def __init__(self,
@@ -67,19 +70,42 @@ class Demo:
         settings:DemoSettings, # What to do
     ):
         self.out, self.cfg = Path(out), settings
-        c = {k: v for k, v in dataclasses.asdict(settings).items() if k != 'seeds'}
-        self.run_id = hashlib.sha256(json.dumps(c, sort_keys=True).encode()).hexdigest()[:10]
-        self.work = self.out/'work'/f'{settings.world}-{self.run_id}'
-        write_json(self.work/'settings.json', c)
+        old = self.out/'results.json'
+        if old.is_file() and (was := read_json(old).get('settings', {}).get('world')) not in (None, settings.world):
+            raise AlignetError(f"'{out}' holds the results of the world '{was}'; choose another folder for '{settings.world}' (out=, or --out)")
+        write_json(self.out/'work'/f'{settings.world}.json', dataclasses.asdict(settings))        # a folder that cannot be written to is told before any work
 
-    def say(self, text): print(text, flush=True)
-    def folder(self, seed): return self.work/f'seed{seed}'
+    def say(self,
+        text # A line
+    ):
+        "Tell where the walk is"
+        print(text, flush=True)
+    def folder(self,
+        seed # The seed
+    ) -> Path:
+        "Where the results of one seed are kept"
+        return self.work/f'seed{seed}'
 
-# %% ../nbs/09_demo.ipynb #e4c73d47
+# %% ../nbs/09_demo.ipynb #8d278e48
+_ROAD = ('core', 'data', 'features', 'teacher', 'pseudo_labels', 'loss', 'training', 'evaluation', 'hub', 'demo')
+
+def _identity(settings, world):
+    "What a result depends on: settings, pictures, judgements, and the code of the road"
+    h = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()); h.update(world.images.digest().encode())
+    h.update(np.ascontiguousarray(world.judgements.triplets).tobytes()); h.update('\n'.join(world.judgements.names).encode())
+    h.update(world.items.to_csv().encode()); h.update(repr(sorted((f, sorted(o)) for f, o in (world.kinds or {}).items())).encode())
+    for x in (world.judgements.probs, world.embedding): h.update(b'-' if x is None else np.ascontiguousarray(x).tobytes())
+    for m in _ROAD: h.update(ast.dump(ast.parse(Path(importlib.import_module(f'alignet.{m}').__file__).read_text(encoding='utf-8'))).encode())      # the code, whatever its comments say
+    return h.hexdigest()[:10]
+
+# %% ../nbs/09_demo.ipynb #56729db1
 @patch
 def load_world(self:Demo) -> World:
     "Station 1: pictures and judgements"
     self.world = offline_world(n_objects=self.cfg.objects) if self.cfg.world == 'offline' else things_world()
+    c = {k: v for k, v in dataclasses.asdict(self.cfg).items() if k != 'seeds'}
+    self.run_id = _identity(c, self.world); self.work = self.out/'work'/f'{self.cfg.world}-{self.run_id}'
+    write_json(self.work/'settings.json', c)
     self.say(f'[1/6] {self.world!r}')
     return self.world
 
@@ -104,7 +130,7 @@ def teacher_input(self:Demo,
         self._stats_of, self._stats = splits, (P.mean(0), P.std(0) + 1e-3)
     return (get(files) - self._stats[0]) / self._stats[1]
 
-# %% ../nbs/09_demo.ipynb #696118a9
+# %% ../nbs/09_demo.ipynb #47109d40
 def kinds_of(
     parents, # Path of a file with a line 'PARENT CHILD' of WordNet ids for each edge
     concepts:dict, # WordNet id -> name of the concept
@@ -112,10 +138,7 @@ def kinds_of(
     levels:int=3, # How far to climb
 ) -> dict: # id -> list of the nearest concepts; ids without one are left out
     "The nearest known concept above each WordNet id"
-    try: edges = [l.split() for l in Path(parents).read_text().splitlines() if l.strip()]
-    except OSError as e: raise AlignetError(f"the class hierarchy '{parents}' cannot be read ({e.strerror}); it belongs to the data folder") from e
-    up, out = {}, {}
-    for a, b in edges: up.setdefault(b, []).append(a)
+    up, out = read_hierarchy(parents), {}
     for i in ids:
         level = [i]
         for _ in range(levels + 1):
@@ -123,7 +146,7 @@ def kinds_of(
             level = list(dict.fromkeys(p for o in level for p in up.get(o, [])))
     return out
 
-# %% ../nbs/09_demo.ipynb #49e5680e
+# %% ../nbs/09_demo.ipynb #e4e8ce6c
 @patch
 def teacher_rows(self:Demo, splits:Splits):
     "Photos for the teacher of the real world and the concept that each shows: (files, concepts)"
@@ -155,25 +178,31 @@ def fit_teacher(self:Demo,
         files, concepts = self.teacher_rows(splits)
         names = list(dict.fromkeys(concepts)); E = things_matrix('vice', names, w.images.root); row = {o: i for i, o in enumerate(names)}
         X = self.teacher_input(files, splits); at = np.array([row[c] for c in concepts])
-        lam = self.choose_ridge(X, E, at, seed)
-        teacher = Teacher.regress(X, E[at], lam=lam, weights=np.bincount(at)[at] ** -.5)
+        teacher = Teacher.fit(X, target=E[at], lam=self.choose_strength(X, E, at, seed), weights=np.bincount(at)[at] ** -.5, seed=seed)
         teacher.meta['concepts'] = names
     teacher.save(path)
     return teacher
 
 @patch
-def choose_ridge(self:Demo, X, E, at, seed, lams=(.1, .3, .7, 1.5), folds=3):
-    "Strength of the regression with the best choices on concepts that were left out, against the embedding's"
+def choose_strength(self:Demo,
+    X, # (n, d) features of photos
+    E, # (m, k) human embedding of concepts
+    at, # (n,) row of `E` that each photo shows
+    seed, # The seed
+    lams=(1e-4, 3e-4, 1e-3), # Strengths to try, times the number of features
+    folds=3, # Folds over concepts
+) -> float:
+    "Strength of the pull with the best choices on concepts that were left out, against the embedding's"
     fold, scores = object_folds(len(E), folds, seed), np.zeros(len(lams))
     for f in range(folds):
         out = np.flatnonzero(fold == f); photo = np.array([np.flatnonzero(at == o)[0] for o in out])
         t, _ = triplets_from_embedding(E[out], 20_000, seed)
         for i, lam in enumerate(lams):
-            m = Teacher.regress(X, E[at], lam=lam, weights=np.bincount(at)[at] ** -.5, objects=np.flatnonzero(fold[at] != f))
+            m = Teacher.fit(X, target=E[at], lam=lam * X.shape[1], weights=np.bincount(at)[at] ** -.5, objects=np.flatnonzero(fold[at] != f), seed=seed)
             scores[i] += ooo_accuracy(m.transform(X[photo]), t, 'dot') / folds
-    return lams[int(scores.argmax())]
+    return lams[int(scores.argmax())] * X.shape[1]
 
-# %% ../nbs/09_demo.ipynb #1c66d68a
+# %% ../nbs/09_demo.ipynb #6b758a13
 def _entropy(S, pairs):
     "Mean entropy of the choices over some triplets, in nats"
     p = choice_probs(np.stack([S[pairs[:, 0], pairs[:, 1]], S[pairs[:, 0], pairs[:, 2]], S[pairs[:, 1], pairs[:, 2]]], 1))
@@ -193,7 +222,7 @@ def match_entropy(
     f = brentq(lambda u: _entropy(A * np.exp(u), t) - goal, -20, 20)
     return (Z * np.exp(f / 2)).astype(np.float32)
 
-# %% ../nbs/09_demo.ipynb #bb3acf50
+# %% ../nbs/09_demo.ipynb #806ce67c
 @patch
 def label(self:Demo,
     teacher:Teacher, # The teacher of this seed
@@ -216,7 +245,7 @@ def label(self:Demo,
             out[kind] = PseudoLabels.load(path)
     return out
 
-# %% ../nbs/09_demo.ipynb #bc457058
+# %% ../nbs/09_demo.ipynb #82de8f2f
 @patch
 def train(self:Demo,
     kind:str, # 'aligned' or 'control'
@@ -232,24 +261,22 @@ def train(self:Demo,
     check = Checkpoint(self.folder(seed)/f'{kind}.checkpoint', every=20, run_id=f'{self.run_id}-{seed}-{kind}')
     style = self.world.items.set_index('file')['style'][labels.names].to_numpy()
     learn = align_learner(labels, cfg.student, self.world.images, loss=cfg.loss, scale=cfg.scale, freeze=cfg.freeze, size=cfg.size, bs=cfg.bs, steps=cfg.steps,
-                          decay_to_init=cfg.decay_to_init, balance=_sources(style), seed=seed, device='cpu' if not torch.cuda.is_available() else None, cbs=[check])
+                          decay_to_init=cfg.decay_to_init, balance=style, seed=seed, device='cpu' if not torch.cuda.is_available() else None, cbs=[check])
     with learn.no_logging(), contextlib.nullcontext() if sys.stderr.isatty() else learn.no_bar(): learn.fit_one_cycle(cfg.epochs, lr_max=slice(cfg.lr, cfg.scale_lr), div=10., pct_start=.1)
     write_json(path.with_suffix('.curve.json'), dict(losses=[float(l) for l in learn.recorder.losses], agreement=[float(v[-1]) for v in learn.recorder.values], scale=float(learn.model.log_scale.exp())))
     export_timm(learn, path, name=f'{cfg.student}.alignet_{kind}')
     with contextlib.suppress(OSError): check.path.unlink()
     return path
 
-def _sources(style, least=.05):
-    "Source of each picture for balanced batches; sources too small to fill their share are joined"
-    n = pd.Series(style).value_counts(normalize=True)
-    return np.where(np.isin(style, n.index[n < least]), 'other' if (n < least).sum() > 1 else n.index[0], style)
-
-# %% ../nbs/09_demo.ipynb #081f189f
+# %% ../nbs/09_demo.ipynb #6511f509
 @patch
-def probe_files(self:Demo, splits:Splits):
+def probe_files(self:Demo,
+    splits:Splits, # This seed's parts
+    dev:bool=False, # Real world: the other half of the categories, on which settings may be chosen
+) -> pd.DataFrame: # Rows of the world's items
     "Pictures, labels and styles of the few-shot probe"
     it, k = self.world.items, self.cfg.shots
-    if self.cfg.world == 'things': rows = it[it['style'] == 'caltech101']
+    if self.cfg.world == 'things': rows = it[(it['style'] == 'caltech101') & it.subgroup.isin(sorted(it.subgroup[it['style'] == 'caltech101'].unique())[0 if dev else 1::2])]
     else: rows = it[it.object.isin(splits.dev + splits.test)]
     first = rows[rows['style'] == rows['style'].iloc[0]]
     big = first.subgroup.value_counts(); rows = rows[rows.subgroup.isin(big.index[big >= k + 3])]
@@ -273,11 +300,7 @@ def score(self:Demo,
     odd = pd.concat([odd_one_out_table(X, test, n_boot=500, seed=seed), odd_one_out_table({'teacher': Z}, test, kinds=('dot',), n_boot=500, seed=seed)])
     out['odd_one_out'] = odd.assign(seed=seed)
     D = {n: w.object_features(s, objects=splits.dev) for n, s in models.items()}
-    rows = []
-    for n in models:
-        tau = fit_temperature(triplet_sims(D[n], dev.triplets, 'cosine'))
-        rows.append(dict(model=n, seed=seed, **choice_calibration(X[n], test, 'cosine', tau=tau, probs=test.probs)))
-    out['calibration'] = pd.DataFrame(rows)
+    out['calibration'] = _calibration_rows(X, test, D, dev if len(dev) >= 300 else None, ('cosine',), seed).assign(seed=seed)
     probe, rows = self.probe_files(splits), []
     for n, s in models.items():
         F = s.get(probe.file.tolist())
@@ -288,15 +311,15 @@ def score(self:Demo,
     write_json(path, {k: v.to_dict('records') for k, v in out.items()})
     return {k: pd.DataFrame(v) for k, v in read_json(path).items()}
 
-# %% ../nbs/09_demo.ipynb #75144958
+# %% ../nbs/09_demo.ipynb #b0d3db22
 def run_demo(
-    out='alignet-demo', # Folder for report, results and model; made if it does not exist
+    out=None, # Folder for report, results and model, made if it does not exist; None: 'alignet-demo', and with another world than the offline one its name
     world:str='offline', # 'offline' or 'things'
     **changes, # Any field of `DemoSettings`, e.g. seeds=1
 ) -> dict: # 'table': summary; 'results': all tables; 'report': path of the report
     "From judgements to aligned backbones, a report and a model file"
-    start, demo = time.time(), Demo(out, demo_settings(world, **changes))
-    cfg = demo.cfg
+    start, cfg = time.time(), demo_settings(world, **changes)
+    demo = Demo(('alignet-demo' if world == 'offline' else f'alignet-demo-{world}') if out is None else out, cfg)
     w = demo.load_world(); demo.extract()
     parts = []
     for seed in range(cfg.seeds):
@@ -309,7 +332,7 @@ def run_demo(
         for kind in ('control', 'aligned'):
             path = demo.train(kind, labels[kind], seed)
             models[kind] = extract_features(f'local-dir:{path}', w.images.subset(scored), path.with_name(f'{kind}-features'), size=cfg.size)
-        demo.say(f'[4/6] seed {seed}: scores on {len(splits.test)} objects that no teacher or student has met')
+        demo.say(f'[4/6] seed {seed}: scores on {len(splits.test)} objects that were held out')
         parts.append(demo.score(models, teacher, splits, seed))
         if seed == 0: first = splits, models
     tables = {k: pd.concat([p[k] for p in parts], ignore_index=True) for k in parts[0]}
@@ -321,21 +344,22 @@ def run_demo(
     demo.say(f'\n{_show(table)}\n\nreport   {report}\nresults  {demo.out/"results.json"}\nmodel    {demo.out/"model"}\ntook     {(time.time() - start) / 60:.1f} minutes')
     return dict(table=table, results=tables, report=report, demo=demo)
 
-# %% ../nbs/09_demo.ipynb #cd8ffe4c
+# %% ../nbs/09_demo.ipynb #cc30b1f9
 @patch
 def summary(self:Demo, tables:dict) -> pd.DataFrame:
     "One row a model: mean and standard deviation over seeds"
     odd = tables['odd_one_out']; odd = odd[(odd.kind == 'cosine') | (odd.model == 'teacher')]
     s = summarise_seeds(odd, baseline={'model': 'base'}).set_index('model')
-    fs, cal = tables['few_shot'], tables['calibration'].groupby('model').ece.agg(['mean', 'std'])
-    same = fs[fs.train == fs.test].groupby(['model', 'seed']).accuracy.mean().groupby('model').agg(['mean', 'std'])
+    fs, spread = tables['few_shot'], lambda d: d.groupby(['model', 'seed']).mean().groupby('model').agg(['mean', 'std'])
+    cal, same = spread(tables['calibration'][['model', 'seed', 'ece']])['ece'], spread(fs[fs.train == fs.test][['model', 'seed', 'accuracy']])['accuracy']
+    across = spread(fs[fs.train != fs.test][['model', 'seed', 'accuracy']])['accuracy']
     rows = {}
     for m in ('base', 'control', 'aligned', 'teacher'):
         r = {'odd-one-out': s.loc[m, 'mean'], '± sd': s.loc[m, 'sd'], 'gain over base': s.loc[m, 'gain'] if m != 'base' else np.nan}
         if m != 'teacher':
-            r['calibration error'] = cal.loc[m, 'mean']
-            r[f'{self.cfg.shots}-shot probe'] = same.loc[m, 'mean']
-            if (fs.train != fs.test).any(): r['across styles'] = fs[(fs.train != fs.test) & (fs.model == m)].groupby('seed').accuracy.mean().mean()
+            r['calibration error'], r['± sd '] = cal.loc[m]
+            r[f'{self.cfg.shots}-shot probe'], r['± sd  '] = same.loc[m]
+            if len(across): r['across styles'], r['± sd   '] = across.loc[m]
         rows[m] = r
     return pd.DataFrame(rows).T.rename_axis('model')
 
@@ -349,11 +373,11 @@ def report(self:Demo, tables, table, splits, models) -> Path:
     who = 'simulated observers' if sim else 'people'
     r = Report('An aligned backbone', subtitle=f'{self.cfg.student}, {self.cfg.seeds} seeds, judgements of {who}')
     if sim: r.note('The observers of this world are **simulated** from the taxonomy of the pictograms. The numbers show that the machinery works; they say nothing about people.')
-    r.text(f'Odd-one-out accuracy (chance is .333) on {len(splits.test)} objects for each seed that neither teacher nor student has met, by the cosine of the pre-logits. *Control* is the same training with a teacher that has not been aligned. '
+    r.text(f'Odd-one-out accuracy (chance is .333) on {len(splits.test)} objects for each seed that were held out from teacher and students, by the cosine of the pre-logits. *Control* is the same training with a teacher that has not been aligned. '
            'Mean over seeds; the spread is the standard deviation.')
     r.table(table, 'Summary over seeds', name='summary')
     def draw(fig, alt, caption): r.figure(fig, alt, caption); plt.close(fig)
-    draw(plot_seeds(tables['odd_one_out'], who), 'Odd-one-out accuracy of base, control and aligned model, one point a seed', 'Each line is one seed. The dotted line is chance.')
+    draw(plot_seeds(tables['odd_one_out'], who), 'Odd-one-out accuracy of base, control and aligned model, one point a seed', 'Each line is one seed.')
     test = w.judgements.restrict(splits.test)
     group = w.items.drop_duplicates('object').set_index('object').group[splits.test].replace('', 'other').to_numpy()
     X = {n: w.object_features(s, objects=splits.test) for n, s in models.items()}
@@ -364,17 +388,15 @@ def report(self:Demo, tables, table, splits, models) -> Path:
     thumbs = [w.images.thumb(int(w.images.index([f])[0]), 48) for f in np.array(w.photos(splits.test))[keep]]
     draw(plot_map(a, b, thumbs, group[keep], names=('base', 'aligned')), 'Two maps of the test objects with small pictures, before and after alignment', 'Objects that the model finds similar lie together (t-SNE, seed 0, test objects).')
     r.heading('How sure, and how right')
-    dev, claims = w.judgements.restrict(splits.dev), {}
-    for n, s in models.items():
-        tau = fit_temperature(triplet_sims(w.object_features(s, objects=splits.dev), dev.triplets, 'cosine'))
-        claims[n] = choice_probs(triplet_sims(X[n], test.triplets, 'cosine'), tau).max(1), ooo_correct(X[n], test.triplets, 'cosine')
-    draw(plot_reliability(claims, bins=8).figure, 'Share of right choices against claimed confidence for the three models', 'A calibrated model lies on the dashed line. The temperature was fitted on the development objects (seed 0).')
+    taus = tables['calibration'].query('seed == 0').set_index('model').tau
+    claims = {n: (choice_probs(triplet_sims(X[n], test.triplets, 'cosine'), taus[n]).max(1), ooo_correct(X[n], test.triplets, 'cosine')) for n in models}
+    draw(plot_reliability(claims, bins=8).figure, 'Share of right choices against claimed confidence for the three models', 'A calibrated model lies on the dashed line (seed 0, one temperature a model).')
     r.heading('All numbers')
     odd = summarise_seeds(tables['odd_one_out'], by=['model', 'kind'])
     r.table(odd.drop(columns='values'), 'Odd-one-out accuracy by similarity', name='odd_one_out')
     r.table(tables['few_shot'].groupby(['model', 'train', 'test'], sort=False).accuracy.agg(['mean', 'std']).reset_index(), f'{self.cfg.shots}-shot linear probe, all draws and seeds', name='few_shot')
-    r.table(tables['calibration'].drop(columns=['seed']).groupby('model', sort=False).mean().reset_index(), 'Calibration of choice probabilities, mean over seeds', name='calibration')
-    if not sim: r.note('The few-shot probe is on Caltech-101 photos that the students have seen, without labels, in their pool. The VICE embedding that the teacher was fitted to was itself fitted to all trials by its authors; only its rows of the teacher\'s concepts were used.')
+    r.table(tables['calibration'].drop(columns=['seed', 'kind']).groupby('model', sort=False).mean().reset_index(), 'Calibration of choice probabilities, mean over seeds', name='calibration')
+    if not sim: r.note('The few-shot probe is on half of the Caltech-101 categories, on photos that the students have seen, without labels, in their pool. The VICE embedding that the teacher was fitted to was itself fitted to all trials by its authors; only its rows of the teacher\'s concepts were used.')
     r.text(w.notes)
     r.to_html(self.out/'report.html')
     write_json(self.out/'results.json', dict(settings=dataclasses.asdict(self.cfg), simulated=sim, summary=table.to_dict('index'), **{k: t.to_dict('records') for k, t in tables.items()}))
@@ -398,7 +420,7 @@ def plot_seeds(
     d = odd[(odd.kind == 'cosine') & odd.model.isin(order)]
     for seed, g in d.groupby('seed'):
         ax.plot(range(3), g.set_index('model').accuracy[order], marker='o', color=sns.color_palette('colorblind')[seed % 10], label=f'seed {seed}')
-    ax.axhline(CHANCE, color='grey', ls=':', lw=1)
+    ax.axhline(CHANCE, color='grey', ls=':', lw=1); ax.text(2.25, CHANCE, 'chance', color='grey', fontsize=8, ha='right', va='bottom')
     ax.set(xticks=range(3), xticklabels=order, ylabel=f'agreement with {who}'); ax.margins(x=.15); ax.legend(frameon=False); sns.despine(ax=ax)
     return fig
 

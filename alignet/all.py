@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/11_all.ipynb #ddbefa04
+# %% ../nbs/11_all.ipynb #1eee26b1
 from .core import *
 from .data import *
 from .things import *
@@ -14,6 +14,7 @@ from .features import *
 from .teacher import *
 from .vice import *
 from .pseudo_labels import *
+from .official import *
 from .loss import *
 from .training import *
 from .evaluation import *

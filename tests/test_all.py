@@ -10,6 +10,7 @@ from alignet.features import *
 from alignet.teacher import *
 from alignet.vice import *
 from alignet.pseudo_labels import *
+from alignet.official import *
 from alignet.loss import *
 from alignet.training import *
 from alignet.evaluation import *
@@ -31,7 +32,7 @@ def test_the_names():
 
     # cell 12, in part
     seen, clashes = {}, []
-    for m in ('core', 'data', 'things', 'ceiling', 'features', 'teacher', 'vice', 'pseudo_labels', 'loss', 'training', 'evaluation', 'hub', 'demo'):
+    for m in ('core', 'data', 'things', 'ceiling', 'features', 'teacher', 'vice', 'pseudo_labels', 'official', 'loss', 'training', 'evaluation', 'hub', 'demo'):
         mod = importlib.import_module(f'alignet.{m}')
         for n in mod.__all__:
             if n in seen and seen[n][1] is not getattr(mod, n): clashes.append((n, seen[n][0], m))

@@ -389,33 +389,36 @@ def test_similarity_structure():
     assert np.isnan(rsa(rdm(np.ones((5, 2))), rdm(X[:5])))
     test_fail(lambda: rsa(rdm(X), rdm(X[:9])), contains='same size'); test_fail(lambda: rsa(rdm(X[:2]), rdm(X[:2])), contains='three objects')
 
-    # cell 91, in part
+    # cell 91
+    try: from rsatoolbox import data as rsa_data, rdm as rsa_rdm
+    except ImportError: rsa_data = rsa_rdm = None
+
+    # cell 92, in part
     def against_rsatoolbox():
         "Largest differences of matrices and of their comparison between rsatoolbox and this page"
-        try: from rsatoolbox import data, rdm as toolbox
-        except ImportError: print('skipped: pip install rsatoolbox to compare'); return []
-        theirs = {n: {m: toolbox.calc_rdm(data.Dataset(Y.astype(np.float64)), method=m) for m in ('correlation', 'euclidean')} for n, Y in models.items()}
+        if rsa_rdm is None: print('skipped: pip install rsatoolbox to compare'); return []
+        theirs = {n: {m: rsa_rdm.calc_rdm(rsa_data.Dataset(Y.astype(np.float64)), method=m) for m in ('correlation', 'euclidean')} for n, Y in models.items()}
         ours = {n: dict(correlation=rdm(Y - Y.mean(1, keepdims=True)), euclidean=rdm(Y, 'dot') / Y.shape[1]) for n, Y in models.items()}
         gaps = [float(np.abs(theirs[n][m].get_matrices()[0] - ours[n][m]).max()) for n in models for m in ours[n]]
         a, b = (theirs[n]['correlation'] for n in list(models)[:2])
-        return gaps + [abs(float(toolbox.compare(a, b, method='spearman')[0, 0]) - rsa(*(ours[n]['correlation'] for n in list(models)[:2])))]
+        return gaps + [abs(float(rsa_rdm.compare(a, b, method='spearman')[0, 0]) - rsa(*(ours[n]['correlation'] for n in list(models)[:2])))]
 
     gaps = against_rsatoolbox()
 
-    # cell 92
+    # cell 93
     assert all(g < 1e-3 for g in gaps)
 
-    # cell 98
+    # cell 99
     def polygon(i, px=40):
         im = Image.new('RGB', (px, px), 'white'); shade = tuple(int(v) for v in rng(12, i).integers(40, 200, 3))
         ImageDraw.Draw(im).regular_polygon((px/2, px/2, px*.45), 3 + i // 8, rotation=int(rng(13, i).integers(90)), fill=shade)
         return im
     thumbs = [polygon(i) for i in range(48)]
 
-    # cell 99, in part
+    # cell 100, in part
     fig = plot_rdms({'base': models['base'], 'aligned': models['aligned']}, groups, thumbs)
 
-    # cell 100
+    # cell 101
     ims = [a.images[0] for a in fig.axes[:2]]
     test_eq([i.get_clim() for i in ims], [(0, 100)] * 2)                                          # one scale
     test_eq([t.get_text() for t in fig.axes[0].get_yticklabels()], list(dict.fromkeys(groups)))
@@ -426,10 +429,10 @@ def test_similarity_structure():
     raw = plot_rdm(rdm(models['base']), groups, ranks=False, vmax=2.); test_eq(raw.get_clim(), (0, 2)); plt.close('all')
     test_fail(lambda: plot_rdm(rdm(models['base']), groups[:9]), contains='9 groups for 48 objects'); plt.close('all')
 
-    # cell 103, in part
+    # cell 104, in part
     at0, at1, disparity = map_2d(models['base'], models['aligned'], 'tsne')
 
-    # cell 104
+    # cell 105
     X = models['base']; turn = np.linalg.qr(rng(15).normal(size=(24, 24)))[0]
     a, b, same = map_2d(X, X @ turn, 'pca'); test_close(same, 0, eps=1e-4); test_close(a, b, eps=1e-3); test_close(np.linalg.norm(at0), np.linalg.norm(at1), eps=1e-4)    # a rotation of the features is no change
     test_eq(map_2d(X, models['aligned'][:, :10])[1].shape, (48, 2))                               # another number of dimensions
@@ -440,29 +443,29 @@ def test_similarity_structure():
     test_fail(lambda: map_2d(X, np.ones((48, 3))), contains="'after' are the same"); test_fail(lambda: map_2d(X, X[:9]), contains="'after' has 9 rows")
     if importlib.util.find_spec('umap') is None: test_fail(lambda: map_2d(X, X, 'umap'), contains='pip install umap-learn')
 
-    # cell 108, in part
+    # cell 109, in part
     fig = plot_map(at0, at1, thumbs, groups)
 
-    # cell 109
+    # cell 110
     ax0, ax1 = fig.axes[:2]
     test_eq(len(fig.legends[0].get_texts()), 6); test_eq(ax0.get_xlim(), ax1.get_xlim())
     assert 10 < len(ax0.artists) <= 48
     fig = plot_map(at0, at1, lines=True); test_eq((len(fig.axes[0].lines), len(fig.axes[1].lines), len(fig.legends)), (0, 48, 0)); plt.close('all')
 
-    # cell 112, in part
+    # cell 113, in part
     near = {name: neighbours(X, np.arange(48), 3) for name, X in models.items()}
 
-    # cell 113
+    # cell 114
     for kind, metric in [('cosine', 'cosine'), ('dot', 'euclidean')]:
         ref = NearestNeighbors(n_neighbors=4, metric=metric).fit(models['base']).kneighbors(models['base'], return_distance=False)[:, 1:]
         test_eq(neighbours(models['base'], np.arange(48), 3, kind), ref)
     assert (groups[near['aligned']] == groups[:, None]).mean() > (groups[near['base']] == groups[:, None]).mean()
     test_fail(lambda: neighbours(models['base'], [48]), contains='rows from 0 to 47'); test_fail(lambda: neighbours(models['base'], [0], k=48), contains='between 1 and 47')
 
-    # cell 115, in part
+    # cell 116, in part
     fig = plot_neighbours({'base': models['base'], 'aligned': models['aligned']}, [1, 10, 19, 28, 41], thumbs, groups)
 
-    # cell 116
+    # cell 117
     ticks = [sum(t.get_text() == '✓' for ax in fig.axes for t in ax.texts)]
     want = sum((groups[neighbours(models[m], [1, 10, 19, 28, 41])] == groups[[1, 10, 19, 28, 41], None]).sum() for m in ('base', 'aligned'))
     test_eq(ticks[0], want)
@@ -483,14 +486,14 @@ def test_seeds():
         triplets = np.take_along_axis(draw, order, 1)
         return {k: v.astype(np.float32) for k, v in models.items()}, triplets, choice_probs(triplet_sims(human, triplets, 'cosine'), tau=.25)
 
-    # cell 119, in part
+    # cell 120, in part
     runs = []
     for seed in range(3):
         m, t, _ = small_world(seed, 1000)
         runs.append(odd_one_out_table(m, t, kinds=('cosine',), n_boot=10).assign(seed=seed))
     runs = pd.concat(runs); summary = summarise_seeds(runs, baseline=dict(model='base'))
 
-    # cell 120
+    # cell 121
     base, aligned = (runs[runs.model == m].accuracy.to_numpy() for m in ('base', 'aligned'))
     row = summary.set_index('model').loc['aligned']
     test_close((row['mean'], row.sd), (aligned.mean(), aligned.std(ddof=1))); test_close(row['values'], aligned)
@@ -521,28 +524,28 @@ def test_the_report():
         return {k: v.astype(np.float32) for k, v in models.items()}, triplets, choice_probs(triplet_sims(human, triplets, 'cosine'), tau=.25)
     models, triplets, human_probs = small_world()
 
-    # cell 124
+    # cell 125
     test_eq(_markdown('a `**x**` *b* **c**'), '<p>a <code>**x**</code> <em>b</em> <strong>c</strong></p>')
     test_eq(_markdown('- a\n- b\n\nc\nd'), '<ul><li>a</li><li>b</li></ul><p>c d</p>')
     assert '<script' not in _markdown('<script>alert(1)</script>') and 'href' not in _markdown('[x](javascript:alert(1))')
     test_eq(_markdown('snake_case and 2 * 3 * 4'), '<p>snake_case and 2 * 3 * 4</p>')
 
-    # cell 127, in part
+    # cell 128, in part
     frame = pd.DataFrame(dict(model=['base', '<b>'], n=[12000, 3], gain=[.12345, np.nan], values=[(.1, .2), (.3,)]))
 
-    # cell 128
+    # cell 129
     test_eq(re.findall(r'<td[^>]*>([^<]*)</td>', _table(frame)), ['base', '12,000', '0.123', '0.100 0.200', '&lt;b&gt;', '3', '–', '0.300'])
     test_eq(_table(frame.set_index('model')), _table(frame))
     test_eq([_cell(v, 3)[0] for v in (0., -.00067, 1e-7, 123456789., True, None)], ['0.000', '-0.001', '1e-07', '1.2e+08', 'yes', '–'])
     test_eq(_flat(frame.pivot_table(index='model', columns='n', values=['gain'])).columns.tolist(), ['model', 'gain 12000'])
 
-    # cell 139, in part
+    # cell 140, in part
     table = odd_one_out_table(models, triplets, kinds=('cosine', 'dot')); fig = plot_rdms({'base': models['base'], 'aligned': models['aligned']}, groups)
     report = (Report('A small world, **aligned**', subtitle='48 invented objects, six groups')
               .note('The observers of this world are *simulated*.').heading('Odd one out').table(table, 'Accuracy, 95 % intervals over objects', name='odd_one_out')
               .figure(fig, 'Two heat maps; blocks appear after alignment', 'Dissimilarity by rank').text('The control stays where the base is:\n\n- so the gain is due to the teacher\n- and not to the training'))
 
-    # cell 141
+    # cell 142
     class Page(HTMLParser):
         def __init__(self, page): super().__init__(); self.stack, self.tags, self.words = [], [], []; self.feed(page)
         def handle_starttag(self, tag, attrs):
@@ -558,7 +561,7 @@ def test_the_report():
             else: assert 'src' not in a
         return p
 
-    # cell 142
+    # cell 143
     with tempfile.TemporaryDirectory() as d:
         page = report.to_html(Path(d)/'out'/'report.html'); report.to_json(Path(d)/'results.json')
         test_eq((Path(d)/'out'/'report.html').read_text(encoding='utf-8'), page); results = read_json(Path(d)/'results.json')
@@ -570,7 +573,7 @@ def test_the_report():
     test_close([r['accuracy'] for r in results['tables']['odd_one_out']], table.accuracy.to_numpy(), eps=1e-9); test_eq(results['figures'][0]['caption'], 'Dissimilarity by rank')
     test_eq(json.loads(report.to_json()), results)
 
-    # cell 143
+    # cell 144
     odd = Report('<img src=x>', tables={'a "b" <c>': frame, 'a <b> c': frame}, figures={'"alt" <x>': Image.new('RGB', (4, 4))}, notes=['<b>'])
     q = check_page(odd.to_html()); test_eq(sum(t == 'img' for t, _ in q.tags), 1); test_eq(next(a for t, a in q.tags if t == 'img')['alt'], '"alt" <x>')
     test_eq(list(odd.to_dict()['tables']), ['a_b_c', 'a_b_c_2']); assert odd.to_dict()['tables']['a_b_c'][1]['gain'] is None
@@ -579,14 +582,14 @@ def test_the_report():
 
 def test_a_whole_world_at_once():
     "A whole world at once"
-    # cell 151, in part
+    # cell 152, in part
     folder = tempfile.TemporaryDirectory()
     world = offline_world(Path(folder.name)/'32', size=32, n_objects=140, n_triplets=80_000)
     code = pd.get_dummies(world.items[['group', 'subgroup']].astype(str)).to_numpy(np.float32)
     def made_up(noise, seed): return world.images.names, code + rng(seed).normal(0, noise, code.shape).astype(np.float32)
     results = evaluate_world(world, dict(base=made_up(.5, 1), aligned=made_up(.2, 2)), k=3, draws=2, kinds=('cosine', 'dot'))
 
-    # cell 152
+    # cell 153
     test_eq(list(results), ['odd_one_out', 'calibration', 'few_shot', 'notes']); test_eq(len(results['odd_one_out']), 4)
     split = world.splits(0); held = world.judgements.restrict(split.test)
     test_eq(results['odd_one_out'].n[0], len(held)); test_close(results['odd_one_out'].accuracy[0], ooo_accuracy(world.object_features(*made_up(.5, 1), objects=split.test), held.triplets))
@@ -602,7 +605,7 @@ def test_a_whole_world_at_once():
 
 def test_real_people_real_features():
     "Real people, real features"
-    # cell 154
+    # cell 155
     if os.environ.get('ALIGNET_DATA'):
         things = things_world(); part = things.splits(0); clip = things_matrix('clip', things.objects)
         rows = np.array([things.objects.index(o) for o in part.teacher]); asked, p = triplets_from_embedding(things.embedding[rows], 20_000)
@@ -614,7 +617,7 @@ def test_real_people_real_features():
         display(people['few_shot'].groupby('model', sort=False).accuracy.agg(['mean', 'std']).round(3))
     else: print('skipped: set ALIGNET_DATA to the folder with the real data')
 
-    # cell 156
+    # cell 157
     if os.environ.get('ALIGNET_DATA'):
         row = people['odd_one_out'].set_index(['model', 'kind']).loc
         assert row['aligned', 'cosine'].gain_low > 0 > row['control', 'cosine'].gain and row['base', 'cosine'].accuracy > .4

@@ -111,7 +111,8 @@ def test_walking_on():
     with tempfile.NamedTemporaryFile() as f: test_fail(lambda: run_demo(f.name, 'offline'), contains='choose another path')
     test_fail(lambda: run_demo(tmp.name, 'atlantis'), contains='choose one of offline, things')
     env = os.environ.pop('ALIGNET_DATA', None)
-    test_fail(lambda: run_demo(tmp.name, 'things'), contains="holds the results of the world 'offline'")
+    with tempfile.TemporaryDirectory() as d:
+        write_json(Path(d)/'results.json', dict(settings=dict(world='offline'))); test_fail(lambda: run_demo(d, 'things'), contains="holds the results of the world 'offline'")
     test_fail(lambda: run_demo(f'{tmp.name}/people', 'things'), contains='ALIGNET_DATA')
     if env: os.environ['ALIGNET_DATA'] = env
     tmp.cleanup()

@@ -263,7 +263,7 @@ def train(self:Demo,
     learn = align_learner(labels, cfg.student, self.world.images, loss=cfg.loss, scale=cfg.scale, freeze=cfg.freeze, size=cfg.size, bs=cfg.bs, steps=cfg.steps,
                           decay_to_init=cfg.decay_to_init, balance=style, seed=seed, device='cpu' if not torch.cuda.is_available() else None, cbs=[check])
     with learn.no_logging(), contextlib.nullcontext() if sys.stderr.isatty() else learn.no_bar(): learn.fit_one_cycle(cfg.epochs, lr_max=slice(cfg.lr, cfg.scale_lr), div=10., pct_start=.1)
-    write_json(path.with_suffix('.curve.json'), dict(losses=[float(l) for l in learn.recorder.losses], agreement=[float(v[-1]) for v in learn.recorder.values], scale=float(learn.model.log_scale.exp())))
+    write_json(path.with_suffix('.curve.json'), dict(losses=[float(l) for l in learn.recorder.losses], agreement=[float(v[-1]) for v in learn.recorder.values], scale=float(learn.model.log_scale.detach().exp())))
     export_timm(learn, path, name=f'{cfg.student}.alignet_{kind}')
     with contextlib.suppress(OSError): check.path.unlink()
     return path

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SIMILARITIES', 'CHANCE', 'AlignetError', 'nearest_names', 'require', 'atomic_path', 'write_json', 'read_json',
-           'progress', 'rng', 'set_seed', 'check_triplets', 'prep_features', 'pair_sims', 'triplet_sims',
+           'progress', 'rng', 'set_seed', 'check_triplets', 'check_probs', 'prep_features', 'pair_sims', 'triplet_sims',
            'choice_probs', 'is_correct', 'ooo_accuracy', 'odd_last']
 
-# %% ../nbs/00_core.ipynb #b6328ef0
-import contextlib, difflib, errno, importlib, json, os, random, shutil
+# %% ../nbs/00_core.ipynb #599d27e1
+import contextlib, difflib, errno, glob, importlib, json, os, platform, random, re, shutil
 from pathlib import Path
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ def _remove(path):
     else:
         with contextlib.suppress(OSError): path.unlink()
 
-# %% ../nbs/00_core.ipynb #05cd658e
+# %% ../nbs/00_core.ipynb #cdf8ee62
 def _replace_folder(new, path):
     "Give a finished folder its final name; one that has it now is put aside, put back if that fails, and deleted only then"
     old = path.with_name(f'.{path.name}.{os.getpid()}.old')
@@ -74,14 +74,27 @@ def _replace_folder(new, path):
         raise
     _remove(old)
 
+def _mark(): return f"{re.sub('[^A-Za-z0-9]', '', platform.node())[:24]}-{os.getpid()}"
+
+def _sweep(path):
+    "Remove what processes of this machine that were killed while they wrote `path` have left beside it"
+    if os.name == 'nt': return                                             # asking is not possible there
+    host = _mark().rpartition('-')[0]
+    for o in path.parent.glob(f'.{glob.escape(path.name)}.{host}-*.tmp{glob.escape(path.suffix)}'):
+        pid = o.name.removeprefix(f'.{path.name}.{host}-').partition('.')[0]
+        if not pid.isdecimal() or int(pid) == os.getpid(): continue
+        try: os.kill(int(pid), 0)                                        # 0: no signal, only ask whether it lives
+        except ProcessLookupError: _remove(o)
+        except OSError: pass
+
 @contextlib.contextmanager
 def atomic_path(
     path, # The file or folder to make or replace
 ):
     "Yield a temporary path beside `path` that takes its name once the block has ended well"
     path = Path(path)
-    tmp = path.with_name(f'.{path.name}.{os.getpid()}.tmp{path.suffix}')
-    try: path.parent.mkdir(parents=True, exist_ok=True)
+    tmp = path.with_name(f'.{path.name}.{_mark()}.tmp{path.suffix}')
+    try: path.parent.mkdir(parents=True, exist_ok=True); _sweep(path)
     except OSError as e: raise _file_error(path, e) from e
     try:
         yield tmp
@@ -179,6 +192,20 @@ def check_triplets(
     if n is not None: _bad((t >= n).any(1), f'point outside the set of {n:,} objects (indices go from 0 to {n-1:,})')
     _bad((t[:, 0] == t[:, 1]) | (t[:, 0] == t[:, 2]) | (t[:, 1] == t[:, 2]), 'repeat an object; a triplet needs three different ones')
     return t
+
+# %% ../nbs/00_core.ipynb #88bb29d5
+def check_probs(
+    probs, # (t, 3) choice probabilities
+    t:int=None, # Number of triplets; not checked if None
+) -> np.ndarray: # (t, 3) float64
+    "Validate choice probabilities and return them as float64"
+    p = np.asarray(_array(probs), np.float64); n = len(p) if t is None and p.ndim else t
+    if p.shape != (n, 3): raise AlignetError(f"probs must have the shape ({'t' if t is None else t}, 3), three for each triplet, not {p.shape}")
+    for rows, why in ((~np.isfinite(p).all(1), 'hold NaN or infinity; leave these triplets out or mend the table'),
+                      ((p < 0).any(1), 'have a negative probability; give probabilities, not similarities (choice_probs turns those into probabilities)'),
+                      (np.abs(p.sum(1) - 1) > 1e-3, 'do not sum to one; divide each row by its sum')):
+        if rows.any(): raise AlignetError(f'probs: {int(rows.sum()):,} of {n:,} rows {why}; the first is row {(r := int(rows.argmax()))}: {p[r].tolist()}')
+    return p
 
 # %% ../nbs/00_core.ipynb #4be013f6
 SIMILARITIES = ('dot', 'cosine', 'centred')

@@ -44,14 +44,15 @@ def _to_rgb(im):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
-# %% ../nbs/01_data.ipynb #047bb609
+# %% ../nbs/01_data.ipynb #17c9f2aa
 def load_image(
     path, # An image file
+    data:bytes=None, # Its contents, where they come out of an archive or a table; `path` is then only what to call it
 ): # PIL image, mode RGB
     "Read any image file as RGB, or raise an `AlignetError` that names it"
     path = Path(path)
     try:
-        with Image.open(path) as im:
+        with Image.open(path if data is None else io.BytesIO(data)) as im:
             im.load()
             ImageOps.exif_transpose(im, in_place=True)
             return _to_rgb(im)
@@ -59,7 +60,7 @@ def load_image(
     except IsADirectoryError: why = 'is a folder; give a file, or use ImageSet.from_folder'
     except PermissionError: why = 'may not be read; change its permissions'
     except UnidentifiedImageError:
-        empty = path.stat().st_size == 0
+        empty = (path.stat().st_size if data is None else len(data)) == 0
         why = 'is empty (0 bytes); copy it again or remove it' if empty else 'is not an image, or its header is damaged; replace or remove it'
     except Image.DecompressionBombError as e: why = f'is too large to be safe ({e}); make it smaller'
     except MemoryError: raise
@@ -151,15 +152,22 @@ def subset(self:ImageSet,
     self.index(names)
     return ImageSet(self.root, names)
 
-# %% ../nbs/01_data.ipynb #680afb7c
+# %% ../nbs/01_data.ipynb #d611194d
+@patch
+def sizes(self:ImageSet) -> list: # One number an image; None for a file that is not there
+    "Sizes of the files in bytes"
+    def size(f):
+        try: return os.stat(self.root/f).st_size
+        except OSError: return None
+    return [size(f) for f in self.names]
+
 @patch
 def digest(self:ImageSet) -> str: # 64 hexadecimal digits
     "SHA-256 over the names and sizes of the files"
     h = hashlib.sha256()
-    for f in self.names:
-        try: h.update(f'{f}\0{(self.root/f).stat().st_size}\n'.encode())
-        except OSError as e:
-            raise AlignetError(f"image '{self.root/f}' cannot be found ({e.strerror}); restore it, or make the set again with ImageSet.from_folder") from e
+    for f, size in zip(self.names, self.sizes()):
+        if size is None: raise AlignetError(f"image '{self.root/f}' cannot be found; restore it, or make the set again with ImageSet.from_folder")
+        h.update(f'{f}\0{size}\n'.encode())
     return h.hexdigest()
 
 @patch
@@ -213,17 +221,7 @@ def show(self:ImageSet,
     if not names: raise AlignetError('there is no image to show; the set, or the list of names, is empty')
     return _show_sheet([self.thumb(o, px) for o in names], ncols, title, ax)
 
-# %% ../nbs/01_data.ipynb #b0a46a78
-def _check_probs(probs, n):
-    "Validate (n, 3) choice probabilities and return them as float32"
-    p = np.asarray(probs, np.float64)
-    if p.shape != (n, 3): raise AlignetError(f'probs must have the shape ({n}, 3), three for each triplet, not {p.shape}')
-    for rows, why in ((~np.isfinite(p).all(1), 'hold NaN or infinity; leave these triplets out or mend the table'),
-                      ((p < 0).any(1), 'have a negative probability; give probabilities, not similarities (choice_probs turns those into probabilities)'),
-                      (np.abs(p.sum(1) - 1) > 1e-3, 'do not sum to one; divide each row by its sum')):
-        if rows.any(): raise AlignetError(f'probs: {int(rows.sum()):,} of {n:,} rows {why}; the first is row {(r := int(rows.argmax()))}: {p[r].tolist()}')
-    return p.astype(np.float32)
-
+# %% ../nbs/01_data.ipynb #074b6320
 def _check_subjects(subjects, n):
     "Validate (n,) numbers of participants and return them as int32"
     s = np.asarray(subjects)
@@ -232,7 +230,7 @@ def _check_subjects(subjects, n):
     if n and not 0 <= s.min() <= s.max() < 2**31: raise AlignetError(f'subjects run from {s.min()} to {s.max()}; recode them to 0, 1, ... with pd.factorize(subjects)[0]')
     return s.astype(np.int32)
 
-# %% ../nbs/01_data.ipynb #5cb968c8
+# %% ../nbs/01_data.ipynb #72c46e8e
 class Judgements:
     "Odd-one-out answers: triplets, the names of their objects, and where they come from"
     def __init__(self,
@@ -246,7 +244,7 @@ class Judgements:
         self.names = [str(o) for o in names]
         if dup := _duplicates(self.names): raise AlignetError(f'names: {len(dup):,} objects occur more than once: {_some(dup)}; give each object one name')
         self.triplets = check_triplets(triplets, len(self.names))
-        self.probs = None if probs is None else _check_probs(probs, len(self.triplets))
+        self.probs = None if probs is None else check_probs(probs, len(self.triplets)).astype(np.float32)
         self.subjects = None if subjects is None else _check_subjects(subjects, len(self.triplets))
         self.source, self.simulated = str(source), bool(simulated)
 
@@ -1079,11 +1077,11 @@ class TripletItem(fastuple):
         for c, v in enumerate(p): ctx.text(h*(c + .5), h*1.04, f'{v:.0%}', ha='center', va='top', fontsize=8, weight='bold' if v == max(p) else 'normal')
         return ctx
 
-# %% ../nbs/01_data.ipynb #c7424763
+# %% ../nbs/01_data.ipynb #e5e7aa06
 class _Images:
     "From a row of the triplets to three images; a class, so that it can be sent to worker processes"
     def __init__(self, images, triplets): self.images, self.triplets = images, triplets
-    def __call__(self, row): return TripletItem(PILImage(load_image(self.images.path(int(i)))) for i in self.triplets[row])
+    def __call__(self, row): return TripletItem(PILImage(self.images[int(i)]) for i in self.triplets[row])
 
 class _Probs:
     "From a row to its choice probabilities"
@@ -1100,7 +1098,7 @@ def TripletBlock():
     "A `TransformBlock` for `TripletItem`s: to tensors, and on the batch to floats in 0..1"
     return TransformBlock(item_tfms=ToTensor, batch_tfms=IntToFloatTensor)
 
-# %% ../nbs/01_data.ipynb #b2f96049
+# %% ../nbs/01_data.ipynb #9371ed4e
 def triplet_dblock(
     images:ImageSet, # The pictures
     triplets, # (t, 3) positions in `images`, the odd one last
@@ -1112,7 +1110,7 @@ def triplet_dblock(
 ) -> DataBlock: # Make loaders with `.dataloaders(range(len(triplets)), bs=...)`
     "A fastai `DataBlock` whose items are rows of `triplets`"
     t = check_triplets(triplets, len(images))
-    p = np.tile(np.float32([1, 0, 0]), (len(t), 1)) if probs is None else _check_probs(probs, len(t))
+    p = np.tile(np.float32([1, 0, 0]), (len(t), 1)) if probs is None else check_probs(probs, len(t)).astype(np.float32)
     return DataBlock(blocks=(TripletBlock, TransformBlock), get_x=_Images(images, t), get_y=_Probs(p), splitter=splitter or RandomSplitter(valid_pct, seed=seed), item_tfms=PadSquare(size))
 
 # %% ../nbs/01_data.ipynb #f70275b1

@@ -66,19 +66,12 @@ def ooo_correct(
     if (X == X[0]).all(): return np.zeros(len(t), bool)
     return is_correct(triplet_sims(X, t, kind))
 
-# %% ../nbs/06_evaluation.ipynb #a111db4d
+# %% ../nbs/06_evaluation.ipynb #a53d1a0c
 def best_possible(
     probs, # (t, 3) the observers' choice probabilities
 ) -> float: # Expected accuracy of one who knows them
     "The accuracy that nobody can beat, given how undecided the observers are"
-    return float(_check_probs(probs).max(1).mean())
-
-def _check_probs(probs, t=None):
-    "Validate rows of three probabilities"
-    p = np.asarray(probs, np.float64)
-    if p.ndim != 2 or p.shape[1] != 3 or (t is not None and len(p) != t): raise AlignetError(f'probs must have the shape ({t or "t"}, 3), not {p.shape}')
-    if not (np.isfinite(p).all() and (p >= -1e-6).all() and np.allclose(p.sum(1), 1, atol=1e-3)): raise AlignetError('probs: each row must hold three probabilities that sum to 1')
-    return p
+    return float(check_probs(probs).max(1).mean())
 
 # %% ../nbs/06_evaluation.ipynb #ee8b15f7
 def object_influence(
@@ -239,7 +232,7 @@ def brier(
     if y.shape != (len(p),) or y.dtype.kind not in 'iub' or y.min() < 0 or y.max() >= p.shape[1]: raise AlignetError(f'outcome must hold one class from 0 to {p.shape[1] - 1} for each of the {len(p):,} rows')
     return float(((p - np.eye(p.shape[1])[y.astype(int)])**2).sum(1).mean())
 
-# %% ../nbs/06_evaluation.ipynb #78d3be3c
+# %% ../nbs/06_evaluation.ipynb #331a7e7c
 def choice_nll(
     sims, # (t, 3) similarities [s_ij, s_ik, s_jk], the first pair chosen
     tau:float=1., # Temperature
@@ -248,7 +241,7 @@ def choice_nll(
     "Negative log likelihood of the observers' choices under a temperature"
     s = np.asarray(sims, np.float64) / tau; s = s - s.max(1, keepdims=True)
     logp = s - np.log(np.exp(s).sum(1, keepdims=True))
-    return float(-(logp[:, 0].mean() if probs is None else (_check_probs(probs, len(s)) * logp).sum(1).mean()))
+    return float(-(logp[:, 0].mean() if probs is None else (check_probs(probs, len(s)) * logp).sum(1).mean()))
 
 def fit_temperature(
     sims, # (t, 3) similarities [s_ij, s_ik, s_jk] of a fitting set, the first pair chosen
@@ -262,7 +255,7 @@ def fit_temperature(
     best = minimize_scalar(lambda u: choice_nll(s, scale * np.exp(u), probs), bounds=(-6, 12), method='bounded')
     return float(scale * np.exp(best.x))
 
-# %% ../nbs/06_evaluation.ipynb #0fbcd0ff
+# %% ../nbs/06_evaluation.ipynb #0f98fd50
 def choice_calibration(
     X, # (n, d) features
     triplets, # (t, 3) indices into `X`, the odd one last; or `Judgements`
@@ -276,7 +269,7 @@ def choice_calibration(
 ) -> dict: # n, tau, accuracy, confidence, ece, ece_mass, brier, nll, [kl]
     "How well the choice probabilities of a representation match what the observers chose"
     X = check_features(X); t = _triplets_of(triplets, len(X)); s = triplet_sims(X, t, kind)
-    if probs is not None: probs = _check_probs(probs, len(t))
+    if probs is not None: probs = check_probs(probs, len(t))
     fit_sims = None if fit_triplets is None else triplet_sims(X, _triplets_of(fit_triplets, len(X)), kind)
     p, used = _scaled_probs(s, tau, fit_sims, seed)
     conf, right = np.minimum(p.max(1), 1), ooo_correct(X, t, kind)

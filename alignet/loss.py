@@ -7,11 +7,12 @@ __all__ = ['TRIPLET_LOSSES', 'TRIPLET_WEIGHTS', 'kl_loss', 'jsd_loss', 'contrast
            'scaled_cosine', 'CosineHead', 'n_triplets', 'all_triplets', 'batch_triplet_loss', 'batch_agreement',
            'AlignLoss', 'DecayToInit']
 
-# %% ../nbs/04_loss.ipynb #2aba3cdf
+# %% ../nbs/04_loss.ipynb #178892fc
 import math, warnings
 from fnmatch import fnmatch
 from functools import lru_cache
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 from fastai.callback.core import Callback
@@ -215,14 +216,17 @@ def _value_grad(z, lp, kind):
     a = lq - lm; qa = (q * a).sum(0)
     return ((p * (lp - lm)).sum(0) + qa) / 2, q * (a - qa) / 2
 
-# %% ../nbs/04_loss.ipynb #040707ee
+# %% ../nbs/04_loss.ipynb #1a90449e
 TRIPLET_WEIGHTS = ('all', 'margin', 'cluster_border', 'class_border', 'between_class', 'within_class')
 _SAME_PAIRS = dict(cluster_border=1, class_border=1, between_class=0, within_class=3)
+
+def _check_weights_name(weights):
+    if isinstance(weights, str) and weights not in TRIPLET_WEIGHTS: raise AlignetError(f"weights '{weights}' is not known; choose one of {', '.join(TRIPLET_WEIGHTS)}, or give a function or a tensor")
 
 def _check_weights(weights, clusters, B):
     "Bring `weights` and `clusters` to tensors, or say what is wrong"
     if isinstance(weights, str):
-        if weights not in TRIPLET_WEIGHTS: raise AlignetError(f"weights '{weights}' is not known; choose one of {', '.join(TRIPLET_WEIGHTS)}, or give a function or a tensor")
+        _check_weights_name(weights)
         if weights in _SAME_PAIRS:
             if clusters is None: raise AlignetError(f"weights='{weights}' needs `clusters`, one cluster number for each image of the batch")
             clusters = torch.as_tensor(clusters)
@@ -258,16 +262,18 @@ def _stretches(B, chunk, device):
     if T <= _KEEP: yield from _kept(B, chunk, device)
     else: yield from ((lo, _flat(B, lo, min(lo + chunk, T), device)) for lo in range(0, T, chunk))
 
-# %% ../nbs/04_loss.ipynb #b49fe12b
+# %% ../nbs/04_loss.ipynb #5b50abca
 class _AllTriplets(torch.autograd.Function):
     "Weighted mean loss over all triplets, with the gradient made on the way"
     @staticmethod
-    def forward(ctx, S, St, kind, tau, tau_teacher, weights, clusters, chunk, need_grad):
+    def forward(ctx, S, St, kind, tau, tau_teacher, weights, clusters, chunk, need_grad, rank=0, world=1):
         B, dtype = len(S), torch.promote_types(_up(S).dtype, _up(St).dtype)
+        if world > 1: chunk = min(chunk or 1 << 15, -(-n_triplets(B) // world))      # a stretch at least for each process
         s, t = (x.detach().to(dtype).reshape(-1) for x in (S, St))
         total, mass, grad = s.new_zeros(()), s.new_zeros(()), torch.zeros_like(s) if need_grad else None
         same = None if clusters is None else (clusters[:, None] == clusters[None]).reshape(-1)
-        for lo, idx in _stretches(B, chunk, S.device):
+        for turn, (lo, idx) in enumerate(_stretches(B, chunk, S.device)):
+            if turn % world != rank: continue                            # another process makes it
             if isinstance(weights, str) and weights in _SAME_PAIRS:      # compute only those that count
                 idx = idx[:, same[idx].sum(0) == _SAME_PAIRS[weights]]
                 if not idx.shape[1]: continue
@@ -282,14 +288,15 @@ class _AllTriplets(torch.autograd.Function):
             if w is not None: value, g = value * w, g * w
             total += value.sum(); mass += n if w is None else w.sum()
             if need_grad: grad.scatter_add_(0, flat, g.reshape(-1))
+        if world > 1: both = torch.stack([total, mass]); dist.all_reduce(both); total, mass = both
         mass = torch.where(mass > 0, mass, 1)
-        if need_grad: ctx.save_for_backward(grad.view(B, B) / (mass * tau))
+        if need_grad: ctx.save_for_backward(grad.view(B, B) * (world / (mass * tau)))
         ctx.dtype = S.dtype
         return total / mass
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, out):
-        return (out * ctx.saved_tensors[0]).to(ctx.dtype), *[None] * 8
+        return (out * ctx.saved_tensors[0]).to(ctx.dtype), *[None] * 10
 
 def _check_square(**mats):
     shapes = {k: tuple(v.shape) for k, v in mats.items()}; first = next(iter(shapes.values()))
@@ -306,13 +313,14 @@ def batch_triplet_loss(
     weights='all', # One of `TRIPLET_WEIGHTS`, a function (triplets (n, 3), probs (n, 3)) -> (n,), or a tensor (n_triplets(B),)
     clusters=None, # (B,) cluster of each image, for the weights that need it
     chunk:int=None, # Triplets handled at a time; None chooses by device
+    share:tuple=(0, 1), # This process and how many there are; each handles a part of the triplets, see below
 ): # Scalar; 0 if no triplet of the batch has a weight
     "Mean of the triplet loss over all triplets of a batch"
     _check_kind(kind); _check_square(S_student=S_student, S_teacher=S_teacher)
     if not (tau > 0 and tau_teacher > 0): raise AlignetError(f'tau and tau_teacher must be above zero, not {tau} and {tau_teacher}')
     weights, clusters = _check_weights(weights, clusters, len(S_student))
     if clusters is not None: clusters = clusters.to(S_student.device)
-    return _AllTriplets.apply(S_student, S_teacher, kind, tau, tau_teacher, weights, clusters, chunk, torch.is_grad_enabled() and S_student.requires_grad)
+    return _AllTriplets.apply(S_student, S_teacher, kind, tau, tau_teacher, weights, clusters, chunk, torch.is_grad_enabled() and S_student.requires_grad, *share)
 
 # %% ../nbs/04_loss.ipynb #5e2e1f83
 def batch_agreement(
@@ -328,7 +336,25 @@ def batch_agreement(
         right = right + ((z >= z.gather(0, best)).sum(0) == 1).sum()
     return right / n_triplets(len(S_student))
 
-# %% ../nbs/04_loss.ipynb #e8dc9ed9
+# %% ../nbs/04_loss.ipynb #0f2b81e9
+def _processes():
+    "Which process this is, and how many train together"
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
+
+class _Gather(torch.autograd.Function):
+    "The rows of all processes, one process below the other; the gradient of one's own rows is summed over all"
+    @staticmethod
+    def forward(ctx, x):
+        parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, x.detach().contiguous())
+        return torch.cat(parts)
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        grad = grad.contiguous().clone(); dist.all_reduce(grad)
+        return grad.chunk(dist.get_world_size())[dist.get_rank()]
+
+# %% ../nbs/04_loss.ipynb #d08409ca
 class AlignLoss(nn.Module):
     "Triplet loss between student features and teacher features or similarities, for a fastai `Learner`"
     def __init__(self,
@@ -341,14 +367,15 @@ class AlignLoss(nn.Module):
         teacher_sims:str='dot', # Batch mode: teacher similarity, 'dot' or 'cosine'
         weights='all', # Batch mode: see `batch_triplet_loss`
         chunk:int=None, # Batch mode: triplets handled at a time
+        gather:bool=True, # Batch mode, several processes: the triplets of all their images together, not of each process's alone
     ):
         super().__init__()
-        _check_kind(kind)
+        _check_kind(kind); _check_weights_name(weights)
         for name, value in (('sims', sims), ('teacher_sims', teacher_sims)):
             if value not in ('dot', 'cosine'): raise AlignetError(f"{name} '{value}' is not known; choose dot or cosine")
         if not (tau > 0 and tau_teacher > 0 and scale > 0): raise AlignetError(f'tau, tau_teacher and scale must be above zero, not {tau}, {tau_teacher}, {scale}')
         self.kind, self.tau, self.tau_teacher, self.sims, self.scale = kind, tau, tau_teacher, sims, scale
-        self.centre, self.teacher_sims, self.weights, self.chunk = centre, teacher_sims, weights, chunk
+        self.centre, self.teacher_sims, self.weights, self.chunk, self.gather = centre, teacher_sims, weights, chunk, gather
 
     def extra_repr(self):
         "The settings that `repr` shows"
@@ -369,7 +396,9 @@ class AlignLoss(nn.Module):
     ): # Scalar
         "The loss over all triplets of the batch, or over given triplets, by the shapes that come in"
         if z.ndim == 2 and target.ndim == 2 and len(z) == len(target):
-            return batch_triplet_loss(*self.matrices(z, target), self.kind, self.tau, self.tau_teacher, self.weights, clusters, self.chunk)
+            rank, world = _processes() if self.gather and z.requires_grad else (0, 1)
+            if world > 1: z, target, clusters = (None if o is None else _Gather.apply(o) for o in (_up(z), target, clusters))
+            return batch_triplet_loss(*self.matrices(z, target), self.kind, self.tau, self.tau_teacher, self.weights, clusters, self.chunk, (rank, world))
         if target.ndim != 2 or target.shape[1] != 3 or z.ndim not in (2, 3) or z.shape[:-1].numel() != 3 * len(target):
             raise AlignetError(f'student features {tuple(z.shape)} and target {tuple(target.shape)} do not fit: give (B, d) and (B, k), or (T, 3, d) and (T, 3)')
         with torch.autocast(z.device.type, enabled=False):

@@ -310,15 +310,7 @@ def _fit_embedding(Y, E, lam, tau, steps, init, pull, lr, batch, seed, weights=N
         opt.step(); sched.step()
     return W.detach(), b.detach(), history
 
-# %% ../nbs/02_teacher.ipynb #c66e1799
-def _check_probs(probs, t):
-    "Choice probabilities as float32, or an error"
-    p = np.asarray(probs, np.float32)
-    if p.shape != (t, 3): raise AlignetError(f'probs must have the shape ({t}, 3), one row for each triplet, not {p.shape}')
-    if not np.isfinite(p).all() or (p < 0).any() or np.abs(p.sum(1) - 1).max(initial=0) > 1e-3:
-        raise AlignetError('probs must be choice probabilities: three numbers from 0 to 1 in each row that add up to 1')
-    return p
-
+# %% ../nbs/02_teacher.ipynb #c31b3aaf
 def _unpack(X, triplets, probs):
     "Arrays, triplets, probabilities and names from what `fit` accepts"
     names = ident = None
@@ -333,7 +325,7 @@ def _unpack(X, triplets, probs):
     X = prep_features(X, 'dot')
     if names and len(names) != len(X): raise AlignetError(f'the judgements are about {len(names):,} objects, but X has {len(X):,} rows; give one row of features for each object, in the order of judgements.names')
     if triplets is not None: triplets = check_triplets(triplets, len(X))
-    if probs is not None: probs = _check_probs(probs, 0 if triplets is None else len(triplets))
+    if probs is not None: probs = check_probs(probs, 0 if triplets is None else len(triplets)).astype(np.float32)
     return X, triplets, probs, names, ident
 
 def _check_weights(weights, n):

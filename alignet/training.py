@@ -6,7 +6,7 @@
 __all__ = ['split_stages', 'Student', 'teacher_agreement', 'PictureCache', 'StageCache', 'crop_and_flip', 'AlignDL', 'Checkpoint',
            'FreezeBatchNorm', 'align_dls', 'align_learner']
 
-# %% ../nbs/05_training.ipynb #189f8568
+# %% ../nbs/05_training.ipynb #c61bc19a
 import hashlib, math
 from functools import partial
 from pathlib import Path
@@ -21,13 +21,15 @@ from fastai.learner import Learner
 from fastai.callback.core import Callback, CancelBatchException, CancelValidException
 import fastai.callback.schedule, fastai.callback.fp16        # give a Learner fit_one_cycle, lr_find, to_bf16
 from fastai.optimizer import Adam
-from fastai.torch_core import params, default_device
+from fastai.torch_core import params, default_device, get_model
 from fastcore.foundation import L
 from .core import *
 from .data import ImageSet
 from .features import Backbone, create_backbone
+from .features import _evaluating
 from .pseudo_labels import PseudoLabels
 from .loss import AlignLoss, DecayToInit, batch_agreement
+from .loss import _SAME_PAIRS, _processes
 
 # %% ../nbs/05_training.ipynb #4764167c
 def split_stages(
@@ -43,7 +45,14 @@ def split_stages(
     if not 0 < k < len(stages): raise AlignetError(f'freeze={k}: this backbone has {len(stages)} stages; give a number from 1 to {len(stages)-1}, or 0 to train all')
     return stem + stages[:k], stages[k:] + last
 
-# %% ../nbs/05_training.ipynb #67edab46
+# %% ../nbs/05_training.ipynb #2e3cd881
+def _idle(backbone):
+    "Parameters that the pre-logits do not depend on, such as those of a classifier"
+    ps = [p for p in backbone.parameters() if p.requires_grad]
+    if not ps: return []
+    with _evaluating(backbone), torch.enable_grad(): y = backbone(torch.zeros(1, *backbone.data_config['input_size'], device=ps[0].device, dtype=ps[0].dtype)).sum()
+    return [p for p, g in zip(ps, torch.autograd.grad(y, ps, allow_unused=True)) if g is None]
+
 class Student(nn.Module):
     "A backbone, an optional linear head, and the scale of its similarities"
     def __init__(self,
@@ -61,6 +70,7 @@ class Student(nn.Module):
         self.head = nn.Linear(backbone.num_features, head) if head else nn.Identity()
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)), requires_grad=learn_scale)
         self.freeze = freeze
+        for p in _idle(backbone): p.requires_grad_(False)
         if freeze:
             for m in split_stages(backbone.model, freeze)[0]: m.requires_grad_(False)
 
@@ -87,10 +97,11 @@ class Student(nn.Module):
         if self.sims == 'cosine': z = F.normalize(z, dim=-1)
         return (z * (.5 * self.log_scale).exp()).unflatten(0, lead)
 
-# %% ../nbs/05_training.ipynb #9d0a9cb3
+# %% ../nbs/05_training.ipynb #073cd708
 def teacher_agreement(
     pred, # (B, d) or (T, 3, d) the student's representation
     targ, # (B, k) the teacher's representation, or (T, 3) its similarities
+    clusters=None, # Not used; some losses need it
 ): # Scalar tensor in [0, 1]
     "Share of triplets on which the student picks the teacher's odd one out"
     pred, targ = pred.float(), targ.float()
@@ -138,7 +149,7 @@ class StageCache:
     def __len__(self): return len(self.store)
     def __getitem__(self, i): return self.store[i]
 
-# %% ../nbs/05_training.ipynb #b2d7c8a0
+# %% ../nbs/05_training.ipynb #fbb7ff5f
 def crop_and_flip(
     x, # (B, 3, H, W) float images
     gen, # numpy generator
@@ -165,34 +176,71 @@ class AlignDL(DataLoader):
         std=(.5, .5, .5), # Pixel standard deviation per channel
         steps=None, # Batches in an epoch; None for one pass
         groups=None, # (n,) source of each item; a batch takes equally many of each
+        clusters=None, # (n,) cluster of each item, with `per_cluster`
+        per_cluster=None, # Items of one cluster that come together; None draws each item by itself
         **kwargs # More arguments of fastai's `DataLoader`
     ):
+        if per_cluster: self._check_clusters(clusters, groups, per_cluster, bs, len(dataset))
         n = (steps or len(dataset) // bs) * bs if train else min(len(dataset), steps * bs if steps else len(dataset))
         super().__init__(dataset, bs=bs, n=n, drop_last=train, **kwargs)
-        self.seed, self.train, self.augment, self.epoch, self.batch_no = seed, train, augment, 0, 0
+        self.seed, self.train, self.augment, self.epoch, self.batch_no, self.steps, self.rank, self.world, self.n_inp = seed, train, augment, 0, 0, steps, 0, 1, 1
+        self.per_cluster, self.clusters, self.left_out = per_cluster, None if clusters is None else np.asarray(clusters), 0
+        if per_cluster: self.left_out = int(sum(c for c in np.unique(clusters, return_counts=True)[1] if c < per_cluster))
         self.groups = None if groups is None else [np.flatnonzero(groups == g) for g in np.unique(groups)]
         self.mean, self.std = (torch.tensor(o, dtype=torch.float32).view(3, 1, 1) for o in (mean, std))
+    @staticmethod
+    def _check_clusters(clusters, groups, k, bs, n):
+        if clusters is None: raise AlignetError('per_cluster needs the cluster of each item; give `clusters`, or labels that have them')
+        if groups is not None: raise AlignetError('balance and per_cluster both say how a batch is made up; give one of them')
+        if len(clusters) != n: raise AlignetError(f'{len(clusters):,} clusters do not fit {n:,} items')
+        if k < 2 or bs % k: raise AlignetError(f'per_cluster={k} must be at least 2 and divide the batch size {bs}')
+        if np.unique(clusters, return_counts=True)[1].max() < k: raise AlignetError(f'per_cluster={k}: no cluster has that many items; lower it, or make fewer clusters')
+    def share(self,
+        rank, # Number of this process
+        world, # How many there are
+    ):
+        "Serve the part of each training batch that belongs to one of several processes; validation batches grow instead, and all see them whole"
+        if not self.train: self.bs = self.bs // self.world * world
+        self.rank, self.world = rank, world
+        if not self.train: return self
+        self.n = (self.steps or len(self.dataset) // (self.bs * world)) * self.bs
+        if not self.n: raise AlignetError(f'{len(self.dataset):,} items do not fill one batch of {world} times {self.bs}; lower bs')
+        return self
     def get_idxs(self):
         self.batch_no = 0
         if not self.train: return list(range(self.n))
+        n, bs = self.n * self.world, self.bs * self.world                         # of all processes together
+        idxs = self._by_cluster(n) if self.per_cluster else self._by_source(n, bs)
+        return idxs.reshape(-1, self.world, self.bs)[:, self.rank].ravel().tolist()
+    def _by_source(self, n, bs):
         rows = self.groups or [np.arange(len(self.dataset))]
-        need = -(-self.n // len(rows))
+        need = -(-n // len(rows))
         order = [np.concatenate([rng(self.seed, self.epoch, g, i).permutation(r) for i in range(-(-need // len(r)))])[:need] for g, r in enumerate(rows)]
-        idxs = np.stack(order, 1).ravel()[:self.n]                                # one of each source in turn ...
-        if len(rows) > 1: idxs = np.concatenate([rng(self.seed, self.epoch, 13, b).permutation(o) for b, o in enumerate(np.split(idxs, range(self.bs, self.n, self.bs)))])
-        return idxs.tolist()                                                      # ... in any order within a batch
+        idxs = np.stack(order, 1).ravel()[:n]                                     # one of each source in turn ...
+        if len(rows) > 1: idxs = np.concatenate([rng(self.seed, self.epoch, 13, b).permutation(o) for b, o in enumerate(np.split(idxs, range(bs, n, bs)))])
+        return idxs                                                               # ... in any order within a batch
+    def _by_cluster(self, n):
+        k, parts, have = self.per_cluster, [], 0
+        while have < n:
+            gen = rng(self.seed, self.epoch, 17, len(parts))
+            rows = gen.permutation(len(self.dataset))
+            rows = rows[np.argsort(self.clusters[rows], kind='stable')]           # shuffled, then cluster by cluster
+            _, start, at, size = np.unique(self.clusters[rows], return_index=True, return_inverse=True, return_counts=True)
+            full = np.arange(len(rows)) - start[at] < (size // k * k)[at]         # what fills a group
+            parts.append(gen.permutation(rows[full].reshape(-1, k)).ravel()); have += len(parts[-1])
+        return np.concatenate(parts)[:n]
     def after_batch(self, b):
-        x, y = b
+        x, *y = b
         lead, x = x.shape[:-3], x.flatten(0, -4)
         if x.dtype == torch.uint8:
             x = x.float() / 255
-            if self.train and self.augment: x = self.augment(x, rng(self.seed, self.epoch, self.batch_no))
+            if self.train and self.augment: x = self.augment(x, rng(self.seed, self.epoch, self.batch_no, *([self.rank] if self.rank else [])))
             x = (x - self.mean.to(x.device)) / self.std.to(x.device)
         self.batch_no += 1
-        return x.float().contiguous(memory_format=torch.channels_last).unflatten(0, lead), y
+        return x.float().contiguous(memory_format=torch.channels_last).unflatten(0, lead), *y
     def show_batch(self, b=None, max_n=8, figsize=None, **kwargs):
         "Draw the first images of a batch; under triplets, the teacher's choice probabilities"
-        x, y = self.one_batch() if b is None else b
+        x, y, *_ = self.one_batch() if b is None else b
         if x.shape[-3] != 3: raise AlignetError('with frozen stages a batch holds their output, not pictures; draw a batch of a learner with freeze=0')
         x, y = (x.cpu() * self.std + self.mean).clamp(0, 1), y.cpu()
         trip = x.ndim == 5
@@ -206,7 +254,7 @@ class AlignDL(DataLoader):
                 if trip: axs[r, c].set_title(f'odd: {float(y[r][2-c]):.2f}', fontsize=9)
         return fig
 
-# %% ../nbs/05_training.ipynb #b6601945
+# %% ../nbs/05_training.ipynb #66d3f710
 def _simple(o):
     "The same with plain lists, dictionaries and numbers, which `weights_only` can read"
     if isinstance(o, dict): return {k: _simple(v) for k, v in o.items()}
@@ -215,7 +263,7 @@ def _simple(o):
 
 class Checkpoint(Callback):
     "Save the state of a fit every `every` steps and go on from it when the fit is started again"
-    order, on, step, done, state = -20, False, 0, 0, None
+    order, on, step, done, state, due = -20, False, 0, 0, None, False
     def __init__(self,
         path, # The file to write
         every:int=20, # Steps between two saves
@@ -223,7 +271,7 @@ class Checkpoint(Callback):
     ):
         self.path, self.every, self.run_id = Path(path), every, run_id
 
-    def before_fit(self): self.done, self.step, self.state = 0, 0, None       # validation begins a "fit" too
+    def before_fit(self): self.done, self.step, self.state, self.due = 0, 0, None, False       # validation begins a "fit" too
 
     def before_train(self):
         self.on = not hasattr(self.learn, 'lr_finder')
@@ -239,13 +287,16 @@ class Checkpoint(Callback):
         if not self.training: return
         if self.step < self.done: raise CancelBatchException()
         if self.state is not None: self._restore()
-        elif self.on and self.step > self.done and self.step % self.every == 0: self.save()
+        elif self.on and self.step > self.done:
+            self.due = self.due or self.step % self.every == 0
+            if self.due: self.save()
 
     def _restore(self):
         s, self.state = self.state, None
-        self.model.load_state_dict(s['model'])
+        get_model(self.model).load_state_dict(s['model'])
         self.opt.load_state_dict(s['opt'])
         torch.set_rng_state(s['rng'])
+        for cb in self._with_state(): cb.load_state_dict(s['callbacks'][cb.name])
         if 'recorder' in s and hasattr(self.learn, 'recorder'):
             r = self.learn.recorder
             r.losses[:], r.lrs[:] = list(torch.tensor(s['recorder']['losses'])), s['recorder']['lrs']
@@ -262,10 +313,15 @@ class Checkpoint(Callback):
     def after_batch(self):
         if self.training: self.step += 1
 
+    def _with_state(self): return [cb for cb in self.learn.cbs if hasattr(cb, 'state_dict') and hasattr(cb, 'load_state_dict')]
+
     def save(self):
-        "Write the present state to the file"
-        state = dict(run_id=self.run_id, steps=self.n_epoch * len(self.dls.train), step=self.step,
-                     model=self.model.state_dict(), opt=_simple(self.opt.state_dict()), rng=torch.get_rng_state())
+        "Write the present state to the file, unless gradients are half accumulated"
+        if getattr(getattr(self.learn, 'gradient_accumulation', None), 'count', 0): return
+        self.due = False
+        if _processes()[0]: return
+        state = dict(run_id=self.run_id, steps=self.n_epoch * len(self.dls.train), step=self.step, callbacks={cb.name: cb.state_dict() for cb in self._with_state()},
+                     model=get_model(self.model).state_dict(), opt=_simple(self.opt.state_dict()), rng=torch.get_rng_state())
         if hasattr(self.learn, 'recorder'):
             r = self.learn.recorder
             keep = lambda m: {k: v for k, v in vars(m).items() if isinstance(v, (int, float, torch.Tensor))}
@@ -281,7 +337,7 @@ class FreezeBatchNorm(Callback):
             for m in self.model.modules():
                 if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
 
-# %% ../nbs/05_training.ipynb #7c174ca2
+# %% ../nbs/05_training.ipynb #cad3f9ac
 def _splitter(student): return [params(student.backbone), params(student.head) + [student.log_scale]]
 
 class _EpochSeed(Callback):
@@ -290,24 +346,38 @@ class _EpochSeed(Callback):
     def before_epoch(self):
         if isinstance(self.dls.train, AlignDL): self.dls.train.epoch = self.epoch
 
-def _datasets(labels, pictures, triplets, train, valid):
-    "Training and validation datasets of (pictures, target)"
-    if triplets == 'batch':
-        Z = torch.as_tensor(np.asarray(labels.embedding, np.float32))
-        return [_Pairs(pictures, Z, rows) for rows in (train, valid)]
+class _ShareBatches(Callback):
+    "Under `distrib_ctx`: give each process its part of every batch"
+    order = 12                                                # after fastai's DistributedTrainer, whose DistributedDL would give each process a part of the pool
+    def _unwrap(self, dl): return dl if isinstance(dl, AlignDL) else getattr(dl, 'dl', dl)
+    def before_fit(self):
+        rank, world = _processes()
+        if world == 1: return
+        self.learn.dls.loaders = [self._unwrap(dl) for dl in self.dls]
+        for dl in self.dls:
+            dl.to(next(self.model.parameters()).device)
+            if isinstance(dl, AlignDL): dl.share(rank, world)
+    def before_train(self): self.learn.dl = self._unwrap(self.learn.dl)
+    def before_validate(self): self.learn.dl = self._unwrap(self.learn.dl)
+
+def _datasets(labels, pictures, triplets, train, valid, give_clusters=False):
+    "Training and validation datasets of (pictures, target), or (pictures, target, cluster)"
+    if triplets == 'batch': return [_Pairs(pictures, labels.embedding, rows, labels.clusters if give_clusters else None) for rows in (train, valid)]
     inside = np.zeros(len(labels.names), int); inside[valid] = 1
     held = inside[labels.triplets].sum(1)
     return [_Triples(pictures, labels.triplets[held == h], labels.sims[held == h]) for h in (0, 3)]
 
 class _Pairs:
-    def __init__(self, pictures, targets, rows): self.pictures, self.targets, self.rows = pictures, targets, rows
+    def __init__(self, pictures, targets, rows, clusters=None): self.pictures, self.targets, self.rows, self.clusters = pictures, targets, rows, clusters
     def __len__(self): return len(self.rows)
-    def __getitem__(self, i): return self.pictures[int(self.rows[i])], self.targets[int(self.rows[i])]
+    def __getitem__(self, i):
+        r = int(self.rows[i]); target = torch.from_numpy(np.array(self.targets[r], np.float32))       # a row of the file, where the features are memory-mapped
+        return (self.pictures[r], target) if self.clusters is None else (self.pictures[r], target, int(self.clusters[r]))
 
 class _Triples:
-    def __init__(self, pictures, triplets, sims): self.pictures, self.triplets, self.sims = pictures, triplets, torch.as_tensor(sims)
+    def __init__(self, pictures, triplets, sims): self.pictures, self.triplets, self.sims = pictures, triplets, sims
     def __len__(self): return len(self.triplets)
-    def __getitem__(self, i): return torch.stack([self.pictures[int(o)] for o in self.triplets[i]]), self.sims[i]
+    def __getitem__(self, i): return torch.stack([self.pictures[int(o)] for o in self.triplets[i]]), torch.from_numpy(np.array(self.sims[i], np.float32))
 
 _kept_stages = {}                                             # the last one made: students of the same pool share it
 
@@ -322,7 +392,7 @@ def _stages_of(student, images, names, size, max_gb, crop_pct):
         _kept_stages.clear(); _kept_stages[key] = made
     return _kept_stages[key]
 
-# %% ../nbs/05_training.ipynb #2e65b1b0
+# %% ../nbs/05_training.ipynb #15cd7584
 def align_dls(
     labels:PseudoLabels, # What the teacher says
     images:ImageSet, # The set that holds the labelled files
@@ -332,6 +402,8 @@ def align_dls(
     augment=None, # A function of (batch, generator) such as `crop_and_flip`; None to resize only
     steps:int=None, # Batches in an epoch; None for one pass over the pool
     balance=None, # (n,) source of each labelled image; a batch takes equally many of each
+    per_cluster:int=None, # Images of one cluster that come together; None draws each by itself
+    give_clusters:bool=False, # Hand the images' clusters to the loss, for weights that need them
     mean=(.5, .5, .5), # Pixel mean of the student's normalisation, per channel, in 0..1
     std=(.5, .5, .5), # Its standard deviation
     valid_pct:float=.1, # Share of the images that is kept aside
@@ -347,6 +419,8 @@ def align_dls(
     if triplets == 'batch' and labels.embedding is None:
         raise AlignetError("triplets='batch' needs the teacher's representation of each image, and these labels have none (`embedding` is None); use triplets='sampled' or make the labels with `pseudo_label`")
     if triplets == 'sampled' and (labels.triplets is None or not len(labels.triplets)): raise AlignetError("triplets='sampled' needs labelled triplets, and these labels have none; make them with pseudo_label(..., n=...)")
+    if (per_cluster or give_clusters) and (triplets != 'batch' or labels.clusters is None):
+        raise AlignetError("batches by cluster, and weights that need clusters, are for triplets='batch' and labels with `clusters`; make the labels with `pseudo_label`, or leave per_cluster and weights as they are")
     if bs < 3: raise AlignetError(f'bs={bs}: a batch needs at least the three images of one triplet')
     order = rng(seed, 7).permutation(len(labels.names)); cut = int(round(valid_pct * len(order)))
     if cut and cut < 3: cut = 3
@@ -355,21 +429,23 @@ def align_dls(
     frozen = student is not None and student.freeze
     if frozen and augment: raise AlignetError('augment needs pictures, but with freeze the output of the frozen stages is computed once; use augment=None or freeze=0')
     pictures = _stages_of(student, images, labels.names, size, max_gb, crop_pct) if frozen else PictureCache(images, labels.names, size, max_gb, crop_pct)
-    train_ds, valid_ds = _datasets(labels, pictures, triplets, train, valid)
+    train_ds, valid_ds = _datasets(labels, pictures, triplets, train, valid, give_clusters)
     per = bs if triplets == 'batch' else bs // 3
     if len(train_ds) < per: raise AlignetError(f'{len(train_ds):,} training triplets do not fill one batch; label more of them')
     steps = steps or len(train) // bs
     groups = None if balance is None or triplets != 'batch' else np.asarray(balance)[train]
     kw = dict(seed=seed, mean=mean, std=std, num_workers=num_workers, device=device or default_device())
-    return DataLoaders(AlignDL(train_ds, per, augment=augment, steps=steps, groups=groups, **kw),
+    by = dict(clusters=np.asarray(labels.clusters)[train], per_cluster=per_cluster) if per_cluster else {}
+    return DataLoaders(AlignDL(train_ds, per, augment=augment, steps=steps, groups=groups, **by, **kw),
                        AlignDL(valid_ds, per, train=False, steps=None if triplets == 'batch' else steps, **kw), device=device or default_device())
 
-# %% ../nbs/05_training.ipynb #9e1e99d8
+# %% ../nbs/05_training.ipynb #28bc7e47
 def align_learner(
     labels:PseudoLabels, # What the teacher says
     student='tf_efficientnet_lite0', # Name of any backbone that `create_backbone` knows, or a `Backbone`
     images:ImageSet=None, # The set that holds the labelled files
     loss='jsd', # 'jsd', 'kl', 'contrastive' or 'margin', or an `AlignLoss` of your own
+    weights='all', # Which triplets of a batch count, see `batch_triplet_loss`
     triplets:str='batch', # 'batch' or 'sampled'
     head:int=0, # Features of a linear head; 0 trains the pre-logits themselves
     sims:str='cosine', # The student's similarity, 'cosine' or 'dot'
@@ -381,15 +457,17 @@ def align_learner(
     freeze_bn:bool=True, # Leave batch-norm statistics as they are
     size:int=128, # Side length of the pictures in pixels
     opt_func=partial(Adam, eps=1e-8), # Any fastai optimiser
-    cbs=None, # More callbacks
-    **kwargs, # For `align_dls`: bs, steps, augment, balance, valid_pct, seed, num_workers, device
+    splitter=None, # Parameter groups, a function of the student; None: the backbone, and head with scale
+    cbs=None, # More callbacks, one or a list
+    **kwargs, # For `align_dls`: bs, steps, augment, balance, per_cluster, valid_pct, seed, num_workers, device
 ) -> Learner: # A plain fastai learner
     "A fastai `Learner` that aligns a backbone with a teacher"
     if images is None: raise AlignetError('align_learner needs `images`, the ImageSet that holds the labelled files')
     backbone = student if isinstance(student, nn.Module) else create_backbone(student)
     model = Student(backbone, head, sims, scale, learn_scale, freeze)
     cfg = backbone.data_config
-    dls = align_dls(labels, images, size=size, triplets=triplets, student=model, mean=cfg['mean'], std=cfg['std'], crop_pct=cfg.get('crop_pct', 1.), **kwargs)
-    loss_func = AlignLoss(loss, tau_teacher=tau) if isinstance(loss, str) else loss
-    all_cbs = [_EpochSeed()] + ([FreezeBatchNorm()] if freeze_bn else []) + ([DecayToInit(decay_to_init, skip='log_scale')] if decay_to_init else []) + list(cbs or [])
-    return Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=_splitter, metrics=teacher_agreement, wd=0., cbs=all_cbs)
+    loss_func = AlignLoss(loss, tau_teacher=tau, weights=weights) if isinstance(loss, str) else loss
+    named = getattr(loss_func, 'weights', 'all')
+    dls = align_dls(labels, images, size=size, triplets=triplets, student=model, mean=cfg['mean'], std=cfg['std'], crop_pct=cfg.get('crop_pct', 1.), give_clusters=isinstance(named, str) and named in _SAME_PAIRS, **kwargs)
+    all_cbs = [_EpochSeed(), _ShareBatches()] + ([FreezeBatchNorm()] if freeze_bn else []) + ([DecayToInit(decay_to_init, skip='log_scale')] if decay_to_init else []) + list(L(cbs))
+    return Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=splitter or _splitter, metrics=teacher_agreement, wd=0., cbs=all_cbs)

@@ -5,19 +5,28 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/11_all.ipynb #1eee26b1
+# %% ../nbs/11_all.ipynb #e05ee183
 from .core import *
 from .data import *
 from .things import *
 from .ceiling import *
 from .features import *
+from .sources import *
 from .teacher import *
 from .vice import *
 from .pseudo_labels import *
 from .official import *
+from .shards import *
 from .loss import *
 from .training import *
+from .recipes import *
+from .distributed import *
 from .evaluation import *
+from .human_rdms import *
+from .levels import *
+from .hierarchy import *
+from .shift import *
+from .suites import *
 from .hub import *
 from .demo import *
 

@@ -10,15 +10,15 @@ import argparse, sys
 from pathlib import Path
 from .core import *
 
-# %% ../nbs/10_cli.ipynb #330a28a9
+# %% ../nbs/10_cli.ipynb #1ae68919
 def _demo(a):
     from alignet.demo import run_demo
     run_demo(a.out, a.world, **{k: v for k, v in dict(seeds=a.seeds, epochs=a.epochs, objects=a.objects).items() if v is not None})
 
 def _features(a):
-    from alignet.data import ImageSet
     from alignet.features import extract_features
-    print(extract_features(a.model, ImageSet.from_folder(a.images), a.out, a.batch_size, a.size, num_workers=a.workers, overwrite=a.overwrite))
+    from alignet.sources import image_set
+    print(extract_features(a.model, image_set(a.images), a.out, a.batch_size, a.size, num_workers=a.workers, overwrite=a.overwrite))
 
 def _teacher(a):
     from alignet.data import Judgements
@@ -27,49 +27,76 @@ def _teacher(a):
     teacher = Teacher.fit_cv(FeatureStore(a.features), Judgements.load(a.judgements), folds=a.folds, seed=a.seed)
     print(teacher.cv); print(f'saved {teacher.save(a.out)}')
 
-# %% ../nbs/10_cli.ipynb #5f220b57
+# %% ../nbs/10_cli.ipynb #42dc39ca
 def _label(a):
     from alignet.features import FeatureStore
     from alignet.pseudo_labels import pseudo_label
     from alignet.teacher import Teacher
     if not a.control and a.teacher is None: raise AlignetError('give a teacher with --teacher FILE, or --control for the labels of the untransformed features')
-    labels = pseudo_label(None if a.control else Teacher.load(a.teacher), FeatureStore(a.features), n=a.n, sampling=a.sampling, clusters=a.clusters, seed=a.seed)
+    teacher, store = None if a.control else Teacher.load(a.teacher), FeatureStore(a.features)
+    if a.shards: print(f'{_shards(a, teacher, store)!r}\nsaved {a.out}/labels'); return
+    labels = pseudo_label(teacher, store, n=a.n, sampling=a.sampling, clusters=a.clusters, seed=a.seed)
     labels.save(a.out); print(f'{labels!r}\nsaved {a.out}')
+
+def _shards(a, teacher, store):
+    "Labels of any number, a block a file: the teacher's features, their clusters and the shards in one folder"
+    from alignet.shards import cluster_store, label_store, transform_store
+    from alignet.features import FeatureStore
+    out = Path(a.out); Z = FeatureStore(out/'features') if (out/'features'/'meta.json').is_file() else transform_store(teacher, store, out/'features', control=a.control)
+    return label_store(Z, cluster_store(Z, a.clusters or max(2, min(500, len(Z) // 10)), a.seed, out/'clusters'), a.n, out/'labels', a.sampling, a.seed)
 
 def _train(a):
     import hashlib, numpy as np
-    from alignet.data import ImageSet
     from alignet.hub import export_timm
     from alignet.pseudo_labels import PseudoLabels
+    from alignet.recipes import RECIPES
+    from alignet.sources import image_set
     from alignet.training import align_learner, Checkpoint
-    set_seed(a.seed); out, labels = Path(a.out), PseudoLabels.load(a.labels)
+    if a.recipe and a.recipe not in RECIPES: raise AlignetError(f"there is no recipe '{a.recipe}'; choose among {', '.join(RECIPES)}")
+    set_seed(a.seed); out, labels = Path(a.out), _labels(a.labels)
     h = hashlib.sha256(repr({k: v for k, v in vars(a).items() if k not in ('run', 'labels', 'out', 'workers')}).encode())
     for x in (labels.triplets, labels.sims, labels.embedding): h.update(b'-' if x is None else np.ascontiguousarray(x).tobytes())
     h.update('\n'.join(labels.names).encode()); check = Checkpoint(out.with_name(out.name + '.checkpoint'))
-    learn = align_learner(labels, a.student, ImageSet.from_folder(a.images), loss=a.loss, triplets=a.triplets, head=a.head, scale=a.scale, freeze=a.freeze,
-                          decay_to_init=a.decay_to_init, size=a.size, bs=a.bs, seed=a.seed, num_workers=a.workers,
-                          cbs=[check])
+    given = {k: v for k in ('loss', 'triplets', 'head', 'scale', 'decay_to_init', 'size', 'bs', 'weights') if (v := getattr(a, k)) is not None}
+    settings = {**(RECIPES[a.recipe].settings if a.recipe else dict(bs=48, size=224)), **given}
+    learn = align_learner(labels, a.student, image_set(a.images), freeze=a.freeze, per_cluster=a.per_cluster, seed=a.seed, num_workers=a.workers, cbs=[check], **settings)
     for v in learn.model.state_dict().values(): h.update(v.cpu().numpy().tobytes())
     check.run_id = h.hexdigest()[:16]                                   # labels, settings and start weights: another run never goes on from this one's checkpoint
-    learn.fit_one_cycle(a.epochs, slice(a.lr, a.head_lr)); print(f'saved {export_timm(learn, out)}'); check.path.unlink(missing_ok=True)
+    if a.recipe: RECIPES[a.recipe].fit(learn, steps=a.steps, lr=None if a.lr is None else slice(a.lr, a.head_lr))
+    else: learn.fit_one_cycle(a.epochs, slice(3e-5 if a.lr is None else a.lr, a.head_lr))
+    print(f'saved {export_timm(learn, out)}'); check.path.unlink(missing_ok=True)
 
-# %% ../nbs/10_cli.ipynb #725e26d9
+def _labels(path):
+    "Pseudo-labels of a file, or of a folder of shards"
+    from alignet.pseudo_labels import PseudoLabels
+    if not Path(path).is_dir(): return PseudoLabels.load(path)
+    from alignet.shards import LabelShards
+    root = Path(path); return LabelShards(root/'labels' if (root/'labels'/'manifest.json').is_file() else root).to_labels()
+
+# %% ../nbs/10_cli.ipynb #a52331c8
 def _eval(a):
-    from alignet.data import ImageSet, Judgements
-    from alignet.evaluation import odd_one_out_table
-    from alignet.features import extract_features
-    judgements = Judgements.load(a.judgements)
-    images = ImageSet.from_folder(a.images).subset(judgements.names)
-    table = odd_one_out_table({m: extract_features(m, images, size=a.size).get(judgements.names) for m in a.models}, judgements)
-    print(table.to_string(index=False, float_format=lambda v: f'{v:.3f}'))
-    if a.out: write_json(a.out, table.to_dict('records')); print(f'saved {a.out}')
+    from alignet.suites import evaluate, odd_one_out_tasks
+    data, suites = a.data, 'all' if a.suites == ['all'] else a.suites
+    if (a.judgements is None) != (a.images is None): raise AlignetError('--judgements and --images belong together: choices about the images of a folder')
+    if a.judgements:
+        from alignet.data import Judgements
+        from alignet.sources import image_set
+        j = Judgements.load(a.judgements); own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem); data = [a.data, *own] if a.data else own
+    report = evaluate(a.models, suites, data, size=a.size, batch_size=a.batch_size, num_workers=a.workers, seed=a.seed)
+    print(report.wide().to_string(index=False, float_format=lambda v: f'{v:.3f}'))
+    for m in report.models[1:]: print(f'\n{m} against {report.models[0]}:\n' + report.compare(report.models[0], m).drop(columns=['p', 'n']).to_string(index=False, float_format=lambda v: f'{v:.3f}'))
+    if len(report.left_out): print('\nleft out:\n' + '\n'.join(f"  {r['suite']}: {r['data']} ({r['why it was left out']})" for _, r in report.left_out.iterrows()))
+    for n in report.notes: print(n)
+    if a.out: out = Path(a.out); report.to_html(out.with_name(out.name + '.html')); report.to_json(out.with_name(out.name + '.json')); print(f'saved {out}.html and {out}.json')
 
 def _export(a):
     from alignet.features import create_backbone
-    from alignet.hub import export_timm
-    print(f'saved {export_timm(create_backbone(a.model), a.out)}')
+    from alignet.hub import export_onnx, export_timm, push_to_hub
+    if a.onnx: print(f'saved {export_onnx(a.model, a.out, a.size)}')
+    elif a.push: print(push_to_hub(a.model.removeprefix('local-dir:'), a.out, private=a.private))
+    else: print(f'saved {export_timm(create_backbone(a.model), a.out)}')
 
-# %% ../nbs/10_cli.ipynb #5c855218
+# %% ../nbs/10_cli.ipynb #4ec1ee06
 def parser() -> argparse.ArgumentParser:
     "The command-line parser"
     top = argparse.ArgumentParser('alignet', description='Vision models that see more like people do.')
@@ -78,20 +105,23 @@ def parser() -> argparse.ArgumentParser:
         p = sub.add_parser(name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter); p.set_defaults(run=f)
         for flags, kw in args: p.add_argument(*flags.split(), **kw)
     A = lambda flags, **kw: (flags, kw)
-    out, images, seed, workers = A('--out', required=True, help='what to write'), A('images', help='folder of images'), A('--seed', type=int, default=0, help='seed'), A('--workers', type=int, default=0, help='processes that read images')
+    out, seed, workers = A('--out', required=True, help='what to write'), A('--seed', type=int, default=0, help='seed'), A('--workers', type=int, default=0, help='processes that read images')
     command('demo', _demo, 'the whole road: teacher, aligned model, report', A('--out', help="folder to write; 'alignet-demo' if left out, 'alignet-demo-things' for that world"), A('--world', default='offline', help="'offline' or 'things'"),
             A('--seeds', type=int, help='number of seeds'), A('--epochs', type=int, help='epochs of a student'), A('--objects', type=int, help='objects of the offline world'))
-    command('features', _features, 'features of a folder of images', A('model', help='timm name, open_clip:ARCH/WEIGHTS or local-dir:FOLDER'), images, out, A('--size', type=int, help="side in pixels; the model's own if left out"),
+    command('features', _features, 'features of a folder of images', A('model', help='timm name, open_clip:ARCH/WEIGHTS or local-dir:FOLDER'), A('images', help='folder, tar shards or dataset'), out, A('--size', type=int, help="side in pixels; the model's own if left out"),
             A('--batch-size', type=int, default=64, help='images a forward pass'), workers, A('--overwrite', action='store_true', help='make a store anew'))
     command('teacher', _teacher, 'fit a teacher to judgements about images', A('features', help='feature store of the judged images'), A('judgements', help='.npz of Judgements.save; names are file names'), out, A('--folds', type=int, default=3, help='folds over objects'), seed)
     command('label', _label, 'label triplets of a pool', A('features', help='feature store of the pool'), A('--teacher', help='.npz of a teacher'), A('--control', action='store_true', help='labels of the untransformed features'), out,
-            A('--n', type=int, default=1_000_000, help='number of triplets'), A('--sampling', default='cluster_border', help='how triplets are drawn'), A('--clusters', type=int, help='number of clusters'), seed)
-    command('train', _train, 'align a backbone with labels', A('labels', help='.npz of pseudo-labels'), A('student', help='timm name'), images, out, A('--epochs', type=int, default=5, help='passes over the pool'), A('--lr', type=float, default=3e-5, help='learning rate'),
-            A('--head-lr', type=float, default=2e-2, help='learning rate of head and scale'), A('--bs', type=int, default=48, help='images in a batch'), A('--size', type=int, default=224, help='side in pixels'), A('--loss', default='jsd', help='jsd, kl or contrastive'),
-            A('--triplets', default='batch', help="'batch' or 'sampled'"), A('--head', type=int, default=0, help='features of a head'), A('--scale', type=float, default=10., help='start value of the scale'), A('--freeze', type=int, default=0, help='early stages kept'),
-            A('--decay-to-init', type=float, default=1., help='pull to the pretrained weights'), workers, seed)
-    command('eval', _eval, 'odd-one-out accuracy of models', A('images', help='folder of images'), A('judgements', help='.npz of Judgements.save'), A('models', nargs='+', help='models, the baseline first'), A('--size', type=int, help='side in pixels'), A('--out', help='JSON file to write'))
-    command('export', _export, 'write a backbone in timm\'s format', A('model', help='timm name'), out)
+            A('--n', type=int, default=1_000_000, help='number of triplets'), A('--sampling', default='cluster_border', help='how triplets are drawn'), A('--clusters', type=int, help='number of clusters'), A('--shards', action='store_true', help='write a folder of shards that a killed run goes on with; for millions of labels'), seed)
+    command('train', _train, 'align a backbone with labels', A('labels', help='.npz of pseudo-labels, or a folder of shards'), A('student', help='timm name'), A('images', help='folder, tar shards or dataset'), out, A('--recipe', help="'published' or 'all_triplets': settings and schedule, which the other options change"),
+            A('--steps', type=int, help='steps of the recipe'), A('--epochs', type=int, default=5, help='passes over the pool, without a recipe'), A('--lr', type=float, help='learning rate; 3e-5, or the recipe\'s'), A('--head-lr', type=float, default=2e-2, help='learning rate of head and scale'),
+            A('--bs', type=int, help='images in a batch; 48, or the recipe\'s'), A('--size', type=int, help='side in pixels; 224, or the recipe\'s'), A('--loss', help='jsd, kl, contrastive or margin'), A('--triplets', help="'batch' or 'sampled'"), A('--weights', help="which triplets of a batch count, such as 'cluster_border'"),
+            A('--per-cluster', type=int, help='images of one cluster that come together'), A('--head', type=int, help='features of a head'), A('--scale', type=float, help='start value of the scale'), A('--freeze', type=int, default=0, help='early stages kept'), A('--decay-to-init', type=float, help='pull to the pretrained weights'), workers, seed)
+    command('eval', _eval, 'every measure that has data, for one model or several', A('models', nargs='+', help='timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first'), A('--suites', nargs='+', default=['all'], help='all, or some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures'),
+            A('--data', help='data folder; that of ALIGNET_DATA, or the offline world, if left out'), A('--judgements', help='.npz of Judgements.save, about the files of --images'), A('--images', help='folder, tar shards or dataset'), A('--size', type=int, help='side in pixels'),
+            A('--batch-size', type=int, default=64, help='pictures a forward pass'), workers, seed, A('--out', help='write OUT.html and OUT.json'))
+    command('export', _export, 'write a backbone in timm\'s format, as ONNX, or to the hub', A('model', help='timm name, or a folder'), A('--out', required=True, help='folder, .onnx file, or OWNER/NAME of the hub'), A('--onnx', action='store_true', help='an ONNX file'),
+            A('--push', action='store_true', help='upload to the hub'), A('--private', action='store_true', help='a private repository'), A('--size', type=int, help='side in pixels, for ONNX'))
     return top
 
 def main(

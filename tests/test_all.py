@@ -7,13 +7,22 @@ from alignet.data import *
 from alignet.things import *
 from alignet.ceiling import *
 from alignet.features import *
+from alignet.sources import *
 from alignet.teacher import *
 from alignet.vice import *
 from alignet.pseudo_labels import *
 from alignet.official import *
+from alignet.shards import *
 from alignet.loss import *
 from alignet.training import *
+from alignet.recipes import *
+from alignet.distributed import *
 from alignet.evaluation import *
+from alignet.human_rdms import *
+from alignet.levels import *
+from alignet.hierarchy import *
+from alignet.shift import *
+from alignet.suites import *
 from alignet.hub import *
 from alignet.demo import *
 import importlib
@@ -32,7 +41,8 @@ def test_the_names():
 
     # cell 12, in part
     seen, clashes = {}, []
-    for m in ('core', 'data', 'things', 'ceiling', 'features', 'teacher', 'vice', 'pseudo_labels', 'official', 'loss', 'training', 'evaluation', 'hub', 'demo'):
+    for m in ('core', 'data', 'things', 'ceiling', 'features', 'sources', 'teacher', 'vice', 'pseudo_labels', 'official', 'shards', 'loss', 'training', 'recipes', 'distributed',
+              'evaluation', 'human_rdms', 'levels', 'hierarchy', 'shift', 'suites', 'hub', 'demo'):
         mod = importlib.import_module(f'alignet.{m}')
         for n in mod.__all__:
             if n in seen and seen[n][1] is not getattr(mod, n): clashes.append((n, seen[n][0], m))

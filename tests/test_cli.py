@@ -39,18 +39,21 @@ def test_the_road_in_five_commands():
         from alignet.features import create_backbone; from alignet.hub import export_timm
         export_timm(create_backbone('test_efficientnet', pretrained=False), d/'tiny')
         steps = [f'features {model} {d}/images --out {d}/store', f'teacher {d}/store {d}/judgements.npz --out {d}/teacher.npz', f'label {d}/store --teacher {d}/teacher.npz --n 200 --clusters 3 --out {d}/labels.npz',
-                 f'train {d}/labels.npz {model} {d}/images --epochs 1 --bs 8 --size 48 --out {d}/aligned', f'eval {d}/images {d}/judgements.npz {model} local-dir:{d}/aligned --out {d}/scores.json']
+                 f'train {d}/labels.npz {model} {d}/images --epochs 1 --bs 8 --size 48 --out {d}/aligned', f'eval {model} local-dir:{d}/aligned --judgements {d}/judgements.npz --images {d}/images --out {d}/scores']
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed): codes = [main(s.split()) for s in steps]
         scores, whole = read_json(d/'scores.json'), (d/'aligned'/'model.safetensors').is_file()
         weights = lambda: (d/'aligned'/'model.safetensors').read_bytes()
         first, left = weights(), list(d.glob('*.checkpoint'))
         with contextlib.redirect_stdout(io.StringIO()): codes.append(main([*steps[3].split(), '--loss', 'kl'])); other = weights(); codes.append(main(steps[3].split())); again = weights()
+        more = [f'label {d}/store --teacher {d}/teacher.npz --n 300 --clusters 3 --shards --out {d}/many', f'train {d}/many {model} {d}/images --recipe published --steps 2 --bs 6 --size 48 --head 8 --out {d}/published']
+        with contextlib.redirect_stdout(io.StringIO()): codes += [main(o.split()) for o in more]
+        sharded, trained = (d/'many'/'labels'/'manifest.json').is_file(), (d/'published'/'config.json').is_file()
 
     # cell 19
-    test_eq(codes, [0] * 7); test_eq(left, [])
+    test_eq(codes, [0] * 9); test_eq(left, []); assert sharded and trained
     assert other != first and again == first                                     # other settings train another model, the same settings the same
-    assert whole and len(scores) == 6 and 'saved' in printed.getvalue()           # two models, three similarities
+    assert whole and len(scores['models']) == 2 and {r['suite'] for r in scores['rows']} == {'odd_one_out', 'calibration'} and 'saved' in printed.getvalue()
 
     # cell 21, in part
     err = io.StringIO()

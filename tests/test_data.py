@@ -65,6 +65,8 @@ def test_one_picture_any_file_to_rgb():
             try: load_image(d/f); messages[f] = 'no error'
             except AlignetError as e: messages[f] = str(e).replace(str(d), '')
             assert f in messages[f] and why in messages[f], messages[f]
+            if 'does not exist' not in why and 'folder' not in why: test_fail(lambda: load_image(d/f, (d/f).read_bytes()), contains=messages[f][-40:])
+        test_eq(np.asarray(load_image('pack.tar/whole.png', (d/'whole.png').read_bytes())), np.asarray(noise))           # bytes out of an archive, under a name
     messages['cut.jpg']
 
 
@@ -90,7 +92,7 @@ def test_many_pictures_known_by_name():
     with tempfile.TemporaryDirectory() as d:
         moved = ImageSet(shutil.copytree(tiles.name, Path(d)/'elsewhere')); test_eq(moved.digest(), before)
         Image.new('RGB', (300, 300)).save(moved.path('warm/gold.png')); test_ne(moved.digest(), before)
-        moved.path(0).unlink(); test_fail(moved.digest, contains='purple.png')
+        moved.path(0).unlink(); test_fail(moved.digest, contains='purple.png'); test_eq(moved.sizes(), [None] + [f.stat().st_size for f in map(moved.path, moved.names[1:])])
         moved.path(1).write_bytes(b'damaged'); test_eq(list(moved.bad_files()), moved.names[:2])
     before[:16]
 

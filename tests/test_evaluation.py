@@ -112,7 +112,7 @@ def test_odd_one_out():
     test_close(best_possible([[.5, .3, .2], [.1, .8, .1]]), .65)
     assert best_possible(human_probs) > correct['aligned'].mean()
     test_fail(lambda: best_possible([[.5, .5]]), contains='shape')
-    test_fail(lambda: best_possible([[.9, .5, .2]]), contains='sum to 1')
+    test_fail(lambda: best_possible([[.9, .5, .2]]), contains='sum to one')
 
 
 def test_intervals():

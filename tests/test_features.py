@@ -148,8 +148,8 @@ def test_any_model_by_name():
         smaller = create_backbone('open_clip:ViT-S-32-alt', pretrained=False, size=128)
         test_eq((smaller.input_size, tuple(smaller.transform()(im).shape)), (128, (3, 128, 128)))
         squashed = create_backbone('open_clip:ViT-S-32-alt', pretrained=False, force_preprocess_cfg=dict(mean=(.5,)*3, std=(.5,)*3, resize_mode='squash'))
-        test_eq((squashed.normalize, squashed.data_config['crop_mode']), (((.5,)*3, (.5,)*3), 'squash'))
-        print(bb)
+        test_eq((squashed.normalize, squashed.data_config['crop_mode']), (((.5,)*3, (.5,)*3), 'squash')); test_eq([Backbone(o.model).data_config for o in (bb, squashed)], [bb.data_config, squashed.data_config])      # a bare open_clip model has its own pixels too
+        print(bb); test_fail(lambda: create_backbone(f'open_clip:local-dir:{tempfile.gettempdir()}'), contains='is no open_clip folder')
         for name, near in (('ViT-S-99/openai', 'ViT-S-32'), ('ViT-B-32/laion3b', 'laion2b_s34b_b79k')): test_fail(lambda: create_backbone(f'open_clip:{name}'), contains=near)
     else:
         test_fail(lambda: create_backbone('open_clip:ViT-B-32/openai'), contains='pip install open_clip_torch')

@@ -5,12 +5,15 @@ Generated from nbs/04_loss.ipynb by .ci/gen_tests.py. Do not edit: change the no
 import math
 import warnings
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 from fastai.callback.core import Callback
 from alignet.core import *
+import tempfile
 import time
 from itertools import combinations
+from unittest import mock
 import numpy as np
 import matplotlib.pyplot as plt
 from fastcore.test import test_eq, test_close, test_fail
@@ -24,9 +27,8 @@ from fastai.callback.training import GradientAccumulation
 from fastai.callback.schedule import *
 from functools import partial
 from torch.utils.data import TensorDataset
-import tempfile
 from alignet.loss import *
-from alignet.loss import _ranks, _value_grad
+from alignet.loss import _Gather, _processes, _ranks, _value_grad
 
 NOTEBOOK = 'nbs/04_loss.ipynb'     # a test runs in the folder of its notebook
 
@@ -227,12 +229,33 @@ def test_all_triplets_of_a_batch():
     test_eq(batch_agreement(torch.ones(30, 30), St).item(), 0.)
 
 
-def test_as_a_fastai_loss_function():
-    "As a fastai loss function"
-    # cell 78, in part
-    Z, teacher = torch.randn(10, 8), torch.randn(10, 3)
+def test_several_processes_one_batch():
+    "Several processes, one batch"
+    # cell 55, in part
+    def similarity(B, d=5, scale=1., dtype=torch.float64): Z = torch.randn(B, d, dtype=dtype) * scale; return Z @ Z.T
 
     # cell 79
+    S, St = similarity(30).requires_grad_(), similarity(30); whole = batch_triplet_loss(S, St); g = torch.autograd.grad(whole, S)[0]
+    added = []
+    with mock.patch.object(dist, 'all_reduce', added.append):                 # instead of adding, keep what would be added
+        parts = [torch.autograd.grad(batch_triplet_loss(S, St, share=(r, 4)), S)[0] * added[-1][1] for r in range(4)]
+    total, mass = torch.stack(added).sum(0)
+    test_close((total / mass).item(), whole.item(), eps=1e-12); test_eq(mass.item(), n_triplets(30)); test_close(sum(parts) / mass / 4, g, eps=1e-12)
+
+    # cell 80
+    with tempfile.TemporaryDirectory() as d:
+        dist.init_process_group('gloo', init_method=f'file://{d}/meet', rank=0, world_size=1)
+        z = torch.randn(5, 3, requires_grad=True); both = _Gather.apply(z); (both**2).sum().backward()
+        test_eq(_processes(), (0, 1)); dist.destroy_process_group()
+    test_eq(both.detach(), z.detach()); test_close(z.grad, 2 * z.detach()); test_eq(_processes(), (0, 1))
+
+
+def test_as_a_fastai_loss_function():
+    "As a fastai loss function"
+    # cell 83, in part
+    Z, teacher = torch.randn(10, 8), torch.randn(10, 3)
+
+    # cell 84
     T = all_triplets(10); target = torch.tensor(triplet_sims(teacher.numpy(), T.numpy()))
     for kw in (dict(), dict(sims='cosine', scale=5.), dict(kind='kl', tau=3., tau_teacher=2.)):
         batch, given, flat = AlignLoss(**kw)(Z, teacher), AlignLoss(**kw)(Z[T], target), AlignLoss(**kw)(Z[T].reshape(-1, 8), target)
@@ -240,12 +263,12 @@ def test_as_a_fastai_loss_function():
     head = CosineHead(5.); test_close(AlignLoss()(head(Z), teacher).item(), AlignLoss(sims='cosine', scale=5.)(Z, teacher).item(), eps=1e-5)
     with torch.autocast('cpu', torch.bfloat16): test_close(AlignLoss()(Z, teacher).item(), AlignLoss()(Z.clone(), teacher).item(), eps=1e-7)
     for z, t in [(Z, teacher[:9]), (Z[:9], teacher[:3, :2]), (Z[T][:4], target[:5])]: test_fail(lambda: AlignLoss()(z, t), contains='do not fit')
-    test_fail(lambda: AlignLoss('mse'), contains='choose one of'); test_fail(lambda: AlignLoss(sims='l2'), contains='choose dot or cosine')
+    test_fail(lambda: AlignLoss('mse'), contains='choose one of'); test_fail(lambda: AlignLoss(weights='border'), contains='choose one of'); test_fail(lambda: AlignLoss(sims='l2'), contains='choose dot or cosine')
 
 
 def test_the_pull_towards_the_pretrained_weights():
     "The pull towards the pretrained weights"
-    # cell 83
+    # cell 88
     def regression(seed=0, dead=False):
         "Model and data; with `dead` no gradient reaches the parameters (it is zero)"
         set_seed(seed)
@@ -260,7 +283,7 @@ def test_the_pull_towards_the_pretrained_weights():
         with learn.no_bar(), learn.no_logging(): learn.fit(n, lr)
     params = lambda m: {n: p.detach().clone() for n, p in m.named_parameters()}
 
-    # cell 85
+    # cell 90
     optimisers = dict(SGD=SGD, Adam=Adam, torch_AdamW=partial(OptimWrapper, opt=torch.optim.AdamW), torch_SGD=partial(OptimWrapper, opt=torch.optim.SGD, momentum=.9))
     for name, opt in optimisers.items():
         learn = learner(DecayToInit(.5), opt, dead=True); start = params(learn.model)
@@ -270,7 +293,7 @@ def test_the_pull_towards_the_pretrained_weights():
         for v in off.values(): test_close(v, torch.full_like(v, (1 - .02 * .5)**100), eps=1e-5)
     off['2.weight'][0, 0].item(), (1 - .02 * .5)**100
 
-    # cell 87
+    # cell 92
     learn = learner(DecayToInit(2.)); model, dls, loss = regression(); p0 = params(model)
     quiet(learn, 3, .05)
     for _ in range(3):
@@ -280,14 +303,14 @@ def test_the_pull_towards_the_pretrained_weights():
                 for n, p in model.named_parameters(): p -= .05 * (p.grad + 2. * (p - p0[n])); p.grad = None
     for n, p in model.named_parameters(): test_close(p, params(learn.model)[n], eps=1e-5)
 
-    # cell 88
+    # cell 93
     zero = {n: torch.zeros_like(p) for n, p in regression()[0].named_parameters()}
     ours = learner(DecayToInit(.3, reference=zero), partial(OptimWrapper, opt=torch.optim.AdamW))
     theirs = learner(None, partial(OptimWrapper, opt=torch.optim.AdamW), wd=.3)
     quiet(ours, 3, .01); quiet(theirs, 3, .01)
     for n, p in params(ours.model).items(): test_close(p, params(theirs.model)[n], eps=1e-6)
 
-    # cell 90
+    # cell 95
     split = lambda m: [list(m[0].parameters()), list(m[1].parameters()) + list(m[2].parameters())]
     learn = learner(DecayToInit(1., skip='2.bias'), dead=True, splitter=split, train_bn=False); start = params(learn.model)
     with torch.no_grad(): [p.add_(1.) for p in learn.model.parameters()]
@@ -298,20 +321,20 @@ def test_the_pull_towards_the_pretrained_weights():
     learn.freeze(); before = params(learn.model); quiet(learn, 1, .1)
     assert (params(learn.model)['0.weight'] == before['0.weight']).all() and (params(learn.model)['2.weight'] != before['2.weight']).all()
 
-    # cell 91
+    # cell 96
     learn = learner([DecayToInit(1.), GradientAccumulation(8)], dead=True); start = params(learn.model)
     with torch.no_grad(): [p.add_(1.) for p in learn.model.parameters()]
     quiet(learn, 1, .1)                                                               # 10 batches of 4, a step after every 8 items: 5 steps
     test_close((params(learn.model)['2.weight'] - start['2.weight']).mean().item(), .9**5, eps=1e-5)
 
-    # cell 92
+    # cell 97
     with tempfile.TemporaryDirectory() as d:
         straight = learner(DecayToInit(2.), Adam, path=d); quiet(straight, 2, .05); quiet(straight, 2, .05)
         half = learner(DecayToInit(2.), Adam, path=d); quiet(half, 2, .05); half.save('half')
         again = learner(DecayToInit(2.), Adam, path=d); again.create_opt(); again.load('half'); quiet(again, 2, .05)   # a new process: pretrained model, callback, then load
     for n, p in params(straight.model).items(): test_eq(p, params(again.model)[n])
 
-    # cell 93
+    # cell 98
     cb = straight.decay_to_init
     assert cb.init and not {'init', 'pulled', '_learn'} & set(cb.__getstate__())                             # no copy of the weights travels with an exported learner
     def warned(text, strength=1., run=lambda learn: quiet(learn, 1, .01), **kw):
@@ -327,7 +350,7 @@ def test_the_pull_towards_the_pretrained_weights():
     test_fail(lambda: quiet(learner(DecayToInit(reference={'other': torch.ones(2)})), 1, .01), contains='none of the')
     test_fail(lambda: quiet(learner(DecayToInit(reference={'0.weight': torch.ones(2)})), 1, .01), contains="'0.weight'")
 
-    # cell 95, in part
+    # cell 100, in part
     class Point(nn.Module):
         def __init__(self): super().__init__(); self.w = nn.Parameter(torch.tensor([-2., 1.5]))
         def forward(self, x): return self.w.expand(len(x), 2)
@@ -344,7 +367,7 @@ def test_the_pull_towards_the_pretrained_weights():
         quiet(learn, 1, .1); p = torch.stack(learn.path_seen.seen); ends[lam] = p[-1]
         ax.plot(*p.T, '-', color=c, lw=1.6, label=f'strength {lam:g}'); ax.plot(*p[-1], 'o', color=c, ms=5)
 
-    # cell 96
+    # cell 101
     for lam, end in ends.items():
         balance = torch.linalg.solve(A + lam * torch.eye(2), A @ goal + lam * w0)
         test_close(end, balance, eps=.01)

@@ -287,7 +287,7 @@ def test_teacher_fit():
     test_fail(lambda: Teacher.fit(X, T, objective='soft'), contains='needs probs= or target=')
     test_fail(lambda: Teacher.fit(X, objective='hard'), contains='needs triplets')
     test_fail(lambda: Teacher.fit(X, T, P[:-1]), contains='probs must have the shape')
-    test_fail(lambda: Teacher.fit(X, T, P * 2), contains='add up to 1')
+    test_fail(lambda: Teacher.fit(X, T, P * 2), contains='do not sum to one')
     test_fail(lambda: Teacher.fit(X[:50], T), contains='point outside')
     test_fail(lambda: Teacher.fit(X, target=E[:-1]), contains='target has 89 rows and X 90')
     test_fail(lambda: Teacher.fit(X, target=np.where(E == E[3], np.nan, E)), contains='NaN')

@@ -16,6 +16,7 @@ from alignet.loss import AlignLoss, all_triplets
 import tempfile
 import timm
 from fastai.callback.schedule import *
+from fastai.callback.training import GradientAccumulation
 from fastcore.test import test_eq, test_close, test_fail
 from PIL import Image, ImageDraw
 from alignet.training import *
@@ -39,6 +40,7 @@ def test_a_student():
     with torch.no_grad(): h = Student(tiny, head=16, sims='dot', scale=.01).eval(); u = h(x); w = h.head(tiny(x))
     test_close(u @ u.T, w @ w.T / 100, eps=1e-4)
     test_fail(lambda: Student(tiny, sims='euclid'), contains='choose')
+    test_eq({n for n, p in student.named_parameters() if not p.requires_grad}, {f'backbone.model.classifier.{o}' for o in ('weight', 'bias')})
 
     # cell 15
     for name, k in (('test_efficientnet', 2), ('test_resnet', 1), ('test_mobilenetv3' if 'test_mobilenetv3' in timm.list_models() else 'test_efficientnet', 1)):
@@ -143,6 +145,34 @@ def test_batches_that_depend_on_seed_epoch_and_number_alone():
     assert len(np.unique(idxs < 6, axis=0)) > 5                               # ... at no fixed places
     assert all(len(set(r)) == 12 for r in idxs[:, :]), 'a picture twice in a batch'
 
+    # cell 32
+    ids = np.repeat([0, 1, 2, 3, 4], [4, 8, 12, 16, 3]); items = [(cache[0], 0)] * len(ids)
+    grouped = AlignDL(items, 8, clusters=ids, per_cluster=4, seed=1)
+    seen = np.zeros(43, int); table = np.zeros((5, 5))
+    for grouped.epoch in range(400):
+        for batch in np.array(grouped.get_idxs()).reshape(-1, 8):
+            seen += np.bincount(batch, minlength=43); g = ids[batch]
+            assert (np.sort(np.unique(g, return_counts=True)[1]) % 4 == 0).all()
+            i, j, k = all_triplets(8).T.numpy()
+            for a, b, c in ((i, j, k), (i, k, j), (j, k, i)):
+                border = (g[a] == g[b]) & (g[c] != g[a]); np.add.at(table, (g[a][border], g[c][border]), 1)
+    sizes = np.array([4, 8, 12, 16, 0]); want = np.outer(sizes, sizes) * (1 - np.eye(5))
+    (table / table.sum()).round(3)[:4, :4], (want / want.sum()).round(3)[:4, :4]
+
+    # cell 33
+    test_eq((grouped.left_out, len(grouped)), (3, 5)); assert not seen[40:].any() and seen[:40].std() == 0
+    assert np.abs(table / table.sum() - want / want.sum()).max() < .015
+    for kw, why in ((dict(per_cluster=3), 'divide the batch size'), (dict(per_cluster=4, clusters=None), 'needs the cluster'), (dict(per_cluster=8, clusters=np.arange(43)), 'no cluster has'), (dict(groups=ids), 'give one of them')):
+        test_fail(lambda: AlignDL(items, 8, **{**dict(clusters=ids, per_cluster=4), **kw}), contains=why)
+
+    # cell 35
+    for kw in (dict(), dict(groups=np.arange(48) < 6, steps=9), dict(clusters=np.arange(48) % 6, per_cluster=3)):
+        one = AlignDL(ds, 12, seed=3, **kw); two = [AlignDL(ds, 6, seed=3, **kw).share(r, 2) for r in range(2)]
+        test_eq([len(o) for o in two], [len(one)] * 2)
+        test_eq(np.concatenate([np.reshape(o.get_idxs(), (-1, 6)) for o in two], 1), np.reshape(one.get_idxs(), (-1, 12)))
+    test_fail(lambda: AlignDL(ds, 12).share(0, 5), contains='do not fill')
+    test_eq([len(x) for x, _ in AlignDL(ds, 10, train=False).share(1, 2)], [20, 20, 8])      # validation: the same for all
+
 
 def test_the_learner():
     "The learner"
@@ -161,10 +191,10 @@ def test_the_learner():
     tmp = tempfile.TemporaryDirectory()
     toys, toy_teacher = toy_set(tmp.name)
 
-    # cell 42, in part
+    # cell 47, in part
     def toy_learner(seed=0, cbs=None, **kw):
         set_seed(seed)
-        labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
+        labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher, clusters=np.arange(48) % 6)       # a cluster is one shape in one colour
         return align_learner(labels, create_backbone('test_efficientnet', pretrained=False), toys, size=32, bs=16, valid_pct=.25,
                              decay_to_init=0., **{**dict(freeze_bn=False, seed=seed, cbs=cbs, device='cpu'), **kw})     # from scratch: batch-norm has nothing to keep
 
@@ -175,14 +205,14 @@ def test_the_learner():
     curve = [float(l) for l in learn.recorder.losses]
     after = [round(o, 3) for o in learn.validate()]
 
-    # cell 44
+    # cell 49
     assert curve[-1] < curve[0] / 2 and after[1] > CHANCE
     assert isinstance(learn, Learner) and learn.opt.hypers[0]['wd'] == 0.
 
-    # cell 47, in part
+    # cell 52, in part
     sampled = toy_learner(triplets='sampled')
 
-    # cell 48
+    # cell 53
     frozen = toy_learner(freeze=2)
     with frozen.no_bar(), frozen.no_logging(): frozen.fit(1, 1e-3)
     assert frozen.dls.one_batch()[0].shape[1] != 3
@@ -196,7 +226,15 @@ def test_the_learner():
     with sampled.no_bar(), sampled.no_logging(): sampled.fit(1, 1e-3)
     assert math.isfinite(sampled.recorder.losses[-1])
 
-    # cell 50, in part
+    # cell 55
+    border = toy_learner(weights='cluster_border', per_cluster=2)
+    with border.no_bar(), border.no_logging(): border.fit(1, 1e-3)
+    xb, yb, cb = border.dls.one_batch()
+    test_eq((len(cb), border.dls.train.per_cluster, border.n_epoch), (16, 2, 1)); assert math.isfinite(border.recorder.losses[-1]) and (cb.bincount() % 2 == 0).all()
+    for kw in (dict(triplets='sampled', per_cluster=2), dict(triplets='sampled', weights='within_class')): test_fail(lambda: toy_learner(**kw), contains='for triplets=')
+    test_fail(lambda: toy_learner(weights='border'), contains='choose one of')
+
+    # cell 57, in part
     def moved(**kw):
         "Which tensors a pass over the pool with a learning rate of zero changes"
         l = toy_learner(**kw); before = {k: v.clone() for k, v in l.model.state_dict().items()}
@@ -205,18 +243,18 @@ def test_the_learner():
 
     kept, drifted = moved(freeze_bn=True), moved(freeze_bn=False)
 
-    # cell 51
+    # cell 58
     test_eq(kept, []); test_eq(moved(freeze_bn=True, freeze=2), []); assert drifted and all('running' in k or 'num_batches' in k for k in drifted)
     trained = toy_learner(freeze_bn=True); before = {k: v.clone() for k, v in trained.model.state_dict().items()}
     with trained.no_bar(), trained.no_logging(): trained.fit(1, 1e-2)
     changed = {k for k, v in trained.model.state_dict().items() if not torch.equal(v, before[k])}
     assert any('bn1.weight' in k for k in changed) and not any('running' in k for k in changed)      # trained, with fixed statistics
 
-    # cell 53, in part
+    # cell 60, in part
     probe = toy_learner(); probe.path = Path(tmp.name)          # where the finder keeps the weights meanwhile
     with probe.no_bar(): found = probe.lr_find(num_it=30, show_plot=True)
 
-    # cell 54
+    # cell 61
     assert 1e-6 < found.valley < 1
 
 
@@ -237,17 +275,17 @@ def test_kill_it_start_it_again():
     tmp = tempfile.TemporaryDirectory()
     toys, toy_teacher = toy_set(tmp.name)
 
-    # cell 42, in part
+    # cell 47, in part
     def toy_learner(seed=0, cbs=None, **kw):
         set_seed(seed)
-        labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
+        labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher, clusters=np.arange(48) % 6)       # a cluster is one shape in one colour
         return align_learner(labels, create_backbone('test_efficientnet', pretrained=False), toys, size=32, bs=16, valid_pct=.25,
                              decay_to_init=0., **{**dict(freeze_bn=False, seed=seed, cbs=cbs, device='cpu'), **kw})     # from scratch: batch-norm has nothing to keep
 
     toy_trips = all_triplets(48).numpy()
     toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
 
-    # cell 56
+    # cell 63
     class StopAt(Callback):
         "Stand-in for a power cut"
         def __init__(self, n): self.n = n
@@ -271,7 +309,31 @@ def test_kill_it_start_it_again():
         test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='toy')]), contains='delete it')
     len(whole.recorder.losses), float(whole.recorder.losses[-1]), float(resumed.recorder.losses[-1])
 
-    # cell 57
+    # cell 65, in part
+    class Counter(Callback):
+        "Counts steps"
+        order, n = 30, 0
+        def after_step(self): self.n += 1
+        def state_dict(self): return dict(n=self.n)
+        def load_state_dict(self, s): self.n = s['n']
+
+    def two_at_a_time(cbs):
+        l = toy_learner(seed=4, cbs=[GradientAccumulation(32), Counter(), *cbs])
+        with l.no_bar(), l.no_logging(): l.fit_one_cycle(4, 3e-3)
+        return l
+
+    with tempfile.TemporaryDirectory() as d:
+        whole2 = two_at_a_time([])
+        try: two_at_a_time([Checkpoint(Path(d)/'c.pth', every=3), StopAt(5)])
+        except KeyboardInterrupt: pass
+        kept_at = torch.load(Path(d)/'c.pth', weights_only=True)['step']
+        resumed2 = two_at_a_time([Checkpoint(Path(d)/'c.pth', every=3)])
+
+    # cell 66
+    test_eq((kept_at, whole2.counter.n, resumed2.counter.n), (4, 4, 4))
+    for p, q in zip(whole2.model.state_dict().values(), resumed2.model.state_dict().values()): assert (p == q).all()
+
+    # cell 67
     for other in (resumed, again, ended):
         for (k, p), q in zip(whole.model.state_dict().items(), other.model.state_dict().values()): assert (p == q).all(), k
         test_eq([float(l) for l in whole.recorder.losses], [float(l) for l in other.recorder.losses])
@@ -295,17 +357,17 @@ def test_errors():
     tmp = tempfile.TemporaryDirectory()
     toys, toy_teacher = toy_set(tmp.name)
 
-    # cell 42, in part
+    # cell 47, in part
     def toy_learner(seed=0, cbs=None, **kw):
         set_seed(seed)
-        labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
+        labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher, clusters=np.arange(48) % 6)       # a cluster is one shape in one colour
         return align_learner(labels, create_backbone('test_efficientnet', pretrained=False), toys, size=32, bs=16, valid_pct=.25,
                              decay_to_init=0., **{**dict(freeze_bn=False, seed=seed, cbs=cbs, device='cpu'), **kw})     # from scratch: batch-norm has nothing to keep
 
     toy_trips = all_triplets(48).numpy()
     toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
 
-    # cell 56, in part
+    # cell 63, in part
     class StopAt(Callback):
         "Stand-in for a power cut"
         def __init__(self, n): self.n = n
@@ -328,7 +390,27 @@ def test_errors():
         (Path(d)/'c.pth').write_text('not a checkpoint')
         test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='toy')]), contains='delete it')
 
-    # cell 59
+    # cell 65, in part
+    class Counter(Callback):
+        "Counts steps"
+        order, n = 30, 0
+        def after_step(self): self.n += 1
+        def state_dict(self): return dict(n=self.n)
+        def load_state_dict(self, s): self.n = s['n']
+
+    def two_at_a_time(cbs):
+        l = toy_learner(seed=4, cbs=[GradientAccumulation(32), Counter(), *cbs])
+        with l.no_bar(), l.no_logging(): l.fit_one_cycle(4, 3e-3)
+        return l
+
+    with tempfile.TemporaryDirectory() as d:
+        whole2 = two_at_a_time([])
+        try: two_at_a_time([Checkpoint(Path(d)/'c.pth', every=3), StopAt(5)])
+        except KeyboardInterrupt: pass
+        kept_at = torch.load(Path(d)/'c.pth', weights_only=True)['step']
+        resumed2 = two_at_a_time([Checkpoint(Path(d)/'c.pth', every=3)])
+
+    # cell 69
     labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
     test_fail(lambda: align_learner(labels, 'test_efficientnet'), contains='images')
     test_fail(lambda: align_dls(labels, toys, bs=2), contains='at least the three')

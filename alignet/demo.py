@@ -245,7 +245,7 @@ def label(self:Demo,
             out[kind] = PseudoLabels.load(path)
     return out
 
-# %% ../nbs/09_demo.ipynb #82de8f2f
+# %% ../nbs/09_demo.ipynb #26028c80
 @patch
 def train(self:Demo,
     kind:str, # 'aligned' or 'control'
@@ -344,7 +344,7 @@ def run_demo(
     demo.say(f'\n{_show(table)}\n\nreport   {report}\nresults  {demo.out/"results.json"}\nmodel    {demo.out/"model"}\ntook     {(time.time() - start) / 60:.1f} minutes')
     return dict(table=table, results=tables, report=report, demo=demo)
 
-# %% ../nbs/09_demo.ipynb #cc30b1f9
+# %% ../nbs/09_demo.ipynb #c32e66f7
 @patch
 def summary(self:Demo, tables:dict) -> pd.DataFrame:
     "One row a model: mean and standard deviation over seeds"
@@ -355,11 +355,11 @@ def summary(self:Demo, tables:dict) -> pd.DataFrame:
     across = spread(fs[fs.train != fs.test][['model', 'seed', 'accuracy']])['accuracy']
     rows = {}
     for m in ('base', 'control', 'aligned', 'teacher'):
-        r = {'odd-one-out': s.loc[m, 'mean'], '± sd': s.loc[m, 'sd'], 'gain over base': s.loc[m, 'gain'] if m != 'base' else np.nan}
+        r = {'odd-one-out': s.loc[m, 'mean'], 'its sd': s.loc[m, 'sd'], 'gain over base': s.loc[m, 'gain'] if m != 'base' else np.nan}
         if m != 'teacher':
-            r['calibration error'], r['± sd '] = cal.loc[m]
-            r[f'{self.cfg.shots}-shot probe'], r['± sd  '] = same.loc[m]
-            if len(across): r['across styles'], r['± sd   '] = across.loc[m]
+            r['calibration error'], r['sd of the error'] = cal.loc[m]
+            r[f'{self.cfg.shots}-shot probe'], r['sd of the probe'] = same.loc[m]
+            if len(across): r['across styles'], r['sd across'] = across.loc[m]
         rows[m] = r
     return pd.DataFrame(rows).T.rename_axis('model')
 

@@ -254,7 +254,7 @@ class AlignDL(DataLoader):
                 if trip: axs[r, c].set_title(f'odd: {float(y[r][2-c]):.2f}', fontsize=9)
         return fig
 
-# %% ../nbs/05_training.ipynb #66d3f710
+# %% ../nbs/05_training.ipynb #a1612723
 def _simple(o):
     "The same with plain lists, dictionaries and numbers, which `weights_only` can read"
     if isinstance(o, dict): return {k: _simple(v) for k, v in o.items()}
@@ -263,7 +263,7 @@ def _simple(o):
 
 class Checkpoint(Callback):
     "Save the state of a fit every `every` steps and go on from it when the fit is started again"
-    order, on, step, done, state, due = -20, False, 0, 0, None, False
+    order, on, step, done, state, due, saved = -20, False, 0, 0, None, False, 0
     def __init__(self,
         path, # The file to write
         every:int=20, # Steps between two saves
@@ -271,7 +271,7 @@ class Checkpoint(Callback):
     ):
         self.path, self.every, self.run_id = Path(path), every, run_id
 
-    def before_fit(self): self.done, self.step, self.state, self.due = 0, 0, None, False       # validation begins a "fit" too
+    def before_fit(self): self.done, self.step, self.state, self.due, self.saved = 0, 0, None, False, 0       # validation begins a "fit" too
 
     def before_train(self):
         self.on = not hasattr(self.learn, 'lr_finder')
@@ -289,7 +289,7 @@ class Checkpoint(Callback):
         if self.state is not None: self._restore()
         elif self.on and self.step > self.done:
             self.due = self.due or self.step % self.every == 0
-            if self.due: self.save()
+            if self.due and self.step != self.saved: self.save()               # the end of the epoch may just have been saved
 
     def _restore(self):
         s, self.state = self.state, None
@@ -313,12 +313,12 @@ class Checkpoint(Callback):
     def after_batch(self):
         if self.training: self.step += 1
 
-    def _with_state(self): return [cb for cb in self.learn.cbs if hasattr(cb, 'state_dict') and hasattr(cb, 'load_state_dict')]
+    def _with_state(self): return [cb for cb in self.learn.cbs if hasattr(type(cb), 'state_dict') and hasattr(type(cb), 'load_state_dict')]     # of the class: a callback passes other names on to its learner
 
     def save(self):
         "Write the present state to the file, unless gradients are half accumulated"
         if getattr(getattr(self.learn, 'gradient_accumulation', None), 'count', 0): return
-        self.due = False
+        self.due, self.saved = False, self.step
         if _processes()[0]: return
         state = dict(run_id=self.run_id, steps=self.n_epoch * len(self.dls.train), step=self.step, callbacks={cb.name: cb.state_dict() for cb in self._with_state()},
                      model=get_model(self.model).state_dict(), opt=_simple(self.opt.state_dict()), rng=torch.get_rng_state())
@@ -337,7 +337,7 @@ class FreezeBatchNorm(Callback):
             for m in self.model.modules():
                 if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
 
-# %% ../nbs/05_training.ipynb #cad3f9ac
+# %% ../nbs/05_training.ipynb #27b50fdd
 def _splitter(student): return [params(student.backbone), params(student.head) + [student.log_scale]]
 
 class _EpochSeed(Callback):
@@ -383,7 +383,7 @@ _kept_stages = {}                                             # the last one mad
 
 def _stages_of(student, images, names, size, max_gb, crop_pct):
     "The `StageCache` of these pictures, made anew unless the last one was for the same weights and pictures"
-    h = hashlib.sha256(repr((str(images.root), list(names), size, crop_pct, student.freeze, student.backbone.data_config['mean'], student.backbone.data_config['std'])).encode())
+    h = hashlib.sha256(repr((str(images.root), images.digest(), list(names), size, crop_pct, student.freeze, student.backbone.data_config['mean'], student.backbone.data_config['std'])).encode())
     for m in split_stages(student.backbone.model, student.freeze)[0]:
         for v in m.state_dict().values(): h.update(v.detach().cpu().contiguous().numpy().tobytes())
     key = h.hexdigest()

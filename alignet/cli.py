@@ -73,7 +73,7 @@ def _labels(path):
     from alignet.shards import LabelShards
     root = Path(path); return LabelShards(root/'labels' if (root/'labels'/'manifest.json').is_file() else root).to_labels()
 
-# %% ../nbs/10_cli.ipynb #a52331c8
+# %% ../nbs/10_cli.ipynb #fc813c84
 def _eval(a):
     from alignet.suites import evaluate, odd_one_out_tasks
     data, suites = a.data, 'all' if a.suites == ['all'] else a.suites
@@ -82,10 +82,12 @@ def _eval(a):
         from alignet.data import Judgements
         from alignet.sources import image_set
         j = Judgements.load(a.judgements); own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem); data = [a.data, *own] if a.data else own
-    report = evaluate(a.models, suites, data, size=a.size, batch_size=a.batch_size, num_workers=a.workers, seed=a.seed)
-    print(report.wide().to_string(index=False, float_format=lambda v: f'{v:.3f}'))
+    objects = None if a.objects is None else [o for o in Path(a.objects).read_text(encoding='utf-8').splitlines() if o.strip()]
+    report = evaluate(a.models, suites, data, objects, size=a.size, batch_size=a.batch_size, num_workers=a.workers, seed=a.seed)
+    shown = report.wide() if len(report.models) > 1 else report.table.drop(columns=['model', 'ceiling'])
+    print(shown.to_string(index=False, float_format=lambda v: f'{v:.3f}', na_rep=''))
     for m in report.models[1:]: print(f'\n{m} against {report.models[0]}:\n' + report.compare(report.models[0], m).drop(columns=['p', 'n']).to_string(index=False, float_format=lambda v: f'{v:.3f}'))
-    if len(report.left_out): print('\nleft out:\n' + '\n'.join(f"  {r['suite']}: {r['data']} ({r['why it was left out']})" for _, r in report.left_out.iterrows()))
+    if len(report.left_out): print('\nleft out:\n' + '\n'.join(f"  {r['suite']}: {r['data']} ({r['why it was left out']}). Needs: {r['what it needs']}" for _, r in report.left_out.iterrows()))
     for n in report.notes: print(n)
     if a.out: out = Path(a.out); report.to_html(out.with_name(out.name + '.html')); report.to_json(out.with_name(out.name + '.json')); print(f'saved {out}.html and {out}.json')
 
@@ -96,7 +98,7 @@ def _export(a):
     elif a.push: print(push_to_hub(a.model.removeprefix('local-dir:'), a.out, private=a.private))
     else: print(f'saved {export_timm(create_backbone(a.model), a.out)}')
 
-# %% ../nbs/10_cli.ipynb #4ec1ee06
+# %% ../nbs/10_cli.ipynb #9df2e9df
 def parser() -> argparse.ArgumentParser:
     "The command-line parser"
     top = argparse.ArgumentParser('alignet', description='Vision models that see more like people do.')
@@ -118,8 +120,8 @@ def parser() -> argparse.ArgumentParser:
             A('--bs', type=int, help='images in a batch; 48, or the recipe\'s'), A('--size', type=int, help='side in pixels; 224, or the recipe\'s'), A('--loss', help='jsd, kl, contrastive or margin'), A('--triplets', help="'batch' or 'sampled'"), A('--weights', help="which triplets of a batch count, such as 'cluster_border'"),
             A('--per-cluster', type=int, help='images of one cluster that come together'), A('--head', type=int, help='features of a head'), A('--scale', type=float, help='start value of the scale'), A('--freeze', type=int, default=0, help='early stages kept'), A('--decay-to-init', type=float, help='pull to the pretrained weights'), workers, seed)
     command('eval', _eval, 'every measure that has data, for one model or several', A('models', nargs='+', help='timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first'), A('--suites', nargs='+', default=['all'], help='all, or some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures'),
-            A('--data', help='data folder; that of ALIGNET_DATA, or the offline world, if left out'), A('--judgements', help='.npz of Judgements.save, about the files of --images'), A('--images', help='folder, tar shards or dataset'), A('--size', type=int, help='side in pixels'),
-            A('--batch-size', type=int, default=64, help='pictures a forward pass'), workers, seed, A('--out', help='write OUT.html and OUT.json'))
+            A('--data', help='data folder; that of ALIGNET_DATA, or the offline world, if left out'), A('--judgements', help='.npz of Judgements.save, about the files of --images'), A('--images', help='folder, tar shards or dataset'), A('--objects', help='file with the names of the judged objects to score, one a line; all if left out'),
+            A('--size', type=int, help='side in pixels'), A('--batch-size', type=int, default=64, help='pictures a forward pass'), workers, seed, A('--out', help='write OUT.html and OUT.json'))
     command('export', _export, 'write a backbone in timm\'s format, as ONNX, or to the hub', A('model', help='timm name, or a folder'), A('--out', required=True, help='folder, .onnx file, or OWNER/NAME of the hub'), A('--onnx', action='store_true', help='an ONNX file'),
             A('--push', action='store_true', help='upload to the hub'), A('--private', action='store_true', help='a private repository'), A('--size', type=int, help='side in pixels, for ONNX'))
     return top

@@ -278,7 +278,7 @@ def _relation_means(D, R, W, units, counts):
         out.append(np.divide(s, n, out=np.full(len(s), np.nan), where=n > 0))
     return np.stack(out, 1)
 
-# %% ../nbs/06c_hierarchy.ipynb #53b83c2f
+# %% ../nbs/06c_hierarchy.ipynb #2f2a37c9
 def hierarchy_change(
     before, # Features of the base: a `FeatureStore`, (names, X), {file: vector}, or an (n, d) array in the order of `tax`
     after, # Features of the aligned model, the same way
@@ -293,7 +293,7 @@ def hierarchy_change(
     "Relative distance of related and unrelated pairs, before and after"
     R, units = relations(tax), _unit_of(tax, unit); counts = _unit_counts(units.max() + 1, n_boot, seed); u = np.triu_indices(len(R), 1); W, cells = _pair_weights(tax, R, average)
     a, b = (_relation_means(relative_distances(_rows(X, tax, w), kind, scale), R, W, units, counts) for X, w in ((before, 'before'), (after, 'after')))
-    with np.errstate(all='ignore'): low, high = _quantiles(b - a)
+    with np.errstate(all='ignore'): low, high = _quantiles(b - a, int(units.max() + 1))
     return pd.DataFrame(dict(relation=RELATIONS, pairs=[int((R[u] == k).sum()) for k in range(3)], categories=cells, before=a[0], after=b[0], change=b[0] - a[0], low=low, high=high, units=int(units.max() + 1)))
 
 def _rows(X, tax, what='features'):
@@ -301,9 +301,13 @@ def _rows(X, tax, what='features'):
     X = X if not isinstance(X, (tuple, dict)) and not hasattr(X, 'names') else _by_file(X, tax.files)
     return check_features(X, len(tax), what)
 
-def _quantiles(draws, level=.95):
-    "Ends of the percentile interval of each column; the first row is the data and left out"
-    d = draws[1:]; ok = np.isfinite(d).any(0); q = np.full((2, d.shape[1]), np.nan)
+def _widen(draws, value, G):
+    "Draws of few groups are too close together; spread as Student's t spreads a mean of G values"
+    return np.full_like(draws, np.nan) if G < 2 else value + (draws - value) * np.sqrt(G / (G - 1)) * stats.t.ppf(.975, G - 1) / stats.norm.ppf(.975)
+
+def _quantiles(draws, G, level=.95):
+    "Ends of the interval of each column, from draws of G units; the first row is the data"
+    d = _widen(draws[1:], draws[0], G); ok = np.isfinite(d).any(0); q = np.full((2, d.shape[1]), np.nan)
     q[:, ok] = np.nanquantile(d[:, ok], [(1 - level)/2, (1 + level)/2], axis=0); return q
 
 # %% ../nbs/06c_hierarchy.ipynb #41c6a102
@@ -413,7 +417,7 @@ def plot_trees(
     marks = [plt.Line2D([], [], marker='s', ls='', color=colour[t], label=t) for t in tops[:10]]
     fig.legend(handles=marks, loc='outside lower center', ncols=min(5, len(marks)), frameon=False, handletextpad=.1); return fig
 
-# %% ../nbs/06c_hierarchy.ipynb #582458db
+# %% ../nbs/06c_hierarchy.ipynb #d02da05b
 def score_hierarchy(
     features, # A `FeatureStore`, (names, X), {file: vector}, or an (n, d) array in the order of `tax`
     tax:Taxonomy, # The taxonomy
@@ -426,7 +430,7 @@ def score_hierarchy(
 ) -> dict: # table; items: {measure: (m,) scores of things}; items_rows: {measure: (m,) which things}; items_unit
     "Distances, kinship and tree agreement of one model"
     D, R, units = relative_distances(_rows(features, tax), kind, scale), relations(tax), _unit_of(tax, unit)
-    counts = _unit_counts(units.max() + 1, n_boot, seed); m = _relation_means(D, R, _pair_weights(tax, R, average)[0], units, counts); low, high = _quantiles(m); u = np.triu_indices(len(R), 1)
+    counts = _unit_counts(units.max() + 1, n_boot, seed); m = _relation_means(D, R, _pair_weights(tax, R, average)[0], units, counts); low, high = _quantiles(m, int(units.max() + 1)); u = np.triu_indices(len(R), 1)
     rows, at = [_row(f'distance, {r}', m[0, k], low[k], high[k], int((R[u] == k).sum()), 1. if scale == 'mean' else .5) for k, r in enumerate(RELATIONS)], {}; items = {}
     for k, what in ((0, 'basic category'), (1, 'superordinate')):
         v = kinship(D, R, k); ok = np.isfinite(v)
@@ -443,4 +447,4 @@ def _row(measure, value, low=np.nan, high=np.nan, n=0, chance=np.nan, ceiling=np
 def _cluster_interval(v, units, n_boot, seed):
     "Interval of the mean when whole units are drawn"
     k = pd.factorize(units)[0]; s, n = np.bincount(k, v), np.bincount(k); c = _unit_counts(len(n), n_boot, seed)[1:]
-    return np.quantile((c @ s) / (c @ n), [.025, .975])
+    return np.quantile(_widen((c @ s) / (c @ n), v.mean(), len(n)), [.025, .975])

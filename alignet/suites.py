@@ -7,8 +7,8 @@ __all__ = ['SUITES', 'Task', 'cluster_ci', 'odd_one_out_tasks', 'few_shot_task',
            'rsa_task', 'levels_task', 'DatasetPictures', 'folder_tasks', 'tasks_of', 'hf_backbone', 'Evaluation',
            'evaluate']
 
-# %% ../nbs/06e_suites.ipynb #2b475f26
-import dataclasses, json, os, re
+# %% ../nbs/06e_suites.ipynb #8be3b97b
+import dataclasses, hashlib, json, os, re
 from pathlib import Path
 from fastcore.basics import patch
 import matplotlib.pyplot as plt
@@ -16,18 +16,20 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
+from scipy import stats
 from torch import nn
 from .core import *
 from .data import ImageSet, World, offline_world, things_world, things_choices
+from .pseudo_labels import CEILING
 from .features import Backbone, FeatureStore, as_backbone, extract_features
 from .evaluation import ooo_correct, fit_temperature, ece, bootstrap_ci, fit_probe, plot_map, plot_rdms, plot_reliability, map_2d, plot_neighbours, Report
 from .evaluation import _by_file, _colours, _mean_draws, _MARKERS, _draw_shots, _check_shots, _with_truth
-from .human_rdms import HUMAN_RDM_NEEDS, load_human_rdms, score_human_rdms
-from .hierarchy import ClassTree, Taxonomy, load_hierarchy, plot_trees, relations, score_hierarchy
+from .human_rdms import HUMAN_RDM_NEEDS, compare_rsa, load_human_rdms, score_human_rdms
+from .hierarchy import ClassTree, Taxonomy, RELATIONS, hierarchy_change, load_hierarchy, plot_hierarchy, plot_trees, relations, score_hierarchy
 from .levels import LEVELS_NEEDS, load_levels, score_levels
-from .shift import NEEDS, SHIFTS, ShiftData, ShiftTask, folder_data, folder_task, head_logits, link_categories, load_shift, score_head, score_shift
+from .shift import BREEDS, NEEDS, SHIFTS, ShiftData, ShiftTask, folder_data, folder_task, head_logits, link_categories, load_breeds, load_shift, score_head, score_shift
 
-# %% ../nbs/06e_suites.ipynb #bd80a4be
+# %% ../nbs/06e_suites.ipynb #10f4ded0
 SUITES = dict(odd_one_out='which of three pictures is the odd one out, against people or simulated observers', calibration='does the confidence of its choices match how often they are right',
               few_shot='linear probes on few pictures a class', shift='probes tested on other styles or subclasses than they learnt from', hierarchy='distances of pairs that share a basic, a superordinate or no category',
               rsa='rank correlation with similarity judgements', levels='triplets of three levels of abstraction', pictures='maps, dissimilarity matrices and nearest neighbours')
@@ -39,24 +41,27 @@ class Task:
     name:str # The data set
     images:ImageSet # Where its pictures are
     files:list # Those that it needs
-    run:callable # A function of ({model: features by file name}, seed, n_boot): rows, items, figures
+    run:callable # A function of ({model: features by file name}, seed=, n_boot=, heads={model: (weights (1000, d), bias) or None}): rows, items, figures
     notes:str='' # What a reader must know, e.g. that observers are simulated
     groups:dict=None # {file: group}, for figures
     judgements:object=None # The judgements about `files`, for figures
 
 def _row(model, measure, value, ci=(np.nan, np.nan), n=0, chance=np.nan, ceiling=np.nan):
+    if 'accuracy' in measure: ci = np.clip(ci, 0, 1)
     return dict(model=model, measure=measure, value=float(value), low=float(ci[0]), high=float(ci[1]), n=int(n), chance=chance, ceiling=ceiling)
 
-def _item(measure, values, triplets=None, groups=None, unit='item', better='high'):
-    "Scores of single items for each model, the same items in the same order"
-    return dict(measure=measure, values=values, triplets=triplets, groups=groups, unit=unit, better=better)
+def _item(measure, values=None, triplets=None, groups=None, unit='item', better='high', pair=None, n=0):
+    "Scores of single items for each model, the same items in the same order; or a function of two models' names that compares them itself"
+    return dict(measure=measure, values=values, triplets=triplets, groups=groups, unit=unit, better=better, pair=pair, n=n)
 
 def _draws(values, triplets=None, groups=None, n_boot=2000, seed=0):
     "Bootstrap draws of a mean over items, objects or groups"
     if groups is None: return _mean_draws(values, triplets, n_boot, seed)
     v, g = np.asarray(values, np.float64), np.unique(groups, return_inverse=True)[1]; total, count = np.bincount(g, v), np.bincount(g)
-    W = rng(seed, 61).multinomial(len(count), np.full(len(count), 1 / len(count)), n_boot)
-    return (W @ total) / (W @ count)
+    G = len(count)
+    if G < 2: return np.full(n_boot, np.nan)                             # one group says nothing about others
+    W = rng(seed, 61).multinomial(G, np.full(G, 1 / G), n_boot)
+    return v.mean() + ((W @ total) / (W @ count) - v.mean()) * np.sqrt(G / (G - 1)) * stats.t.ppf(.975, G - 1) / stats.norm.ppf(.975)
 
 def cluster_ci(
     values, # (n,) one number an item
@@ -125,7 +130,7 @@ def _parts(j, groups, least):
         out |= {'people undecided': top <= cut[0], 'people in between': (top > cut[0]) & (top <= cut[1]), 'people decided': top > cut[1]}
     return {k: v for k, v in out.items() if v.sum() >= least}
 
-# %% ../nbs/06e_suites.ipynb #97353e32
+# %% ../nbs/06e_suites.ipynb #38e78ceb
 def few_shot_task(
     images, # `ImageSet`
     labels, # {file: label}, or a function of the file name; those without a label ('' or None) are left out
@@ -144,51 +149,65 @@ def few_shot_task(
     def run(models, seed=0, n_boot=2000, **kw):
         rows, items, pool = [], [], rng(seed, 66).permutation(len(y))[:max_test]
         for k in ks:
-            hits, briers, errors = {}, {}, {}
+            hits, briers, errors, claims = {}, {}, {}, {}
             for m, f in models.items():
                 X = _by_file(f, files); hit, bad, asked, conf, ok = np.zeros(len(y)), np.zeros(len(y)), np.zeros(len(y)), [], []
                 for draw in range(draws):
                     train = _draw_shots(y, np.arange(len(y)), k, rng(seed, 63, draw)); test = np.setdiff1d(pool, train)
                     P = fit_probe(X[train], y[train], seed=seed).predict_proba(X[test]); right = P.argmax(1) == code[test]
                     hit[test] += right; bad[test] += (P**2).sum(1) - 2 * P[np.arange(len(test)), code[test]] + 1; asked[test] += 1; conf.append(P.max(1)); ok.append(right)
-                use = asked > 0; hits[m], briers[m] = hit[use] / asked[use], bad[use] / asked[use]; errors[m] = ece(np.concatenate(conf), np.concatenate(ok)), ece(np.concatenate(conf), np.concatenate(ok), mass=True)
+                use = asked > 0; hits[m], briers[m] = hit[use] / asked[use], bad[use] / asked[use]; claims[m] = np.concatenate(conf), np.concatenate(ok); errors[m] = ece(np.concatenate(conf), np.concatenate(ok)), ece(np.concatenate(conf), np.concatenate(ok), mass=True)
             for m in models:
                 rows += [_row(m, f'{k}-shot accuracy', hits[m].mean(), cluster_ci(hits[m], y[use], n_boot, seed=seed), use.sum(), 1 / len(classes), 1.), _row(m, f'{k}-shot Brier score', briers[m].mean(), cluster_ci(briers[m], y[use], n_boot, seed=seed), use.sum(), 1 - 1 / len(classes)),
                          _row(m, f'{k}-shot calibration error', errors[m][0], n=use.sum()), _row(m, f'{k}-shot calibration error, equal mass', errors[m][1], n=use.sum())]
             items += [_item(f'{k}-shot accuracy', hits, groups=y[use], unit='category'), _item(f'{k}-shot Brier score', briers, groups=y[use], unit='category', better='low')]
-        return rows, items, []
-    return Task('few_shot', name, images, files, run, notes)
+        figs = [_closed(plot_reliability(claims), f'Reliability of the {ks[-1]}-shot probes on {name}: share right against confidence for each model, beside the diagonal', f'{name}: confidence of the {ks[-1]}-shot probes against their share of right answers.')]
+        return rows, items, figs + ([_closed(_plot_shots(rows, ks, list(models), 1 / len(classes)), f'Accuracy on {name} over the number of training pictures a class, a curve for each model', f'{name}: accuracy over the number of training pictures a class, with intervals; dotted: chance.')] if len(ks) > 1 else [])
+    return Task('few_shot', name, images, files, run, notes, dict(zip(files, y)) if len(classes) <= 10 else None)
 
-# %% ../nbs/06e_suites.ipynb #929bbb8f
+def _plot_shots(rows, ks, names, chance):
+    "Accuracy over the number of training pictures"
+    fig, ax = plt.subplots(figsize=(4.2, 2.8), dpi=80, layout='constrained'); d = pd.DataFrame(rows)
+    for i, (m, colour) in enumerate(zip(names, _colours(len(names)))):
+        e = d[(d.model == m) & d.measure.isin([f'{k}-shot accuracy' for k in ks])]; ax.errorbar(np.array(ks) * 1.03**i, e.value, [e.value - e.low, e.high - e.value], marker=_MARKERS[i % len(_MARKERS)], color=colour, capsize=2, label=m)
+    ax.axhline(chance, color='.6', ls=':', lw=1); ax.set(xscale='log', xticks=ks, xticklabels=ks, xlabel='training pictures a class', ylabel='accuracy', ylim=(0, 1)); ax.minorticks_off(); ax.legend(frameon=False, fontsize=8); sns.despine(ax=ax); return fig
+
+# %% ../nbs/06e_suites.ipynb #b3ce5d28
 def shift_task(
     make, # A function seed -> `ShiftData`
     images, # `ImageSet` with the photos of all splits
     name:str='shift', # What to call the data set
-    splits=range(3), # Seeds of the splits
+    splits:int=3, # How many splits; which ones depends on the seed
+    files=None, # Photos that any split may ask for; all of `images` if None
     notes:str='', # A remark for the reader
 ) -> Task:
     "Superclasses learned from some subclasses and recognised in others, over several splits"
-    data = [make(s) for s in splits]; files = list(dict.fromkeys(f for d in data for f in d.files))
     def run(models, seed=0, n_boot=2000, **kw):
-        rows, items = [], []; res = {m: [score_shift(f, d, 10, seed) for d in data] for m, f in models.items()}
-        for part in ('source', 'target'):
-            g = np.concatenate([d.items.subclass[d.items.part == part].to_numpy(str) for d in data]); hit = {m: np.concatenate([o['items'][f'{part} accuracy'] for o in v]) for m, v in res.items()}
-            rows += [_row(m, f'{part} accuracy', h.mean(), cluster_ci(h, g, n_boot, seed=seed), len(h), float(np.mean([1 / len(d.task) for d in data])), 1.) for m, h in hit.items()]; items.append(_item(f'{part} accuracy', hit, groups=g, unit='subclass'))
-        for m, v in res.items(): rows.append(_row(m, 'relative robustness, target / source', np.mean([o['table'].set_index('measure').value['relative robustness, target / source'] for o in v]), n=len(v)))
+        rows, items, draws, per = [], [], {}, {}
+        for s in range(splits):
+            data = make(seed * splits + s)
+            for m, f in models.items():
+                out = score_shift(f, data, 10, seed)
+                for part in ('source', 'target'):                                # each subclass counts the same
+                    sub = data.items.subclass[data.items.part == part].to_numpy(str); mean = pd.Series(out['items'][f'{part} accuracy']).groupby(sub).mean(); per.setdefault((part, m), []).append(mean)
+                chance = 1 / len(data.task)
+        per = {k: pd.concat(v) for k, v in per.items()}
+        for k, part in enumerate(('source', 'target')):
+            g = per[part, next(iter(models))].index.to_numpy(str)
+            for m in models: v = per[part, m].to_numpy(); draws[part, m] = _draws(v, groups=g, n_boot=n_boot, seed=seed + k); rows.append(_row(m, f'{part} accuracy', v.mean(), np.quantile(draws[part, m], [.025, .975]), len(v), chance, 1.))
+            items.append(_item(f'{part} accuracy', {m: per[part, m].to_numpy() for m in models}, groups=g, unit='subclass'))
+        for m in models: ratio = draws['target', m] / draws['source', m]; rows.append(_row(m, 'relative robustness, target / source', per['target', m].mean() / per['source', m].mean(), np.quantile(ratio, [.025, .975]), len(per['target', m])))
         return rows, items, []
-    return Task('shift', name, images, files, run, notes)
+    return Task('shift', name, images, list(images.names if files is None else files), run, notes)
 
 def head_task(
     data, # `ShiftedImages`
 ) -> Task:
     "A shifted ImageNet, scored with the model's own head of 1,000 outputs"
     def run(models, seed=0, n_boot=2000, heads=None, **kw):
-        rows, hits = [], {}
-        for m, f in models.items():
-            if (heads or {}).get(m) is None: continue
-            out = score_head(head_logits(f, data.files, *heads[m]), data, n_boot, seed); rows += out['table'].assign(model=m).to_dict('records'); hits[m] = out['items']['accuracy']
-        return rows, [_item('accuracy', hits, groups=data.y, unit='class')] if hits else [], []
-    return Task('shift', data.name, data.images, data.files, run, '; '.join(filter(None, [data.notes, 'by the model\'s own classifier, which alignment leaves as it was'])))
+        rows = [r for m, f in models.items() if (heads or {}).get(m) is not None for r in score_head(head_logits(f, data.files, *heads[m]), data, n_boot, seed)['table'].assign(model=m).to_dict('records')]
+        return rows, [], []
+    return Task('shift', data.name, data.images, data.files, run, '; '.join(filter(None, [data.notes, f"{data.name} is scored by the classifier that each model has. An aligned student still has its base's, which was not trained on the new features, so models are not compared in pairs here, and a fall says nothing about alignment"])))
 
 def hierarchy_task(
     tax, # `Taxonomy` with pictures
@@ -199,10 +218,17 @@ def hierarchy_task(
     def run(models, seed=0, n_boot=2000, **kw):
         rows, values = [], {}
         for m, f in models.items():
-            out = score_hierarchy(f, tax, n_boot=n_boot, seed=seed); rows += out['table'].assign(model=m).to_dict('records')
+            out = score_hierarchy(f, tax, n_boot=n_boot, seed=seed); rows += out['table'].assign(model=m).to_dict('records'); at = out['items_rows']
             for k, v in out['items'].items(): values.setdefault(k, {})[m] = v
-        R, sup = relations(tax), np.asarray(tax.superordinate); of = {k: sup[(R == (1 if 'superordinate' in k else 0)).any(1) & (R == 2).any(1)] for k in values}
-        return rows, [_item(k, v, groups=of[k], unit='superordinate') for k, v in values.items()], [_closed(plot_trees(dict(list(models.items())[:2]), tax, level=int(len(set(tax.basic)) > 60)), f'Trees of the categories of {name} for each model, names coloured by their superordinate', f'{name}: categories joined by the similarity of their pictures.')]
+        names = list(models); changes = {}
+        def change(a, b):
+            if (a, b) not in changes: changes[a, b] = hierarchy_change(models[a], models[b], tax, n_boot=n_boot, seed=seed).set_index('relation')
+            return changes[a, b]
+        def pair(relation): return lambda a, b: dict(first=change(a, b).before[relation], second=change(a, b).after[relation], gain=change(a, b).change[relation], low=change(a, b).low[relation], high=change(a, b).high[relation])
+        R, of = relations(tax), {k: np.asarray(tax.superordinate)[rows_] for k, rows_ in at.items()}
+        own = [_item(f'distance, {r}', unit='superordinate', better='high' if r.startswith('no') else 'low', pair=pair(r), n=int((R[np.triu_indices(len(R), 1)] == k).sum())) for k, r in enumerate(RELATIONS)]
+        figs = [_closed(plot_hierarchy({m: change(names[0], m).reset_index() for m in names[1:]}), f'Change of relative distance from {names[0]} for pairs that share a basic category, a superordinate, or none, with intervals', f'{name}: change of distance against {names[0]}.')] if len(names) > 1 else []
+        return rows, own + [_item(k, v, groups=of[k], unit='superordinate') for k, v in values.items()], figs + [_closed(plot_trees(dict(list(models.items())[:2]), tax, level=int(len(set(tax.basic)) > 60)), f'Trees of the categories of {name} for each model, names coloured by their superordinate', f'{name}: categories joined by the similarity of their pictures.')]
     return Task('hierarchy', name, tax.images, tax.files, run, notes or tax.notes, dict(zip(tax.files, tax.superordinate)))
 
 def rsa_task(
@@ -211,11 +237,13 @@ def rsa_task(
 ) -> Task:
     "Rank correlation with people's similarity judgements"
     def run(models, seed=0, n_boot=2000, **kw):
-        rows, values = [], {}
-        for m, f in models.items():
-            out = score_human_rdms(f, human, n_boot=n_boot, seed=seed); rows += out['table'].drop(columns='ceiling_low', errors='ignore').assign(model=m).to_dict('records')
-            for k, v in out['items'].items(): values.setdefault(k, {})[m] = v
-        return rows, [_item(k, v, unit='picture') for k, v in values.items()], []
+        tables = {m: score_human_rdms(f, human, n_boot=n_boot, seed=seed)['table'] for m, f in models.items()}; made = {}
+        def pair(measure):
+            def compare(a, b):
+                if (a, b) not in made: made[a, b] = compare_rsa(models[a], models[b], human, n_boot=n_boot, seed=seed)
+                return made[a, b].loc[measure].to_dict()
+            return compare
+        return [r for m, t in tables.items() for r in t.drop(columns='ceiling_low', errors='ignore').assign(model=m).to_dict('records')], [_item(k, unit='picture and person' if 'each' in k else 'picture', pair=pair(k), n=len(human)) for k in next(iter(tables.values())).measure], []
     return Task('rsa', name, human.images, human.files, run, human.source)
 
 def levels_task(
@@ -231,7 +259,7 @@ def levels_task(
         return rows, [_item(k, v, unit='question') for k, v in values.items()], []
     return Task('levels', name, levels.images, levels.files, run, levels.judgements.source)
 
-# %% ../nbs/06e_suites.ipynb #0d1e05eb
+# %% ../nbs/06e_suites.ipynb #ba054188
 class DatasetPictures(ImageSet):
     "Pictures of a map-style dataset of (picture, label), such as torchvision's, under made-up names"
     def __init__(self,
@@ -239,14 +267,21 @@ class DatasetPictures(ImageSet):
         name:str=None, # What to call it; the class's name if None
         rows=None, # Rows to serve; all if None
     ):
-        self.dataset, self.root = dataset, Path(name or type(dataset).__name__); self.rows = list(range(len(dataset)) if rows is None else rows)
-        self.names = [f'{i:07d}.png' for i in self.rows]; self._row = {o: i for i, o in enumerate(self.names)}
-    def __getitem__(self, i):
-        item = self.dataset[self.rows[i]][0]
-        if not hasattr(item, 'convert'): raise AlignetError(f'{self.root}: items must hold PIL images, not {type(item).__name__}; make the dataset without a transform')
-        return item.convert('RGB')
+        if not len(dataset): raise AlignetError('this dataset is empty; give one with pictures')
+        self.dataset, self.rows = dataset, list(range(len(dataset)) if rows is None else rows); h = hashlib.sha256(str(len(dataset)).encode())
+        for i in np.unique(np.linspace(0, len(dataset) - 1, 16).astype(int)): h.update(self._picture(i).tobytes())         # names tell datasets apart, lest features of one are taken for another's
+        self.mark = h.hexdigest()[:8]; self.root = Path(f'{name or type(dataset).__name__}-{self.mark}')
+        self.names = [f'{self.mark}-{i:07d}.png' for i in self.rows]; self._row = {o: i for i, o in enumerate(self.names)}
+    def _picture(self, i):
+        im = self.dataset[int(i)][0]
+        if not hasattr(im, 'convert'): raise AlignetError(f'items of {type(self.dataset).__name__} must hold PIL images, not {type(im).__name__}; make the dataset without a transform')
+        return im.convert('RGB')
+    def __getitem__(self, i): return self._picture(self.rows[i])
     def path(self, i): return self.root/self.names[i if not isinstance(i, str) else self._row[i]]
-    def subset(self, names): return DatasetPictures(self.dataset, str(self.root), [self.rows[i] for i in self.index(names)])
+    def sizes(self): return [None] * len(self.names)
+    def subset(self, names):
+        new = object.__new__(type(self)); new.__dict__.update(self.__dict__, rows=[self.rows[i] for i in self.index(names)], names=list(names), _row={o: i for i, o in enumerate(names)})
+        return new
     @property
     def labels(self):
         "{name: label}"
@@ -256,14 +291,18 @@ class DatasetPictures(ImageSet):
 
 def _world_tasks(world, objects=None):
     "Tasks of a world: judgements, taxonomy, probes by group, and from style to style"
-    j = _with_truth(world); j = j if objects is None else j.restrict(objects); photos, it = world.photos(j.names), world.items
-    note = world.notes if world.simulated else ''; ceiling = float(j.probs.max(1).mean()) if world.simulated and j.probs is not None else None if world.simulated else .6722
+    if isinstance(objects, str): raise AlignetError(f"objects='{objects}' is one string; give a list of names of objects")
+    j = _with_truth(world); j = j if objects is None else j.restrict(objects)
+    if len(j) < 10: raise AlignetError(f'{len(j)} judgements are left about {len(j.names)} objects; that is too few to score, give more objects')
+    photos, it = world.photos(j.names), world.items
+    note = world.notes if world.simulated else ''; ceiling = float(j.probs.max(1).mean()) if world.simulated and j.probs is not None else CEILING if world.name == 'things' else None
     group = it.set_index('file').group.reindex(photos).fillna('').tolist(); tasks = odd_one_out_tasks(j, world.images, photos, world.name, ceiling, group, notes=note)
-    if world.simulated:
+    if world.name != 'things':                                             # the photos of that one are in folders of their own
         known = it[it.object.isin(j.names) & (it.group != '')]; main = known[known['style'] == known['style'].iloc[0]]; big = main.group.map(main.group.value_counts()) > 10
-        if objects is None: tasks.append(hierarchy_task(Taxonomy.from_world(world), world.name, note))
+        named = [o for o in j.names if o in set(known.object)]
+        if len(named) > 2 and known.subgroup.nunique() > 1 and known.group.nunique() > 1: tasks.append(hierarchy_task(Taxonomy.from_world(world, named), world.name, note))
         if main[big].group.nunique() > 1: tasks.append(few_shot_task(world.images, dict(zip(main[big].file, main[big].group)), world.name, ks=(1, 5), notes=note))
-        if known['style'].nunique() == 2: tasks.append(shift_task(lambda seed: _style_split(world, known, seed), world.images, f'{world.name}, from style to style', notes=note))
+        if known['style'].nunique() == 2: tasks.append(shift_task(lambda seed: _style_split(world, known, seed), world.images, f'{world.name}, from style to style', files=known.file.tolist(), notes=note))
     return tasks
 
 def _style_split(world, items, seed):
@@ -280,7 +319,9 @@ def folder_tasks(
     ks=(1, 5), # Training pictures a class
 ) -> list:
     "The few-shot task of a folder of folders"
-    images = ImageSet.from_folder(folder); name = name or Path(folder).name
+    images = ImageSet.from_folder(folder); name = name or Path(folder).name; places = {}
+    for f in images.names: places.setdefault(Path(f).parent.name, set()).add(Path(f).parent.as_posix())
+    if twice := next((v for k, v in places.items() if k and len(v) > 1), None): raise AlignetError(f"'{folder}' has the class folder '{Path(min(twice)).name}' more than once ({', '.join(sorted(twice)[:3])}); give one part of the set, such as the folder '{Path(folder)/Path(min(twice)).parent}'")
     count = pd.Series([Path(f).parent.as_posix() for f in images.names]).value_counts(); small = sorted(count.index[count <= max(ks)])
     return [few_shot_task(images, lambda f: None if (c := Path(f).parent.as_posix()) in small or c == '.' else c, name, ks, notes=f'{len(small)} classes with at most {max(ks)} pictures left out' if small else '')]
 
@@ -289,8 +330,8 @@ def _caltech_shift(root):
     images, tree = ImageSet.from_folder(root/'caltech101'), ClassTree.load(root/'imagenet/hierarchy/modified'); category = [Path(f).parent.name for f in images.names]
     table = things_choices(root)[0]; known = table.set_index('uniqueID')['WordNet ID']; it = things_world(root).items; it = it[it['style'] == 'caltech101'].drop_duplicates('subgroup')
     links = link_categories(sorted(set(category)), tree, root/'imagenet/hierarchy/wordnet', {c: known.get(o) for c, o in zip(it.subgroup, it.object) if o})
-    of = links.set_index('category').id.to_dict()
-    return shift_task(lambda seed: folder_data(folder_task(links, tree, seed=seed, name='caltech101'), images, [str(of.get(c)) for c in category], seed=seed), images, 'caltech101, subclasses')
+    of = links.set_index('category').id.to_dict(); sub = [str(of.get(c)) for c in category]
+    return shift_task(lambda seed: folder_data(folder_task(links, tree, seed=seed, name='caltech101'), images, sub, seed=seed), images, 'caltech101, subclasses', files=[f for f, c in zip(images.names, category) if of.get(c)])
 
 def _folder_sources(root, objects=None):
     "What a data folder may hold: (suite, name, what makes its tasks, how to get it)"
@@ -298,8 +339,17 @@ def _folder_sources(root, objects=None):
            ('few_shot', 'Caltech-101', lambda: folder_tasks(root/'caltech101'), 'folders of pictures in caltech101/; published at data.caltech.edu/records/mzrjq-6wc02 (132 MB, CC-BY-4.0; not verified)'),
            ('shift', 'Caltech-101, subclasses', lambda: [_caltech_shift(root)], 'caltech101/ and the class hierarchy: ' + NEEDS['hierarchy']['where']),
            ('hierarchy', 'ImageNet samples', lambda: [hierarchy_task(load_hierarchy(root), 'ImageNet samples')], 'photos named <wnid>_*.JPEG in imagenet/samples/, and the class hierarchy: ' + NEEDS['hierarchy']['where'])]
+    out += [('shift', f'BREEDS {n}', lambda n=n: [_breeds(root, n)], f"{NEEDS['imagenet']['what']}: {NEEDS['imagenet']['where']} ({NEEDS['imagenet']['size']}; {NEEDS['imagenet']['licence']}), in imagenet/ as {NEEDS['imagenet']['layout']}") for n in BREEDS]
     out += [('shift', n, lambda n=n: [head_task(load_shift(n, root/n))], f"{NEEDS[n]['what']}: {NEEDS[n]['where']} ({NEEDS[n]['size']}; {NEEDS[n]['licence']})") for n in SHIFTS]
     return out
+
+def _suites(suites): s = [suites] if isinstance(suites, str) else list(suites); return list(SUITES) if 'all' in s else s
+
+def _breeds(root, name, per_class=50):
+    "A BREEDS task on ImageNet, with the authors' own split; probes on 50 training photos a subclass"
+    if not (root/'imagenet'/'train').is_dir(): raise AlignetError(f"'{root/'imagenet'/'train'}' does not exist")
+    data = load_breeds(name, root/'imagenet', root/'imagenet/hierarchy/modified', per_class=per_class)
+    return shift_task(lambda seed: data, data.images, f'BREEDS {name}', splits=1, notes=f'BREEDS {name}: probes are fitted on {per_class} training photos a subclass')
 
 def tasks_of(
     data=None, # A `World`, a folder, a `Task`, or a list of such; None: the folder ALIGNET_DATA names, or the offline world
@@ -307,29 +357,36 @@ def tasks_of(
     objects=None, # Judged objects to score, e.g. those that no teacher saw; all if None
 ) -> tuple: # List of `Task`, DataFrame of what was left out: suite, data, why, needed
     "What can be measured with the data at hand, and what cannot"
-    suites = list(SUITES) if suites == 'all' else [suites] if isinstance(suites, str) else list(suites)
+    suites = _suites(suites)
     if bad := [o for o in suites if o not in SUITES]: raise AlignetError(f"there is no suite '{bad[0]}'; choose among {', '.join(SUITES)}, or 'all'")
     if data is None: data = Path(os.environ['ALIGNET_DATA']) if os.environ.get('ALIGNET_DATA') else offline_world()
     tasks, left = [], []
     for d in data if isinstance(data, (list, tuple)) else [data]:
         if isinstance(d, Task): tasks.append(d)
+        elif isinstance(d, DatasetPictures) or hasattr(d, 'labels') and isinstance(d, ImageSet): tasks.append(few_shot_task(d, d.labels, str(d.root)))
+        elif not isinstance(d, (World, str, os.PathLike)) and hasattr(d, '__getitem__') and hasattr(d, '__len__') and not isinstance(d, ImageSet): w = DatasetPictures(d); tasks.append(few_shot_task(w, w.labels, str(w.root)))
+        elif not isinstance(d, (World, str, os.PathLike)): raise AlignetError(f'data: a {type(d).__name__} is not understood; give a folder, a World, a dataset of (picture, label), tasks, or a list of these')
         elif isinstance(d, World): tasks += _world_tasks(d, objects); left += [(suite, name, 'not part of this data', need) for suite, name, _, need in _folder_sources(Path('.'))[1:] if suite != 'hierarchy' and suite in suites] + _rsa_and_levels(None, suites)[1]
         else:
             if not Path(d).is_dir(): raise AlignetError(f"data: '{d}' is no folder; give a folder of data, a World, or tasks")
             root = Path(d); known = any((root/o).exists() for o in ('things', 'caltech101', 'imagenet', *SHIFTS))
             for suite, name, make, need in _folder_sources(root, objects) if known else [('few_shot', root.name, lambda: folder_tasks(root), 'a folder of pictures for each class')]:
-                if suite not in suites and not (suite == 'odd_one_out' and 'calibration' in suites): continue
+                if suite not in suites and not (suite == 'odd_one_out' and {'calibration', 'pictures'} & set(suites)): continue
                 try: tasks += make()
                 except AlignetError as e: left.append((suite, name, str(e).split(';')[0][:160], need))
             more = _rsa_and_levels(root, suites); tasks += more[0]; left += more[1]
-    return [t for t in tasks if t.suite in suites], pd.DataFrame(sorted(set(left)), columns=['suite', 'data', 'why it was left out', 'what it needs'])
+    names = pd.Series([(t.suite, t.name) for t in tasks if t.suite in suites])
+    if names.duplicated().any(): raise AlignetError(f"two data sets of the suite '{names[names.duplicated()].iloc[0][0]}' are called '{names[names.duplicated()].iloc[0][1]}'; rename a folder, or make the tasks yourself with a name each")
+    for suite in (o for o in suites if o not in ('pictures', *(t.suite for t in tasks), *(l[0] for l in left))): left.append((suite, '', 'this data has nothing for it', SUITES[suite]))
+    return [t for t in tasks if t.suite in suites or suites == ['pictures']], pd.DataFrame(sorted(set(left)), columns=['suite', 'data', 'why it was left out', 'what it needs'])
 
 def _rsa_and_levels(root, suites):
     "Tasks of the public similarity judgements and of Levels, and what is missing"
     tasks, left = [], []
     if 'rsa' in suites:
-        found = {} if root is None else load_human_rdms(root, out=lambda *a: None); tasks += [rsa_task(h, n) for n, h in found.items() if h.images is not None]
-        left += [('rsa', n, 'its files are not there', f"{need['what']}: {need['where']} ({need['size']}; {need['licence']})") for need in HUMAN_RDM_NEEDS for n in (need['name'],) if not any(f.startswith(n) for f in found)]
+        said = []; found = {} if root is None else load_human_rdms(root, out=said.append); tasks += [rsa_task(h, n) for n, h in found.items() if h.images is not None]
+        there = lambda n: [o.removeprefix('left out: ')[:200] for o in said if n in o and ' is not there' not in o and 'does not exist' not in o]
+        left += [('rsa', n, (there(n) or ['its files are not there'])[0], f"{need['what']}: {need['where']} ({need['size']}; {need['licence']})") for need in HUMAN_RDM_NEEDS for n in (need['name'],) if not any(f.startswith(n) for f in found)]
     if 'levels' in suites:
         need = ('levels', 'Levels', 'its files are not there', f"{LEVELS_NEEDS['what']}: {LEVELS_NEEDS['where']} ({LEVELS_NEEDS['size']}; {LEVELS_NEEDS['licence']})")
         if root is None or not (Path(root)/'levels').is_dir(): left.append(need)
@@ -338,7 +395,7 @@ def _rsa_and_levels(root, suites):
             except AlignetError as e: left.append((*need[:2], str(e).split(';')[0][:160], need[3] + '; the pictures belong into levels/images'))
     return tasks, left
 
-# %% ../nbs/06e_suites.ipynb #70c3036b
+# %% ../nbs/06e_suites.ipynb #87e77431
 class _HFTower(nn.Module):
     "A vision model of `transformers`, read at its pooled output, or its first token where there is none"
     def __init__(self, net): super().__init__(); self.net = getattr(net, 'vision_model', net)
@@ -376,14 +433,16 @@ def _name_models(models):
     "A dictionary of models, named if they were not"
     if isinstance(models, dict): named = models
     else:
-        many = list(models) if isinstance(models, (list, tuple)) and not (isinstance(models, tuple) and len(models) == 2 and not isinstance(models[1], (str, nn.Module))) else [models]
+        pair = isinstance(models, tuple) and len(models) == 2 and isinstance(models[0], (list, np.ndarray)) and isinstance(models[1], (np.ndarray, torch.Tensor, list)) and np.ndim(models[1]) == 2        # names and their features
+        many = list(models) if isinstance(models, (list, tuple)) and not pair else [models]
         names = [str(m).removeprefix('timm/') if isinstance(m, (str, Path)) else getattr(m, 'name', None) or type(m).__name__ for m in many]
         if len(set(names)) < len(names): raise AlignetError(f'two models have the same name ({next(n for n in names if names.count(n) > 1)}); give a dictionary such as {{"base": ..., "mine": ...}}')
         named = dict(zip(names, many))
     if not named: raise AlignetError('there are no models to evaluate; give a name, a module, or a dictionary of them')
+    if odd := [n for n, m in named.items() if isinstance(m, np.ndarray) and m.ndim == 1]: raise AlignetError(f"'{odd[0]}' is a row of features, not a model; name the model: {{'mine': {{file: row, ...}}}}")
     return {str(n): _as_model(m) for n, m in named.items()}
 
-# %% ../nbs/06e_suites.ipynb #6b6293f3
+# %% ../nbs/06e_suites.ipynb #52128764
 class Evaluation:
     "Measures of several models, with what is needed to compare them"
     def __init__(self,
@@ -394,36 +453,42 @@ class Evaluation:
         notes=(), # Remarks
         seed:int=0, # Seed of the resampling
         n_boot:int=2000, # Number of resamples
+        models=None, # Names of the models, the baseline first; as they come in the table if None
     ):
+        self._compared = {}
         self.table, self.items, self.figures, self.notes, self.seed, self.n_boot = table, list(items), list(figures), list(dict.fromkeys(n for n in notes if n)), seed, n_boot
         self.left_out = pd.DataFrame(columns=['suite', 'data', 'why it was left out', 'what it needs']) if left_out is None else left_out
-        self.models = list(dict.fromkeys(table.model))
+        self.models = list(dict.fromkeys(table.model)) if models is None else list(models)
 
     def __repr__(self): return f'Evaluation of {", ".join(self.models)}: {self.table[["suite", "data", "measure"]].drop_duplicates().shape[0]} measures in {self.table.suite.nunique()} suites'
 
     def wide(self) -> pd.DataFrame: # One row a measure, one column a model
         "The values, models side by side"
         t = self.table.copy(); order = t[['suite', 'data', 'measure']].drop_duplicates(); w = t.pivot_table(index=['suite', 'data', 'measure'], columns='model', values='value', sort=False)
-        return order.merge(w[self.models].reset_index(), on=['suite', 'data', 'measure'])
+        return order.merge(w.reindex(columns=self.models).reset_index(), on=['suite', 'data', 'measure'])
 
     def compare(self,
         a:str=None, # Baseline; the first model if None
         b:str=None, # The other; the second if None
         level:float=.95, # Coverage of the intervals
-    ) -> pd.DataFrame: # suite, data, measure, a, b, gain, low, high, p, n, unit, verdict
-        "Paired differences of two models, b minus a"
+    ) -> pd.DataFrame: # suite, data, measure, first, second, gain, low, high, p, n, unit, verdict
+        "Paired differences of two models, the second minus the first"
         if len(self.models) < 2: raise AlignetError(f'a comparison needs two models; this evaluation has {self.models}')
         a, b = self.models[0] if a is None else a, self.models[1] if b is None else b
         for m in (a, b):
             if m not in self.models: raise AlignetError(f"there is no model '{m}' in this evaluation; it has {', '.join(self.models)}")
-        rows = []
-        for it in self.items:
-            if a not in it['values'] or b not in it['values']: continue
-            x, y = (np.asarray(it['values'][m], np.float64) for m in (a, b)); draws = _draws(y - x, it['triplets'], it['groups'], self.n_boot, self.seed)
-            low, high = np.quantile(draws, [(1 - level)/2, (1 + level)/2]); gain = float((y - x).mean()); good = gain if it['better'] == 'high' else -gain
-            p = min(1., 2 * (1 + min((draws <= 0).sum(), (draws >= 0).sum())) / (len(draws) + 1)); told = low > 0 or high < 0
-            rows.append(dict(suite=it['suite'], data=it['data'], measure=it['measure'], **{a: x.mean(), b: y.mean()}, gain=gain, low=float(low), high=float(high), p=p, n=len(x), unit=it['unit'], verdict=('better' if good > 0 else 'worse') if told else 'cannot tell'))
-        return pd.DataFrame(rows)
+        if (a, b, level) not in self._compared: self._compared[a, b, level] = pd.DataFrame([r for it in self.items if (r := self._pair(it, a, b, level))], columns=['suite', 'data', 'measure', 'first', 'second', 'gain', 'low', 'high', 'p', 'n', 'unit', 'verdict'])
+        return self._compared[a, b, level].copy()
+
+    def _pair(self, it, a, b, level):
+        "One row of a comparison"
+        if it['pair'] is not None: r = dict(p=np.nan) | it['pair'](a, b); n = it['n']
+        elif a in it['values'] and b in it['values']:
+            x, y = (np.asarray(it['values'][m], np.float64) for m in (a, b)); draws = _draws(y - x, it['triplets'], it['groups'], self.n_boot, self.seed); low, high = np.quantile(draws, [(1 - level)/2, (1 + level)/2])
+            r = dict(first=x.mean(), second=y.mean(), gain=(y - x).mean(), low=low, high=high, p=min(1., 2 * (1 + min((draws <= 0).sum(), (draws >= 0).sum())) / (len(draws) + 1)) if np.isfinite(draws).all() else np.nan); n = len(x)
+        else: return None
+        r = {k: float(v) for k, v in r.items()}; good = r['gain'] if it['better'] == 'high' else -r['gain']
+        return dict(suite=it['suite'], data=it['data'], measure=it['measure'], **{k: r[k] for k in ('first', 'second', 'gain', 'low', 'high', 'p')}, n=n, unit=it['unit'], verdict=('better' if good > 0 else 'worse') if r['low'] > 0 or r['high'] < 0 else 'cannot tell')
 
 @patch
 def plot(self:Evaluation,
@@ -431,7 +496,7 @@ def plot(self:Evaluation,
 ): # The figure
     "Every measure with its interval, a panel a suite"
     t = self.table[self.table.value.notna()] if suites is None else self.table[self.table.suite.isin(suites)]
-    t = t[~t.measure.str.contains('distance|purity')]; names = list(dict.fromkeys(t.suite)); many = t.groupby('suite').data.nunique(); label = lambda d: d.measure.where(d.suite.map(many) == 1, d.data + ': ' + d.measure)
+    t = t[~t.measure.str.contains('purity|equal mass')]; names = list(dict.fromkeys(t.suite)); many = t.groupby('suite').data.nunique(); label = lambda d: d.measure.where(d.suite.map(many) == 1, d.data + ': ' + d.measure)
     counts = [label(t[t.suite == s]).nunique() for s in names]
     if not names: raise AlignetError('nothing to draw: no row belongs to these suites')
     fig, axs = plt.subplots(len(names), 1, figsize=(6.6, .75 * len(names) + .24 * sum(counts) * max(1, len(self.models) / 2)), dpi=80, layout='constrained', squeeze=False, height_ratios=[c + 1 for c in counts])
@@ -478,21 +543,20 @@ def to_json(self:Evaluation,
 @patch
 def _repr_html_(self:Evaluation): return self.wide().to_html(index=False, float_format='{:.3f}'.format)
 
-# %% ../nbs/06e_suites.ipynb #12ffd002
+# %% ../nbs/06e_suites.ipynb #a397efe3
 def _features_of(model, tasks, path, size, batch_size, device, num_workers):
-    "Features for each task: given ones, or a store for each folder of pictures"
+    "Features for each task: given ones, or a store for each set of pictures"
     if not isinstance(model, Backbone): return [model] * len(tasks)
     sets = {}
-    for t in tasks: sets.setdefault(_set_key(t.images), [t.images, {}])[1].update(dict.fromkeys(t.files))
-    stores = {k: extract_features(model, images if list(names) == list(images.names) else _full(images, names), None if path is None else Path(path)/f'{_slug(model.name)}-{_slug(k)[-40:]}', batch_size, size, device, num_workers) for k, (images, names) in sets.items()}
+    for t in tasks: sets.setdefault(_set_key(t.images), (t.images, {}))[1].update(dict.fromkeys(t.files))
+    def store(key, images, names):
+        images = images if len(names) == len(images) else images.subset(list(names))
+        return extract_features(model, images, None if path is None else Path(path)/_slug(f"{model.name[-40:]}-{hashlib.sha256(repr((key, list(images.names), size, model.digest())).encode()).hexdigest()[:12]}"), batch_size, size, device, num_workers)
+    stores = {k: store(k, *v) for k, v in sets.items()}
     return [stores[_set_key(t.images)] for t in tasks]
 
-def _set_key(images): return f'{type(images).__name__}:{getattr(images, "root", id(images))}'
+def _set_key(images): return type(images).__name__, str(images.root), hashlib.sha256('\n'.join(images.names).encode()).hexdigest()
 def _slug(s): return re.sub(r'[^\w.-]+', '_', s)
-def _full(images, names):
-    "These pictures of a set; of a set of the same folder, where this one is a part"
-    try: return images.subset(list(names))
-    except AlignetError: return type(images)(images.root, list(names))
 
 def _head(model):
     "Weights and bias of a classifier with ImageNet's 1,000 outputs, or None"
@@ -513,19 +577,24 @@ def evaluate(
     seed:int=0, # Seed of draws and resamples
 ) -> Evaluation:
     "Every suite that has data, for every model"
-    models = _name_models(models); tasks, left = tasks_of(data, suites, objects); wanted = list(SUITES) if suites == 'all' else [suites] if isinstance(suites, str) else list(suites)
+    models = _name_models(models); tasks, left = tasks_of(data, suites, objects); wanted = _suites(suites)
     if not tasks: raise AlignetError(f"there is no data for {', '.join(wanted)}: " + '; '.join(f"{r['data']}: {r['why it was left out']}" for _, r in left.head(3).iterrows()))
     feats = {n: _features_of(m, tasks, path, size, batch_size, device, num_workers) for n, m in models.items()}; heads = {n: _head(m) for n, m in models.items() if isinstance(m, Backbone)}
     rows, items, figures = [], [], []
-    for i, t in enumerate(progress(tasks, desc='measuring')):
-        r, it, figs = t.run({n: f[i] for n, f in feats.items()}, seed=seed, n_boot=n_boot, heads=heads)
+    for i, t in enumerate(progress(tasks, desc='measuring') if wanted != ['pictures'] else []):
+        try: r, it, figs = t.run({n: f[i] for n, f in feats.items()}, seed=seed, n_boot=n_boot, heads=heads)
+        except AlignetError as e:
+            if len(tasks) == 1: raise
+            left.loc[len(left)] = [t.suite, t.name, str(e)[:200], SUITES[t.suite]]; continue                 # the others go on
+        if without := [m for m in feats if m not in {o['model'] for o in r}]: left.loc[len(left)] = [t.suite, t.name, f"{', '.join(without)}: no classifier with ImageNet's 1,000 outputs", 'a timm model with its classifier']
         rows += [dict(suite=t.suite, data=t.name, **o) for o in r]; items += [dict(suite=t.suite, data=t.name, **o) for o in it]; figures += figs
     if 'pictures' in wanted:
         shown = next((i for i, t in enumerate(tasks) if t.suite in ('odd_one_out', 'hierarchy', 'few_shot')), None)
         if shown is not None: figures += _pictures({n: f[shown] for n, f in feats.items()}, tasks[shown], seed)
-    if not rows: raise AlignetError('no suite gave a number for these models; shifted ImageNets need a classifier with 1,000 outputs')
+    if not rows and not figures: raise AlignetError('no suite gave a number for these models: ' + '; '.join(f"{r['data']}: {r['why it was left out']}" for _, r in left.tail(3).iterrows()))
+    if not rows: rows = [dict(suite='pictures', data=tasks[0].name, **_row(n, 'figures', np.nan)) for n in feats]
     table = pd.DataFrame(rows); columns = ['suite', 'data', 'model', 'measure', 'value', 'low', 'high', 'n', 'chance', 'ceiling'] + [c for c in ['people'] if c in table.columns]        # how people fare among themselves, where the set says it
-    return Evaluation(table[columns], items, left, figures, [t.notes for t in tasks], seed, n_boot)
+    return Evaluation(table[columns], items, left, figures, [t.notes for t in tasks] + ['`objects` restricts the judgements alone: the other suites show pictures of any concept, also of those that a teacher may have been fitted on.'] * (objects is not None), seed, n_boot, list(feats))
 
 def _pictures(models, task, seed, most=150):
     "Figures of the first two models on some pictures of a task: maps, matrices, neighbours, disagreement"

@@ -28,6 +28,7 @@ import os, sys
 import torch
 from fastai.distributed import *                        # gives a Learner its distrib_ctx
 from fastai.callback.schedule import *
+from fastai.optimizer import SGD
 from alignet.all import *
 
 folder, world, first = sys.argv[1], int(os.environ.get('WORLD_SIZE', 1)), os.environ.get('RANK', '0') == '0'
@@ -44,6 +45,8 @@ def train(out, **settings):
         export_timm(learn, out + '-model')
         write_json(out + '.json', dict(losses=[float(o) for o in learn.recorder.losses], values=[list(map(float, o)) for o in learn.recorder.values]))
 
+set_seed(0)
+if world > 1: extract_shared(create_backbone('test_efficientnet', pretrained=False, size=32), images, folder + '/shared', batch_size=8)
 for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **settings)
 """
 
@@ -67,7 +70,7 @@ for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **sett
     PseudoLabels(images.names, *odd_last(drawn, triplet_sims(Z, drawn)), Z, clusters=np.arange(48) % 6).save(home/'labels.npz');
 
     # cell 12, in part
-    ways = dict(all={}, sampled=dict(triplets='sampled'), border=dict(weights='cluster_border', per_cluster=2))
+    ways = dict(all={}, sampled=dict(triplets='sampled'), border=dict(weights='cluster_border', per_cluster=2), sgd=dict(opt_func=Expression('SGD')))      # Adam would not notice a gradient of double size
     ones = start(1, **{f'{o}_one': kw for o, kw in ways.items()}); one = ones[0]
     twos = start(2, **{f'{o}_two': kw for o, kw in ways.items()}, apart=dict(loss=Expression('AlignLoss(gather=False)'))); two = twos[0]
 
@@ -88,7 +91,7 @@ for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **sett
     for way, a, b in zip(ways, ones, twos):
         test_close(a['losses'], b['losses'], eps=1e-5); test_close(np.array(a['values']), np.array(b['values']), eps=1e-4)
         print(f'{way:8s}', [round(o, 4) for o in b['losses'][::6]])
-    test_eq(len({a['losses'][5] for a in ones}), 3)                                         # three different runs
+    test_eq(len({a['losses'][5] for a in ones}), 4)                                         # four different runs
 
     # cell 20
     stop = """
@@ -114,6 +117,7 @@ import os, sys
 import torch
 from fastai.distributed import *                        # gives a Learner its distrib_ctx
 from fastai.callback.schedule import *
+from fastai.optimizer import SGD
 from alignet.all import *
 
 folder, world, first = sys.argv[1], int(os.environ.get('WORLD_SIZE', 1)), os.environ.get('RANK', '0') == '0'
@@ -130,6 +134,8 @@ def train(out, **settings):
         export_timm(learn, out + '-model')
         write_json(out + '.json', dict(losses=[float(o) for o in learn.recorder.losses], values=[list(map(float, o)) for o in learn.recorder.values]))
 
+set_seed(0)
+if world > 1: extract_shared(create_backbone('test_efficientnet', pretrained=False, size=32), images, folder + '/shared', batch_size=8)
 for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **settings)
 """
 
@@ -166,7 +172,8 @@ class PowerCut(Callback):
     # cell 26
     test_eq(joined.names, alone.names); test_close(joined.get(), alone.get(), eps=1e-2); test_eq(joined.identity(), alone.identity())
     joined.check(tiny, images); test_eq(extract_shared(tiny, images, home/'features', 0, 3).path, home/'features')             # already there
-    test_fail(lambda: extract_shared(tiny, images, home/'other', 3, 3), contains='ranks run from 0 to 2')
+    test_fail(lambda: extract_shared(tiny, images, home/'other', 3, 3), contains='ranks run from 0 to 2'); test_fail(lambda: extract_shared(tiny, images, home/'other', 1), contains='needs world too')
+    both = FeatureStore(home/'shared'); test_eq((both.names, sorted(o.name for o in home.glob('shared*'))), (images.names, ['shared']))      # what the two processes of torchrun made above
     test_fail(lambda: join_stores([home/'alone', home/'nowhere'], home/'whole'), contains='nowhere')
     FeatureStore.write(home/'stranger', ['x.png'], np.ones((1, 256)), model='another', arch='other')
     test_fail(lambda: join_stores([home/'alone', home/'stranger'], home/'whole'), contains='they differ in arch')

@@ -27,7 +27,7 @@ def _teacher(a):
     teacher = Teacher.fit_cv(FeatureStore(a.features), Judgements.load(a.judgements), folds=a.folds, seed=a.seed)
     print(teacher.cv); print(f'saved {teacher.save(a.out)}')
 
-# %% ../nbs/10_cli.ipynb #42dc39ca
+# %% ../nbs/10_cli.ipynb #a8366de3
 def _label(a):
     from alignet.features import FeatureStore
     from alignet.pseudo_labels import pseudo_label
@@ -41,8 +41,7 @@ def _label(a):
 def _shards(a, teacher, store):
     "Labels of any number, a block a file: the teacher's features, their clusters and the shards in one folder"
     from alignet.shards import cluster_store, label_store, transform_store
-    from alignet.features import FeatureStore
-    out = Path(a.out); Z = FeatureStore(out/'features') if (out/'features'/'meta.json').is_file() else transform_store(teacher, store, out/'features', control=a.control)
+    out = Path(a.out); Z = transform_store(teacher, store, out/'features', control=a.control)                   # what is there already is taken if it is the same, and refused if not
     return label_store(Z, cluster_store(Z, a.clusters or max(2, min(500, len(Z) // 10)), a.seed, out/'clusters'), a.n, out/'labels', a.sampling, a.seed)
 
 def _train(a):
@@ -52,28 +51,39 @@ def _train(a):
     from alignet.recipes import RECIPES
     from alignet.sources import image_set
     from alignet.training import align_learner, Checkpoint
+    if a.steps and not a.recipe: raise AlignetError('--steps belongs to a --recipe; without one, say --epochs')
+    if a.epochs and a.recipe: raise AlignetError('--epochs does not go with --recipe; say --steps')
     if a.recipe and a.recipe not in RECIPES: raise AlignetError(f"there is no recipe '{a.recipe}'; choose among {', '.join(RECIPES)}")
     set_seed(a.seed); out, labels = Path(a.out), _labels(a.labels)
-    h = hashlib.sha256(repr({k: v for k, v in vars(a).items() if k not in ('run', 'labels', 'out', 'workers')}).encode())
+    h = hashlib.sha256(repr({k: v for k, v in vars(a).items() if k not in ('run', 'labels', 'out', 'workers', 'save_every')}).encode())
     for x in (labels.triplets, labels.sims, labels.embedding): h.update(b'-' if x is None else np.ascontiguousarray(x).tobytes())
-    h.update('\n'.join(labels.names).encode()); check = Checkpoint(out.with_name(out.name + '.checkpoint'))
+    h.update('\n'.join(labels.names).encode()); check = Checkpoint(out.with_name(out.name + '.checkpoint'), every=a.save_every)
     given = {k: v for k in ('loss', 'triplets', 'head', 'scale', 'decay_to_init', 'size', 'bs', 'weights') if (v := getattr(a, k)) is not None}
     settings = {**(RECIPES[a.recipe].settings if a.recipe else dict(bs=48, size=224)), **given}
     learn = align_learner(labels, a.student, image_set(a.images), freeze=a.freeze, per_cluster=a.per_cluster, seed=a.seed, num_workers=a.workers, cbs=[check], **settings)
     for v in learn.model.state_dict().values(): h.update(v.cpu().numpy().tobytes())
     check.run_id = h.hexdigest()[:16]                                   # labels, settings and start weights: another run never goes on from this one's checkpoint
-    if a.recipe: RECIPES[a.recipe].fit(learn, steps=a.steps, lr=None if a.lr is None else slice(a.lr, a.head_lr))
-    else: learn.fit_one_cycle(a.epochs, slice(3e-5 if a.lr is None else a.lr, a.head_lr))
+    if a.recipe: RECIPES[a.recipe].fit(learn, steps=a.steps, lr=_rate(a.lr, a.head_lr, RECIPES[a.recipe].lr))
+    else: learn.fit_one_cycle(a.epochs or 5, _rate(a.lr, a.head_lr, slice(3e-5, 2e-2)) or slice(3e-5, 2e-2))
     print(f'saved {export_timm(learn, out)}'); check.path.unlink(missing_ok=True)
+
+def _rate(lr, head, base):
+    "Rates of backbone and head: what was given, and for the rest those of `base`; None if nothing was"
+    if lr is None and head is None: return None
+    low, high = (base.start, base.stop) if isinstance(base, slice) else (base, None)
+    lr = low if lr is None else lr
+    return slice(lr, head if head is not None else high if high is not None else lr)
 
 def _labels(path):
     "Pseudo-labels of a file, or of a folder of shards"
     from alignet.pseudo_labels import PseudoLabels
     if not Path(path).is_dir(): return PseudoLabels.load(path)
     from alignet.shards import LabelShards
-    root = Path(path); return LabelShards(root/'labels' if (root/'labels'/'manifest.json').is_file() else root).to_labels()
+    from alignet.features import FeatureStore
+    at = Path(path)/'labels' if (Path(path)/'labels'/'manifest.json').is_file() else Path(path); Z = at.parent/'features'
+    return LabelShards(at, store=FeatureStore(Z) if (Z/'meta.json').is_file() else None).to_labels()
 
-# %% ../nbs/10_cli.ipynb #fc813c84
+# %% ../nbs/10_cli.ipynb #bf8d7a36
 def _eval(a):
     from alignet.suites import evaluate, odd_one_out_tasks
     data, suites = a.data, 'all' if a.suites == ['all'] else a.suites
@@ -94,11 +104,12 @@ def _eval(a):
 def _export(a):
     from alignet.features import create_backbone
     from alignet.hub import export_onnx, export_timm, push_to_hub
+    if a.onnx and a.push: raise AlignetError('--onnx and --push are two different things to make; give one of them')
     if a.onnx: print(f'saved {export_onnx(a.model, a.out, a.size)}')
     elif a.push: print(push_to_hub(a.model.removeprefix('local-dir:'), a.out, private=a.private))
     else: print(f'saved {export_timm(create_backbone(a.model), a.out)}')
 
-# %% ../nbs/10_cli.ipynb #9df2e9df
+# %% ../nbs/10_cli.ipynb #a3624e95
 def parser() -> argparse.ArgumentParser:
     "The command-line parser"
     top = argparse.ArgumentParser('alignet', description='Vision models that see more like people do.')
@@ -116,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
     command('label', _label, 'label triplets of a pool', A('features', help='feature store of the pool'), A('--teacher', help='.npz of a teacher'), A('--control', action='store_true', help='labels of the untransformed features'), out,
             A('--n', type=int, default=1_000_000, help='number of triplets'), A('--sampling', default='cluster_border', help='how triplets are drawn'), A('--clusters', type=int, help='number of clusters'), A('--shards', action='store_true', help='write a folder of shards that a killed run goes on with; for millions of labels'), seed)
     command('train', _train, 'align a backbone with labels', A('labels', help='.npz of pseudo-labels, or a folder of shards'), A('student', help='timm name'), A('images', help='folder, tar shards or dataset'), out, A('--recipe', help="'published' or 'all_triplets': settings and schedule, which the other options change"),
-            A('--steps', type=int, help='steps of the recipe'), A('--epochs', type=int, default=5, help='passes over the pool, without a recipe'), A('--lr', type=float, help='learning rate; 3e-5, or the recipe\'s'), A('--head-lr', type=float, default=2e-2, help='learning rate of head and scale'),
+            A('--steps', type=int, help='steps of the recipe'), A('--epochs', type=int, help='passes over the pool, without a recipe; 5 if left out'), A('--lr', type=float, help='learning rate; 3e-5, or the recipe\'s'), A('--head-lr', type=float, help='learning rate of head and scale; 2e-2, or the recipe\'s'), A('--save-every', type=int, default=100, help='steps between checkpoints'),
             A('--bs', type=int, help='images in a batch; 48, or the recipe\'s'), A('--size', type=int, help='side in pixels; 224, or the recipe\'s'), A('--loss', help='jsd, kl, contrastive or margin'), A('--triplets', help="'batch' or 'sampled'"), A('--weights', help="which triplets of a batch count, such as 'cluster_border'"),
             A('--per-cluster', type=int, help='images of one cluster that come together'), A('--head', type=int, help='features of a head'), A('--scale', type=float, help='start value of the scale'), A('--freeze', type=int, default=0, help='early stages kept'), A('--decay-to-init', type=float, help='pull to the pretrained weights'), workers, seed)
     command('eval', _eval, 'every measure that has data, for one model or several', A('models', nargs='+', help='timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first'), A('--suites', nargs='+', default=['all'], help='all, or some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures'),

@@ -7,8 +7,8 @@ __all__ = ['SIMILARITIES', 'CHANCE', 'AlignetError', 'nearest_names', 'require',
            'progress', 'rng', 'set_seed', 'check_triplets', 'check_probs', 'prep_features', 'pair_sims', 'triplet_sims',
            'choice_probs', 'is_correct', 'ooo_accuracy', 'odd_last']
 
-# %% ../nbs/00_core.ipynb #599d27e1
-import contextlib, difflib, errno, glob, importlib, json, os, platform, random, re, shutil
+# %% ../nbs/00_core.ipynb #54674024
+import contextlib, difflib, errno, functools, glob, hashlib, importlib, json, os, platform, random, shutil
 from pathlib import Path
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ def _remove(path):
     else:
         with contextlib.suppress(OSError): path.unlink()
 
-# %% ../nbs/00_core.ipynb #cdf8ee62
+# %% ../nbs/00_core.ipynb #67fed54e
 def _replace_folder(new, path):
     "Give a finished folder its final name; one that has it now is put aside, put back if that fails, and deleted only then"
     old = path.with_name(f'.{path.name}.{os.getpid()}.old')
@@ -74,12 +74,21 @@ def _replace_folder(new, path):
         raise
     _remove(old)
 
-def _mark(): return f"{re.sub('[^A-Za-z0-9]', '', platform.node())[:24]}-{os.getpid()}"
+@functools.lru_cache(1)
+def _where():
+    "A short name for this machine and the set of process numbers that holds here: containers have their own"
+    parts = [platform.node()]
+    for f in ('/proc/sys/kernel/random/boot_id', '/etc/machine-id'):
+        with contextlib.suppress(OSError): parts.append(Path(f).read_text().strip())
+    with contextlib.suppress(OSError): parts.append(str(os.stat('/proc/self/ns/pid').st_ino))
+    return hashlib.blake2b('|'.join(parts).encode(), digest_size=8).hexdigest()
+
+def _mark(): return f'{_where()}-{os.getpid()}'
 
 def _sweep(path):
     "Remove what processes of this machine that were killed while they wrote `path` have left beside it"
     if os.name == 'nt': return                                             # asking is not possible there
-    host = _mark().rpartition('-')[0]
+    host = _where()
     for o in path.parent.glob(f'.{glob.escape(path.name)}.{host}-*.tmp{glob.escape(path.suffix)}'):
         pid = o.name.removeprefix(f'.{path.name}.{host}-').partition('.')[0]
         if not pid.isdecimal() or int(pid) == os.getpid(): continue

@@ -14,7 +14,7 @@ from .features import FeatureStore, extract_features
 from .features import _StoreWriter
 from .loss import _processes
 
-# %% ../nbs/05b_distributed.ipynb #b5e4c57f
+# %% ../nbs/05b_distributed.ipynb #323e7380
 def _stretch(n, rank, world):
     "First and last row of the part of one process"
     if not 0 <= rank < world: raise AlignetError(f'rank {rank} of world {world}: ranks run from 0 to {world - 1}')
@@ -33,8 +33,12 @@ def extract_shared(
 ) -> FeatureStore: # The whole store; this process's part if not joined
     "Compute the features of an image set in several processes"
     path, together = Path(path), rank is None
-    if rank is None: rank, world = _processes()
-    lo, hi = _stretch(len(images), rank, world or 1)
+    if rank is None:
+        rank, world = _processes()
+        if world == 1 and int(os.environ.get('WORLD_SIZE', 1)) > 1:                                 # started by a launcher, before training has made the group
+            torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo'); rank, world = _processes()
+    elif world is None: raise AlignetError(f'rank={rank} needs world too: how many processes there are')
+    lo, hi = _stretch(len(images), rank, world)
     if (path/'meta.json').is_file(): return FeatureStore(path).check(model, images, kwargs.get('size'))
     part = extract_features(model, images.subset(images.names[lo:hi]), _part_path(path, rank, world), **kwargs)
     if not (join and together): return part

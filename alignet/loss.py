@@ -242,7 +242,7 @@ def _probs_margin(p):
     top = p.amax(0)
     return 2 * top + p.amin(0) - p.sum(0)
 
-# %% ../nbs/04_loss.ipynb #043033b2
+# %% ../nbs/04_loss.ipynb #cd230794
 _KEEP = 1 << 19                                                          # keep the positions of batches with up to this many triplets
 
 def _flat(B, lo, hi, device):
@@ -254,28 +254,30 @@ def _kept(B, chunk, device):
     T = n_triplets(B)
     with torch.inference_mode(False): return [(lo, _flat(B, lo, min(lo + chunk, T), device)) for lo in range(0, T, chunk)]
 
-def _stretches(B, chunk, device):
-    "Yield (first rank, (3, n) flat positions of ij, ik, jk) over all triplets"
+def _stretches(B, chunk, device, rank=0, world=1):
+    "Yield (first rank, (3, n) flat positions of ij, ik, jk) over all triplets, or over every `world`-th stretch of them"
     if chunk is None: chunk = 1 << 15 if device.type == 'cpu' else 1 << 22
     if chunk < 1: raise AlignetError(f'chunk must be at least 1 triplet, not {chunk}')
     T = n_triplets(B)
-    if T <= _KEEP: yield from _kept(B, chunk, device)
-    else: yield from ((lo, _flat(B, lo, min(lo + chunk, T), device)) for lo in range(0, T, chunk))
+    if T <= _KEEP: yield from _kept(B, chunk, device)[rank::world]
+    else: yield from ((lo, _flat(B, lo, min(lo + chunk, T), device)) for lo in range(rank * chunk, T, world * chunk))
 
-# %% ../nbs/04_loss.ipynb #5b50abca
+# %% ../nbs/04_loss.ipynb #967b9acd
 class _AllTriplets(torch.autograd.Function):
     "Weighted mean loss over all triplets, with the gradient made on the way"
     @staticmethod
     def forward(ctx, S, St, kind, tau, tau_teacher, weights, clusters, chunk, need_grad, rank=0, world=1):
         B, dtype = len(S), torch.promote_types(_up(S).dtype, _up(St).dtype)
-        if world > 1: chunk = min(chunk or 1 << 15, -(-n_triplets(B) // world))      # a stretch at least for each process
+        if world > 1: chunk = min(chunk or (1 << 15 if S.device.type == 'cpu' else 1 << 22), -(-n_triplets(B) // world))      # a stretch at least for each process
         s, t = (x.detach().to(dtype).reshape(-1) for x in (S, St))
         total, mass, grad = s.new_zeros(()), s.new_zeros(()), torch.zeros_like(s) if need_grad else None
-        same = None if clusters is None else (clusters[:, None] == clusters[None]).reshape(-1)
-        for turn, (lo, idx) in enumerate(_stretches(B, chunk, S.device)):
-            if turn % world != rank: continue                            # another process makes it
+        same = None if clusters is None else ((clusters[:, None] == clusters[None]) & (clusters >= 0)).reshape(-1)
+        out = None if clusters is None or bool((clusters >= 0).all()) else (clusters < 0)                    # belong to no cluster
+        for lo, idx in _stretches(B, chunk, S.device, rank, world):
             if isinstance(weights, str) and weights in _SAME_PAIRS:      # compute only those that count
-                idx = idx[:, same[idx].sum(0) == _SAME_PAIRS[weights]]
+                keep = same[idx].sum(0) == _SAME_PAIRS[weights]
+                if out is not None: keep &= ~(out[idx[0] // B] | out[idx[0] % B] | out[idx[1] % B])
+                idx = idx[:, keep]
                 if not idx.shape[1]: continue
             flat, n = idx.reshape(-1), idx.shape[1]
             z  = s.index_select(0, flat).view(3, n) / tau
@@ -311,7 +313,7 @@ def batch_triplet_loss(
     tau:float=1., # Student temperature
     tau_teacher:float=1., # Teacher temperature
     weights='all', # One of `TRIPLET_WEIGHTS`, a function (triplets (n, 3), probs (n, 3)) -> (n,), or a tensor (n_triplets(B),)
-    clusters=None, # (B,) cluster of each image, for the weights that need it
+    clusters=None, # (B,) cluster of each image, for the weights that need it; negative: in no cluster
     chunk:int=None, # Triplets handled at a time; None chooses by device
     share:tuple=(0, 1), # This process and how many there are; each handles a part of the triplets, see below
 ): # Scalar; 0 if no triplet of the batch has a weight

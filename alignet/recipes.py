@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RECIPES', 'layer_groups', 'layer_lrs', 'Recipe', 'recipe_table', 'StopAt', 'EMA', 'checkpoint_gradients']
 
-# %% ../nbs/05a_recipes.ipynb #fa2cf62a
+# %% ../nbs/05a_recipes.ipynb #7a3f866b
 import dataclasses, math, warnings
 from collections import defaultdict
 from functools import partial
@@ -23,6 +23,7 @@ from timm.utils import ModelEmaV3
 from torch import nn
 from .core import *
 from .training import *
+from .loss import _processes
 
 # %% ../nbs/05a_recipes.ipynb #175ecaa8
 _CLIP_LAYERS = dict(stem=r'^(?:conv\d|bn\d|class_embedding|positional_embedding|ln_pre)',
@@ -143,7 +144,7 @@ def _batches_a_step(learn, cbs=()):
     acc = [cb for cb in [*learn.cbs, *cbs] if isinstance(cb, GradientAccumulation)]
     return math.ceil(acc[0].n_acc / learn.dls.train.bs) if acc else 1
 
-# %% ../nbs/05a_recipes.ipynb #a22c47b8
+# %% ../nbs/05a_recipes.ipynb #0627d422
 @patch
 def fit(self:Recipe,
     learn:Learner, # Made with this recipe's settings, or any other learner
@@ -161,7 +162,8 @@ def fit(self:Recipe,
     k = _batches_a_step(learn, cbs)
     scheds = self.scheds(np.array([h['lr'] for h in learn.opt.hypers]), learn.moms)
     at = ParamScheduler({name: lambda _, f=f: f(learn.train_iter // k / steps) for name, f in scheds.items()})        # by steps: epochs may be cut short, and hold k batches a step
-    learn.fit(math.ceil(steps * k / len(learn.dls.train)), cbs=[at, StopAt(steps * k), *cbs])
+    stop, dl = StopAt(steps * k), learn.dls.train; stop.fingerprint = [self.schedule, steps, self.warmup / self.steps, [h['lr'] for h in learn.opt.hypers]]     # a checkpoint of another schedule is refused
+    learn.fit(math.ceil(steps * k / (dl.batches(_processes()[1]) if hasattr(dl, 'batches') else len(dl))), cbs=[at, stop, *cbs])
     return learn
 
 # %% ../nbs/05a_recipes.ipynb #4791c5ec

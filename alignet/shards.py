@@ -260,12 +260,12 @@ def _decode(file, fmt, rows):
 
 _AGAIN = 'delete that file and call label_store again with the same arguments: only it is made again'
 
-# %% ../nbs/03b_shards.ipynb #271bca1b
+# %% ../nbs/03b_shards.ipynb #aa9761d9
 def _settings(names, X, sampler, meta, n, fmt, teacher):
     "All that the labels depend on, as plain values"
     groups = _sha(b''.join(np.ascontiguousarray(o, '<i8').tobytes() for o in (sampler.images, sampler.start, sampler.size)))
     out = dict(kind='alignet label shards', layout=1, format=fmt, n=n, block_size=sampler.block_size, sampling=sampler.kind, by=sampler.by, seed=sampler.seed, groups=len(sampler.start), groups_sha256=groups,
-                left_out=sampler.left_out, images=len(names), names_sha256=_sha(_json_bytes(names)), teacher=teacher or meta.get('teacher') or 'unknown', transform=meta.get('transform', 'unknown'),
+                left_out=sampler.left_out, images=len(names), names_sha256=_sha(_json_bytes(names)), clusters_sha256=_sha(_npy_bytes(_groups_of(sampler))), teacher=teacher or meta.get('teacher') or 'unknown', transform=meta.get('transform', 'unknown'),
                 features=dict({k: v for k, v in (meta.get('features') or {}).items() if v}, rows=_fingerprint(X), dimensions=X.shape[1]))
     return json.loads(json.dumps(out, default=_plain))
 
@@ -389,7 +389,7 @@ def _finish(path, manifest, total, fmt, run):
     for note in [*path.glob('labels-*.json'), *path.glob('*.part')]: note.unlink(missing_ok=True)
     return LabelShards(path, control=True)
 
-# %% ../nbs/03b_shards.ipynb #4bfb1e48
+# %% ../nbs/03b_shards.ipynb #e0000ec4
 class _Rows:
     "One field of all shards, indexed like an array and read when asked for"
     def __init__(self, labels, field): self.labels, self.field, self.dtype, self.ndim = labels, field, _ROW[field].base, 2
@@ -447,10 +447,15 @@ class LabelShards:
     @property
     def clusters(self):
         "(n,) int32 cluster (or class) that each image was drawn by"
-        return np.load(self.path/'clusters.npy')
+        file = self.path/'clusters.npy'
+        try: data = file.read_bytes()
+        except OSError as e: raise AlignetError(f"'{file}' cannot be read ({e.strerror}); {_AGAIN}") from e
+        if _sha(data) != self.meta.get('clusters_sha256', _sha(data)): raise AlignetError(f"'{file}' is not the one that these labels were made with; {_AGAIN}")
+        return np.load(io.BytesIO(data))
 
 def _names_of(path, manifest):
     "The names, checked against the manifest"
+    if not (path/'names.json').is_file(): raise AlignetError(f"'{path/'names.json'}' is missing; {_AGAIN}")
     names = read_json(path/'names.json')
     if _sha(_json_bytes(names)) != manifest['names_sha256']: raise AlignetError(f"'{path/'names.json'}' is not the list of names that these labels were made with; {_AGAIN}")
     return names
@@ -507,7 +512,7 @@ def shard(self:LabelShards,
     n = len(self); out.lo, out.hi = self.lo + n * rank // world, self.lo + n * (rank + 1) // world
     return out
 
-# %% ../nbs/03b_shards.ipynb #72bbd0ec
+# %% ../nbs/03b_shards.ipynb #965f8c6d
 @patch
 def verify(self:LabelShards): # Itself
     "Compare the checksum of every shard; an error names those that are damaged"
@@ -523,7 +528,7 @@ def to_labels(self:LabelShards,
 ) -> PseudoLabels:
     "The labels in memory"
     t, s = self[:n]
-    meta = {k: v for k, v in self.meta.items() if k not in ('shards', 'kind', 'layout', 'groups_sha256', 'names_sha256')}
+    meta = {k: v for k, v in self.meta.items() if k not in ('shards', 'kind', 'layout', 'groups_sha256', 'names_sha256', 'clusters_sha256')}
     return PseudoLabels(self.names, t, s, self.embedding, dict(meta, clusters=self.meta['groups'], n=len(t)), self.clusters)
 
 @patch

@@ -318,7 +318,7 @@ def labels(self:HFImages) -> dict: # {image name: label}
     text = lambda v: f.int2str(v) if hasattr(f, 'int2str') and v is not None and v >= 0 else v
     return {n: text(values[r]) for n, r in zip(self.names, self._rows)}
 
-# %% ../nbs/01d_sources.ipynb #81b0d8e5
+# %% ../nbs/01d_sources.ipynb #0bdc7b13
 def image_set(
     source, # A folder, tar shards, a saved or Parquet dataset, a `datasets.Dataset`, or an image set
     **kw, # Passed to the class, e.g. `prefix=True`, `name='file'`
@@ -327,7 +327,12 @@ def image_set(
     if isinstance(source, ImageSet): return source
     if not isinstance(source, (str, os.PathLike, list, tuple)): return HFImages(source, **kw)
     first = os.fspath(source if isinstance(source, (str, os.PathLike)) else (list(source) or [''])[0]); p = Path(first)
-    if first.endswith('.parquet'): return HFImages(require('datasets').Dataset.from_parquet([str(o) for o in _parquet_files(source)]), **kw)
+    if first.endswith('.parquet'):
+        hf = require('datasets')
+        try: ds = hf.Dataset.from_parquet([str(o) for o in _parquet_files(source)])
+        except AlignetError: raise
+        except Exception as e: raise AlignetError(f"'{first}' cannot be read as Parquet ({str(e).splitlines()[0][:150]}); it is damaged or something else: get it again") from e
+        return HFImages(ds, **kw)
     if '.tar' in p.name or isinstance(source, (list, tuple)): return TarImages(source, **kw)
     if (p/'dataset_dict.json').is_file(): raise AlignetError(f"'{p}' holds the splits {_some(read_json(p/'dataset_dict.json').get('splits', []))}; choose one, e.g. '{p/'train'}'")
     if (p/'state.json').is_file() and (p/'dataset_info.json').is_file(): return HFImages(require('datasets').load_from_disk(str(p)), **kw)

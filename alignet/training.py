@@ -6,7 +6,7 @@
 __all__ = ['split_stages', 'Student', 'teacher_agreement', 'PictureCache', 'StageCache', 'crop_and_flip', 'AlignDL', 'Checkpoint',
            'FreezeBatchNorm', 'align_dls', 'align_learner']
 
-# %% ../nbs/05_training.ipynb #c61bc19a
+# %% ../nbs/05_training.ipynb #b7d9fb20
 import hashlib, math
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.callback.core import Callback, CancelBatchException, CancelValidException
 import fastai.callback.schedule, fastai.callback.fp16        # give a Learner fit_one_cycle, lr_find, to_bf16
+from fastai.callback.schedule import ParamScheduler
 from fastai.optimizer import Adam
 from fastai.torch_core import params, default_device, get_model
 from fastcore.foundation import L
@@ -149,7 +150,7 @@ class StageCache:
     def __len__(self): return len(self.store)
     def __getitem__(self, i): return self.store[i]
 
-# %% ../nbs/05_training.ipynb #fbb7ff5f
+# %% ../nbs/05_training.ipynb #a9c63a31
 def crop_and_flip(
     x, # (B, 3, H, W) float images
     gen, # numpy generator
@@ -178,14 +179,16 @@ class AlignDL(DataLoader):
         groups=None, # (n,) source of each item; a batch takes equally many of each
         clusters=None, # (n,) cluster of each item, with `per_cluster`
         per_cluster=None, # Items of one cluster that come together; None draws each item by itself
+        pool=None, # How many images one pass is, and how many a batch takes, where items are not single images
         **kwargs # More arguments of fastai's `DataLoader`
     ):
         if per_cluster: self._check_clusters(clusters, groups, per_cluster, bs, len(dataset))
-        n = (steps or len(dataset) // bs) * bs if train else min(len(dataset), steps * bs if steps else len(dataset))
+        self.steps, self.pool = steps, pool or (len(dataset), bs)
+        n = self.batches() * bs if train else min(len(dataset), steps * bs if steps else len(dataset))
         super().__init__(dataset, bs=bs, n=n, drop_last=train, **kwargs)
-        self.seed, self.train, self.augment, self.epoch, self.batch_no, self.steps, self.rank, self.world, self.n_inp = seed, train, augment, 0, 0, steps, 0, 1, 1
+        self.seed, self.train, self.augment, self.epoch, self.batch_no, self.skip, self.rank, self.world, self.n_inp, self.bs0 = seed, train, augment, 0, 0, 0, 0, 1, 1, bs
         self.per_cluster, self.clusters, self.left_out = per_cluster, None if clusters is None else np.asarray(clusters), 0
-        if per_cluster: self.left_out = int(sum(c for c in np.unique(clusters, return_counts=True)[1] if c < per_cluster))
+        if per_cluster: g, c = np.unique(clusters, return_counts=True); self.left_out = int(c[(c < per_cluster) | (g < 0)].sum())
         self.groups = None if groups is None else [np.flatnonzero(groups == g) for g in np.unique(groups)]
         self.mean, self.std = (torch.tensor(o, dtype=torch.float32).view(3, 1, 1) for o in (mean, std))
     @staticmethod
@@ -194,24 +197,28 @@ class AlignDL(DataLoader):
         if groups is not None: raise AlignetError('balance and per_cluster both say how a batch is made up; give one of them')
         if len(clusters) != n: raise AlignetError(f'{len(clusters):,} clusters do not fit {n:,} items')
         if k < 2 or bs % k: raise AlignetError(f'per_cluster={k} must be at least 2 and divide the batch size {bs}')
-        if np.unique(clusters, return_counts=True)[1].max() < k: raise AlignetError(f'per_cluster={k}: no cluster has that many items; lower it, or make fewer clusters')
+        if np.bincount(np.asarray(clusters)[np.asarray(clusters) >= 0], minlength=1).max() < k: raise AlignetError(f'per_cluster={k}: no cluster has that many items; lower it, or make fewer clusters')
+    def batches(self,
+        world=1, # How many processes share each batch
+    ): # As many as `steps`, or as one pass over the pool has
+        "Batches in an epoch"
+        return self.steps or self.pool[0] // (self.pool[1] * world)
     def share(self,
         rank, # Number of this process
         world, # How many there are
     ):
         "Serve the part of each training batch that belongs to one of several processes; validation batches grow instead, and all see them whole"
-        if not self.train: self.bs = self.bs // self.world * world
         self.rank, self.world = rank, world
-        if not self.train: return self
-        self.n = (self.steps or len(self.dataset) // (self.bs * world)) * self.bs
+        if not self.train: self.bs = self.bs0 * world; return self
+        self.n = self.batches(world) * self.bs
         if not self.n: raise AlignetError(f'{len(self.dataset):,} items do not fill one batch of {world} times {self.bs}; lower bs')
         return self
     def get_idxs(self):
-        self.batch_no = 0
+        self.batch_no = self.skip
         if not self.train: return list(range(self.n))
         n, bs = self.n * self.world, self.bs * self.world                         # of all processes together
         idxs = self._by_cluster(n) if self.per_cluster else self._by_source(n, bs)
-        return idxs.reshape(-1, self.world, self.bs)[:, self.rank].ravel().tolist()
+        return idxs.reshape(-1, self.world, self.bs)[self.skip:, self.rank].ravel().tolist()       # the first `skip` batches are done already
     def _by_source(self, n, bs):
         rows = self.groups or [np.arange(len(self.dataset))]
         need = -(-n // len(rows))
@@ -223,7 +230,7 @@ class AlignDL(DataLoader):
         k, parts, have = self.per_cluster, [], 0
         while have < n:
             gen = rng(self.seed, self.epoch, 17, len(parts))
-            rows = gen.permutation(len(self.dataset))
+            rows = gen.permutation(np.flatnonzero(self.clusters >= 0))
             rows = rows[np.argsort(self.clusters[rows], kind='stable')]           # shuffled, then cluster by cluster
             _, start, at, size = np.unique(self.clusters[rows], return_index=True, return_inverse=True, return_counts=True)
             full = np.arange(len(rows)) - start[at] < (size // k * k)[at]         # what fills a group
@@ -254,7 +261,7 @@ class AlignDL(DataLoader):
                 if trip: axs[r, c].set_title(f'odd: {float(y[r][2-c]):.2f}', fontsize=9)
         return fig
 
-# %% ../nbs/05_training.ipynb #a1612723
+# %% ../nbs/05_training.ipynb #534fee6e
 def _simple(o):
     "The same with plain lists, dictionaries and numbers, which `weights_only` can read"
     if isinstance(o, dict): return {k: _simple(v) for k, v in o.items()}
@@ -267,7 +274,7 @@ class Checkpoint(Callback):
     def __init__(self,
         path, # The file to write
         every:int=20, # Steps between two saves
-        run_id:str='', # What identifies the run; a file with another one is refused
+        run_id:str='', # What identifies the run; a file with another one is refused. A fingerprint if empty
     ):
         self.path, self.every, self.run_id = Path(path), every, run_id
 
@@ -275,13 +282,31 @@ class Checkpoint(Callback):
 
     def before_train(self):
         self.on = not hasattr(self.learn, 'lr_finder')
-        if self.epoch or not self.on or not self.path.exists(): return
+        if not self.epoch and self.on and self.path.exists(): self._read()
+        self._pass_over()
+
+    def _read(self):
+        "Read the file, and refuse that of another run"
         try: self.state = torch.load(self.path, map_location='cpu', weights_only=True)
         except Exception as e: raise AlignetError(f"'{self.path}' is not a readable checkpoint ({e}); delete it to start the run anew") from e
-        want = dict(run_id=self.run_id, steps=self.n_epoch * len(self.dls.train))
+        want = dict(run_id=self._id(), steps=self.n_epoch * len(self.dls.train))
         for k, v in want.items():
             if self.state[k] != v: raise AlignetError(f"'{self.path}' belongs to another run ({k} is {self.state[k]!r}, not {v!r}); delete it or choose another path")
+        if miss := [cb.name for cb in self._with_state() if cb.name not in self.state['callbacks']]: raise AlignetError(f"'{self.path}' was written without {', '.join(miss)}; use the same callbacks, or delete it to start the run anew")
         self.done = self.state['step']
+
+    def _id(self):
+        "What identifies the run: the given name, or a fingerprint of what can be seen"
+        if self.run_id: return self.run_id
+        dl, opt = self.dls.train, self.opt; scheds = [(k, np.asarray(f(p), float).tolist()) for cb in self.learn.cbs if isinstance(cb, ParamScheduler) for k, f in sorted(cb.scheds.items()) for p in (0., .05, .3, .7, 1.)]
+        seen = [[(n, list(p.shape)) for n, p in get_model(self.model).named_parameters()], type(opt).__name__, scheds or _simple(opt.hypers), sorted((type(cb).__name__, vars(cb).get('n_acc'), vars(cb).get('strength')) for cb in self.learn.cbs if {'n_acc', 'strength'} & set(vars(cb))), dl.bs, getattr(dl, 'seed', None), len(dl.dataset), [vars(cb)['fingerprint'] for cb in self.learn.cbs if 'fingerprint' in vars(cb)]]
+        return 'fingerprint ' + hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
+
+    def _pass_over(self):
+        "Let the batches leave out what is done in this epoch"
+        dl = self.dls.train; skip = min(len(dl), max(0, self.done - self.step)) if isinstance(dl, AlignDL) else 0
+        if isinstance(dl, AlignDL): dl.skip = skip
+        self.step += skip
 
     def before_batch(self):
         if not self.training: return
@@ -297,6 +322,10 @@ class Checkpoint(Callback):
         self.opt.load_state_dict(s['opt'])
         torch.set_rng_state(s['rng'])
         for cb in self._with_state(): cb.load_state_dict(s['callbacks'][cb.name])
+        self.learn.train_iter, n = s['step'], len(self.dls.train)
+        if self.training:
+            self.learn.pct_train = self.epoch / self.n_epoch
+            for _ in range(s['step'] - self.epoch * n): self.learn.pct_train += 1. / (n * self.n_epoch)             # as it was added up the first time
         if 'recorder' in s and hasattr(self.learn, 'recorder'):
             r = self.learn.recorder
             r.losses[:], r.lrs[:] = list(torch.tensor(s['recorder']['losses'])), s['recorder']['lrs']
@@ -320,7 +349,7 @@ class Checkpoint(Callback):
         if getattr(getattr(self.learn, 'gradient_accumulation', None), 'count', 0): return
         self.due, self.saved = False, self.step
         if _processes()[0]: return
-        state = dict(run_id=self.run_id, steps=self.n_epoch * len(self.dls.train), step=self.step, callbacks={cb.name: cb.state_dict() for cb in self._with_state()},
+        state = dict(run_id=self._id(), steps=self.n_epoch * len(self.dls.train), step=self.step, callbacks={cb.name: cb.state_dict() for cb in self._with_state()},
                      model=get_model(self.model).state_dict(), opt=_simple(self.opt.state_dict()), rng=torch.get_rng_state())
         if hasattr(self.learn, 'recorder'):
             r = self.learn.recorder
@@ -337,8 +366,8 @@ class FreezeBatchNorm(Callback):
             for m in self.model.modules():
                 if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
 
-# %% ../nbs/05_training.ipynb #27b50fdd
-def _splitter(student): return [params(student.backbone), params(student.head) + [student.log_scale]]
+# %% ../nbs/05_training.ipynb #8304190c
+def _splitter(student): return [[p for p in params(student.backbone) if p.requires_grad], params(student.head) + [student.log_scale]]       # frozen and idle parameters stay so, also after unfreeze()
 
 class _EpochSeed(Callback):
     "Tell the training batches which epoch it is"
@@ -352,11 +381,10 @@ class _ShareBatches(Callback):
     def _unwrap(self, dl): return dl if isinstance(dl, AlignDL) else getattr(dl, 'dl', dl)
     def before_fit(self):
         rank, world = _processes()
-        if world == 1: return
         self.learn.dls.loaders = [self._unwrap(dl) for dl in self.dls]
         for dl in self.dls:
-            dl.to(next(self.model.parameters()).device)
-            if isinstance(dl, AlignDL): dl.share(rank, world)
+            if world > 1: dl.to(next(self.model.parameters()).device)
+            if isinstance(dl, AlignDL): dl.share(rank, world)                # also back to one process, after another fit
     def before_train(self): self.learn.dl = self._unwrap(self.learn.dl)
     def before_validate(self): self.learn.dl = self._unwrap(self.learn.dl)
 
@@ -392,7 +420,7 @@ def _stages_of(student, images, names, size, max_gb, crop_pct):
         _kept_stages.clear(); _kept_stages[key] = made
     return _kept_stages[key]
 
-# %% ../nbs/05_training.ipynb #15cd7584
+# %% ../nbs/05_training.ipynb #015cceb9
 def align_dls(
     labels:PseudoLabels, # What the teacher says
     images:ImageSet, # The set that holds the labelled files
@@ -417,7 +445,7 @@ def align_dls(
     "Training and validation batches for a student"
     if triplets not in ('batch', 'sampled'): raise AlignetError(f"triplets='{triplets}' is not known; choose 'batch' or 'sampled'")
     if triplets == 'batch' and labels.embedding is None:
-        raise AlignetError("triplets='batch' needs the teacher's representation of each image, and these labels have none (`embedding` is None); use triplets='sampled' or make the labels with `pseudo_label`")
+        raise AlignetError("triplets='batch' needs the teacher's representation of each image, and these labels have none (`embedding` is None); use triplets='sampled', or make the labels with `pseudo_label`, or read shards with LabelShards(path, store=FeatureStore(...))")
     if triplets == 'sampled' and (labels.triplets is None or not len(labels.triplets)): raise AlignetError("triplets='sampled' needs labelled triplets, and these labels have none; make them with pseudo_label(..., n=...)")
     if (per_cluster or give_clusters) and (triplets != 'batch' or labels.clusters is None):
         raise AlignetError("batches by cluster, and weights that need clusters, are for triplets='batch' and labels with `clusters`; make the labels with `pseudo_label`, or leave per_cluster and weights as they are")
@@ -432,12 +460,11 @@ def align_dls(
     train_ds, valid_ds = _datasets(labels, pictures, triplets, train, valid, give_clusters)
     per = bs if triplets == 'batch' else bs // 3
     if len(train_ds) < per: raise AlignetError(f'{len(train_ds):,} training triplets do not fill one batch; label more of them')
-    steps = steps or len(train) // bs
     groups = None if balance is None or triplets != 'batch' else np.asarray(balance)[train]
     kw = dict(seed=seed, mean=mean, std=std, num_workers=num_workers, device=device or default_device())
     by = dict(clusters=np.asarray(labels.clusters)[train], per_cluster=per_cluster) if per_cluster else {}
-    return DataLoaders(AlignDL(train_ds, per, augment=augment, steps=steps, groups=groups, **by, **kw),
-                       AlignDL(valid_ds, per, train=False, steps=None if triplets == 'batch' else steps, **kw), device=device or default_device())
+    return DataLoaders(AlignDL(train_ds, per, augment=augment, steps=steps, groups=groups, pool=(len(train), bs), **by, **kw),
+                       AlignDL(valid_ds, per, train=False, steps=None if triplets == 'batch' else steps or len(train) // bs, **kw), device=device or default_device())
 
 # %% ../nbs/05_training.ipynb #28bc7e47
 def align_learner(

@@ -12,6 +12,7 @@ from fastcore.test import test_eq
 from PIL import Image, ImageDraw
 from alignet.data import Judgements
 from alignet.cli import *
+from alignet.cli import _rate
 
 NOTEBOOK = 'nbs/10_cli.ipynb'     # a test runs in the folder of its notebook
 
@@ -47,11 +48,14 @@ def test_the_road_in_five_commands():
         first, left = weights(), list(d.glob('*.checkpoint'))
         with contextlib.redirect_stdout(io.StringIO()): codes.append(main([*steps[3].split(), '--loss', 'kl'])); other = weights(); codes.append(main(steps[3].split())); again = weights()
         more = [f'label {d}/store --teacher {d}/teacher.npz --n 300 --clusters 3 --shards --out {d}/many', f'train {d}/many {model} {d}/images --recipe published --steps 2 --bs 6 --size 48 --head 8 --out {d}/published']
-        with contextlib.redirect_stdout(io.StringIO()): codes += [main(o.split()) for o in more]
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+            codes += [main(o.split()) for o in more]
+            refused = [main(o.split()) for o in (more[0].replace('--teacher ' + str(d/'teacher.npz'), '--control'), f'train {d}/many {model} {d}/images --steps 2 --out {d}/x', f'export {model} --onnx --push --out {d}/x')]
+            codes.append(main(f'train {d}/many {model} {d}/images --recipe all_triplets --steps 2 --bs 8 --size 48 --out {d}/shards-aligned'.split()))
         sharded, trained = (d/'many'/'labels'/'manifest.json').is_file(), (d/'published'/'config.json').is_file()
 
     # cell 19
-    test_eq(codes, [0] * 9); test_eq(left, []); assert sharded and trained
+    test_eq(codes, [0] * 10); test_eq([_rate(*o) for o in ((None, None, 3e-5), (1e-5, None, 3e-5), (None, .1, 3e-5), (1e-5, None, slice(1, 2)))], [None, slice(1e-5, 1e-5), slice(3e-5, .1), slice(1e-5, 2)]); test_eq(refused, [2, 2, 2]); test_eq(left, []); assert sharded and trained
     assert other != first and again == first                                     # other settings train another model, the same settings the same
     assert whole and len(scores['models']) == 2 and {r['suite'] for r in scores['rows']} == {'odd_one_out', 'calibration'} and 'saved' in printed.getvalue()
 

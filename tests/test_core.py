@@ -20,7 +20,7 @@ from IPython.display import HTML
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 from alignet.core import *
-from alignet.core import _mark, _pair_values
+from alignet.core import _pair_values, _where
 
 NOTEBOOK = 'nbs/00_core.ipynb'     # a test runs in the folder of its notebook
 
@@ -55,7 +55,7 @@ def test_files_that_are_whole_or_absent():
     # cell 22, in part
     gone = subprocess.Popen([sys.executable, '-c', '']); gone.wait()
     with tempfile.TemporaryDirectory() as d:
-        f = Path(d)/'a.txt'; host = _mark().rpartition('-')[0]
+        f = Path(d)/'a.txt'; host = _where()
         beside = {n: f.with_name(f'.a.txt.{n}.tmp.txt') for n in (f'{host}-{gone.pid}', f'{host}-{os.getppid()}', 'elsewhere-1')}
         for o in beside.values(): o.write_text('half')
         with atomic_path(f) as tmp: tmp.write_text('whole')

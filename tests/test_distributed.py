@@ -13,6 +13,7 @@ import sys
 import tempfile
 import numpy as np
 from fastcore.test import test_eq, test_close, test_fail
+from PIL import Image, ImageDraw
 from alignet.data import ImageSet
 from alignet.pseudo_labels import PseudoLabels, sample_triplets
 from alignet.distributed import *
@@ -28,6 +29,7 @@ import os, sys
 import torch
 from fastai.distributed import *                        # gives a Learner its distrib_ctx
 from fastai.callback.schedule import *
+from fastai.optimizer import SGD
 from alignet.all import *
 
 folder, world, first = sys.argv[1], int(os.environ.get('WORLD_SIZE', 1)), os.environ.get('RANK', '0') == '0'
@@ -44,10 +46,12 @@ def train(out, **settings):
         export_timm(learn, out + '-model')
         write_json(out + '.json', dict(losses=[float(o) for o in learn.recorder.losses], values=[list(map(float, o)) for o in learn.recorder.values]))
 
+set_seed(0)
+if world > 1: extract_shared(create_backbone('test_efficientnet', pretrained=False, size=32), images, folder + '/shared', batch_size=8)
 for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **settings)
 """
 
-    # cell 10, in part
+    # cell 10
     def start(processes, text=script, **runs):
         "Run the script in one or several processes; what it wrote, for each run"
         (home/'train.py').write_text(text)
@@ -60,19 +64,28 @@ for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **sett
 
     class Expression(str): __repr__ = str.__str__                        # stands in the command as it is written
 
-    tmp = tempfile.TemporaryDirectory(); home = Path(tmp.name); (home/'pictures').mkdir()
+    def draw(folder):
+        "Forty-eight discs and squares in three colours"
+        folder.mkdir()
+        for n in range(48):
+            r = rng(n); im = Image.new('RGB', (64, 64), 'white'); d = ImageDraw.Draw(im)
+            (d.ellipse if n % 2 else d.rectangle)(r.integers(4, 20, 2).tolist() + r.integers(42, 60, 2).tolist(), fill=['#0072b2', '#e69f00', '#009e73'][n // 2 % 3])
+            im.save(folder/f'{n:02d}.png')
+        return ImageSet.from_folder(folder)
+
+    tmp = tempfile.TemporaryDirectory(); home = Path(tmp.name); images = draw(home/'pictures')
     Z = np.c_[2 * np.eye(2)[np.arange(48) % 2], np.eye(3)[np.arange(48) // 2 % 3]].astype(np.float32)
-    images = ImageSet.from_folder(home/'pictures')
     drawn = sample_triplets(np.arange(48) % 6, 400, seed=1)
     PseudoLabels(images.names, *odd_last(drawn, triplet_sims(Z, drawn)), Z, clusters=np.arange(48) % 6).save(home/'labels.npz');
 
     # cell 12, in part
-    ways = dict(all={}, sampled=dict(triplets='sampled'), border=dict(weights='cluster_border', per_cluster=2))
+    ways = dict(all={}, sampled=dict(triplets='sampled'), border=dict(weights='cluster_border', per_cluster=2), sgd=dict(opt_func=Expression('SGD')))      # Adam would not notice a gradient of double size
     ones = start(1, **{f'{o}_one': kw for o, kw in ways.items()}); one = ones[0]
     twos = start(2, **{f'{o}_two': kw for o, kw in ways.items()}, apart=dict(loss=Expression('AlignLoss(gather=False)'))); two = twos[0]
 
     # cell 13
     test_eq((len(one['losses']), len(two['losses'])), (18, 18))
+    both = FeatureStore(home/'shared'); test_eq((both.names, sorted(o.name for o in home.glob('shared*'))), (images.names, ['shared']))      # features that the two processes made, see below
     assert np.ptp(one['losses']) > .01                                                     # the curve goes somewhere
     test_close(one['losses'], two['losses'], eps=1e-5)
     test_close(np.array(one['values']), np.array(two['values']), eps=1e-4)                # training loss, validation loss, agreement
@@ -88,7 +101,7 @@ for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **sett
     for way, a, b in zip(ways, ones, twos):
         test_close(a['losses'], b['losses'], eps=1e-5); test_close(np.array(a['values']), np.array(b['values']), eps=1e-4)
         print(f'{way:8s}', [round(o, 4) for o in b['losses'][::6]])
-    test_eq(len({a['losses'][5] for a in ones}), 3)                                         # three different runs
+    test_eq(len({a['losses'][5] for a in ones}), 4)                                         # four different runs
 
     # cell 20
     stop = """
@@ -114,6 +127,7 @@ import os, sys
 import torch
 from fastai.distributed import *                        # gives a Learner its distrib_ctx
 from fastai.callback.schedule import *
+from fastai.optimizer import SGD
 from alignet.all import *
 
 folder, world, first = sys.argv[1], int(os.environ.get('WORLD_SIZE', 1)), os.environ.get('RANK', '0') == '0'
@@ -130,6 +144,8 @@ def train(out, **settings):
         export_timm(learn, out + '-model')
         write_json(out + '.json', dict(losses=[float(o) for o in learn.recorder.losses], values=[list(map(float, o)) for o in learn.recorder.values]))
 
+set_seed(0)
+if world > 1: extract_shared(create_backbone('test_efficientnet', pretrained=False, size=32), images, folder + '/shared', batch_size=8)
 for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **settings)
 """
 
@@ -144,8 +160,16 @@ for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **sett
         if done.returncode: raise RuntimeError(done.stderr[-3000:])
         return [json.loads((home/f'{o}.json').read_text()) for o in runs]
 
-    tmp = tempfile.TemporaryDirectory(); home = Path(tmp.name); (home/'pictures').mkdir()
-    images = ImageSet.from_folder(home/'pictures')
+    def draw(folder):
+        "Forty-eight discs and squares in three colours"
+        folder.mkdir()
+        for n in range(48):
+            r = rng(n); im = Image.new('RGB', (64, 64), 'white'); d = ImageDraw.Draw(im)
+            (d.ellipse if n % 2 else d.rectangle)(r.integers(4, 20, 2).tolist() + r.integers(42, 60, 2).tolist(), fill=['#0072b2', '#e69f00', '#009e73'][n // 2 % 3])
+            im.save(folder/f'{n:02d}.png')
+        return ImageSet.from_folder(folder)
+
+    tmp = tempfile.TemporaryDirectory(); home = Path(tmp.name); images = draw(home/'pictures')
 
     # cell 20, in part
     stop = """
@@ -166,7 +190,7 @@ class PowerCut(Callback):
     # cell 26
     test_eq(joined.names, alone.names); test_close(joined.get(), alone.get(), eps=1e-2); test_eq(joined.identity(), alone.identity())
     joined.check(tiny, images); test_eq(extract_shared(tiny, images, home/'features', 0, 3).path, home/'features')             # already there
-    test_fail(lambda: extract_shared(tiny, images, home/'other', 3, 3), contains='ranks run from 0 to 2')
+    test_fail(lambda: extract_shared(tiny, images, home/'other', 3, 3), contains='ranks run from 0 to 2'); test_fail(lambda: extract_shared(tiny, images, home/'other', 1), contains='needs world too')
     test_fail(lambda: join_stores([home/'alone', home/'nowhere'], home/'whole'), contains='nowhere')
     FeatureStore.write(home/'stranger', ['x.png'], np.ones((1, 256)), model='another', arch='other')
     test_fail(lambda: join_stores([home/'alone', home/'stranger'], home/'whole'), contains='they differ in arch')

@@ -178,7 +178,7 @@ def test_change_of_distance():
     plain = hierarchy_change(before, after, small, average='pair'); test_close((plain.change * plain.pairs).sum() / plain.pairs.sum(), 0, eps=1e-6)               # as promised above
     test_eq(change.categories.tolist(), [12, 4, 6]); uneven = small.subset(np.r_[:30, 36:72]); v = hierarchy_change(before[uneven_rows := np.r_[:30, 36:72]], after[uneven_rows], uneven)
     r, d = relations(uneven), relative_distances(before[uneven_rows]); test_close(v.before[0], np.mean([d[np.ix_(uneven.basic == c, uneven.basic == c)][np.triu_indices((uneven.basic == c).sum(), 1)].mean() for c in set(uneven.basic)]), eps=1e-5)   # each category the same
-    assert change.high[1] < 0 and change.low[2] > 0                                                   # superordinates were put in, and found
+    by_thing = hierarchy_change(before, after, small, unit='thing'); assert change.change[1] < 0 < change.change[2] and by_thing.high[1] < 0 and by_thing.low[2] > 0     # superordinates were put in, and found; four units are too few to be sure
     test_close(hierarchy_change(before, stretched, small, 'dot').change, np.zeros(3), eps=1e-5)
     test_close(hierarchy_change(dict(zip(small.names, before)), (small.names[::-1], after[::-1]), small).change, change.change, eps=1e-6)   # rows by name
 
@@ -195,7 +195,7 @@ def test_change_of_distance():
     runs = [hierarchy_change(*small_world(s), small, n_boot=300, seed=s).iloc[1] for s in range(60)]
     truth = np.mean([r.change for r in runs]); cover = np.mean([r.low <= truth <= r.high for r in runs])
     print(f'share of intervals that hold the mean change: {cover:.2f} with 4 superordinates')
-    assert .4 < cover < 1
+    assert .85 < cover <= 1
     test_fail(lambda: hierarchy_change(before, after[:-1], small), contains='71'); test_fail(lambda: hierarchy_change(before, after, small, unit='class'), contains='superordinate')
 
     # cell 42

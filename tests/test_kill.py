@@ -52,6 +52,12 @@ def start(ctx, *args, **kwargs):
     return p
 
 
+def look(folder):
+    "How many shards there are, and whether one is being written"
+    files = [o.name for o in folder.iterdir()] if folder.exists() else []
+    return sum(o.endswith('.npy') and o.startswith('labels') for o in files), any(o.endswith('.part') for o in files)
+
+
 def content(folder): return {p.name: p.read_bytes() for p in folder.iterdir()}
 
 
@@ -64,16 +70,17 @@ def run(*args, **kwargs):
 def test_labelling_killed_ten_times(server, job):
     run(server, job, 'whole'); want = content(job/'whole')
     assert len(want) == BLOCKS + 3
-    r, seen = rng(0), []
-    for wait in [*r.uniform(0, .03, 3), *r.uniform(.03, .13, 7)]:                                 # the first are too short for a shard, all together too short for the job
-        p = start(server, job, 'killed', slow=SLOW)
-        time.sleep(wait); os.kill(p.pid, signal.SIGKILL); p.join(60)
+    r, seen, state = rng(0), [], lambda: look(job/'killed')
+    for k in range(10):                                             # at once; while a shard is being written; after another one or two
+        p = start(server, job, 'killed', slow=SLOW); before, until = state()[0], time.time() + 60
+        more = 0 if k < 2 else int(r.integers(1, 3))
+        while k and (state()[0] < before + more or (k % 2 and not state()[1])) and p.is_alive() and time.time() < until: time.sleep(.001)
+        time.sleep(0 if k % 2 else r.uniform(0, SLOW)); os.kill(p.pid, signal.SIGKILL); p.join(60)
         assert p.exitcode == -signal.SIGKILL
-        files = [o.name for o in (job/'killed').iterdir()] if (job/'killed').exists() else []
-        seen.append((sum(o.endswith('.npy') and o.startswith('labels') for o in files), any(o.endswith('.part') for o in files)))
+        seen.append(state())
     made = [n for n, _ in seen]
-    assert made[0] == 0 < made[-1] < BLOCKS and made == sorted(made)                              # some came before the first shard, none after the last
-    assert any(part for n, part in seen if n), seen                                               # some in the middle of writing a shard
+    assert made == sorted(made) and 0 < made[-1] < BLOCKS, seen      # none after the last
+    assert any(part for _, part in seen), seen                      # some in the middle of writing a file
     run(server, job, 'killed')
     assert content(job/'killed') == want
 

@@ -176,6 +176,8 @@ def test_all_triplets_of_a_batch():
     S.requires_grad_(); w = torch.rand(len(T), dtype=torch.float64)
     want = torch.autograd.grad((enumerated(S, St, reduction='none') * w).sum() / w.sum(), S)[0]
     test_close(torch.autograd.grad(batch_triplet_loss(S, St, weights=w, chunk=333), S)[0], want, eps=1e-12)
+    some = torch.where(torch.arange(B) < 4, -1, ids)                          # four images belong nowhere: no triplet with them has a kind
+    for k in ('cluster_border', 'between_class', 'within_class'): test_close(batch_triplet_loss(S, St, weights=k, clusters=some).item(), batch_triplet_loss(S[4:, 4:], St[4:, 4:], weights=k, clusters=ids[4:]).item(), eps=1e-12)
     first = lambda triplets, probs: (triplets == 0).any(1)                    # only triplets with image 0
     test_close(batch_triplet_loss(S, St, weights=first).item(), per[(T == 0).any(1)].mean().item(), eps=1e-12)
     none = batch_triplet_loss(S, St, weights='within_class', clusters=torch.arange(B)); none.backward()

@@ -31,7 +31,7 @@ from PIL import Image, ImageDraw
 from timm.optim import param_groups_layer_decay
 from alignet.data import ImageSet
 from alignet.features import create_backbone
-from alignet.hub import export_timm
+from alignet.hub import export_open_clip, export_timm
 from alignet.loss import AlignLoss, all_triplets
 from alignet.pseudo_labels import PseudoLabels
 from alignet.recipes import *
@@ -896,6 +896,10 @@ def test_families_of_backbones():
         if family == 'from scratch': rows[-1]['licence'] = ''                             # no weights are taken
     for name in clip_models:
         learn, losses = try_family(clip_backbone(name), 32)
+        with tempfile.TemporaryDirectory() as d:                                          # an own tower becomes a timm model, any of them an open_clip folder
+            back = [create_backbone(f"open_clip:local-dir:{export_open_clip(learn, Path(d)/'clip')}")] + ([create_backbone(f"local-dir:{export_timm(learn, Path(d)/'timm')}")] if name == 'tiny-ViT-B-16' else [])
+            learn.model.eval(); x = torch.rand(2, *learn.model.backbone.data_config['input_size'])
+            with torch.no_grad(): [test_close(b.eval()(x), learn.model.backbone(x), eps=1e-5) for b in back]
         rows.append(dict(family="open_clip's own tower" if name == 'tiny-ViT-B-16' else 'open_clip, timm tower', timm='open_clip:ViT-B-16' if name == 'tiny-ViT-B-16' else 'open_clip:ViT-B-16-SigLIP', weights='of open_clip', px=224, parameters='', licence="see open_clip's list", loss=losses[-1], ok=True))
     table = pd.DataFrame(rows).set_index('family'); table.round(3)
 
@@ -1070,6 +1074,10 @@ def test_on_a_gpu_cuda():
         if family == 'from scratch': rows[-1]['licence'] = ''                             # no weights are taken
     for name in clip_models:
         learn, losses = try_family(clip_backbone(name), 32)
+        with tempfile.TemporaryDirectory() as d:                                          # an own tower becomes a timm model, any of them an open_clip folder
+            back = [create_backbone(f"open_clip:local-dir:{export_open_clip(learn, Path(d)/'clip')}")] + ([create_backbone(f"local-dir:{export_timm(learn, Path(d)/'timm')}")] if name == 'tiny-ViT-B-16' else [])
+            learn.model.eval(); x = torch.rand(2, *learn.model.backbone.data_config['input_size'])
+            with torch.no_grad(): [test_close(b.eval()(x), learn.model.backbone(x), eps=1e-5) for b in back]
         rows.append(dict(family="open_clip's own tower" if name == 'tiny-ViT-B-16' else 'open_clip, timm tower', timm='open_clip:ViT-B-16' if name == 'tiny-ViT-B-16' else 'open_clip:ViT-B-16-SigLIP', weights='of open_clip', px=224, parameters='', licence="see open_clip's list", loss=losses[-1], ok=True))
 
     # cell 79

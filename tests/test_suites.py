@@ -6,13 +6,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 from torch import nn
 from alignet.core import *
-from alignet.data import offline_world
+from alignet.data import ImageSet, offline_world
 from alignet.features import Backbone, extract_features, create_backbone
 from alignet.evaluation import fit_probe, _draw_shots, _with_truth
+from alignet.human_rdms import compare_rsa, HumanRDM
+from alignet.hierarchy import Taxonomy, hierarchy_change
+from alignet.levels import score_levels, compare_levels, simulated_levels
 import tempfile
 from fastcore.test import test_eq, test_close, test_fail
+from alignet.shift import ShiftedImages
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -30,8 +35,9 @@ def test_a_task_one_data_set_one_measure():
 
     # cell 11
     low, high = cluster_ci(values, groups); means = values.reshape(20, 15).mean(1)
-    test_close((high - low) / (2 * 1.96), means.std(ddof=1) / np.sqrt(20), eps=.04)
+    test_close((high - low) / (2 * stats.t.ppf(.975, 19)), means.std(ddof=1) / np.sqrt(20), eps=.03)
     low1, high1 = cluster_ci(values, np.arange(300), n_boot=4000); test_close((high1 - low1) / (2 * 1.96), values.std() / np.sqrt(300), eps=.005)      # every item its own group
+    assert np.isnan(cluster_ci(values, np.zeros(300))).all()
     test_fail(lambda: cluster_ci(values, groups[:5]), contains='one group for each value')
 
 
@@ -81,16 +87,41 @@ def test_few_shot_probes():
     test_fail(lambda: few_shot_task(world.images, {}), contains='no picture has a label')
 
 
+def test_shift_hierarchy_similarity_judgements():
+    "Shift, hierarchy, similarity judgements"
+    # cell 14, in part
+    world = offline_world(size=64, n_objects=120, n_triplets=1500)
+    held = _with_truth(world); photos = world.photos(held.names); kind = world.items.set_index('file').loc[photos]
+    E = np.concatenate([pd.get_dummies(kind[c]).to_numpy(np.float32) for c in ('group', 'subgroup')], 1) + .01 * rng(2).normal(size=(len(photos), 1))
+    fake = {'truth': dict(zip(photos, E)), 'noise': dict(zip(photos, rng(1).normal(size=E.shape).astype(np.float32)))}
+
+    # cell 24, in part
+    some = photos[:24]; S = np.stack([pair_sims(E[:24] + .5 * rng(i, 3).normal(size=E[:24].shape), 'cosine') for i in range(6)])
+    human = HumanRDM.from_matrix(S, some, 'similarity', symmetrise=True, simulated=True, images=world.images.subset(some)); two = {m: (photos, np.stack([fake[m][f] for f in photos])) for m in ('noise', 'truth')}
+    made = pd.DataFrame({i['measure']: i['pair']('noise', 'truth') for i in rsa_task(human, 'toy').run(two, n_boot=400)[1]}).T
+    direct = compare_rsa(two['noise'], two['truth'], human, n_boot=400)
+
+    # cell 25
+    for m in direct.index: test_close(made.loc[m, ['gain', 'low', 'high']].astype(float).to_numpy(), direct.loc[m, ['gain', 'low', 'high']].astype(float).to_numpy(), eps=1e-9)
+    levels, X, _ = simulated_levels(people=20, per_kind=30); levels.images = world.images; pairs = {'mind': (levels.files, X), 'noise': (levels.files, rng(4).normal(size=X.shape))}
+    rows, items, _ = levels_task(levels).run(pairs, n_boot=200); assert 'people' in rows[0] and not np.isnan(rows[0]['people'])
+    t = compare_levels(*(score_levels(pairs[m], levels, n_boot=200) for m in ('noise', 'mind')), n_boot=200); it = next(i for i in items if i['measure'] == 'answers: coarse')
+    test_close((it['values']['mind'] - it['values']['noise']).mean(), float(t.loc['answers: coarse', 'gain']), eps=1e-6)
+    six = ShiftedImages('imagenet-a', world.images.subset(photos[:6]), ['c0', 'c1'], np.array([0, 0, 0, 1, 1, 1]), [[0], [1]]); W = rng(6).normal(size=(1000, E.shape[1])).astype(np.float32)
+    rows, items, _ = head_task(six).run({'truth': fake['truth']}, heads={'truth': (W, None)}); L = np.stack([fake['truth'][f] for f in photos[:6]]) @ W.T
+    test_close(rows[0]['value'], np.mean([(L[:3, 0] > L[:3, 1]).mean(), (L[3:, 1] > L[3:, 0]).mean()])); test_eq((items, head_task(six).run({'truth': fake['truth']}, heads={})[0]), ([], []))
+
+
 def test_finding_data():
     "Finding data"
     # cell 14, in part
     world = offline_world(size=64, n_objects=120, n_triplets=1500)
     held = _with_truth(world)
 
-    # cell 25, in part
+    # cell 28, in part
     tasks, left = tasks_of(world)
 
-    # cell 27
+    # cell 30
     assert {t.suite for t in tasks} >= {'odd_one_out', 'calibration', 'few_shot', 'hierarchy', 'shift'} and set(left.suite) >= {'rsa', 'levels'}
     assert all('simulated' in t.notes.lower() for t in tasks)
     split = _style_split(world, world.items[world.items.object.isin(held.names) & (world.items.group != '')], 0).items
@@ -100,36 +131,38 @@ def test_finding_data():
         for c in 'ab':
             (Path(d)/c).mkdir()
             for i in range(7): world.images[i].save(Path(d)/c/f'{i}.png')
-        few, _ = tasks_of(d, 'few_shot'); test_eq((few[0].suite, len(few[0].files), len(tasks_of([d, few[0]])[0])), ('few_shot', 14, 2))
+        few, _ = tasks_of(d, 'few_shot'); test_eq((few[0].suite, len(few[0].files)), ('few_shot', 14)); test_fail(lambda: tasks_of([d, few[0]]), contains='rename a folder')
         test_fail(lambda: tasks_of(Path(d)/'nowhere'), contains='is no folder')
     test_fail(lambda: tasks_of(world, 'odd'), contains='choose among odd_one_out')
 
-    # cell 29
+    # cell 32
     with tempfile.TemporaryDirectory() as d:
         for c in 'ab':
             (Path(d)/c).mkdir()
             for i in range(7): world.images[i].save(Path(d)/c/f'{i}.png')
         wrapped = DatasetPictures(ImageFolder(d)); task = few_shot_task(wrapped, wrapped.labels, 'torchvision', ks=(2,), draws=1)
         F = extract_features(create_backbone('test_efficientnet', pretrained=False), wrapped, size=32, path=Path(d)/'store'); rows = task.run({'tiny': F})[0]
-    test_eq((len(wrapped), set(wrapped.labels.values()), wrapped.subset(wrapped.names[9:11]).labels), (14, {'a', 'b'}, {'0000009.png': 'b', '0000010.png': 'b'}))
-    test_eq(rows[0]['n'], 10); test_fail(lambda: DatasetPictures([(1, 2)])[0], contains='without a transform')
+    part = wrapped.subset(wrapped.names[9:11])
+    test_eq((len(wrapped), set(wrapped.labels.values()), list(part.labels.values()), part.names), (14, {'a', 'b'}, ['b', 'b'], wrapped.names[9:11]))
+    test_eq(rows[0]['n'], 10); test_fail(lambda: DatasetPictures([(1, 2)]), contains='without a transform')
+    one, other = (DatasetPictures([(world.images[i + k], 0) for i in range(9)]) for k in (0, 9)); assert not set(one.names) & set(other.names)         # two datasets of one class
 
 
 def test_any_model():
     "Any model"
-    # cell 32, in part
+    # cell 35, in part
     net = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten())
     mine = Backbone(net, 'mine', data_config=dict(input_size=(3, 32, 32), mean=(.5,)*3, std=(.5,)*3, interpolation='bicubic', crop_pct=1.))
 
-    # cell 33
+    # cell 36
     test_eq(mine.num_features, 48)
-    test_fail(lambda: _name_models([mine, mine]), contains='same name'); test_fail(lambda: _name_models({}), contains='no models'); test_fail(lambda: _name_models('vit_smal_patch16_224'), contains='vit_small_patch16_224')
+    test_fail(lambda: _name_models([mine, mine]), contains='same name'); test_fail(lambda: _name_models({'a.png': np.zeros(3)}), contains='name the model'); test_eq(len(_name_models((['a', 'b'], np.zeros((2, 3))))), 1); test_fail(lambda: _name_models({}), contains='no models'); test_fail(lambda: _name_models('vit_smal_patch16_224'), contains='vit_small_patch16_224')
 
-    # cell 35
+    # cell 38
     try: import transformers
     except ImportError: transformers = None
 
-    # cell 36
+    # cell 39
     if transformers:
         config = transformers.ViTConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=8); vit = transformers.ViTModel(config).eval()
         tower = hf_backbone(vit, dict(size=dict(height=32, width=32), image_mean=[.5]*3, image_std=[.25]*3, resample=3)); x = torch.rand(2, 3, 32, 32)
@@ -144,18 +177,21 @@ def test_one_call():
     world = offline_world(size=64, n_objects=120, n_triplets=1500)
     held = _with_truth(world); photos = world.photos(held.names)
 
-    # cell 25, in part
+    # cell 19, in part
+    colour = world.items[world.items['style'] == 'colour']; colour = colour[colour.group.map(colour.group.value_counts()) > 5]
+
+    # cell 28, in part
     tasks, left = tasks_of(world)
 
-    # cell 27, in part
+    # cell 30, in part
     with tempfile.TemporaryDirectory() as d:
         for c in 'ab':
             (Path(d)/c).mkdir()
             for i in range(7): world.images[i].save(Path(d)/c/f'{i}.png')
-        few, _ = tasks_of(d, 'few_shot'); test_eq((few[0].suite, len(few[0].files), len(tasks_of([d, few[0]])[0])), ('few_shot', 14, 2))
+        few, _ = tasks_of(d, 'few_shot'); test_eq((few[0].suite, len(few[0].files)), ('few_shot', 14)); test_fail(lambda: tasks_of([d, few[0]]), contains='rename a folder')
         test_fail(lambda: tasks_of(Path(d)/'nowhere'), contains='is no folder')
 
-    # cell 29, in part
+    # cell 32, in part
     with tempfile.TemporaryDirectory() as d:
         for c in 'ab':
             (Path(d)/c).mkdir()
@@ -163,30 +199,42 @@ def test_one_call():
         wrapped = DatasetPictures(ImageFolder(d)); task = few_shot_task(wrapped, wrapped.labels, 'torchvision', ks=(2,), draws=1)
         F = extract_features(create_backbone('test_efficientnet', pretrained=False), wrapped, size=32, path=Path(d)/'store'); rows = task.run({'tiny': F})[0]
 
-    # cell 32, in part
+    # cell 35, in part
     net = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten())
     mine = Backbone(net, 'mine', data_config=dict(input_size=(3, 32, 32), mean=(.5,)*3, std=(.5,)*3, interpolation='bicubic', crop_pct=1.))
 
-    # cell 42, in part
-    set_seed(0)
-    report = evaluate({'tiny': create_backbone('test_efficientnet', pretrained=False), 'mine': mine}, data=world, size=32, n_boot=300)
+    # cell 45, in part
+    set_seed(0); tiny = create_backbone('test_efficientnet', pretrained=False)
+    report = evaluate({'tiny': tiny, 'mine': mine}, data=world, size=32, n_boot=300)
 
-    # cell 44
+    # cell 47
     wide = report.wide(); c = report.compare('tiny', 'mine')
     test_eq(report.models, ['tiny', 'mine']); assert set(wide.suite) == {t.suite for t in tasks} and (c.low <= c.gain).all() and (c.gain <= c.high).all()
-    stores = {n: extract_features(m, world.images.subset(photos), size=32) for n, m in (('tiny', create_backbone('test_efficientnet', pretrained=False)),)}
     value = wide.set_index(['suite', 'measure']).mine['odd_one_out', 'accuracy, cosine']
     F = extract_features(mine, world.images.subset(photos), size=32).get(photos); test_close(value, ooo_accuracy(F, held.triplets, 'cosine'))          # the direct way
     back = report.compare('mine', 'tiny'); test_close(back.gain, -c.gain, eps=1e-9); assert (c.verdict == 'better').sum() == (back.verdict == 'worse').sum()
     test_fail(lambda: report.compare('tiny', 'other'), contains='it has tiny, mine'); test_fail(lambda: evaluate(mine, 'rsa', data=world), contains='there is no data for rsa')
+    moved = hierarchy_change(*(extract_features(m, world.images, size=32) for m in (tiny, mine)), Taxonomy.from_world(world), n_boot=50).set_index('relation').change
+    test_close(c[c.measure == 'distance, same superordinate'].gain.item(), moved['same superordinate'], eps=1e-6)                       # the comparison is that of the chapter
+    part = evaluate({'mine': (photos, F)}, data=world, n_boot=50)                                                                       # features of some pictures only: the rest is left out, and said
+    assert {'odd_one_out', 'calibration'} <= set(part.table.suite) and 'shift' in set(part.left_out.suite)
+    only = evaluate([mine, tiny], 'pictures', data=world, size=32); assert len(only.figures) >= 3 and only.models[0] == 'mine'
+    read = []
+    class Counting(ImageSet):
+        def __getitem__(self, i): read.append(i); return super().__getitem__(i)
+    counted = [few_shot_task(Counting(world.images.root, colour.file.tolist()), dict(zip(colour.file, colour.group)), f'few {k}', ks=(k,), draws=1) for k in (1, 2)]
+    with tempfile.TemporaryDirectory() as d: evaluate(mine, 'few_shot', data=counted, size=32, path=d); evaluate(mine, 'few_shot', data=counted[0], size=32, path=d)
+    test_eq(len(read), len(counted[0].files))                                                                                               # each picture once, for two tasks and two calls
 
-    # cell 46, in part
-    def pair(gain, seed): r = rng(seed); g = np.repeat(np.arange(40), 5); x = r.normal(size=200); return dict(suite='s', data='d', **_item('m', dict(a=x, b=x + gain + r.normal(size=40)[g] * .2 + r.normal(size=200) * .1), groups=g, unit='group'))
+    # cell 49, in part
+    def pair(gain, seed, G=40): r = rng(seed); g = np.repeat(np.arange(G), 5); x = r.normal(size=5 * G); return dict(suite='s', data='d', **_item('m', dict(a=x, b=x + gain + r.normal(size=G)[g] * .2 + r.normal(size=5 * G) * .1), groups=g, unit='group'))
     dummy = pd.DataFrame([dict(suite='s', data='d', **_row(n, 'm', 0)) for n in 'ab'])
-    known = Evaluation(dummy, [pair(.3, 0), pair(0, 1)]).compare(); false = np.mean([(Evaluation(dummy, [pair(0, 100 + i)], n_boot=400).compare().verdict != 'cannot tell').item() for i in range(100)])
+    known = Evaluation(dummy, [pair(.3, 0), pair(0, 1)]).compare()
+    told = {G: np.mean([(Evaluation(dummy, [pair(0, 100 + i, G)], n_boot=400).compare().verdict != 'cannot tell').item() for i in range(400)]) for G in (2, 3, 5, 10, 40)}
 
-    # cell 47
-    assert known.low[0] < .3 < known.high[0] and known.verdict[0] == 'better' and .0 <= false <= .13
+    # cell 50
+    assert known.low[0] < .3 < known.high[0] and known.verdict[0] == 'better' and all(.01 < v < .1 for v in told.values())
+    test_eq(Evaluation(dummy, [pair(.3, 0, 1)]).compare().verdict.item(), 'cannot tell')
     with tempfile.TemporaryDirectory() as d:
         report.to_html(Path(d)/'r.html'); report.to_json(Path(d)/'r.json'); page, numbers = (Path(d)/'r.html').read_text(), read_json(Path(d)/'r.json')
     assert 'Left out' in page and 'SIMULATED' in page.upper() and page.count('<img') == page.count('alt="') >= 3 and len(numbers['rows']) == len(report.table)

@@ -171,7 +171,10 @@ def test_batches_that_depend_on_seed_epoch_and_number_alone():
         test_eq([len(o) for o in two], [len(one)] * 2)
         test_eq(np.concatenate([np.reshape(o.get_idxs(), (-1, 6)) for o in two], 1), np.reshape(one.get_idxs(), (-1, 12)))
     test_fail(lambda: AlignDL(ds, 12).share(0, 5), contains='do not fill')
-    test_eq([len(x) for x, _ in AlignDL(ds, 10, train=False).share(1, 2)], [20, 20, 8])      # validation: the same for all
+    valid = AlignDL(ds, 10, train=False)
+    test_eq(([len(x) for x, _ in valid.share(1, 2)], [len(x) for x, _ in valid.share(0, 1)]), ([20, 20, 8], [10] * 4 + [8]))      # validation: the same for all
+    kept = AlignDL(ds, 6, seed=3); whole_pass = len(kept); test_eq((whole_pass, len(kept.share(0, 2)), len(kept.share(0, 1))), (8, 4, 8))      # a pass is a pass, in any number of processes
+    nowhere = AlignDL(ds, 12, clusters=np.where(np.arange(48) < 12, -1, np.arange(48) % 6), per_cluster=3); assert min(nowhere.get_idxs()) >= 12 and nowhere.left_out == 12
 
 
 def test_the_learner():
@@ -329,11 +332,41 @@ def test_kill_it_start_it_again():
         kept_at = torch.load(Path(d)/'c.pth', weights_only=True)['step']
         resumed2 = two_at_a_time([Checkpoint(Path(d)/'c.pth', every=3)])
 
-    # cell 66
+    # cell 67
+    for every, n in ((2, 5), (1, 4), (4, 4), (1, 2)):
+        with tempfile.TemporaryDirectory() as d:
+            try: train_toys([Checkpoint(Path(d)/'c.pth', every=every), StopAt(n)])
+            except KeyboardInterrupt: pass
+            on = train_toys([Checkpoint(Path(d)/'c.pth', every=every)])
+            state = torch.load(Path(d)/'c.pth', weights_only=True)
+        test_eq([list(v) for v in on.recorder.values], [list(v) for v in whole.recorder.values]); test_eq(state['callbacks'], {})
+
+    # cell 69
+    class Reads(Callback):
+        "Which batches reach the model"
+        def before_fit(self): self.seen = []
+        def before_batch(self): self.seen += [self.train_iter] if self.training else []
+
+    with tempfile.TemporaryDirectory() as d:
+        try: train_toys([Checkpoint(Path(d)/'c.pth', every=1), StopAt(5), Reads()])
+        except KeyboardInterrupt: pass
+        on = train_toys([Checkpoint(Path(d)/'c.pth', every=1), StopAt(99), Reads()]); left = on.dls.train.skip
+        l = toy_learner(seed=4, cbs=[Checkpoint(Path(d)/'c.pth'), StopAt(99), Reads()])
+        with l.no_bar(), l.no_logging(): test_fail(lambda: l.fit_one_cycle(4, 1e-3), contains='belongs to another run')          # another rate
+    on.reads.seen, left
+
+    # cell 70
+    test_eq((on.reads.seen, left), ([5, 6, 7], 0)); test_eq([float(o) for o in on.recorder.losses], [float(o) for o in whole.recorder.losses])
+    with tempfile.TemporaryDirectory() as d:
+        try: train_toys([Checkpoint(Path(d)/'c.pth', every=1, run_id='same'), StopAt(5)])
+        except KeyboardInterrupt: pass
+        test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='same'), StopAt(99), Counter()]), contains='written without counter')
+
+    # cell 71
     test_eq((kept_at, whole2.counter.n, resumed2.counter.n), (4, 4, 4))
     for p, q in zip(whole2.model.state_dict().values(), resumed2.model.state_dict().values()): assert (p == q).all()
 
-    # cell 67
+    # cell 72
     for other in (resumed, again, ended):
         for (k, p), q in zip(whole.model.state_dict().items(), other.model.state_dict().values()): assert (p == q).all(), k
         test_eq([float(l) for l in whole.recorder.losses], [float(l) for l in other.recorder.losses])
@@ -410,7 +443,35 @@ def test_errors():
         kept_at = torch.load(Path(d)/'c.pth', weights_only=True)['step']
         resumed2 = two_at_a_time([Checkpoint(Path(d)/'c.pth', every=3)])
 
-    # cell 69
+    # cell 67
+    for every, n in ((2, 5), (1, 4), (4, 4), (1, 2)):
+        with tempfile.TemporaryDirectory() as d:
+            try: train_toys([Checkpoint(Path(d)/'c.pth', every=every), StopAt(n)])
+            except KeyboardInterrupt: pass
+            on = train_toys([Checkpoint(Path(d)/'c.pth', every=every)])
+            state = torch.load(Path(d)/'c.pth', weights_only=True)
+        test_eq([list(v) for v in on.recorder.values], [list(v) for v in whole.recorder.values]); test_eq(state['callbacks'], {})
+
+    # cell 69, in part
+    class Reads(Callback):
+        "Which batches reach the model"
+        def before_fit(self): self.seen = []
+        def before_batch(self): self.seen += [self.train_iter] if self.training else []
+
+    with tempfile.TemporaryDirectory() as d:
+        try: train_toys([Checkpoint(Path(d)/'c.pth', every=1), StopAt(5), Reads()])
+        except KeyboardInterrupt: pass
+        on = train_toys([Checkpoint(Path(d)/'c.pth', every=1), StopAt(99), Reads()]); left = on.dls.train.skip
+        l = toy_learner(seed=4, cbs=[Checkpoint(Path(d)/'c.pth'), StopAt(99), Reads()])
+        with l.no_bar(), l.no_logging(): test_fail(lambda: l.fit_one_cycle(4, 1e-3), contains='belongs to another run')          # another rate
+
+    # cell 70, in part
+    with tempfile.TemporaryDirectory() as d:
+        try: train_toys([Checkpoint(Path(d)/'c.pth', every=1, run_id='same'), StopAt(5)])
+        except KeyboardInterrupt: pass
+        test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='same'), StopAt(99), Counter()]), contains='written without counter')
+
+    # cell 74
     labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
     test_fail(lambda: align_learner(labels, 'test_efficientnet'), contains='images')
     test_fail(lambda: align_dls(labels, toys, bs=2), contains='at least the three')

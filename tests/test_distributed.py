@@ -103,7 +103,7 @@ for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **sett
         print(f'{way:8s}', [round(o, 4) for o in b['losses'][::6]])
     test_eq(len({a['losses'][5] for a in ones}), 4)                                         # four different runs
 
-    # cell 20
+    # cell 20, in part
     stop = """
 from fastai.callback.core import Callback
 class PowerCut(Callback):
@@ -111,55 +111,20 @@ class PowerCut(Callback):
         if self.training and self.learn.train_iter == 9: os._exit(9)
 """
     broken = script.replace('def train', stop + 'def train').replace('cbs=Checkpoint', 'cbs=[PowerCut()] + [Checkpoint').replace('every=4)', 'every=4)]')
-    try: start(2, broken, cut={})
-    except RuntimeError: print('stopped; the checkpoint holds', torch.load(home/'cut.checkpoint', weights_only=True)['step'], 'steps')
-    again, = start(2, cut={})
+    def cut_and_go_on():
+        "Steps in the checkpoint when the power was cut, and the curve of the run that went on"
+        try: start(2, broken, cut={})
+        except RuntimeError: kept = torch.load(home/'cut.checkpoint', weights_only=True)['step']
+        return kept, start(2, cut={})[0]
+    kept, again = cut_and_go_on()
 
     # cell 21
-    test_eq(again['losses'], two['losses']); assert torch.equal(weights('cut'), weights('all_two'))
+    test_eq(kept, 8); test_eq(again['losses'], two['losses']); assert torch.equal(weights('cut'), weights('all_two'))
 
 
 def test_features_shared_out():
     "Features, shared out"
-    # cell 8
-    script = """
-import os, sys
-import torch
-from fastai.distributed import *                        # gives a Learner its distrib_ctx
-from fastai.callback.schedule import *
-from fastai.optimizer import SGD
-from alignet.all import *
-
-folder, world, first = sys.argv[1], int(os.environ.get('WORLD_SIZE', 1)), os.environ.get('RANK', '0') == '0'
-images, labels = ImageSet.from_folder(folder + '/pictures'), PseudoLabels.load(folder + '/labels.npz')
-torch.set_num_threads(1)
-
-def train(out, **settings):
-    set_seed(0)
-    student = create_backbone('test_efficientnet', pretrained=False)
-    learn = align_learner(labels, student, images, size=32, bs=24 // world, valid_pct=.25, steps=6, device='cpu', cbs=Checkpoint(out + '.checkpoint', every=4), **settings)
-    with learn.distrib_ctx(sync_bn=False, cpu=True), learn.no_bar(), learn.no_logging():
-        learn.fit_one_cycle(3, 3e-3)
-    if first:
-        export_timm(learn, out + '-model')
-        write_json(out + '.json', dict(losses=[float(o) for o in learn.recorder.losses], values=[list(map(float, o)) for o in learn.recorder.values]))
-
-set_seed(0)
-if world > 1: extract_shared(create_backbone('test_efficientnet', pretrained=False, size=32), images, folder + '/shared', batch_size=8)
-for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **settings)
-"""
-
     # cell 10, in part
-    def start(processes, text=script, **runs):
-        "Run the script in one or several processes; what it wrote, for each run"
-        (home/'train.py').write_text(text)
-        launch = [] if processes == 1 else ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(processes)]
-        env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'ignore'}
-        for o in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'): env.pop(o, None)
-        done = subprocess.run([sys.executable, *launch, str(home/'train.py'), str(home), repr(runs)], capture_output=True, text=True, env=env)
-        if done.returncode: raise RuntimeError(done.stderr[-3000:])
-        return [json.loads((home/f'{o}.json').read_text()) for o in runs]
-
     def draw(folder):
         "Forty-eight discs and squares in three colours"
         folder.mkdir()
@@ -171,20 +136,10 @@ for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **sett
 
     tmp = tempfile.TemporaryDirectory(); home = Path(tmp.name); images = draw(home/'pictures')
 
-    # cell 20, in part
-    stop = """
-from fastai.callback.core import Callback
-class PowerCut(Callback):
-    def before_batch(self):
-        if self.training and self.learn.train_iter == 9: os._exit(9)
-"""
-    broken = script.replace('def train', stop + 'def train').replace('cbs=Checkpoint', 'cbs=[PowerCut()] + [Checkpoint').replace('every=4)', 'every=4)]')
-    try: start(2, broken, cut={})
-    except RuntimeError: print('stopped; the checkpoint holds', torch.load(home/'cut.checkpoint', weights_only=True)['step'], 'steps')
-
     # cell 25, in part
     tiny = create_backbone('test_efficientnet', pretrained=False, size=32)
-    parts = [home/f'features.{r}-of-3' for r in range(3)]
+    parts = [extract_shared(tiny, images, home/'features', r, 3, batch_size=8) for r in range(3)]
+    sizes, parts = [len(p) for p in parts], [p.path for p in parts]
     joined, alone = join_stores(parts, home/'features'), extract_features(tiny, images, home/'alone', batch_size=8)
 
     # cell 26

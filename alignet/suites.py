@@ -7,7 +7,7 @@ __all__ = ['SUITES', 'Task', 'cluster_ci', 'odd_one_out_tasks', 'few_shot_task',
            'rsa_task', 'levels_task', 'DatasetPictures', 'folder_tasks', 'tasks_of', 'hf_backbone', 'Evaluation',
            'evaluate']
 
-# %% ../nbs/06e_suites.ipynb #8be3b97b
+# %% ../nbs/06e_suites.ipynb #7ea8610e
 import dataclasses, hashlib, json, os, re
 from pathlib import Path
 from fastcore.basics import patch
@@ -26,10 +26,11 @@ from .evaluation import ooo_correct, fit_temperature, ece, bootstrap_ci, fit_pro
 from .evaluation import _by_file, _colours, _mean_draws, _MARKERS, _draw_shots, _check_shots, _with_truth
 from .human_rdms import HUMAN_RDM_NEEDS, compare_rsa, load_human_rdms, score_human_rdms
 from .hierarchy import ClassTree, Taxonomy, RELATIONS, hierarchy_change, load_hierarchy, plot_hierarchy, plot_trees, relations, score_hierarchy
+from .hierarchy import _widen
 from .levels import LEVELS_NEEDS, load_levels, score_levels
 from .shift import BREEDS, NEEDS, SHIFTS, ShiftData, ShiftTask, folder_data, folder_task, head_logits, link_categories, load_breeds, load_shift, score_head, score_shift
 
-# %% ../nbs/06e_suites.ipynb #10f4ded0
+# %% ../nbs/06e_suites.ipynb #be1960ae
 SUITES = dict(odd_one_out='which of three pictures is the odd one out, against people or simulated observers', calibration='does the confidence of its choices match how often they are right',
               few_shot='linear probes on few pictures a class', shift='probes tested on other styles or subclasses than they learnt from', hierarchy='distances of pairs that share a basic, a superordinate or no category',
               rsa='rank correlation with similarity judgements', levels='triplets of three levels of abstraction', pictures='maps, dissimilarity matrices and nearest neighbours')
@@ -59,9 +60,8 @@ def _draws(values, triplets=None, groups=None, n_boot=2000, seed=0):
     if groups is None: return _mean_draws(values, triplets, n_boot, seed)
     v, g = np.asarray(values, np.float64), np.unique(groups, return_inverse=True)[1]; total, count = np.bincount(g, v), np.bincount(g)
     G = len(count)
-    if G < 2: return np.full(n_boot, np.nan)                             # one group says nothing about others
     W = rng(seed, 61).multinomial(G, np.full(G, 1 / G), n_boot)
-    return v.mean() + ((W @ total) / (W @ count) - v.mean()) * np.sqrt(G / (G - 1)) * stats.t.ppf(.975, G - 1) / stats.norm.ppf(.975)
+    return _widen((W @ total) / (W @ count), v.mean(), G)                  # as for the hierarchy; one group says nothing about others: NaN
 
 def cluster_ci(
     values, # (n,) one number an item
@@ -172,7 +172,7 @@ def _plot_shots(rows, ks, names, chance):
         e = d[(d.model == m) & d.measure.isin([f'{k}-shot accuracy' for k in ks])]; ax.errorbar(np.array(ks) * 1.03**i, e.value, [e.value - e.low, e.high - e.value], marker=_MARKERS[i % len(_MARKERS)], color=colour, capsize=2, label=m)
     ax.axhline(chance, color='.6', ls=':', lw=1); ax.set(xscale='log', xticks=ks, xticklabels=ks, xlabel='training pictures a class', ylabel='accuracy', ylim=(0, 1)); ax.minorticks_off(); ax.legend(frameon=False, fontsize=8); sns.despine(ax=ax); return fig
 
-# %% ../nbs/06e_suites.ipynb #b3ce5d28
+# %% ../nbs/06e_suites.ipynb #8214df3a
 def shift_task(
     make, # A function seed -> `ShiftData`
     images, # `ImageSet` with the photos of all splits
@@ -196,7 +196,7 @@ def shift_task(
             g = per[part, next(iter(models))].index.to_numpy(str)
             for m in models: v = per[part, m].to_numpy(); draws[part, m] = _draws(v, groups=g, n_boot=n_boot, seed=seed + k); rows.append(_row(m, f'{part} accuracy', v.mean(), np.quantile(draws[part, m], [.025, .975]), len(v), chance, 1.))
             items.append(_item(f'{part} accuracy', {m: per[part, m].to_numpy() for m in models}, groups=g, unit='subclass'))
-        for m in models: ratio = draws['target', m] / draws['source', m]; rows.append(_row(m, 'relative robustness, target / source', per['target', m].mean() / per['source', m].mean(), np.quantile(ratio, [.025, .975]), len(per['target', m])))
+        for m in models: ratio = draws['target', m].clip(0) / draws['source', m].clip(1e-9); rows.append(_row(m, 'relative robustness, target / source', per['target', m].mean() / per['source', m].mean(), np.quantile(ratio, [.025, .975]).clip(0), len(per['target', m])))
         return rows, items, []
     return Task('shift', name, images, list(images.names if files is None else files), run, notes)
 

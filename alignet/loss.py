@@ -242,7 +242,7 @@ def _probs_margin(p):
     top = p.amax(0)
     return 2 * top + p.amin(0) - p.sum(0)
 
-# %% ../nbs/04_loss.ipynb #cd230794
+# %% ../nbs/04_loss.ipynb #78f20e6f
 _KEEP = 1 << 19                                                          # keep the positions of batches with up to this many triplets
 
 def _flat(B, lo, hi, device):
@@ -254,42 +254,79 @@ def _kept(B, chunk, device):
     T = n_triplets(B)
     with torch.inference_mode(False): return [(lo, _flat(B, lo, min(lo + chunk, T), device)) for lo in range(0, T, chunk)]
 
+def _chunk(chunk, device):
+    "Triplets handled at a time"
+    if chunk is None: return 1 << 15 if device.type == 'cpu' else 1 << 22
+    if chunk < 1: raise AlignetError(f'chunk must be at least 1 triplet, not {chunk}')
+    return chunk
+
 def _stretches(B, chunk, device, rank=0, world=1):
     "Yield (first rank, (3, n) flat positions of ij, ik, jk) over all triplets, or over every `world`-th stretch of them"
-    if chunk is None: chunk = 1 << 15 if device.type == 'cpu' else 1 << 22
-    if chunk < 1: raise AlignetError(f'chunk must be at least 1 triplet, not {chunk}')
-    T = n_triplets(B)
+    chunk, T = _chunk(chunk, device), n_triplets(B)
     if T <= _KEEP: yield from _kept(B, chunk, device)[rank::world]
     else: yield from ((lo, _flat(B, lo, min(lo + chunk, T), device)) for lo in range(rank * chunk, T, world * chunk))
 
-# %% ../nbs/04_loss.ipynb #967b9acd
+# %% ../nbs/04_loss.ipynb #7719ee0d
+def _plain(s, t, lo, idx, grad, kind, weights, same, outside, B):
+    "Sum of losses and of weights of one stretch; adds its gradient to `grad`"
+    if isinstance(weights, str) and weights in _SAME_PAIRS:              # compute only those that count
+        keep = same[idx].sum(0) == _SAME_PAIRS[weights]
+        if outside is not None: keep &= ~(outside[idx[0] // B] | outside[idx[0] % B] | outside[idx[1] % B])
+        idx = idx[:, keep]
+        if not idx.shape[1]: return 0, 0
+    flat, n = idx.reshape(-1), idx.shape[1]
+    lp = t.index_select(0, flat).view(3, n).log_softmax(0)
+    value, g = _value_grad(s.index_select(0, flat).view(3, n), lp, kind)
+    w = None
+    if isinstance(weights, torch.Tensor): w = weights[lo:lo+n].to(value)
+    elif callable(weights): w = weights(torch.stack([idx[0] // B, idx[0] % B, idx[1] % B], 1), lp.exp().T).to(value)
+    elif weights == 'margin': w = _probs_margin(lp.exp())
+    if w is not None: value, g = value * w, g * w
+    if grad is not None: grad.scatter_add_(0, flat, g.reshape(-1))
+    return value.sum(), n if w is None else w.sum()
+
+# %% ../nbs/04_loss.ipynb #3484d240
+@lru_cache(None)
+def _fused(kind, weights, need_grad):
+    "Compiled: sum of losses and of weights of the triplets with ranks `r`; adds their gradient to `grad`"
+    def run(s, t, r, ends, pj, pk, B, same, inside, given, grad):
+        i = torch.searchsorted(ends, r, right=True)
+        pair = r + len(pj) - ends[i]
+        j, k = pj[pair], pk[pair]
+        idx = torch.stack([i*B + j, i*B + k, j*B + k])
+        lp = t[idx].log_softmax(0)
+        value, g = _value_grad(s[idx], lp, kind)
+        if weights == 'all': w = torch.ones_like(value)
+        elif weights == 'given': w = given[r].to(value)
+        elif weights == 'margin': w = _probs_margin(lp.exp())
+        else: w = ((same[idx].sum(0) == _SAME_PAIRS[weights]) & inside[i] & inside[j] & inside[k]).to(value)
+        if need_grad: grad.scatter_add_(0, idx.reshape(-1), (g * w).reshape(-1))
+        return (value * w).sum(), w.sum()
+    return torch.compile(run, dynamic=True)
+
+def _run_fused(s, t, lo, hi, grad, kind, weights, same, inside, B):
+    "The same as `_plain` through the compiled kernel, or what to do where it cannot be compiled"
+    given = weights if isinstance(weights, torch.Tensor) else None
+    try: return _fused(kind, weights if given is None else 'given', grad is not None)(s, t, torch.arange(lo, hi, device=s.device), *_pairs(B, s.device), B, same, inside, given, grad)
+    except torch.OutOfMemoryError: raise
+    except RuntimeError as e:
+        why = next((o.strip() for o in str(e).splitlines() if 'Error' in o or 'compiler' in o), str(e)[:200])
+        raise AlignetError(f'fused=True: the loss could not be compiled here ({type(e).__name__}: {why}). It takes a C++ compiler for a processor, Triton for a GPU; fused=False gives the same result without them') from e
+
+# %% ../nbs/04_loss.ipynb #af5f3931
 class _AllTriplets(torch.autograd.Function):
     "Weighted mean loss over all triplets, with the gradient made on the way"
     @staticmethod
-    def forward(ctx, S, St, kind, tau, tau_teacher, weights, clusters, chunk, need_grad, rank=0, world=1):
-        B, dtype = len(S), torch.promote_types(_up(S).dtype, _up(St).dtype)
-        if world > 1: chunk = min(chunk or (1 << 15 if S.device.type == 'cpu' else 1 << 22), -(-n_triplets(B) // world))      # a stretch at least for each process
-        s, t = (x.detach().to(dtype).reshape(-1) for x in (S, St))
+    def forward(ctx, S, St, kind, tau, tau_teacher, weights, clusters, chunk, need_grad, rank=0, world=1, fused=False):
+        B, T, dtype = len(S), n_triplets(len(S)), torch.promote_types(_up(S).dtype, _up(St).dtype)
+        if world > 1: chunk = min(_chunk(chunk, S.device), -(-T // world))                          # a stretch at least for each process
+        s, t = (x.detach().to(dtype).reshape(-1) / tau_ for x, tau_ in ((S, tau), (St, tau_teacher)))
         total, mass, grad = s.new_zeros(()), s.new_zeros(()), torch.zeros_like(s) if need_grad else None
         same = None if clusters is None else ((clusters[:, None] == clusters[None]) & (clusters >= 0)).reshape(-1)
-        out = None if clusters is None or bool((clusters >= 0).all()) else (clusters < 0)                    # belong to no cluster
-        for lo, idx in _stretches(B, chunk, S.device, rank, world):
-            if isinstance(weights, str) and weights in _SAME_PAIRS:      # compute only those that count
-                keep = same[idx].sum(0) == _SAME_PAIRS[weights]
-                if out is not None: keep &= ~(out[idx[0] // B] | out[idx[0] % B] | out[idx[1] % B])
-                idx = idx[:, keep]
-                if not idx.shape[1]: continue
-            flat, n = idx.reshape(-1), idx.shape[1]
-            z  = s.index_select(0, flat).view(3, n) / tau
-            lp = (t.index_select(0, flat).view(3, n) / tau_teacher).log_softmax(0)
-            value, g = _value_grad(z, lp, kind)
-            w = None
-            if isinstance(weights, torch.Tensor): w = weights[lo:lo+n].to(value)
-            elif callable(weights): w = weights(torch.stack([idx[0] // B, idx[0] % B, idx[1] % B], 1), lp.exp().T).to(value)
-            elif weights == 'margin': w = _probs_margin(lp.exp())
-            if w is not None: value, g = value * w, g * w
-            total += value.sum(); mass += n if w is None else w.sum()
-            if need_grad: grad.scatter_add_(0, flat, g.reshape(-1))
+        outside = None if clusters is None or bool((clusters >= 0).all()) else (clusters < 0)       # belong to no cluster
+        if fused: c = _chunk(chunk, S.device); parts = (_run_fused(s, t, lo, min(lo + c, T), grad, kind, weights, same, None if clusters is None else clusters >= 0, B) for lo in range(rank * c, T, world * c))
+        else: parts = (_plain(s, t, lo, idx, grad, kind, weights, same, outside, B) for lo, idx in _stretches(B, chunk, S.device, rank, world))
+        for value, m in parts: total += value; mass += m
         if world > 1: both = torch.stack([total, mass]); dist.all_reduce(both); total, mass = both
         mass = torch.where(mass > 0, mass, 1)
         if need_grad: ctx.save_for_backward(grad.view(B, B) * (world / (mass * tau)))
@@ -298,7 +335,7 @@ class _AllTriplets(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, out):
-        return (out * ctx.saved_tensors[0]).to(ctx.dtype), *[None] * 10
+        return (out * ctx.saved_tensors[0]).to(ctx.dtype), *[None] * 11
 
 def _check_square(**mats):
     shapes = {k: tuple(v.shape) for k, v in mats.items()}; first = next(iter(shapes.values()))
@@ -316,13 +353,15 @@ def batch_triplet_loss(
     clusters=None, # (B,) cluster of each image, for the weights that need it; negative: in no cluster
     chunk:int=None, # Triplets handled at a time; None chooses by device
     share:tuple=(0, 1), # This process and how many there are; each handles a part of the triplets, see below
+    fused:bool=False, # One compiled kernel instead of many; pays on large batches
 ): # Scalar; 0 if no triplet of the batch has a weight
     "Mean of the triplet loss over all triplets of a batch"
     _check_kind(kind); _check_square(S_student=S_student, S_teacher=S_teacher)
     if not (tau > 0 and tau_teacher > 0): raise AlignetError(f'tau and tau_teacher must be above zero, not {tau} and {tau_teacher}')
     weights, clusters = _check_weights(weights, clusters, len(S_student))
-    if clusters is not None: clusters = clusters.to(S_student.device)
-    return _AllTriplets.apply(S_student, S_teacher, kind, tau, tau_teacher, weights, clusters, chunk, torch.is_grad_enabled() and S_student.requires_grad, *share)
+    if fused and callable(weights): raise AlignetError('fused=True cannot take a Python function for `weights`; give one of TRIPLET_WEIGHTS or a tensor, or fused=False')
+    clusters, weights = (o.to(S_student.device) if isinstance(o, torch.Tensor) else o for o in (clusters, weights))
+    return _AllTriplets.apply(S_student, S_teacher, kind, tau, tau_teacher, weights, clusters, chunk, torch.is_grad_enabled() and S_student.requires_grad, *share, fused)
 
 # %% ../nbs/04_loss.ipynb #5e2e1f83
 def batch_agreement(
@@ -356,7 +395,7 @@ class _Gather(torch.autograd.Function):
         grad = grad.contiguous().clone(); dist.all_reduce(grad)
         return grad.chunk(dist.get_world_size())[dist.get_rank()]
 
-# %% ../nbs/04_loss.ipynb #d08409ca
+# %% ../nbs/04_loss.ipynb #5a00ba3d
 class AlignLoss(nn.Module):
     "Triplet loss between student features and teacher features or similarities, for a fastai `Learner`"
     def __init__(self,
@@ -370,6 +409,7 @@ class AlignLoss(nn.Module):
         weights='all', # Batch mode: see `batch_triplet_loss`
         chunk:int=None, # Batch mode: triplets handled at a time
         gather:bool=True, # Batch mode, several processes: the triplets of all their images together, not of each process's alone
+        fused:bool=False, # Batch mode: one compiled kernel, see `batch_triplet_loss`
     ):
         super().__init__()
         _check_kind(kind); _check_weights_name(weights)
@@ -377,7 +417,7 @@ class AlignLoss(nn.Module):
             if value not in ('dot', 'cosine'): raise AlignetError(f"{name} '{value}' is not known; choose dot or cosine")
         if not (tau > 0 and tau_teacher > 0 and scale > 0): raise AlignetError(f'tau, tau_teacher and scale must be above zero, not {tau}, {tau_teacher}, {scale}')
         self.kind, self.tau, self.tau_teacher, self.sims, self.scale = kind, tau, tau_teacher, sims, scale
-        self.centre, self.teacher_sims, self.weights, self.chunk, self.gather = centre, teacher_sims, weights, chunk, gather
+        self.centre, self.teacher_sims, self.weights, self.chunk, self.gather, self.fused = centre, teacher_sims, weights, chunk, gather, fused
 
     def extra_repr(self):
         "The settings that `repr` shows"
@@ -400,7 +440,7 @@ class AlignLoss(nn.Module):
         if z.ndim == 2 and target.ndim == 2 and len(z) == len(target):
             rank, world = _processes() if self.gather and z.requires_grad else (0, 1)
             if world > 1: z, target, clusters = (None if o is None else _Gather.apply(o) for o in (_up(z), target, clusters))
-            return batch_triplet_loss(*self.matrices(z, target), self.kind, self.tau, self.tau_teacher, self.weights, clusters, self.chunk, (rank, world))
+            return batch_triplet_loss(*self.matrices(z, target), self.kind, self.tau, self.tau_teacher, self.weights, clusters, self.chunk, (rank, world), self.fused)
         if target.ndim != 2 or target.shape[1] != 3 or z.ndim not in (2, 3) or z.shape[:-1].numel() != 3 * len(target):
             raise AlignetError(f'student features {tuple(z.shape)} and target {tuple(target.shape)} do not fit: give (B, d) and (B, k), or (T, 3, d) and (T, 3)')
         with torch.autocast(z.device.type, enabled=False):

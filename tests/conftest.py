@@ -1,5 +1,5 @@
 """What every test runs under: no window, two threads, fixed seeds, and the folder of its notebook."""
-import random
+import os, random, shutil
 from pathlib import Path
 
 import matplotlib
@@ -11,6 +11,22 @@ import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+# Without these, Chromium asks its maker's hosts for updates at every start, sandboxes where it may not, and draws on a GPU
+CHROMIUM = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
+
+
+@pytest.fixture(scope='session')
+def browser():
+    "Headless Chromium, the system's own (or the one that ALIGNET_CHROMIUM names), driven by Playwright"
+    path = os.environ.get('ALIGNET_CHROMIUM') or next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'))), None)
+    if not path: pytest.skip('needs Chromium: apt install chromium, or set ALIGNET_CHROMIUM to the path of one')
+    playwright = pytest.importorskip('playwright.sync_api', reason='needs Playwright: pip install playwright')
+    with playwright.sync_playwright() as p:
+        b = p.chromium.launch(executable_path=path, headless=True, args=CHROMIUM)
+        yield b
+        b.close()
 
 
 @pytest.fixture(autouse=True)

@@ -83,23 +83,36 @@ def _labels(path):
     at = Path(path)/'labels' if (Path(path)/'labels'/'manifest.json').is_file() else Path(path); Z = at.parent/'features'
     return LabelShards(at, store=FeatureStore(Z) if (Z/'meta.json').is_file() else None).to_labels()
 
-# %% ../nbs/10_cli.ipynb #bf8d7a36
+# %% ../nbs/10_cli.ipynb #3383bd44
 def _eval(a):
     from alignet.suites import evaluate, odd_one_out_tasks
     data, suites = a.data, 'all' if a.suites == ['all'] else a.suites
     if (a.judgements is None) != (a.images is None): raise AlignetError('--judgements and --images belong together: choices about the images of a folder')
+    if a.all_concepts and a.objects is None: raise AlignetError('--all-concepts belongs to --objects: it lets suites other than the judgements use pictures of any concept')
+    if a.judgements and a.data and a.objects: raise AlignetError('--objects would not say whether the objects are those of --judgements or those of --data; give one of the two')
+    objects, shots = None if a.objects is None else _lines(a.objects), {k: v for k, v in dict(ks=_numbers(a.shots), draws=a.draws, max_test=a.max_test).items() if v is not None}
     if a.judgements:
         from alignet.data import Judgements
         from alignet.sources import image_set
-        j = Judgements.load(a.judgements); own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem); data = [a.data, *own] if a.data else own
-    objects = None if a.objects is None else [o for o in Path(a.objects).read_text(encoding='utf-8').splitlines() if o.strip()]
-    report = evaluate(a.models, suites, data, objects, size=a.size, batch_size=a.batch_size, num_workers=a.workers, seed=a.seed)
+        j = Judgements.load(a.judgements); j, objects = (j, None) if objects is None else (j.restrict(objects), None); own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem); data = [a.data, *own] if a.data else own
+    report = evaluate(a.models, suites, data, objects, size=a.size, batch_size=a.batch_size, num_workers=a.workers, seed=a.seed, restrict=not a.all_concepts, few_shot=shots, maps=False if a.maps == 'none' else a.maps)
     shown = report.wide() if len(report.models) > 1 else report.table.drop(columns=['model', 'ceiling'])
     print(shown.to_string(index=False, float_format=lambda v: f'{v:.3f}', na_rep=''))
     for m in report.models[1:]: print(f'\n{m} against {report.models[0]}:\n' + report.compare(report.models[0], m).drop(columns=['p', 'n']).to_string(index=False, float_format=lambda v: f'{v:.3f}'))
     if len(report.left_out): print('\nleft out:\n' + '\n'.join(f"  {r['suite']}: {r['data']} ({r['why it was left out']}). Needs: {r['what it needs']}" for _, r in report.left_out.iterrows()))
     for n in report.notes: print(n)
     if a.out: out = Path(a.out); report.to_html(out.with_name(out.name + '.html')); report.to_json(out.with_name(out.name + '.json')); print(f'saved {out}.html and {out}.json')
+
+def _lines(path):
+    "The lines of a text file, without empty ones"
+    try: return [o.strip() for o in Path(path).read_text(encoding='utf-8').splitlines() if o.strip()]
+    except OSError as e: raise AlignetError(f"--objects: '{path}' cannot be read ({e.strerror}); give a text file with a name a line") from e
+
+def _numbers(text):
+    "'1,5,10' as (1, 5, 10)"
+    if text is None: return None
+    try: return tuple(int(o) for o in text.replace(' ', '').split(','))
+    except ValueError: raise AlignetError(f"--shots: '{text}' is no list of whole numbers; write it like 1,5,10") from None
 
 def _export(a):
     from alignet.features import create_backbone
@@ -109,7 +122,7 @@ def _export(a):
     elif a.push: print(push_to_hub(a.model.removeprefix('local-dir:'), a.out, private=a.private))
     else: print(f'saved {export_timm(create_backbone(a.model), a.out)}')
 
-# %% ../nbs/10_cli.ipynb #a3624e95
+# %% ../nbs/10_cli.ipynb #c85cdc14
 def parser() -> argparse.ArgumentParser:
     "The command-line parser"
     top = argparse.ArgumentParser('alignet', description='Vision models that see more like people do.')
@@ -132,6 +145,8 @@ def parser() -> argparse.ArgumentParser:
             A('--per-cluster', type=int, help='images of one cluster that come together'), A('--head', type=int, help='features of a head'), A('--scale', type=float, help='start value of the scale'), A('--freeze', type=int, default=0, help='early stages kept'), A('--decay-to-init', type=float, help='pull to the pretrained weights'), workers, seed)
     command('eval', _eval, 'every measure that has data, for one model or several', A('models', nargs='+', help='timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first'), A('--suites', nargs='+', default=['all'], help='all, or some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures'),
             A('--data', help='data folder; that of ALIGNET_DATA, or the offline world, if left out'), A('--judgements', help='.npz of Judgements.save, about the files of --images'), A('--images', help='folder, tar shards or dataset'), A('--objects', help='file with the names of the judged objects to score, one a line; all if left out'),
+            A('--all-concepts', action='store_true', help='with --objects: let the other suites use pictures of any concept, also of those left out'), A('--shots', help='few-shot: training pictures a class, such as 1,5,10; 1,5 if left out'), A('--draws', type=int, help='few-shot: how many times to draw them; 3 if left out'),
+            A('--max-test', type=int, help='few-shot: ask about at most so many pictures; 5000 if left out'), A('--maps', default='pca', choices=['pca', 'tsne', 'umap', 'none'], help='maps among the pictures of the report'),
             A('--size', type=int, help='side in pixels'), A('--batch-size', type=int, default=64, help='pictures a forward pass'), workers, seed, A('--out', help='write OUT.html and OUT.json'))
     command('export', _export, 'write a backbone in timm\'s format, as ONNX, or to the hub', A('model', help='timm name, or a folder'), A('--out', required=True, help='folder, .onnx file, or OWNER/NAME of the hub'), A('--onnx', action='store_true', help='an ONNX file'),
             A('--push', action='store_true', help='upload to the hub'), A('--private', action='store_true', help='a private repository'), A('--size', type=int, help='side in pixels, for ONNX'))

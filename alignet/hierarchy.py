@@ -278,7 +278,7 @@ def _relation_means(D, R, W, units, counts):
         out.append(np.divide(s, n, out=np.full(len(s), np.nan), where=n > 0))
     return np.stack(out, 1)
 
-# %% ../nbs/06c_hierarchy.ipynb #2f2a37c9
+# %% ../nbs/06c_hierarchy.ipynb #aca1d924
 def hierarchy_change(
     before, # Features of the base: a `FeatureStore`, (names, X), {file: vector}, or an (n, d) array in the order of `tax`
     after, # Features of the aligned model, the same way
@@ -291,10 +291,15 @@ def hierarchy_change(
     seed:int=0, # Seed of the resampling
 ) -> pd.DataFrame: # relation, pairs, categories, before, after, change, low, high, units
     "Relative distance of related and unrelated pairs, before and after"
-    R, units = relations(tax), _unit_of(tax, unit); counts = _unit_counts(units.max() + 1, n_boot, seed); u = np.triu_indices(len(R), 1); W, cells = _pair_weights(tax, R, average)
+    R, units = relations(_two(tax)), _unit_of(tax, unit); counts = _unit_counts(units.max() + 1, n_boot, seed); u = np.triu_indices(len(R), 1); W, cells = _pair_weights(tax, R, average)
     a, b = (_relation_means(relative_distances(_rows(X, tax, w), kind, scale), R, W, units, counts) for X, w in ((before, 'before'), (after, 'after')))
     with np.errstate(all='ignore'): low, high = _quantiles(b - a, int(units.max() + 1))
     return pd.DataFrame(dict(relation=RELATIONS, pairs=[int((R[u] == k).sum()) for k in range(3)], categories=cells, before=a[0], after=b[0], change=b[0] - a[0], low=low, high=high, units=int(units.max() + 1)))
+
+def _two(tax):
+    "The taxonomy, or an error if all things have one superordinate: no pair would be unrelated"
+    if len(set(tax.superordinate)) < 2: raise AlignetError(f"taxonomy: all {len(tax):,} things belong to one superordinate, '{next(iter(tax.superordinate), '')}', so no pair is unrelated; add things of another, or use a finer level")
+    return tax
 
 def _rows(X, tax, what='features'):
     "Features of the things of a taxonomy, found by file name, or as they are"
@@ -417,7 +422,7 @@ def plot_trees(
     marks = [plt.Line2D([], [], marker='s', ls='', color=colour[t], label=t) for t in tops[:10]]
     fig.legend(handles=marks, loc='outside lower center', ncols=min(5, len(marks)), frameon=False, handletextpad=.1); return fig
 
-# %% ../nbs/06c_hierarchy.ipynb #d02da05b
+# %% ../nbs/06c_hierarchy.ipynb #c02ba71e
 def score_hierarchy(
     features, # A `FeatureStore`, (names, X), {file: vector}, or an (n, d) array in the order of `tax`
     tax:Taxonomy, # The taxonomy
@@ -429,7 +434,7 @@ def score_hierarchy(
     seed:int=0, # Seed of the resampling and the shuffles
 ) -> dict: # table; items: {measure: (m,) scores of things}; items_rows: {measure: (m,) which things}; items_unit
     "Distances, kinship and tree agreement of one model"
-    D, R, units = relative_distances(_rows(features, tax), kind, scale), relations(tax), _unit_of(tax, unit)
+    D, R, units = relative_distances(_rows(features, _two(tax)), kind, scale), relations(tax), _unit_of(tax, unit)
     counts = _unit_counts(units.max() + 1, n_boot, seed); m = _relation_means(D, R, _pair_weights(tax, R, average)[0], units, counts); low, high = _quantiles(m, int(units.max() + 1)); u = np.triu_indices(len(R), 1)
     rows, at = [_row(f'distance, {r}', m[0, k], low[k], high[k], int((R[u] == k).sum()), 1. if scale == 'mean' else .5) for k, r in enumerate(RELATIONS)], {}; items = {}
     for k, what in ((0, 'basic category'), (1, 'superordinate')):

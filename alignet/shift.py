@@ -6,7 +6,7 @@
 __all__ = ['SPLITS', 'BREEDS', 'NEEDS', 'SHIFTS', 'split_subclasses', 'ShiftTask', 'superclass_task', 'breeds_task',
            'link_categories', 'table_task', 'folder_task', 'ShiftData', 'folder_data', 'load_breeds', 'score_shift',
            'shift_over_splits', 'plot_shift', 'imagenet_classes', 'ShiftedImages', 'load_shift', 'CroppedImages',
-           'head_logits', 'score_head', 'score_shift_probe']
+           'head_logits', 'score_head', 'score_shift_probe', 'imagenet_photos']
 
 # %% ../nbs/06d_shift.ipynb #4e6ed096
 import dataclasses, json, os, re
@@ -347,7 +347,7 @@ def plot_shift(
     ax.set(xticks=[0, 1], xticklabels=['source subclasses\n(new photos)', 'target subclasses\n(new kinds)'], xlim=(-.25, 1.25), ylabel='accuracy', ylim=(0, 1.04)); ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5)); sns.despine(ax=ax)
     return ax
 
-# %% ../nbs/06d_shift.ipynb #a8933e27
+# %% ../nbs/06d_shift.ipynb #c2c711f2
 def imagenet_classes() -> list: # 1,000 WordNet IDs
     "The classes of ImageNet in the order of a head's outputs"
     return list(ImageNetInfo('imagenet-1k').label_names())
@@ -366,6 +366,10 @@ class ShiftedImages:
         flat = [o for g in self.outputs for o in g]
         if len(set(flat)) < len(flat): raise AlignetError(f"'{self.name}': an ImageNet class belongs to two of its classes")
 
+    def _two(self):
+        "Itself, or an error if it has one class only: whatever a model says would be right"
+        if len(self.classes) < 2: raise AlignetError(f"'{self.name}' has pictures of one class only ({', '.join(map(str, self.classes))}), so every answer is right; at least two classes are needed")
+        return self
     @property
     def files(self): "Names of the pictures"; return self.images.names
     @property
@@ -435,7 +439,7 @@ def _load_objectnet(path):
         if files: rows.append((label[folder], [number[n][0] for n in names], files))
     return _shifted('objectnet', root/'images', rows, images=CroppedImages)
 
-# %% ../nbs/06d_shift.ipynb #3246b86e
+# %% ../nbs/06d_shift.ipynb #9629de53
 def head_logits(
     features, # A `FeatureStore`, (names, X) or {file: vector}
     files, # Names of the pictures
@@ -454,7 +458,7 @@ def score_head(
     seed:int=0, # Seed of the resampling
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit
     "Accuracy of a head of 1,000 outputs, within the classes of the set and against all"
-    L = check_features(_by_file(logits, data.files), what='logits')
+    L = check_features(_by_file(logits, data._two().files), what='logits')
     if L.shape[1] != 1000: raise AlignetError(f'logits have {L.shape[1]} columns; a head of ImageNet-1k has 1,000')
     P = np.stack([L[:, g].max(1) for g in data.outputs], 1); right = P.argmax(1) == data.y; n = len(data.outputs)
     free = np.array([o in set(data.outputs[c]) for o, c in zip(L.argmax(1), data.y)])
@@ -465,7 +469,7 @@ def _accuracy_row(measure, right, groups, chance, n_boot, seed):
     "Mean over classes with its interval"
     d = _two_level(right * 1., groups, n_boot, seed); return dict(measure=measure, value=d[0], low=np.quantile(d[1:], .025), high=np.quantile(d[1:], .975), n=len(right), chance=chance, ceiling=1.)
 
-# %% ../nbs/06d_shift.ipynb #a8f54574
+# %% ../nbs/06d_shift.ipynb #493bb9f1
 def score_shift_probe(
     train, # Features of ImageNet training photos: (X, y) with y the class of each, a WordNet ID
     features, # Features of the shifted pictures, by file name
@@ -476,16 +480,34 @@ def score_shift_probe(
     **kwargs, # Passed to `fit_probe`
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit; probe
     "A linear probe from ImageNet's classes to the shifted pictures"
-    group = {c: k for k, g in enumerate(data.outputs) for c in (imagenet_classes()[o] for o in g)}
+    group = {c: k for k, g in enumerate(data._two().outputs) for c in (imagenet_classes()[o] for o in g)}
     def part(pair, what):
         X, y = check_features(pair[0], what=what), np.array([group.get(str(c), -1) for c in pair[1]])
         if len(X) != len(y): raise AlignetError(f'{what}: {len(X):,} rows of features for {len(y):,} classes')
         return X[y >= 0], y[y >= 0]
     X, y = part(train, 'train'); gone = sorted(set(range(len(data.classes))) - set(y))
-    if gone: raise AlignetError(f"train lacks photos of {len(gone)} of the {len(data.classes)} classes of '{data.name}': {[data.classes[k] for k in gone[:3]]}")
+    if gone: raise AlignetError(f"train lacks photos of {len(gone)} of the {len(data.classes)} classes of '{data.name}': {[data.classes[k] for k in gone[:3]]}; add photos of them to the training folder")
     probe = fit_probe(X, y, seed=seed, **kwargs); n = len(data.classes)
     right = probe.predict(check_features(_by_file(features, data.files), what='features')) == data.y; rows = [_accuracy_row(f'probe accuracy among {n:,} classes', right, data.y, 1/n, n_boot, seed)]; items = {'probe accuracy': right * 1.}
     if held_out is not None:
         H, h = part(held_out, 'held_out'); known = probe.predict(H) == h; rows.insert(0, _accuracy_row('probe accuracy without shift', known, h, 1/n, n_boot, seed)); items['probe accuracy without shift'] = known * 1.
         a, b = _two_level(known * 1., h, n_boot, seed), _two_level(right * 1., data.y, n_boot, seed + 1); d = a - b; rows.append(dict(measure='drop', value=d[0], low=np.quantile(d[1:], .025), high=np.quantile(d[1:], .975), n=len(right), chance=np.nan, ceiling=np.nan))
     return dict(table=pd.DataFrame(rows), items=items, items_unit='pictures, in the order of data.files', probe=probe)
+
+# %% ../nbs/06d_shift.ipynb #8fc925cb
+def imagenet_photos(
+    root, # Folder of ImageNet with train/<wnid>/, or a part of it in this layout
+    part:str='train', # Which folder in it: 'train' or 'val'
+    per_class:int=50, # At most this many photos a class, drawn at random; all if None
+    seed:int=0, # Seed of the draw
+) -> tuple: # `ImageSet` with names such as 'train/n02099601/x.JPEG'; {name: WordNet ID}
+    "Labelled photos of ImageNet classes, to fit a probe on"
+    folder, known = Path(root)/part, {c: i for i, c in enumerate(imagenet_classes())}
+    if not folder.is_dir(): raise _get_it('imagenet', f"'{folder}' does not exist")
+    if per_class is not None and per_class < 1: raise AlignetError(f'per_class must be at least 1, not {per_class}')
+    names = sorted(d.name for d in folder.iterdir() if d.is_dir()); odd = [d for d in names if d not in known]
+    if odd or not names: raise AlignetError(f"ImageNet: '{folder}' " + (f"has the folders {odd[:3]}, which are no class of ImageNet-1k" if odd else 'has no folders') + '; each class needs one that is named by its WordNet ID, such as n02099601')
+    def some(c): f = sorted(o.name for o in os.scandir(folder/c) if Path(o.name).suffix.lower() in IMAGE_SUFFIXES); return [f[i] for i in rng(seed, 76, known[c]).permutation(len(f))[:per_class]]
+    of = {f'{part}/{c}/{f}': c for c in names for f in some(c)}
+    if not of: raise _get_it('imagenet', f"the folders in '{folder}' hold no photos")
+    return ImageSet(Path(root), list(of)), of

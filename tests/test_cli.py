@@ -51,18 +51,25 @@ def test_the_road_in_five_commands():
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
             codes += [main(o.split()) for o in more]
             refused = [main(o.split()) for o in (more[0].replace('--teacher ' + str(d/'teacher.npz'), '--control'), f'train {d}/many {model} {d}/images --steps 2 --out {d}/x', f'export {model} --onnx --push --out {d}/x')]
+            for i, im in enumerate(sorted((d/'images').glob('*.png'))): (d/'sorted'/str(i % 2)).mkdir(parents=True, exist_ok=True); (d/'sorted'/str(i % 2)/im.name).write_bytes(im.read_bytes())
+            (d/'half.txt').write_text('\n'.join(f'{i:02d}.png' for i in range(12)))
+            codes += [main(f'eval {model} --data {d}/sorted --suites few_shot pictures --shots 2,4 --draws 2 --max-test 9 --maps none --out {d}/shots'.split()), main(f'eval {model} --judgements {d}/judgements.npz --images {d}/images --objects {d}/half.txt --out {d}/half'.split())]
+            shots, half = read_json(d/'shots.json'), read_json(d/'half.json')
             codes.append(main(f'train {d}/many {model} {d}/images --recipe all_triplets --steps 2 --bs 8 --size 48 --out {d}/shards-aligned'.split()))
         sharded, trained = (d/'many'/'labels'/'manifest.json').is_file(), (d/'published'/'config.json').is_file()
 
     # cell 19
-    test_eq(codes, [0] * 10); test_eq([_rate(*o) for o in ((None, None, 3e-5), (1e-5, None, 3e-5), (None, .1, 3e-5), (1e-5, None, slice(1, 2)))], [None, slice(1e-5, 1e-5), slice(3e-5, .1), slice(1e-5, 2)]); test_eq(refused, [2, 2, 2]); test_eq(left, []); assert sharded and trained
+    test_eq(codes, [0] * 12); test_eq({r['measure'].split('-')[0] for r in shots['rows']}, {'2', '4'}); assert half['rows'][0]['n'] < scores['rows'][0]['n']; test_eq([_rate(*o) for o in ((None, None, 3e-5), (1e-5, None, 3e-5), (None, .1, 3e-5), (1e-5, None, slice(1, 2)))], [None, slice(1e-5, 1e-5), slice(3e-5, .1), slice(1e-5, 2)]); test_eq(refused, [2, 2, 2]); test_eq(left, []); assert sharded and trained
     assert other != first and again == first                                     # other settings train another model, the same settings the same
     assert whole and len(scores['models']) == 2 and {r['suite'] for r in scores['rows']} == {'odd_one_out', 'calibration'} and 'saved' in printed.getvalue()
 
     # cell 21, in part
     err = io.StringIO()
-    with contextlib.redirect_stderr(err): codes = [main(['demo', '--world', 'mars']), main(['label', 'nowhere', '--out', 'x.npz']), main(['features', 'vit_bse_patch16_224', '.', '--out', 'x'])]
+    with contextlib.redirect_stderr(err): codes = [main(['demo', '--world', 'mars']), main(['label', 'nowhere', '--out', 'x.npz']), main(['features', 'vit_bse_patch16_224', '.', '--out', 'x']), main(['eval', 'test_efficientnet', '--shots', '1,five'])]
 
     # cell 22
-    test_eq(codes, [2, 2, 2])
+    test_eq(codes, [2, 2, 2, 2])
+    for words, say in ((['--shots', '0'], 'ks must be'), (['--draws', '0'], 'draws must be'), (['--max-test', '-1'], 'max_test must be'), (['--objects', 'nowhere.txt'], 'cannot be read'), (['--all-concepts'], 'belongs to --objects')):
+        with contextlib.redirect_stderr(io.StringIO()) as said: test_eq(main(['eval', 'test_efficientnet', *words]), 2)
+        assert say in said.getvalue(), said.getvalue()
     assert 'choose one of offline, things' in err.getvalue() and '--teacher' in err.getvalue()

@@ -197,6 +197,7 @@ def test_change_of_distance():
     print(f'share of intervals that hold the mean change: {cover:.2f} with 4 superordinates')
     assert .85 < cover <= 1
     test_fail(lambda: hierarchy_change(before, after[:-1], small), contains='71'); test_fail(lambda: hierarchy_change(before, after, small, unit='class'), contains='superordinate')
+    lone = small.subset(small.superordinate == small.superordinate[0]); test_fail(lambda: hierarchy_change(before[:len(lone)], after[:len(lone)], lone), contains='one superordinate')
 
     # cell 42
     ax = plot_hierarchy(dict(aligned=change, rescaled=hierarchy_change(before, stretched, small, 'dot'))); plt.show()

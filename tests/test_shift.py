@@ -205,11 +205,45 @@ def test_shifted_imagenets():
         test_eq((on.classes, on.outputs, on.y.tolist()), (['Banana', 'Chair', 'T-shirt'], [[954], [423, 559, 765], [610]], [0, 1, 1, 2]))                 # the blanket has no class
         test_eq([i.size for i in (on.images[0], on.images.subset(on.files[1:3])[1])], [(8, 8)] * 2); test_eq(int(on.mask.sum()), 5); assert on.images.digest() != ImageSet(on.images.root, on.files).digest()
         write_json(o/'mappings'/'objectnet_to_imagenet_1k.json', {'Chair': 'armchair'}); test_fail(lambda: load_shift('objectnet', d), contains="'armchair'")
+        write_images(o/'images', ['bottle_opener/6.png']); test_fail(lambda: load_shift('objectnet', d), contains="folder 'bottle_opener' is not in mappings/")
         test_fail(lambda: load_shift('objectnet', f'{d}/objectnet-1.0/images'), contains='objectnet.dev')
 
 
 def test_scoring_a_head():
     "Scoring a head"
+    # cell 49, in part
+    def write_images(root, files, size=8):
+        for i, f in enumerate(files): p = Path(root)/f; p.parent.mkdir(parents=True, exist_ok=True); Image.new('RGB', (size, size), (zlib.crc32(p.parent.name.encode()) % 256, i % 256, 40)).save(p)
+    with tempfile.TemporaryDirectory() as d:
+        write_images(f'{d}/a/imagenet-a', ['n01498041/0.000116_digital clock _ digital clock_0.865662.jpg', 'n01498041/0.01_x_0.9.jpg', 'n01531178/0.1_y_0.3.jpg']); (Path(d)/'a'/'imagenet-a'/'README.txt').write_text('x')
+        a = load_shift('imagenet-a', f'{d}/a'); print(a)
+        test_eq((a.classes, a.outputs, a.y.tolist()), (['n01498041', 'n01531178'], [[6], [11]], [0, 0, 1]))             # 6 and 11: the first two of the published list
+        test_eq(np.flatnonzero(a.mask).tolist(), [6, 11]); assert '2 of the 200' in a.notes and a.images[0].size == (8, 8)
+        write_images(f'{d}/sketch', ['n15075141/sketch_3.JPEG', 'n01440764/sketch_0.JPEG']); s = load_shift('imagenet-sketch', f'{d}/sketch'); test_eq((s.outputs, s.files), ([[0], [999]], ['n01440764/sketch_0.JPEG', 'n15075141/sketch_3.JPEG']))
+        write_images(f'{d}/r', ['n01443537/art_0.jpg']); test_eq(load_shift('imagenet-r', f'{d}/r').outputs, [[1]])
+        write_images(f'{d}/no', ['n99999999/x.jpg']); test_fail(lambda: load_shift('imagenet-r', f'{d}/no'), contains='n99999999')
+        test_fail(lambda: load_shift('imagenet-r', f'{d}/missing'), contains='imagenet-r.tar'); test_fail(lambda: load_shift('imagenet-a', f'{d}/a/imagenet-a/n01498041'), contains='no folders of classes')
+
+    # cell 51
+    with tempfile.TemporaryDirectory() as d:
+        write_images(f'{d}/imagenetv2-matched-frequency-format-val', [f'{c}/{c:04d}.jpeg' for c in (0, 1, 2, 10, 100, 999)])
+        v2 = load_shift('imagenet-v2', d); print(v2)
+        test_eq(v2.outputs, [[0], [1], [2], [10], [100], [999]]); test_eq([Path(f).parent.name for f in v2.files], ['0', '1', '2', '10', '100', '999'])
+        test_eq(v2.classes[4], 'n01860187'); test_eq(sorted(['0', '1', '2', '10', '100', '999']).index('100'), 3)
+        write_images(f'{d}/w', ['n01860187/a.jpeg']); test_eq(load_shift('imagenet-v2', f'{d}/w').outputs, [[100]])
+
+    # cell 52
+    with tempfile.TemporaryDirectory() as d:
+        o = Path(d)/'objectnet-1.0'; write_images(o/'images', ['chair/1.png', 'chair/2.png', 'banana/3.png', 't-shirt/4.png', 'blanket/5.png'], size=12)
+        write_json(o/'mappings'/'folder_to_objectnet_label.json', {'chair': 'Chair', 'banana': 'Banana', 't-shirt': 'T-shirt', 'blanket': 'Blanket'})
+        write_json(o/'mappings'/'objectnet_to_imagenet_1k.json', {'Chair': 'barber chair; folding chair; rocking chair, rocker', 'Banana': 'banana', 'T-shirt': 'jersey, T-shirt, tee shirt'})
+        on = load_shift('objectnet', d); print(on)
+        test_eq((on.classes, on.outputs, on.y.tolist()), (['Banana', 'Chair', 'T-shirt'], [[954], [423, 559, 765], [610]], [0, 1, 1, 2]))                 # the blanket has no class
+        test_eq([i.size for i in (on.images[0], on.images.subset(on.files[1:3])[1])], [(8, 8)] * 2); test_eq(int(on.mask.sum()), 5); assert on.images.digest() != ImageSet(on.images.root, on.files).digest()
+        write_json(o/'mappings'/'objectnet_to_imagenet_1k.json', {'Chair': 'armchair'}); test_fail(lambda: load_shift('objectnet', d), contains="'armchair'")
+        write_images(o/'images', ['bottle_opener/6.png']); test_fail(lambda: load_shift('objectnet', d), contains="folder 'bottle_opener' is not in mappings/")
+        test_fail(lambda: load_shift('objectnet', f'{d}/objectnet-1.0/images'), contains='objectnet.dev')
+
     # cell 55
     classes = imagenet_classes(); r = rng(11); y = np.repeat([6, 11, 207], 30)
     with tempfile.TemporaryDirectory() as d: fake = ShiftedImages('imagenet-a', ImageSet(d, [f'{classes[c]}/{i}.jpg' for i, c in enumerate(y)]), [classes[c] for c in (6, 11, 207)], np.repeat(np.arange(3), 30), [[6], [11], [207]])
@@ -223,6 +257,8 @@ def test_scoring_a_head():
     test_close(head_logits((fake.files, F), fake.files, torch.tensor(W), torch.tensor(b))[1], torch.nn.functional.linear(torch.tensor(F), torch.tensor(W).float(), torch.tensor(b).float()).numpy(), eps=1e-3)
     test_fail(lambda: score_head((fake.files, L[:, :200]), fake), contains='200 columns'); test_fail(lambda: head_logits((fake.files, F), fake.files, W[:, :8]), contains='16 columns')
     test_fail(lambda: dataclasses.replace(fake, outputs=[[6], [6], [207]]), contains='two of its classes')
+    single = dataclasses.replace(fake, classes=['all'], y=np.zeros(90, int), outputs=[[6, 11, 207]])
+    test_fail(lambda: score_head((fake.files, L), single), contains='one class only')
 
     # cell 58
     centre = {c: r.normal(size=16) * 2 for c in (classes[6], classes[11], classes[207], classes[500])}
@@ -232,7 +268,18 @@ def test_scoring_a_head():
     keep = train[1] != classes[500]; plain = make_pipeline(StandardScaler(), LogisticRegression(C=1., max_iter=1000)).fit(train[0][keep], train[1][keep])
     test_eq(s['items']['probe accuracy'].astype(bool), plain.predict(np.stack([shifted[f] for f in fake.files])) == [Path(f).parent.name for f in fake.files])   # against plain scikit-learn
     t = s['table'].set_index('measure').value; test_close(t['drop'], t['probe accuracy without shift'] - t['probe accuracy among 3 classes']); assert t['drop'] > 0
-    test_fail(lambda: score_shift_probe((train[0][:40], train[1][:40]), shifted, fake), contains='lacks photos of 1')
+    test_fail(lambda: score_shift_probe((train[0][:40], train[1][:40]), shifted, fake), contains='lacks photos of 1'); test_fail(lambda: score_shift_probe(train, shifted, single), contains='one class only')
+    unwell = train[0].copy(); unwell[3, 0] = np.nan; test_fail(lambda: score_shift_probe((unwell, train[1]), shifted, fake), contains='NaN')
+
+    # cell 61
+    with tempfile.TemporaryDirectory() as d:
+        write_images(f'{d}/train', [f'{c}/{c}_{i}.JPEG' for c in (classes[6], classes[11], classes[207]) for i in range(5)])
+        some, of = imagenet_photos(d, per_class=2); every = imagenet_photos(d, per_class=None)[1]
+        test_eq(pd.Series(of).value_counts().to_dict(), {classes[c]: 2 for c in (6, 11, 207)}); test_eq((len(every), some[0].size), (15, (8, 8)))
+        test_eq([f for f in every if every[f] == classes[11]][:2], [f for f in of if of[f] == classes[11]])                 # the first two of five are the two
+        assert all(f.split('/')[1] == c for f, c in of.items())
+        (Path(d)/'train'/'terrier').mkdir(); test_fail(lambda: imagenet_photos(d), contains="'terrier'"); test_fail(lambda: imagenet_photos(d, 'val'), contains='image-net.org')
+        (Path(d)/'none'/'train'/classes[3]).mkdir(parents=True); test_fail(lambda: imagenet_photos(f'{d}/none'), contains='hold no photos'); test_fail(lambda: imagenet_photos(d, per_class=0), contains='at least 1')
 
 
 def test_on_real_photos():
@@ -260,7 +307,7 @@ def test_on_real_photos():
         share = pd.DataFrame({s: {n: shared(breeds_task(n, hierarchy, s)) for n in ('entity-13', 'entity-30')} for s in SPLITS}); display(share.round(2))
         assert (share['bad'] <= share['rand']).all() and (share['rand'] < share['good']).all()
 
-    # cell 62
+    # cell 65
     if data_root:
         root = Path(data_root); concepts = pd.read_csv(root/'things'/'things_concepts.tsv', sep='\t').set_index('uniqueID')['WordNet ID']; things = things_world(root)
         shown = things.items[things.items['style'] == 'caltech101'].drop_duplicates('subgroup').set_index('subgroup').object
@@ -305,7 +352,7 @@ def test_on_real_photos_slow():
         small = ClassTree(dict(bird=['everything'], n_robin=['bird'], thing=['everything'], n_cup=['thing']), ['n_robin', 'n_cup'], dict(n_robin='robin, redbreast', n_cup='cup'))
         links = link_categories(['Redbreast', 'ibis', 'bass', 'unicorn', 'my_bass'], small, d, ids={'my_bass': 'bass2'})
 
-    # cell 60
+    # cell 63
     torch.set_num_threads(1)
     if data_root:
         backbone = create_backbone('tf_efficientnet_lite0'); images = ImageSet.from_folder(Path(data_root)/'imagenet'/'samples'); store = extract_features(backbone, images); own_head = backbone.model.get_classifier()
@@ -317,7 +364,7 @@ def test_on_real_photos_slow():
         display(pd.concat(by_layout).round(3)); a, b = (t.value[0] for t in by_layout.values()); test_eq(a, b); assert a > .5
     else: print('skipped: set ALIGNET_DATA to the data folder')
 
-    # cell 62
+    # cell 65
     if data_root:
         root = Path(data_root); concepts = pd.read_csv(root/'things'/'things_concepts.tsv', sep='\t').set_index('uniqueID')['WordNet ID']; things = things_world(root)
         shown = things.items[things.items['style'] == 'caltech101'].drop_duplicates('subgroup').set_index('subgroup').object
@@ -327,7 +374,7 @@ def test_on_real_photos_slow():
         test_eq(len(caltech.table) % (4 * len(caltech)), 0); assert links.id[links.category == 'bass'].isna().all() and links.id[links.category == 'flamingo'].item() == links.id[links.category == 'flamingo_head'].item()
     else: print('skipped: set ALIGNET_DATA to the data folder')
 
-    # cell 64
+    # cell 67
     if data_root:
         photos = ImageSet.from_folder(root/'caltech101'); of = dict(zip(links.category, links.id)); sub = [str(of[Path(f).parent.name]) for f in photos.names]
         free = [o for o in things.splits(0).teacher if o not in set(shown)]; pictures = things.images.subset(things.photos(free)); T = extract_features('tf_efficientnet_lite0', pictures).get(pictures.names)
@@ -337,7 +384,7 @@ def test_on_real_photos_slow():
         real_runs, real_summary = shift_over_splits(real_models, caltech_at, seeds=range(10), Cs=(1e-3, 1e-2, .1)); print(caltech_at(0)); display(real_summary.round(3))
     else: print('skipped: set ALIGNET_DATA to the data folder')
 
-    # cell 65
+    # cell 68
     if data_root:
         plot_shift(real_runs); plt.show()
         one = score_shift(real_models['base'], caltech_at(0), Cs=(1e-3, 1e-2, .1))['table']; display(one.round(3))

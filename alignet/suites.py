@@ -593,7 +593,7 @@ def _of_model(name, f, *args):
     try: return f(*args)
     except AlignetError as e: raise AlignetError(f"model '{name}': {e}") from e
 
-# %% ../nbs/06e_suites.ipynb #52128764
+# %% ../nbs/06e_suites.ipynb #ec6ad356
 class Evaluation:
     "Measures of several models, with what is needed to compare them"
     def __init__(self,
@@ -660,7 +660,7 @@ def plot(self:Evaluation,
             c = d[label(d) == r].chance.iloc[0]
             if np.isfinite(c): ax.plot([c, c], [y - .4, y + .4], color='.6', lw=1, ls=':')
         ax.set_yticks(range(len(rows)), rows[::-1], fontsize=8); ax.set_ylim(-.6, len(rows) - .4); ax.set_title(s.replace('_', ' '), loc='left', fontsize=10); ax.grid(axis='x', color='.93'); ax.set_axisbelow(True); sns.despine(ax=ax, left=True)
-    axs[0, 0].legend(frameon=False, fontsize=8, ncols=min(4, len(self.models)), loc='lower right', bbox_to_anchor=(1, 1)); return fig
+    fig.legend(*axs[0, 0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=min(3, len(self.models)), loc='outside upper right'); return fig
 
 @patch
 def report(self:Evaluation, title='Evaluation') -> Report:

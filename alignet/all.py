@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/11_all.ipynb #e05ee183
+# %% ../nbs/11_all.ipynb #57c99ad5
 from .core import *
 from .data import *
 from .things import *
@@ -27,6 +27,7 @@ from .levels import *
 from .hierarchy import *
 from .shift import *
 from .suites import *
+from .widgets import *
 from .hub import *
 from .demo import *
 

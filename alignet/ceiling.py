@@ -104,7 +104,7 @@ def _ceiling_curve(): return np.array([dirichlet_ceiling(g) for g in _grid()])
 def _grid(): return CHANCE + (1 - CHANCE) * np.linspace(0, 1, 101)**2           # closer near chance, where the curve is steep
 
 def noise_ceiling(
-    triplets, # (t, 3) one row an answer, odd one last, or `Judgements`
+    triplets, # (t, 3) one row an answer, odd one last, or Judgements
     subjects=None, # (t,) who answered; those of the judgements if None
     draws:int=2000, # Bootstrap draws of questions
     level:float=.95, # Level of the intervals
@@ -138,7 +138,7 @@ def noise_ceiling(
 # %% ../nbs/01c_ceiling.ipynb #52a8f9b9
 def share_of_ceiling(
     accuracy, # One or more accuracies
-    ceiling=.6722, # A `Ceiling`, of which `estimate` is used, or a number; by default the published one of THINGS
+    ceiling=.6722, # A Ceiling, of which estimate is used, or a number; by default the published one of THINGS
 ) -> pd.DataFrame: # One row an accuracy: accuracy, share, above chance
     "Accuracies as a share of the noise ceiling, plainly and above chance"
     c = ceiling.estimate if isinstance(ceiling, Ceiling) else float(ceiling)

@@ -28,8 +28,8 @@ def nearest_names(
 
 # %% ../nbs/00_core.ipynb #f63cb5f5
 def require(
-    module:str, # Name to import, e.g. `open_clip`
-    package:str=None, # Name to install where it differs, e.g. `open_clip_torch`
+    module:str, # Name to import, e.g. open_clip
+    package:str=None, # Name to install where it differs, e.g. open_clip_torch
 ): # The imported module
     "Import an optional module, or raise an `AlignetError` with the line that installs it"
     try: return importlib.import_module(module)
@@ -142,7 +142,7 @@ def read_json(
 # %% ../nbs/00_core.ipynb #c0286e03
 def progress(
     it, # What to iterate over
-    total:int=None, # Number of steps, where `it` has no length
+    total:int=None, # Number of steps, where it has no length
     desc:str='', # What is being done
 ): # The same items
     "Iterate with a progress bar that disappears when done"
@@ -221,7 +221,7 @@ SIMILARITIES = ('dot', 'cosine', 'centred')
 
 def prep_features(
     X, # (n, d) features, one row an object
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
 ) -> np.ndarray: # (n, d) float32; its product with its own transpose is the similarity matrix
     "Bring features to the form whose dot products are the similarities of this kind"
     if kind not in SIMILARITIES: raise AlignetError(f"similarity '{kind}' is not known; choose one of {', '.join(SIMILARITIES)}")
@@ -238,7 +238,7 @@ def prep_features(
 
 def pair_sims(
     X, # (n, d) features
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
 ) -> np.ndarray: # (n, n) float32
     "Similarities of all pairs"
     X = prep_features(X, kind)
@@ -264,8 +264,8 @@ def _pair_values(X, a, b, limit):
 
 def triplet_sims(
     X, # (n, d) features
-    triplets, # (t, 3) indices into the rows of `X`
-    kind:str='dot', # One of `SIMILARITIES`
+    triplets, # (t, 3) indices into the rows of X
+    kind:str='dot', # One of SIMILARITIES
     limit:int=8192, # Largest number of objects for which the whole similarity matrix is made
 ) -> np.ndarray: # (t, 3) float32, in the order [s_ij, s_ik, s_jk]
     "The three similarities of each triplet"
@@ -308,8 +308,8 @@ def is_correct(
 
 def ooo_accuracy(
     X, # (n, d) features
-    triplets, # (t, 3) indices into the rows of `X`, the odd one last
-    kind:str='cosine', # One of `SIMILARITIES`
+    triplets, # (t, 3) indices into the rows of X, the odd one last
+    kind:str='cosine', # One of SIMILARITIES
 ) -> float: # Share of the triplets on which the representation picks the last as odd
     "Odd-one-out accuracy of a representation, ties counted as wrong"
     t = check_triplets(triplets, len(X))

@@ -47,7 +47,7 @@ def _to_rgb(im):
 # %% ../nbs/01_data.ipynb #17c9f2aa
 def load_image(
     path, # An image file
-    data:bytes=None, # Its contents, where they come out of an archive or a table; `path` is then only what to call it
+    data:bytes=None, # Its contents, where they come out of an archive or a table; path is then only what to call it
 ): # PIL image, mode RGB
     "Read any image file as RGB, or raise an `AlignetError` that names it"
     path = Path(path)
@@ -100,7 +100,7 @@ class ImageSet:
     "Images under one folder, known by their relative file names"
     def __init__(self,
         root, # The folder
-        names=None, # Relative file names with forward slashes, in the order wanted; None looks for all images below `root`
+        names=None, # Relative file names with forward slashes, in the order wanted; None looks for all images below root
     ):
         self.root = Path(root)
         if not self.root.exists(): raise AlignetError(f"image folder '{root}' does not exist; check the path")
@@ -209,7 +209,7 @@ def _show_sheet(thumbs, ncols, title=None, ax=None):
 # %% ../nbs/01_data.ipynb #aa8c5a84
 @patch
 def show(self:ImageSet,
-    names=None, # Which images, by name; None for the first `n`
+    names=None, # Which images, by name; None for the first n
     n:int=36, # How many at most
     ncols:int=12, # Images in a row
     px:int=48, # Size of a thumbnail
@@ -234,7 +234,7 @@ def _check_subjects(subjects, n):
 class Judgements:
     "Odd-one-out answers: triplets, the names of their objects, and where they come from"
     def __init__(self,
-        triplets, # (t, 3) integers, indices into `names`, the odd one last
+        triplets, # (t, 3) integers, indices into names, the odd one last
         names, # (n,) names of the objects
         probs=None, # (t, 3) choice probabilities [p(k odd), p(j odd), p(i odd)], if known
         source:str='', # Where they come from: a citation, a file, a person
@@ -267,7 +267,7 @@ class Judgements:
 # %% ../nbs/01_data.ipynb #3901d213
 @patch
 def objects_in(self:Judgements,
-    triplets=None, # (t, 3) triplets over `names`; these judgements' own if None
+    triplets=None, # (t, 3) triplets over names; these judgements' own if None
 ) -> list:
     "Names of the objects that occur in triplets, in the order of `names`"
     t = self.triplets if triplets is None else check_triplets(triplets, len(self.names))
@@ -351,7 +351,7 @@ def agreement(self:Judgements) -> pd.DataFrame: # objects: the three names; tria
 def split(self:Judgements,
     share:float=.1, # Share of the questions in the second part
     seed:int=0, # Another seed, other parts
-) -> tuple: # Two `Judgements`, to fit and to score
+) -> tuple: # Two Judgements, to fit and to score
     "Cut at random into two parts that have no question in common"
     u, _, inv = _unique_rows(np.sort(self.triplets), len(self.names)); k = round(share*len(u)) if 0 < share < 1 else 0
     if not 0 < k < len(u): raise AlignetError(f'share={share} of {len(u):,} questions leaves a part empty; choose a share between 0 and 1 that leaves at least one question on either side')
@@ -371,7 +371,7 @@ def save(self:Judgements,
 
 @patch(cls_method=True)
 def load(cls:Judgements,
-    path, # A file made by `save`
+    path, # A file made by save
 ):
     "Read a file made by `save`"
     if not Path(path).is_file(): raise AlignetError(f"judgements file '{path}' does not exist; check the path")
@@ -536,12 +536,12 @@ def _table_columns(df, columns, odd, subjects, what):
 def from_table(cls:Judgements,
     table, # A DataFrame, a (t, 3) array, or a path: .csv, .tsv, .txt, .parquet, .jsonl, .json, .npz, .npy
     names=None, # The objects, in the order that indices count; may be None where the table holds names
-    columns=None, # The three columns that hold the objects; None if the table has no others (than `odd`, and who answered)
+    columns=None, # The three columns that hold the objects; None if the table has no others (than odd, and who answered)
     odd:str=None, # The odd one is the 'first' or the 'last' of the three, or is told in this column (one of the three, or a fourth); None is the last, if no column seems to tell it
     source:str=None, # Where the answers come from; the file's name if None
     simulated:bool=False, # Answers of simulated observers
     base:int=None, # What indices count from, 0 or 1; None tells it from the data
-    odd_is=None, # What a fourth column `odd` holds: 'name', 'index', 'column', or a position from 1 or from 0; None tells it from the data
+    odd_is=None, # What a fourth column odd holds: 'name', 'index', 'column', or a position from 1 or from 0; None tells it from the data
     subjects=None, # The column that tells who answered, to be kept as anonymous numbers; None leaves it out
     drop:bool=False, # Leave out rows that cannot be used, and print how many; otherwise they are an error
 ):
@@ -608,7 +608,7 @@ def _of_style(self:World, style):
 def files(self:World,
     objects=None, # Names of objects; None for all pictures
     style:str=None, # Only pictures of this style
-) -> list: # File names, in the order of `objects` or of the image set
+) -> list: # File names, in the order of objects or of the image set
     "Names of the pictures that show these objects"
     it = self._of_style(style)
     if objects is None: return it.file.tolist()
@@ -639,7 +639,7 @@ def object_rows(self:World,
 def photo_triplets(self:World,
     judgements:Judgements=None, # Some of this world's judgements; all if None
     style:str=None, # The picture of this style instead of the scored one
-) -> np.ndarray: # (t, 3) int64 positions in `images`
+) -> np.ndarray: # (t, 3) int64 positions in images
     "Judgements about objects as triplets of pictures"
     j = self.judgements if judgements is None else judgements
     return self.images.index(self.photos(j.names, style))[j.triplets]
@@ -647,8 +647,8 @@ def photo_triplets(self:World,
 # %% ../nbs/01_data.ipynb #36e8af77
 @patch
 def object_features(self:World,
-    feats, # A feature store, a dict {file: vector}, or the file names of the rows of `X`
-    X=None, # (n, d) features whose rows are named by `feats`
+    feats, # A feature store, a dict {file: vector}, or the file names of the rows of X
+    X=None, # (n, d) features whose rows are named by feats
     objects=None, # Names of objects; None for all judged ones
     style:str=None, # Features of the picture of this style instead of the scored one
 ) -> np.ndarray: # (objects, d) float32
@@ -869,9 +869,9 @@ def simulate_judgements(
 
 # %% ../nbs/01_data.ipynb #b19dddfc
 def offline_world(
-    path=None, # Folder for the drawings; one in `cache_folder()` if None
+    path=None, # Folder for the drawings; one in cache_folder() if None
     size:int=128, # Width and height of the drawings in pixels
-    n_objects:int=None, # How many objects, drawn by lot with `seed`; None for all
+    n_objects:int=None, # How many objects, drawn by lot with seed; None for all
     n_triplets:int=120_000, # How many questions the simulated observers are asked
     n_observers:int=12, # Size of the simulated population
     n_answers:int=5, # Observers who see each triplet
@@ -904,7 +904,7 @@ def row_order(
     X, # (n, d) one row a concept, in an unknown order
     ids, # (n,) names in the order that the triplets count in
     triplets, # (t, 3) human choices, the odd one last
-    kind:str='dot', # One of `SIMILARITIES`
+    kind:str='dot', # One of SIMILARITIES
 ) -> dict: # moved: names whose rows differ; touched: how many triplets have one; ids, ascii: accuracy on those under either reading
     "Does a matrix follow the concept table (IDS) or the image files (ASCII)? Ask the triplets"
     ids, files = list(ids), ascii_order(ids); t = check_triplets(triplets, len(ids))
@@ -965,9 +965,9 @@ _SAME_THING = {'n07714990': 'broccoli', 'n02782093': 'balloon', 'n02950826': 'ca
 
 def label_order(
     labels, # (n,) categories of the concepts, comma-separated, in either order
-    others, # List of (n,) categories in the order of `ids`
+    others, # List of (n,) categories in the order of ids
     ids, # (n,) names of the concepts
-) -> tuple: # The categories in the order of `ids`; {order: how many moved concepts share a category with `others`}
+) -> tuple: # The categories in the order of ids; {order: how many moved concepts share a category with others}
     "Does a column of categories follow the concept table or the image files? Ask the other columns"
     words = lambda x: [set(str(o).split(', ')) - {'nan', ''} for o in x]
     x, rows = np.asarray(labels, object), pd.Index(ascii_order(ids)).get_indexer(list(ids)); known = [set.union(*o) for o in zip(*map(words, others))]
@@ -1002,9 +1002,9 @@ def read_hierarchy(
     return up
 
 def ancestors(
-    up, # {child: list of parents}, e.g. of `read_hierarchy`
+    up, # {child: list of parents}, e.g. of read_hierarchy
     name, # Where to start
-) -> set: # Without `name` itself
+) -> set: # Without name itself
     "Everything above a name in a hierarchy"
     out, todo = set(), [name]
     while todo: new = set(up.get(todo.pop(), ())) - out; out |= new; todo += new
@@ -1018,7 +1018,7 @@ def _kinds(root, table, items) -> dict: # {file: set of concept names}
     found = {f: (above[Path(f).name.split('_')[0]] if st == 'imagenet' else set()) | above.get(wnid.get(o), set()) - {o} for f, o, st in zip(items.file, items.object, items['style'])}
     return {f: v for f, v in found.items() if v}
 
-def _things_photos(root, table) -> pd.DataFrame: # `ITEM_COLUMNS`
+def _things_photos(root, table) -> pd.DataFrame: # ITEM_COLUMNS
     "One row a photo; `scored` marks the first photo that a concept surely has: THINGSplus before ImageNet"
     has_id = table[table['WordNet ID'].notna()]; by_id = dict(zip(has_id['WordNet ID'], has_id.uniqueID)); known = set(table.uniqueID)
     rows = [(f, Path(f).stem, None, 'thingsplus', True) for f in _list_photos(root, 'things/images', '.jpg')]
@@ -1091,7 +1091,9 @@ class _Probs:
 class PadSquare(Transform):
     "Shrink or grow an image to `size`, padded with white to a square"
     order = 1
-    def __init__(self, size): self.size = size
+    def __init__(self,
+        size, # Side of the square in pixels
+    ): self.size = size
     def encodes(self, x:Image.Image): return type(x)(ImageOps.pad(x, (self.size, self.size), color='white'))
 
 def TripletBlock():
@@ -1101,13 +1103,13 @@ def TripletBlock():
 # %% ../nbs/01_data.ipynb #9371ed4e
 def triplet_dblock(
     images:ImageSet, # The pictures
-    triplets, # (t, 3) positions in `images`, the odd one last
+    triplets, # (t, 3) positions in images, the odd one last
     probs=None, # (t, 3) choice probabilities; None takes the choice as certain
     size:int=128, # Width and height that images are brought to
     valid_pct:float=.2, # Share of the rows for validation
     splitter=None, # Another way to split the rows, e.g. so that objects are held out
     seed:int=0, # Seed of the random split
-) -> DataBlock: # Make loaders with `.dataloaders(range(len(triplets)), bs=...)`
+) -> DataBlock: # Make loaders with .dataloaders(range(len(triplets)), bs=...)
     "A fastai `DataBlock` whose items are rows of `triplets`"
     t = check_triplets(triplets, len(images))
     p = np.tile(np.float32([1, 0, 0]), (len(t), 1)) if probs is None else check_probs(probs, len(t)).astype(np.float32)

@@ -50,7 +50,7 @@ DEMOS = dict(offline=dict(shots=3), things=dict(epochs=6, draws=2, teachers=('tf
 
 def demo_settings(
     world:str='offline', # 'offline' or 'things'
-    **changes, # Any field of `DemoSettings`
+    **changes, # Any field of DemoSettings
 ) -> DemoSettings:
     "The settings of a world, with changes"
     if world not in DEMOS: raise AlignetError(f"world '{world}' is not known; choose one of {', '.join(DEMOS)}")
@@ -148,7 +148,9 @@ def kinds_of(
 
 # %% ../nbs/09_demo.ipynb #e4e8ce6c
 @patch
-def teacher_rows(self:Demo, splits:Splits):
+def teacher_rows(self:Demo,
+    splits:Splits, # Objects of the teacher, the development and the test part, and files of the pool
+):
     "Photos for the teacher of the real world and the concept that each shows: (files, concepts)"
     w, root, held = self.world, self.world.images.root, set(splits.dev + splits.test)
     table, _ = things_choices(root)
@@ -187,7 +189,7 @@ def fit_teacher(self:Demo,
 def choose_strength(self:Demo,
     X, # (n, d) features of photos
     E, # (m, k) human embedding of concepts
-    at, # (n,) row of `E` that each photo shows
+    at, # (n,) row of E that each photo shows
     seed, # The seed
     lams=(1e-4, 3e-4, 1e-3), # Strengths to try, times the number of features
     folds=3, # Folds over concepts
@@ -213,7 +215,7 @@ def match_entropy(
     ref, # (n, m) representation whose choices set the measure
     n:int=2000, # Triplets to compare on
     seed:int=0,
-) -> np.ndarray: # (n, k) `Z` times the factor that gives its choices the same mean entropy
+) -> np.ndarray: # (n, k) Z times the factor that gives its choices the same mean entropy
     "Scale a representation so that its choices are as uncertain as another's"
     keep = rng(seed, 11).permutation(len(Z))[:400]
     t = np.stack([rng(seed, 12, i).choice(len(keep), 3, replace=False) for i in range(n)])
@@ -228,7 +230,7 @@ def label(self:Demo,
     teacher:Teacher, # The teacher of this seed
     splits:Splits, # Its parts
     seed:int, # The seed
-) -> dict: # 'aligned' and 'control': `PseudoLabels` of the pool
+) -> dict: # 'aligned' and 'control': PseudoLabels of the pool
     "Station 4: labels of the pool, by the teacher and by the control's teacher"
     out = {}
     for kind in ('aligned', 'control'):
@@ -315,7 +317,7 @@ def score(self:Demo,
 def run_demo(
     out=None, # Folder for report, results and model, made if it does not exist; None: 'alignet-demo', and with another world than the offline one its name
     world:str='offline', # 'offline' or 'things'
-    **changes, # Any field of `DemoSettings`, e.g. seeds=1
+    **changes, # Any field of DemoSettings, e.g. seeds=1
 ) -> dict: # 'table': summary; 'results': all tables; 'report': path of the report
     "From judgements to aligned backbones, a report and a model file"
     start, cfg = time.time(), demo_settings(world, **changes)
@@ -346,7 +348,9 @@ def run_demo(
 
 # %% ../nbs/09_demo.ipynb #c32e66f7
 @patch
-def summary(self:Demo, tables:dict) -> pd.DataFrame:
+def summary(self:Demo,
+    tables:dict, # Name of a measure (odd_one_out, few_shot, calibration) to its table, rows of all seeds
+) -> pd.DataFrame: # Indexed by model
     "One row a model: mean and standard deviation over seeds"
     odd = tables['odd_one_out']; odd = odd[(odd.kind == 'cosine') | (odd.model == 'teacher')]
     s = summarise_seeds(odd, baseline={'model': 'base'}).set_index('model')
@@ -366,7 +370,12 @@ def summary(self:Demo, tables:dict) -> pd.DataFrame:
 def _show(table): return table.to_string(float_format=lambda v: f'{v:.3f}', na_rep='')
 
 @patch
-def report(self:Demo, tables, table, splits, models) -> Path:
+def report(self:Demo,
+    tables, # Name of a measure to its table, rows of all seeds
+    table, # The summary over seeds, one row a model
+    splits, # Objects and files of the parts, of seed 0
+    models, # Name of a model to its features of the scored pictures, of seed 0
+) -> Path: # The report
     "Write report.html and results.json"
     import matplotlib.pyplot as plt
     w, sim = self.world, self.world.simulated
@@ -425,7 +434,9 @@ def plot_seeds(
     return fig
 
 @patch
-def export_model(self:Demo, table):
+def export_model(self:Demo,
+    table, # The summary over seeds, for the model card
+):
     "Write the aligned model of seed 0 to the output folder, with its card"
     return export_timm(create_backbone(f"local-dir:{self.folder(0)/'aligned'}"), self.out/'model', name=f'{self.cfg.student}.alignet',
         card=dict(table=table, summary=('Distilled from a teacher that was fitted to the odd-one-out choices of **simulated** observers.' if self.world.simulated else

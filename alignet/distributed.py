@@ -23,13 +23,13 @@ def _stretch(n, rank, world):
 def _part_path(path, rank, world): path = Path(path); return path.with_name(f'{path.name}.{rank}-of-{world}')
 
 def extract_shared(
-    model, # A name, a `Backbone`, or anything `as_backbone` takes
-    images, # An `ImageSet`
+    model, # A name, a Backbone, or anything as_backbone takes
+    images, # An ImageSet
     path, # Folder of the store, where all processes see it
     rank:int=None, # Number of this process, from 0; None: as the launcher says
     world:int=None, # How many there are; None: as the launcher says
     join:bool=True, # Let the first process join the parts once all are there, if a launcher started them together
-    **kwargs, # For `extract_features`: batch_size, size, device, num_workers
+    **kwargs, # For extract_features: batch_size, size, device, num_workers
 ) -> FeatureStore: # The whole store; this process's part if not joined
     "Compute the features of an image set in several processes"
     path, together = Path(path), rank is None

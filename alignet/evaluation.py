@@ -57,8 +57,8 @@ def check_models(
 # %% ../nbs/06_evaluation.ipynb #04eec9af
 def ooo_correct(
     X, # (n, d) features
-    triplets, # (t, 3) rows (i, j, k) of indices into `X`, the odd one last
-    kind:str='cosine', # One of `SIMILARITIES`
+    triplets, # (t, 3) rows (i, j, k) of indices into X, the odd one last
+    kind:str='cosine', # One of SIMILARITIES
 ) -> np.ndarray: # (t,) bool
     "Whether the representation picks the odd one, for each triplet; ties are wrong"
     X = check_features(X); t = check_triplets(triplets, len(X))
@@ -140,10 +140,10 @@ def _triplets_of(judgements, n):
 # %% ../nbs/06_evaluation.ipynb #a29210de
 def odd_one_out_table(
     models:dict, # Name -> (n, d) features, all about the same objects in the same order
-    judgements, # `Judgements` or (t, 3) triplets, the odd one last
+    judgements, # Judgements or (t, 3) triplets, the odd one last
     kinds=('cosine', 'dot', 'centred'), # Similarities to score with
     baseline:str=None, # Model that the gains refer to; the first if None
-    ceiling:float=None, # Highest accuracy possible, e.g. .67 on THINGS; adds the column `of_ceiling`
+    ceiling:float=None, # Highest accuracy possible, e.g. .67 on THINGS; adds the column of_ceiling
     unit:str='object', # What to resample: 'object', or 'triplet' (too narrow where triplets share objects)
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of the resampling
@@ -167,7 +167,7 @@ def _table_row(name, kind, c, base, ceiling, by, n_boot, seed):
 
 # %% ../nbs/06_evaluation.ipynb #25ff7d3c
 def plot_accuracy(
-    table:pd.DataFrame, # From `odd_one_out_table`
+    table:pd.DataFrame, # From odd_one_out_table
     ceiling:float=None, # Draws the noise ceiling
     ax=None, # Axes to draw on; new ones if None
 ): # The axes
@@ -258,8 +258,8 @@ def fit_temperature(
 # %% ../nbs/06_evaluation.ipynb #0f98fd50
 def choice_calibration(
     X, # (n, d) features
-    triplets, # (t, 3) indices into `X`, the odd one last; or `Judgements`
-    kind:str='cosine', # One of `SIMILARITIES`
+    triplets, # (t, 3) indices into X, the odd one last; or Judgements
+    kind:str='cosine', # One of SIMILARITIES
     tau:float=None, # Temperature, if known
     probs=None, # (t, 3) the observers' probabilities, if known
     fit_triplets=None, # Other triplets to fit the temperature on
@@ -362,7 +362,7 @@ def few_shot_probe(
     draws:int=5, # How many times to draw them
     seed:int=0, # Seed; the same seed draws the same images for every model
     test_idx=None, # Rows to test on; all that were not drawn if None
-    **kwargs, # Passed to `fit_probe`
+    **kwargs, # Passed to fit_probe
 ) -> pd.DataFrame: # draw, k, accuracy, balanced, n_test, C, n_train
     "Accuracy of a linear probe fitted on `k` images a class"
     X = check_features(X); y = _labels(y, len(X)); rows, out = np.arange(len(X)), []
@@ -385,7 +385,7 @@ def cross_style_probe(
     k:int=5, # Training images a class
     draws:int=5, # How many times to draw them
     seed:int=0, # Seed; the same seed draws the same images for every model
-    **kwargs, # Passed to `fit_probe`
+    **kwargs, # Passed to fit_probe
 ) -> pd.DataFrame: # train, test (styles), draw, k, accuracy, balanced, n_test, C, n_train
     "Few-shot probe trained in one style and tested in each, within (`train == test`) and across"
     X = check_features(X); y, style = _labels(y, len(X)), _labels(style, len(X), 'style'); styles, out = np.unique(style), []
@@ -405,7 +405,7 @@ def cross_style_probe(
 # %% ../nbs/06_evaluation.ipynb #827d12e1
 def rdm(
     X, # (n, d) features
-    kind:str='cosine', # One of `SIMILARITIES`; 'dot' gives squared Euclidean distances
+    kind:str='cosine', # One of SIMILARITIES; 'dot' gives squared Euclidean distances
 ) -> np.ndarray: # (n, n) float32, zeros on the diagonal
     "Representational dissimilarity matrix"
     S = pair_sims(check_features(X), kind); d = np.diag(S)
@@ -478,7 +478,7 @@ def plot_rdms(
     thumbs=None, # n small images
     order=None, # Order of the groups
     ranks:bool=True, # Draw percentile ranks rather than distances
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
 ): # The figure
     "Heat maps of several models side by side, with one colour scale"
     D = {n: (X if np.ndim(X) == 2 and len(X) == np.shape(X)[1] and np.allclose(np.diag(X), 0) else rdm(X, kind)) for n, X in models.items()}
@@ -494,7 +494,7 @@ def map_2d(
     before, # (n, d) features of one model
     after, # (n, e) features of another about the same objects
     method:str='pca', # 'pca', 'tsne' or 'umap' (needs umap-learn)
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
     seed:int=0, # Seed of t-SNE and UMAP
 ) -> tuple: # (n, 2) before, (n, 2) after, and their disparity
     "Two maps in one frame"
@@ -527,7 +527,7 @@ _MAPS = dict(pca=_pca, tsne=_tsne, umap=_umap)
 
 # %% ../nbs/06_evaluation.ipynb #2f221231
 def plot_map(
-    before, # (n, 2) positions, from `map_2d`
+    before, # (n, 2) positions, from map_2d
     after, # (n, 2) positions in the same frame
     thumbs=None, # n small images
     groups=None, # (n,) group of each object
@@ -563,7 +563,7 @@ def neighbours(
     X, # (n, d) features
     queries, # (q,) rows whose neighbours are wanted
     k:int=5, # How many neighbours
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
 ) -> np.ndarray: # (q, k) rows, nearest first
     "The `k` most similar other objects"
     X = check_features(X); q = np.atleast_1d(np.asarray(queries))
@@ -580,7 +580,7 @@ def plot_neighbours(
     thumbs, # n images
     groups=None, # (n,) group of each object
     k:int=5, # How many neighbours
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
     names=None, # (n,) names, written over the queries
 ): # The figure
     "The nearest neighbours of a few objects, model beside model"
@@ -829,7 +829,7 @@ def _as_dict(names, X):
 
 # %% ../nbs/06_evaluation.ipynb #8085f8a5
 def probe_items(
-    items:pd.DataFrame, # Labelled pictures with the columns file, object, style and `label`
+    items:pd.DataFrame, # Labelled pictures with the columns file, object, style and label
     label:str='group', # Column of the label
     k:int=5, # Training pictures a class
 ) -> tuple: # The usable rows, and a note on what was left out ('' if nothing was)
@@ -842,8 +842,8 @@ def probe_items(
 
 # %% ../nbs/06_evaluation.ipynb #420c5585
 def probe_table(
-    models:dict, # Name -> `FeatureStore`, (names, X), or {file: vector}
-    items:pd.DataFrame, # Labelled pictures: file, object, style and `label`
+    models:dict, # Name -> FeatureStore, (names, X), or {file: vector}
+    items:pd.DataFrame, # Labelled pictures: file, object, style and label
     label:str='group', # Column of the label
     k:int=5, # Training pictures a class
     draws:int=5, # How many times to draw them
@@ -861,12 +861,12 @@ def probe_table(
 
 # %% ../nbs/06_evaluation.ipynb #6356fec0
 def evaluate_world(
-    world, # A `World`
-    models:dict, # Name -> `FeatureStore`, (names, X), or {file: vector}; the first is the baseline
+    world, # A World
+    models:dict, # Name -> FeatureStore, (names, X), or {file: vector}; the first is the baseline
     objects=None, # Objects to score; the world's test part if None
     fit_objects=None, # Objects whose judgements set the temperatures; the dev part if None
-    items:pd.DataFrame=None, # Labelled pictures for the probes; those of `objects` if None
-    label:str='group', # Column of `items` that holds the label
+    items:pd.DataFrame=None, # Labelled pictures for the probes; those of objects if None
+    label:str='group', # Column of items that holds the label
     kinds=('cosine', 'dot', 'centred'), # Similarities
     k:int=5, # Training pictures a class in the probes
     draws:int=5, # Draws of them

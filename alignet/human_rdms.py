@@ -188,9 +188,9 @@ def _raters(human, min_pairs):
     v = human.pairs; return np.flatnonzero(((~np.isnan(v)).sum(1) >= min_pairs) & (np.nanmax(v, 1) > np.nanmin(v, 1))) if human.people else np.array([], int)
 
 def rsa_people(
-    features, # `FeatureStore`, (names, X), or {file: vector}
+    features, # FeatureStore, (names, X), or {file: vector}
     human:HumanRDM, # What people said
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
     min_pairs:int=20, # Fewest rated pairs of a person who is compared alone
 ) -> dict: # mean: correlation with the mean of the people; each: (s,) with each person
     "Rank correlation of a model's matrix with people's"
@@ -271,9 +271,9 @@ def _draws(part, n, n_boot, seed):
     return out
 
 def rsa_interval(
-    features, # `FeatureStore`, (names, X), or {file: vector}
+    features, # FeatureStore, (names, X), or {file: vector}
     human:HumanRDM, # What people said
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
     n_boot:int=2000, # Number of draws
     level:float=.95, # Coverage wanted
     min_pairs:int=20, # Fewest rated pairs of a person who is compared alone
@@ -287,10 +287,10 @@ def rsa_interval(
 
 # %% ../nbs/06a_rsa.ipynb #36311e00
 def compare_rsa(
-    features_a, # Of the first model: `FeatureStore`, (names, X), or {file: vector}
+    features_a, # Of the first model: FeatureStore, (names, X), or {file: vector}
     features_b, # Of the second
     human:HumanRDM, # What people said
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
     n_boot:int=2000, # Number of draws
     level:float=.95, # Coverage wanted
     min_pairs:int=20, # Fewest rated pairs of a person who is compared alone
@@ -389,7 +389,7 @@ def _rated_pairs(ratings, n, path):
     return np.where(c > 0, t / np.maximum(c, 1), np.nan)[np.triu_indices(n, 1)]
 
 def load_peterson(
-    category:str, # One of `PETERSON`
+    category:str, # One of PETERSON
     root=None, # Folder of the set, or data folder with human_similarity/peterson; ALIGNET_DATA if None
     order:str=None, # What the rows follow: 'names', 'numbers', or None if both are the same
 ) -> HumanRDM:
@@ -411,9 +411,9 @@ def load_peterson(
 
 # %% ../nbs/06a_rsa.ipynb #7c7075f3
 def tell_order(
-    features, # Of any decent model: `FeatureStore`, (names, X), or {file: vector}
+    features, # Of any decent model: FeatureStore, (names, X), or {file: vector}
     human:HumanRDM, # What people said, under any of the orders
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
 ) -> pd.Series: # Correlation with the mean of the people under each order
     "Agreement of a model with a matrix whose rows follow the names, or the numbers in them"
     images = type('Names', (), dict(names=human.names)); d = {o: _model_pairs(features, HumanRDM(human.pairs, _ordered(images, o, 'the set')), kind) for o in ('names', 'numbers')}
@@ -424,7 +424,7 @@ def load_human_rdms(
     root=None, # Data folder; ALIGNET_DATA if None
     order:str=None, # What the rows follow: 'names', 'numbers', or None if both are the same
     out=print, # Where to say what is missing
-) -> dict: # Name of the set -> `HumanRDM`
+) -> dict: # Name of the set -> HumanRDM
     "All public sets that are at hand"
     readers = {f'king2019-{s}': lambda s=s: load_king(root, s, order) for s in ('set1', 'set2')} | {'cichy2019': lambda: load_cichy(root, order)} | {f'peterson-{c}': lambda c=c: load_peterson(c, root, order) for c in PETERSON}
     found, said = {}, set()
@@ -436,9 +436,9 @@ def load_human_rdms(
     return found
 
 def score_human_rdms(
-    features, # `FeatureStore`, (names, X), or {file: vector}, for the pictures of all sets
-    data, # A `HumanRDM`, or name -> `HumanRDM`
-    kind:str='cosine', # One of `SIMILARITIES`
+    features, # FeatureStore, (names, X), or {file: vector}, for the pictures of all sets
+    data, # A HumanRDM, or name -> HumanRDM
+    kind:str='cosine', # One of SIMILARITIES
     n_boot:int=2000, # Number of draws
     min_pairs:int=20, # Fewest rated pairs of a person who is compared alone
     seed:int=0, # Seed of the draws
@@ -456,7 +456,7 @@ def score_human_rdms(
 
 # %% ../nbs/06a_rsa.ipynb #09904967
 def plot_human_rdms(
-    scores:dict, # Name of the model -> result of `score_human_rdms`
+    scores:dict, # Name of the model -> result of score_human_rdms
     measure:str='mean of the people', # Or 'each person'
     ax=None, # Axes to draw on; new ones if None
 ): # The axes

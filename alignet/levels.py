@@ -65,7 +65,7 @@ def simulated_levels(
     tau:float=.12, # Temperature of the choices, in units of cosine similarity
     slope:float=.5, # How much log time grows with the entropy of the choice
     seed:int=0, # Seed
-) -> tuple: # `Levels`, (n, 16) float32 embedding of its files, DataFrame with the truth of each triplet (sorted indices, kind, entropy, largest probability)
+) -> tuple: # Levels, (n, 16) float32 embedding of its files, DataFrame with the truth of each triplet (sorted indices, kind, entropy, largest probability)
     "Simulated answers and response times made from a known embedding"
     r = rng(seed, 71); wn = [f'n{10_000_000 + 37 * c}' for c in range(24)]; group = np.repeat(r.normal(size=(6, 16)), 4, 0)
     centre = group + r.normal(size=(24, 16)) * 1.1; X = np.repeat(centre, 8, 0) + r.normal(size=(192, 16)) * .9; names = [f'{w}_{k}.JPEG' for w in wn for k in range(8)]
@@ -148,7 +148,7 @@ def _tell_kinds(df):
 
 def load_levels(
     path=None, # Folder of the set or one file; levels/ of ALIGNET_DATA if None
-    columns:dict=None, # Other names of the fields: role of `LEVELS_COLUMNS` -> name
+    columns:dict=None, # Other names of the fields: role of LEVELS_COLUMNS -> name
     unit:str='ms', # Unit of the response times, 'ms' or 's'
     max_time:float=None, # Leave out answers that took longer, in seconds
     max_catch_errors:int=None, # Leave out people who failed more catch trials
@@ -216,10 +216,10 @@ def _by_row(x, ok, row, n):
 
 # %% ../nbs/06b_levels.ipynb #cdbd79ff
 def model_choices(
-    features, # `FeatureStore`, (names, X), or {file: vector}
+    features, # FeatureStore, (names, X), or {file: vector}
     levels:Levels, # The answers
-    questions:dict=None, # Their `level_questions`; made if None
-    kind:str='cosine', # One of `SIMILARITIES`
+    questions:dict=None, # Their level_questions; made if None
+    kind:str='cosine', # One of SIMILARITIES
     tau:float=None, # Temperature; fitted to people's choices if None
 ) -> dict: # odd (q,) 0..2 within the sorted question, -1 for a tie; probs (q, 3) that the first, second, third is odd; entropy (q,); tau
     "What a model chooses and how undecided it is"
@@ -252,9 +252,9 @@ def _level_items(c, q, rows):
     return dict(answers=each, majority=(odd == q['majority'][rows])[clear].astype(float), time=_correlate(c['entropy'][rows], q['time'][rows])[1], disagreement=_correlate(c['entropy'][rows], q['entropy'][rows])[1])
 
 def score_levels(
-    features, # `FeatureStore`, (names, X), or {file: vector}
+    features, # FeatureStore, (names, X), or {file: vector}
     levels:Levels, # The answers
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
     tau:float=None, # Temperature; fitted to people's choices if None
     least:int=2, # Fewest answers to a question
     centre:bool=True, # Take each person's own mean log time off
@@ -273,7 +273,7 @@ def score_levels(
 
 # %% ../nbs/06b_levels.ipynb #298203a3
 def plot_levels(
-    scores:dict, # Name of the model -> result of `score_levels`
+    scores:dict, # Name of the model -> result of score_levels
     measure:str='answers', # 'answers', 'majority', 'time' or 'disagreement'
     ax=None, # Axes to draw on; new ones if None
 ): # The axes
@@ -294,10 +294,10 @@ def plot_levels(
 
 # %% ../nbs/06b_levels.ipynb #58450347
 def plot_hesitation(
-    models:dict, # Name of the model -> `FeatureStore`, (names, X), or {file: vector}
+    models:dict, # Name of the model -> FeatureStore, (names, X), or {file: vector}
     levels:Levels, # The answers
     bins:int=6, # Bins with equally many questions
-    kind:str='cosine', # One of `SIMILARITIES`
+    kind:str='cosine', # One of SIMILARITIES
     least:int=2, # Fewest answers to a question
 ): # The figure
     "People's time against the entropy of each model's choices, by kind of triplet"
@@ -313,7 +313,7 @@ def plot_hesitation(
 
 # %% ../nbs/06b_levels.ipynb #cffa7c79
 def compare_levels(
-    a:dict, # Result of `score_levels` of the first model
+    a:dict, # Result of score_levels of the first model
     b:dict, # Of the second, on the same answers
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of the resampling

@@ -42,7 +42,7 @@ def _reduce(values, reduction):
 def kl_loss(
     sims, # (t, 3) student similarities [s_ij, s_ik, s_jk]
     probs, # (t, 3) teacher choice probabilities, same order
-    tau:float=1., # Student temperature, in the units of `sims`
+    tau:float=1., # Student temperature, in the units of sims
     reduction:str='mean', # 'mean', 'sum' or 'none'
 ): # Scalar, or (t,) with 'none'
     "Kullback-Leibler divergence from the teacher's choices to the student's, in nats"
@@ -56,7 +56,7 @@ def _tiny(x): return torch.finfo(x.dtype).tiny
 def jsd_loss(
     sims, # (t, 3) student similarities [s_ij, s_ik, s_jk]
     probs, # (t, 3) teacher choice probabilities, same order
-    tau:float=1., # Student temperature, in the units of `sims`
+    tau:float=1., # Student temperature, in the units of sims
     reduction:str='mean', # 'mean', 'sum' or 'none'
 ): # Scalar, or (t,) with 'none'; between 0 and log 2
     "Jensen-Shannon divergence between the teacher's and the student's choices, in nats"
@@ -75,7 +75,7 @@ def _best_pair(probs, dim=-1):
 def contrastive_loss(
     sims, # (t, 3) student similarities [s_ij, s_ik, s_jk]
     probs, # (t, 3) teacher choice probabilities (or similarities): only their largest entry counts
-    tau:float=1., # Student temperature, in the units of `sims`
+    tau:float=1., # Student temperature, in the units of sims
     reduction:str='mean', # 'mean', 'sum' or 'none'
 ): # Scalar, or (t,) with 'none'
     "Cross-entropy of the teacher's most similar pair"
@@ -86,9 +86,9 @@ def contrastive_loss(
 def margin_loss(
     sims, # (t, 3) student similarities [s_ij, s_ik, s_jk]
     probs, # (t, 3) teacher choice probabilities (or similarities): only their largest entry counts
-    tau:float=1., # Student temperature, in the units of `sims`
+    tau:float=1., # Student temperature, in the units of sims
     reduction:str='mean', # 'mean', 'sum' or 'none'
-    margin:float=1., # By how much the best pair should lead, in units of `tau`
+    margin:float=1., # By how much the best pair should lead, in units of tau
 ): # Scalar, or (t,) with 'none'
     "Mean hinge of the two comparisons that the teacher's answer implies"
     _check_pair(sims, probs)
@@ -106,8 +106,8 @@ def _check_kind(kind):
 def triplet_loss(
     sims, # (t, 3) student similarities [s_ij, s_ik, s_jk]
     probs, # (t, 3) teacher choice probabilities, same order
-    kind:str='jsd', # A key of `TRIPLET_LOSSES`
-    tau:float=1., # Student temperature, in the units of `sims`
+    kind:str='jsd', # A key of TRIPLET_LOSSES
+    tau:float=1., # Student temperature, in the units of sims
     reduction:str='mean', # 'mean', 'sum' or 'none'
 ): # Scalar, or (t,) with 'none'
     "The loss called `kind` between a student's similarities and a teacher's choice probabilities"
@@ -155,7 +155,7 @@ class CosineHead(nn.Module):
 
     def forward(self,
         x, # (B, d) features
-    ): # (B, d) float32 features, whose dot products are the scaled cosines of `x`
+    ): # (B, d) float32 features, whose dot products are the scaled cosines of x
         "Bring the features to unit length, times the square root of the scale; in training with `centre`, update the running mean too"
         with torch.autocast(x.device.type, enabled=False):
             x = _up(x)
@@ -346,10 +346,10 @@ def _check_square(**mats):
 def batch_triplet_loss(
     S_student, # (B, B) student similarities; the upper triangle is read
     S_teacher, # (B, B) teacher similarities; a constant, no gradient goes there
-    kind:str='jsd', # A key of `TRIPLET_LOSSES` ('margin' with a margin of 1)
+    kind:str='jsd', # A key of TRIPLET_LOSSES ('margin' with a margin of 1)
     tau:float=1., # Student temperature
     tau_teacher:float=1., # Teacher temperature
-    weights='all', # One of `TRIPLET_WEIGHTS`, a function (triplets (n, 3), probs (n, 3)) -> (n,), or a tensor (n_triplets(B),)
+    weights='all', # One of TRIPLET_WEIGHTS, a function (triplets (n, 3), probs (n, 3)) -> (n,), or a tensor (n_triplets(B),)
     clusters=None, # (B,) cluster of each image, for the weights that need it; negative: in no cluster
     chunk:int=None, # Triplets handled at a time; None chooses by device
     share:tuple=(0, 1), # This process and how many there are; each handles a part of the triplets, see below
@@ -399,17 +399,17 @@ class _Gather(torch.autograd.Function):
 class AlignLoss(nn.Module):
     "Triplet loss between student features and teacher features or similarities, for a fastai `Learner`"
     def __init__(self,
-        kind:str='jsd', # A key of `TRIPLET_LOSSES`
+        kind:str='jsd', # A key of TRIPLET_LOSSES
         tau:float=1., # Student temperature
         tau_teacher:float=1., # Teacher temperature
-        sims:str='dot', # Student similarity: 'dot', or 'cosine' (with the fixed `scale`)
+        sims:str='dot', # Student similarity: 'dot', or 'cosine' (with the fixed scale)
         scale:float=10., # Scale of the cosines
         centre:bool=False, # Batch mode: take the batch mean off the student's features first
         teacher_sims:str='dot', # Batch mode: teacher similarity, 'dot' or 'cosine'
-        weights='all', # Batch mode: see `batch_triplet_loss`
+        weights='all', # Batch mode: see batch_triplet_loss
         chunk:int=None, # Batch mode: triplets handled at a time
         gather:bool=True, # Batch mode, several processes: the triplets of all their images together, not of each process's alone
-        fused:bool=False, # Batch mode: one compiled kernel, see `batch_triplet_loss`
+        fused:bool=False, # Batch mode: one compiled kernel, see batch_triplet_loss
     ):
         super().__init__()
         _check_kind(kind); _check_weights_name(weights)
@@ -480,7 +480,7 @@ class DecayToInit(Callback):
         return self._learn
     @learn.setter
     def learn(self,
-        learn, # A `Learner`, or None
+        learn, # A Learner, or None
     ):
         "Remember the weights of the Learner's model, unless a reference was given"
         self._learn = learn

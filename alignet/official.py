@@ -21,7 +21,7 @@ from .pseudo_labels import PseudoLabels, _TRANSFORMS
 _SPLITS = dict(train='train', val='val', valid='val', validation='val')
 
 def official_path(
-    path, # `{transform}/{split}_{sampling}.npz`
+    path, # {transform}/{split}_{sampling}.npz
 ) -> dict: # transform ('aligned', 'untransformed', 'unknown'), split and sampling, 'unknown' where the path does not say
     "What the path of a released file says about it"
     path = Path(path); m = re.fullmatch(r'(?:alignet_)?([a-z]+)(?:_(.+))?', path.stem)
@@ -165,16 +165,16 @@ _CONTROL = ("holds labels of the UNTRANSFORMED teacher: the control (UnAligNet),
             "For AligNet read the file of the same name in `uncertainty_distillation`; if you want the control say control=True")
 
 def official_triplets(
-    path, # A released `.npz`, best under its own name `{transform}/{split}_{sampling}.npz`
-    images=None, # `ImageSet` in which the photos are looked up by name
+    path, # A released .npz, best under its own name {transform}/{split}_{sampling}.npz
+    images=None, # ImageSet in which the photos are looked up by name
     root=None, # Or ImageNet's training folder, a tree of classes or flat; with neither, names stay as the file has them
     rows:int=None, # Read only so many rows, from the beginning
     transform:str=None, # 'aligned' or 'untransformed', where the path does not say
-    listing=None, # Names in the order that `indices` count in (list, .npy or text file): `indices` are then compared with the names
+    listing=None, # Names in the order that indices count in (list, .npy or text file): indices are then compared with the names
     missing:str='error', # 'error', or 'drop' the triplets whose photos are not there
     control:bool=False, # Do not warn about labels of the untransformed teacher
     block:int=1 << 16, # Rows unpacked at a time
-) -> PseudoLabels: # The odd one last, no embedding; `meta` says what was found
+) -> PseudoLabels: # The odd one last, no embedding; meta says what was found
     "Read the released AligNet triplets, check them, and find their photos by name"
     path, said = Path(path), official_path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
@@ -304,8 +304,8 @@ def _parts(labels):
     return t, s, list(labels[2]) if len(labels) == 3 else None, 'unknown', None, {}
 
 def check_official(
-    labels, # `PseudoLabels`, or `(triplets, sims)` or `(triplets, sims, names)` as your loop sees them
-    features=None, # `FeatureStore` or (n, d) array of any pretrained network, in the order of the labels' names; None leaves out the student's part
+    labels, # PseudoLabels, or (triplets, sims) or (triplets, sims, names) as your loop sees them
+    features=None, # FeatureStore or (n, d) array of any pretrained network, in the order of the labels' names; None leaves out the student's part
     tau:float=100., # The student's temperature
     normalise:bool=False, # Whether the student's features are brought to unit length
     tau_teacher:float=1., # The teacher's temperature

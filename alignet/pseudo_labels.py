@@ -50,7 +50,7 @@ class TripletSampler:
     "Draws blocks of triplets by a rule; block `b` depends on the seed and `b` alone"
     def __init__(self,
         clusters, # (n,) cluster of each image; negative: leave the image out
-        kind:str='cluster_border', # One of `SAMPLINGS`
+        kind:str='cluster_border', # One of SAMPLINGS
         seed:int=0, # Same seed, same triplets
         classes=None, # (n,) class of each image, for the class rules; the clusters stand in if None
         by:str='image', # 'image': each image has the same chance; 'cluster': each cluster or class has
@@ -122,7 +122,7 @@ class TripletSampler:
 def sample_triplets(
     clusters, # (n,) cluster of each image; negative: leave the image out
     n:int, # How many triplets
-    kind:str='cluster_border', # One of `SAMPLINGS`
+    kind:str='cluster_border', # One of SAMPLINGS
     seed:int=0, # Same seed, same triplets; fewer triplets are the beginning of more
     classes=None, # (n,) class of each image, for the class rules; the clusters stand in if None
     by:str='image', # 'image': each image has the same chance; 'cluster': each cluster or class has
@@ -157,7 +157,7 @@ class PseudoLabels:
     "Triplets of named images with a teacher's similarities, the odd one last; and the teacher's features"
     def __init__(self,
         names, # (n,) file names of the images
-        triplets=None, # (t, 3) rows of indices into `names`, the odd one last
+        triplets=None, # (t, 3) rows of indices into names, the odd one last
         sims=None, # (t, 3) teacher similarities [s_ij, s_ik, s_jk]
         embedding=None, # (n, k) teacher features of the images, or None
         meta:dict=None, # How the labels were made
@@ -216,7 +216,7 @@ def _npz(path):
 
 @patch
 def save(self:PseudoLabels,
-    path, # Where to; `.npz` is added if it is missing
+    path, # Where to; .npz is added if it is missing
     official:bool=False, # Also write the names of each triplet's images, as the released files do
 ): # The path
     "Write one `.npz`, whole or not at all"
@@ -229,7 +229,7 @@ def save(self:PseudoLabels,
 
 @patch(cls_method=True)
 def load(cls:PseudoLabels,
-    path, # A file of `save`, or one in the layout of the released ones
+    path, # A file of save, or one in the layout of the released ones
     control:bool=False, # Do not warn about labels of the untransformed teacher
 ): # PseudoLabels
     "Read pseudo-labels; rows are turned so that the odd one is last"
@@ -275,7 +275,7 @@ def _decided(sims):
 
 def control_teacher(
     X, # (n, d) features, a sample is enough
-    teacher=None, # The `Teacher` to be a control for
+    teacher=None, # The Teacher to be a control for
 ) -> Teacher: # Standardises and scales
     "The untransformed teacher, as decided in its answers as `teacher` is (or as people are)"
     aim = CEILING if teacher is None else _decided(_random_sims(teacher.transform(X)))
@@ -324,15 +324,15 @@ def _check_origin(teacher, store):
 def _bar(steps, desc): return progress(steps, desc=desc) if len(steps) > 4 else steps
 
 def pseudo_label(
-    teacher, # A `Teacher`, or anything with `transform`; None for the control
-    store, # A `FeatureStore`, or a tuple of names (n,) and features (n, d)
+    teacher, # A Teacher, or anything with transform; None for the control
+    store, # A FeatureStore, or a tuple of names (n,) and features (n, d)
     n:int=1_000_000, # How many triplets; 0 for the teacher's features only
-    sampling:str='cluster_border', # One of `SAMPLINGS`
+    sampling:str='cluster_border', # One of SAMPLINGS
     clusters=None, # Number of clusters, or (n,) the cluster of each image; None: 500, or a tenth of the images if that is less
     seed:int=0, # Seed of clusters and triplets
     names=None, # Only these images, in this order
     classes=None, # (n,) class of each image, for the class rules
-    by:str='image', # See `TripletSampler`
+    by:str='image', # See TripletSampler
     control:bool=False, # Leave the features untransformed: UnAligNet
     chunk:int=1 << 16, # Images or triplets handled at a time
 ) -> PseudoLabels: # With meta about its origin

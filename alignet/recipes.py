@@ -50,7 +50,7 @@ def _depths(student):
 
 # %% ../nbs/05a_recipes.ipynb #d65dce2e
 def layer_groups(
-    student, # A `Student`
+    student, # A Student
 ) -> list: # Lists of parameters, from the stem to the top; the last holds the head and the scale
     "Parameter groups by layer, as timm's `group_matcher` says; a fastai splitter"
     student = _student(student); depth, groups = _depths(student), defaultdict(list)
@@ -61,11 +61,11 @@ def layer_groups(
 
 # %% ../nbs/05a_recipes.ipynb #53ae3b85
 def layer_lrs(
-    learn:Learner, # A learner made with `splitter=layer_groups`
+    learn:Learner, # A learner made with splitter=layer_groups
     lr:float, # Rate at the top
     decay:float=.75, # Factor for each layer on the way down
     head_lr:float=None, # Rate of head and scale; that of the top if None
-) -> list: # One rate a group, for `fit`, `fit_one_cycle` and `Recipe.fit`
+) -> list: # One rate a group, for fit, fit_one_cycle and Recipe.fit
     "Learning rates that fall with the depth of the layer"
     if not 0 < decay <= 1: raise AlignetError(f'decay={decay}: the factor for each layer is above 0 and at most 1')
     student = _student(learn.model); want, have = layer_groups(student), learn.opt.param_lists if learn.opt else learn.splitter(learn.model)
@@ -103,7 +103,7 @@ RECIPES = {r.name: r for r in (
            lr=slice(4e-4, 2e-2), steps=180, warmup=18, schedule='1cycle', source='this project, chosen on development concepts; backbone and scale have their own rate'))}
 
 def recipe_table(
-    *names, # Names in `RECIPES`, or recipes; all that are kept if none
+    *names, # Names in RECIPES, or recipes; all that are kept if none
 ) -> pd.DataFrame: # One column a recipe
     "Recipes side by side"
     rs = [RECIPES[n] if isinstance(n, str) else n for n in names or RECIPES]
@@ -149,7 +149,7 @@ def _batches_a_step(learn, cbs=()):
 def fit(self:Recipe,
     learn:Learner, # Made with this recipe's settings, or any other learner
     steps:int=None, # Steps of the optimiser; the recipe's if None, and with fewer the warm-up shrinks along
-    lr=None, # Highest learning rate, e.g. of `layer_lrs`; the recipe's if None
+    lr=None, # Highest learning rate, e.g. of layer_lrs; the recipe's if None
     cbs=None, # More callbacks
 ) -> Learner: # The same learner
     "Train with the recipe's schedule for exactly so many steps"
@@ -220,7 +220,7 @@ class EMA(Callback):
         "What a checkpoint keeps"
         return dict(steps=self.steps, average=self.average.module.state_dict()) if self.average else {}
     def load_state_dict(self,
-        state:dict, # Of `state_dict`
+        state:dict, # Of state_dict
     ):
         "Go on from a checkpoint"
         if not state: return
@@ -229,7 +229,7 @@ class EMA(Callback):
 
 # %% ../nbs/05a_recipes.ipynb #8ea05aa4
 def checkpoint_gradients(
-    learn:Learner, # A learner with a `Student`
+    learn:Learner, # A learner with a Student
     enable:bool=True, # Switch it on or off
 ) -> Learner: # The same learner
     "Compute the inside of each block twice instead of keeping it: less memory, the same gradients"

@@ -38,8 +38,8 @@ def _parts_of(Z):
     return names, X, _store_parts((range(len(X)) if names is None else names, X), None)[2]
 
 def transform_store(
-    teacher, # A `Teacher`, or anything with `transform`; None for the control
-    store, # A `FeatureStore`, or a tuple of names (n,) and features (n, d)
+    teacher, # A Teacher, or anything with transform; None for the control
+    store, # A FeatureStore, or a tuple of names (n,) and features (n, d)
     path, # Folder of the new store
     control:bool=False, # Standardise and scale only: UnAligNet
     chunk:int=1 << 13, # Images at a time
@@ -105,7 +105,7 @@ def _engine(engine, gpu):
 _ASSIGNED = np.dtype([('cluster', '<i4'), ('distance', '<f4')])
 
 def cluster_store(
-    Z, # A `FeatureStore`, a tuple of names and features, or an array (n, d) of float16 or float32, memory-mapped or not
+    Z, # A FeatureStore, a tuple of names and features, or an array (n, d) of float16 or float32, memory-mapped or not
     k:int=500, # Number of clusters
     seed:int=0, # Same seed, same clusters (on the same number of threads)
     path=None, # Folder to keep them in; nothing is written if None
@@ -314,21 +314,21 @@ def _records(path, run):
 
 # %% ../nbs/03b_shards.ipynb #8576abfc
 def label_store(
-    store, # `FeatureStore` of the *teacher's* features (`transform_store`), or a tuple of names (n,) and features (n, d), float16 or float32
-    clusters, # (n,) cluster of each image (`cluster_store`); or a `TripletSampler`, which then says the rule, the seed and the block size
+    store, # FeatureStore of the *teacher's* features (transform_store), or a tuple of names (n,) and features (n, d), float16 or float32
+    clusters, # (n,) cluster of each image (cluster_store); or a TripletSampler, which then says the rule, the seed and the block size
     n:int, # How many triplets
     path, # Folder of the shards
-    sampling:str='cluster_border', # One of `SAMPLINGS`
+    sampling:str='cluster_border', # One of SAMPLINGS
     seed:int=0, # Same seed, same labels; fewer labels are the beginning of more
     classes=None, # (n,) class of each image, for the class rules
-    by:str='image', # See `TripletSampler`
+    by:str='image', # See TripletSampler
     block_size:int=1 << 20, # Triplets in a shard; part of what the labels depend on
-    blocks=None, # Numbers of the blocks to make, e.g. `range(rank, 10, world)`; all if None
+    blocks=None, # Numbers of the blocks to make, e.g. range(rank, 10, world); all if None
     format:str='npy', # 'npy' or 'parquet'
     threads:int=None, # How many threads multiply, as many as PyTorch uses if None; no influence on the result
     check:str='checksum', # How shards that are there are checked: 'checksum', or 'size' for a quick look
     teacher:str='', # The teacher's digest, where the store does not say
-): # `LabelShards`; None while blocks that others make are missing
+): # LabelShards; None while blocks that others make are missing
     "Draw triplets and label them, a block a file; resumable, in any number of processes"
     if format not in ('npy', 'parquet'): raise AlignetError(f"format='{format}' is not known; choose npy or parquet")
     if check not in ('checksum', 'size'): raise AlignetError(f"check='{check}' is not known; choose checksum or size")
@@ -403,8 +403,8 @@ class _Rows:
 class LabelShards:
     "Labels on disk, a block a file, read as one"
     def __init__(self,
-        path, # The folder that `label_store` made
-        store:FeatureStore=None, # The teacher's features, for what needs `embedding`
+        path, # The folder that label_store made
+        store:FeatureStore=None, # The teacher's features, for what needs embedding
         control:bool=False, # Do not warn about labels of the untransformed teacher
     ):
         self.path, self.store = path, store = Path(path), store
@@ -533,7 +533,7 @@ def to_labels(self:LabelShards,
 
 @patch
 def to_official(self:LabelShards,
-    path, # The `.npz` to make or replace, best named `{transform}/{split}_{sampling}.npz`
+    path, # The .npz to make or replace, best named {transform}/{split}_{sampling}.npz
     n:int=None, # Only the first so many rows
     max_gb:float=4., # Refuse to make more than this many gigabytes of file names
 ) -> Path: # The file

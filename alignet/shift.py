@@ -42,7 +42,7 @@ def split_subclasses(
     groups, # List of lists: the subclasses in each branch below the superclass
     n:int, # How many subclasses to use; an even number
     split:str='rand', # 'rand', 'good' or 'bad'
-    random=2, # A seed, or a `np.random.RandomState` that goes on from where it was
+    random=2, # A seed, or a np.random.RandomState that goes on from where it was
 ) -> tuple: # Source and target, two lists of n/2
     "Cut the subclasses of one superclass into source and target"
     if split not in SPLITS: raise AlignetError(f"split '{split}' is not known; choose one of {', '.join(SPLITS)}")
@@ -168,7 +168,7 @@ def link_categories(
     tree:ClassTree, # The hierarchy that gives the superclasses
     wordnet, # Folder of WordNet's hierarchy: class_hierarchy.txt, node_names.txt
     ids=None, # {category: WordNet ID} for those that are known, e.g. through THINGS
-) -> pd.DataFrame: # category, id, how, node (of `tree`, to which it belongs); None where there is none
+) -> pd.DataFrame: # category, id, how, node (of tree, to which it belongs); None where there is none
     "Find categories in a class hierarchy by name"
     up, names, ids = read_hierarchy(_hierarchy_file(wordnet, 'class_hierarchy.txt')), read_names(_hierarchy_file(wordnet, 'node_names.txt')), dict(ids or {})
     by_class, by_node, rows = _by_name({c: tree.names.get(c, c) for c in tree.classes}), _by_name(names), []
@@ -214,13 +214,13 @@ def table_task(
     return ShiftTask(name, {k: s for k, (s, _) in cut.items()}, {k: t for k, (_, t) in cut.items()}, notes=f'{n} subclasses each, random split, seed {seed}')
 
 def folder_task(
-    links:pd.DataFrame, # From `link_categories`
+    links:pd.DataFrame, # From link_categories
     tree:ClassTree, # The same hierarchy
     level:int=3, # Level of the superclasses
     n:int=4, # Subclasses of each superclass
     seed:int=2, # Seed of the split
     name:str='folder', # What to call it
-) -> ShiftTask: # Its subclasses are IDs; `links` tells the categories of each
+) -> ShiftTask: # Its subclasses are IDs; links tells the categories of each
     "A random split of linked categories"
     t = links[links.node.notna()]; t = t[[tree.level[x] >= level for x in t.node]]
     if not len(t): raise AlignetError(f"task '{name}': no category is linked to a node on level {level} or deeper")
@@ -243,7 +243,7 @@ class ShiftData:
 def folder_data(
     task:ShiftTask, # The task
     images:ImageSet, # Photos
-    subclass, # Subclass of each photo, in the order of `images.names`; others than the task's are left out
+    subclass, # Subclass of each photo, in the order of images.names; others than the task's are left out
     held_out:float=1/3, # Share of each source subclass to test on
     seed:int=0, # Which ones
 ) -> ShiftData:
@@ -260,9 +260,9 @@ def folder_data(
 
 # %% ../nbs/06d_shift.ipynb #71237581
 def load_breeds(
-    name:str, # 'entity-13', 'entity-30', 'living-17' or 'non-living-26'; or a `ShiftTask` over class IDs
+    name:str, # 'entity-13', 'entity-30', 'living-17' or 'non-living-26'; or a ShiftTask over class IDs
     root, # Folder of ImageNet with train/<wnid>/ and val/<wnid>/
-    hierarchy=None, # Folder of the revised hierarchy; not needed with a `ShiftTask`
+    hierarchy=None, # Folder of the revised hierarchy; not needed with a ShiftTask
     split:str='rand', # 'rand', 'good' or 'bad'
     seed:int=2, # Seed of the random split
     per_class:int=None, # At most this many training photos a subclass, drawn at random; all if None
@@ -291,11 +291,11 @@ NEEDS = {
 
 # %% ../nbs/06d_shift.ipynb #6abd4535
 def score_shift(
-    features, # A `FeatureStore`, (names, X) or {file: vector} with all photos of `data`
-    data:ShiftData, # From `load_breeds` or `folder_data`
+    features, # A FeatureStore, (names, X) or {file: vector} with all photos of data
+    data:ShiftData, # From load_breeds or folder_data
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of the resampling and of the probe's own split
-    **kwargs, # Passed to `fit_probe`
+    **kwargs, # Passed to fit_probe
 ) -> dict: # table; items: {measure: (m,) right or wrong}; items_unit; probe
     "Superclasses learned from source subclasses, recognised in source and target"
     it = data.items; X = check_features(_by_file(features, it.file.tolist())); y = it.superclass.to_numpy(str); fit = (it.part == 'fit').to_numpy()
@@ -314,10 +314,10 @@ def _two_level(hit, groups, n_boot, seed):
 
 # %% ../nbs/06d_shift.ipynb #a1e2fae5
 def shift_over_splits(
-    models:dict, # Name -> features, as for `score_shift`; the first is the baseline
-    make, # A function seed -> `ShiftData`, the same for all models
+    models:dict, # Name -> features, as for score_shift; the first is the baseline
+    make, # A function seed -> ShiftData, the same for all models
     seeds=range(5), # Seeds of the splits
-    **kwargs, # Passed to `score_shift`
+    **kwargs, # Passed to score_shift
 ) -> tuple: # One row a model, seed and measure; a summary: model, measure, mean, sd, low, high, gain, gain_low, gain_high, splits
     "Several random splits, and each model's gain over the first on the same splits"
     rows = [score_shift(f, data, n_boot=50, **kwargs)['table'].assign(model=name, seed=s) for s in progress(list(seeds), desc='splits') for data in (make(s),) for name, f in models.items()]
@@ -333,7 +333,7 @@ def _t_interval(v):
     return v.mean() - half, v.mean() + half
 
 def plot_shift(
-    runs:pd.DataFrame, # From `shift_over_splits`
+    runs:pd.DataFrame, # From shift_over_splits
     ax=None, # Axes to draw on; new ones if None
 ): # The axes
     "Source and target accuracy of each model, a line a split"
@@ -382,7 +382,7 @@ class ShiftedImages:
 SHIFTS = {'imagenet-a': 200, 'imagenet-r': 200, 'imagenet-v2': 1000, 'imagenet-sketch': 1000, 'objectnet': 113}   # classes that the whole set has
 
 def load_shift(
-    name:str, # One of `SHIFTS`
+    name:str, # One of SHIFTS
     path, # The unpacked folder, or one above it
 ) -> ShiftedImages:
     "Pictures and classes of a shifted ImageNet in its published layout"
@@ -441,7 +441,7 @@ def _load_objectnet(path):
 
 # %% ../nbs/06d_shift.ipynb #9629de53
 def head_logits(
-    features, # A `FeatureStore`, (names, X) or {file: vector}
+    features, # A FeatureStore, (names, X) or {file: vector}
     files, # Names of the pictures
     weight, # (1000, d) weights of the head
     bias=None, # (1000,) bias
@@ -452,8 +452,8 @@ def head_logits(
     return list(files), (X @ W.T + b).astype(np.float32)
 
 def score_head(
-    logits, # (names, L), a `FeatureStore` or {file: (1000,) logits}
-    data:ShiftedImages, # From `load_shift`
+    logits, # (names, L), a FeatureStore or {file: (1000,) logits}
+    data:ShiftedImages, # From load_shift
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of the resampling
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit
@@ -469,15 +469,15 @@ def _accuracy_row(measure, right, groups, chance, n_boot, seed):
     "Mean over classes with its interval"
     d = _two_level(right * 1., groups, n_boot, seed); return dict(measure=measure, value=d[0], low=np.quantile(d[1:], .025), high=np.quantile(d[1:], .975), n=len(right), chance=chance, ceiling=1.)
 
-# %% ../nbs/06d_shift.ipynb #493bb9f1
+# %% ../nbs/06d_shift.ipynb #ab687f76
 def score_shift_probe(
     train, # Features of ImageNet training photos: (X, y) with y the class of each, a WordNet ID
     features, # Features of the shifted pictures, by file name
-    data:ShiftedImages, # From `load_shift`
+    data:ShiftedImages, # From load_shift
     held_out=None, # Features of other ImageNet photos, (X, y), for the accuracy without a shift
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of the resampling and of the probe's own split
-    **kwargs, # Passed to `fit_probe`
+    **kwargs, # Passed to fit_probe
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit; probe
     "A linear probe from ImageNet's classes to the shifted pictures"
     group = {c: k for k, g in enumerate(data._two().outputs) for c in (imagenet_classes()[o] for o in g)}
@@ -487,11 +487,17 @@ def score_shift_probe(
         return X[y >= 0], y[y >= 0]
     X, y = part(train, 'train'); gone = sorted(set(range(len(data.classes))) - set(y))
     if gone: raise AlignetError(f"train lacks photos of {len(gone)} of the {len(data.classes)} classes of '{data.name}': {[data.classes[k] for k in gone[:3]]}; add photos of them to the training folder")
+    F = check_features(_by_file(features, data.files), what='features')
+    if F.shape[1] != X.shape[1]: raise AlignetError(f'train has {X.shape[1]} features a row and the shifted pictures {F.shape[1]}; compute both with one model')
     probe = fit_probe(X, y, seed=seed, **kwargs); n = len(data.classes)
-    right = probe.predict(check_features(_by_file(features, data.files), what='features')) == data.y; rows = [_accuracy_row(f'probe accuracy among {n:,} classes', right, data.y, 1/n, n_boot, seed)]; items = {'probe accuracy': right * 1.}
+    right = probe.predict(F) == data.y; rows = [_accuracy_row(f'probe accuracy among {n:,} classes', right, data.y, 1/n, n_boot, seed)]; items = {'probe accuracy': right * 1.}
     if held_out is not None:
-        H, h = part(held_out, 'held_out'); known = probe.predict(H) == h; rows.insert(0, _accuracy_row('probe accuracy without shift', known, h, 1/n, n_boot, seed)); items['probe accuracy without shift'] = known * 1.
-        a, b = _two_level(known * 1., h, n_boot, seed), _two_level(right * 1., data.y, n_boot, seed + 1); d = a - b; rows.append(dict(measure='drop', value=d[0], low=np.quantile(d[1:], .025), high=np.quantile(d[1:], .975), n=len(right), chance=np.nan, ceiling=np.nan))
+        H, h = part(held_out, 'held_out')
+        if not len(h): raise AlignetError(f"held_out has no photo of the {n} classes of '{data.name}'; give photos of them, or leave it out")
+        if H.shape[1] != X.shape[1]: raise AlignetError(f'train has {X.shape[1]} features a row and held_out {H.shape[1]}; compute both with one model')
+        both = np.isin(data.y, h)                                            # the drop is about classes that are in both
+        known = probe.predict(H) == h; rows.insert(0, _accuracy_row('probe accuracy without shift', known, h, 1/n, n_boot, seed)); items['probe accuracy without shift'] = known * 1.
+        a, b = _two_level(known * 1., h, n_boot, seed), _two_level(right[both] * 1., data.y[both], n_boot, seed + 1); d = a - b; rows.append(dict(measure='drop', value=d[0], low=np.quantile(d[1:], .025), high=np.quantile(d[1:], .975), n=int(both.sum()), chance=np.nan, ceiling=np.nan))
     return dict(table=pd.DataFrame(rows), items=items, items_unit='pictures, in the order of data.files', probe=probe)
 
 # %% ../nbs/06d_shift.ipynb #8fc925cb
@@ -500,7 +506,7 @@ def imagenet_photos(
     part:str='train', # Which folder in it: 'train' or 'val'
     per_class:int=50, # At most this many photos a class, drawn at random; all if None
     seed:int=0, # Seed of the draw
-) -> tuple: # `ImageSet` with names such as 'train/n02099601/x.JPEG'; {name: WordNet ID}
+) -> tuple: # ImageSet with names such as 'train/n02099601/x.JPEG'; {name: WordNet ID}
     "Labelled photos of ImageNet classes, to fit a probe on"
     folder, known = Path(root)/part, {c: i for i, c in enumerate(imagenet_classes())}
     if not folder.is_dir(): raise _get_it('imagenet', f"'{folder}' does not exist")

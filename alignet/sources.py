@@ -114,10 +114,10 @@ class TarImages(PackedImages):
     _on_duplicates = 'prefix=True puts the name of the shard before each; a name twice in one shard means to pack it again'
     _on_empty = f'an image ends in one of {", ".join(IMAGE_SUFFIXES)}'
     def __init__(self,
-        shards, # What `shard_paths` takes: a path, a list, a folder or a pattern
+        shards, # What shard_paths takes: a path, a list, a folder or a pattern
         prefix:bool=False, # Put the shard's name before the image's, where shards repeat names
         ext=None, # Only members with this ending, or one of these, e.g. 'jpg'; every image if None
-        label:str='cls', # Where `labels` come from: the ending of a member of the same sample, or 'json:FIELD'
+        label:str='cls', # Where labels come from: the ending of a member of the same sample, or 'json:FIELD'
     ):
         self.shards, self.prefix, self.label = shard_paths(shards), prefix, label
         self.ext = None if ext is None else {o.lower().lstrip('.') for o in ([ext] if isinstance(ext, str) else ext)}
@@ -207,10 +207,10 @@ class HFImages(PackedImages):
     _on_duplicates = 'choose another column with name=, or name=False for row numbers'
     _on_empty = 'choose another split'
     def __init__(self,
-        dataset, # A `datasets.Dataset`, e.g. of load_dataset('beans', split='train')
+        dataset, # A datasets.Dataset, e.g. of load_dataset('beans', split='train')
         image:str=None, # The image column; the only one if None
         name=None, # A column of names; None for the paths in the image column, or row numbers where there are none; False for row numbers
-        label:str=None, # Where `labels` come from; the only ClassLabel column if None
+        label:str=None, # Where labels come from; the only ClassLabel column if None
         root=None, # The folder that names from paths are relative to; the deepest one that they share if None
     ):
         ds = self._check(dataset); self.fingerprint, self._labelled = ds._fingerprint, ds
@@ -320,9 +320,9 @@ def labels(self:HFImages) -> dict: # {image name: label}
 
 # %% ../nbs/01d_sources.ipynb #0bdc7b13
 def image_set(
-    source, # A folder, tar shards, a saved or Parquet dataset, a `datasets.Dataset`, or an image set
-    **kw, # Passed to the class, e.g. `prefix=True`, `name='file'`
-): # `ImageSet`, `TarImages` or `HFImages`
+    source, # A folder, tar shards, a saved or Parquet dataset, a datasets.Dataset, or an image set
+    **kw, # Passed to the class, e.g. prefix=True, name='file'
+): # ImageSet, TarImages or HFImages
     "The image set that a path, a pattern or a dataset stands for"
     if isinstance(source, ImageSet): return source
     if not isinstance(source, (str, os.PathLike, list, tuple)): return HFImages(source, **kw)

@@ -78,7 +78,7 @@ def cluster_ci(
 
 # %% ../nbs/06e_suites.ipynb #5d962b36
 def certainty_of(
-    judgements, # `Judgements` about objects
+    judgements, # Judgements about objects
     embedding=None, # (objects, k) embedding fitted to people's answers, rows in the order of judgements.names
     called:str='an embedding', # What that embedding is
     least:int=3, # A repeated question counts if it was asked so often
@@ -95,15 +95,15 @@ def certainty_of(
     return (None, '') if np.isnan(sure).all() else (sure, f'how decided people are is the share of the most frequent answer to questions asked at least {least} times ({np.isfinite(sure).sum():,} of {len(j):,} trials); with few answers each, some are decided by luck')
 
 def odd_one_out_tasks(
-    judgements, # `Judgements` about objects
-    images, # `ImageSet`
+    judgements, # Judgements about objects
+    images, # ImageSet
     files=None, # Picture of each object, in the order of judgements.names; the names themselves if None
     name:str='judgements', # What to call the data set
     ceiling:float=None, # Noise ceiling of the accuracy
     groups=None, # (objects,) category of each object
     min_trials:int=100, # Categories with fewer trials are not shown
     notes:str='', # A remark for the reader
-    embedding=None, # Embedding fitted to people's answers, see `certainty_of`
+    embedding=None, # Embedding fitted to people's answers, see certainty_of
     called:str='an embedding', # What that embedding is
 ) -> list: # Two tasks
     "The tasks of a set of odd-one-out judgements: accuracy and calibration"
@@ -153,7 +153,7 @@ def _parts(j, groups, least, sure=None):
         out |= {'people undecided': (sure <= low) & ~much, 'people in between': (sure > low) & ~much, 'people decided': much}
     return {k: v for k, v in out.items() if v.sum() >= least}
 
-# %% ../nbs/06e_suites.ipynb #a995260d
+# %% ../nbs/06e_suites.ipynb #5db5da36
 def shot_settings(
     few_shot=None, # {'ks': training pictures a class, 'draws': how many times to draw them, 'max_test': at most so many are asked about}; those that are left out stay as they are
 ) -> dict: # ks (a tuple, ascending), draws, max_test
@@ -164,11 +164,12 @@ def shot_settings(
     try: ks = [out['ks']] if whole(out['ks']) else list(out['ks'])
     except TypeError: ks = []
     if isinstance(out['ks'], str) or not ks or not all(map(whole, ks)) or len(set(ks)) < len(ks): raise AlignetError(f"few_shot: ks must be different whole numbers of at least 1, such as (1, 5, 10), not {out['ks']!r}")
+    if whole(out['max_test']) and out['max_test'] < 2: raise AlignetError(f"few_shot: max_test must be at least 2 pictures, not {out['max_test']}")
     if bad := [k for k in ('draws', 'max_test') if not whole(out[k])]: raise AlignetError(f'few_shot: {bad[0]} must be a whole number of at least 1, not {out[bad[0]]!r}')
     return dict(ks=tuple(sorted(map(int, ks))), draws=int(out['draws']), max_test=int(out['max_test']))
 
 def few_shot_task(
-    images, # `ImageSet`
+    images, # ImageSet
     labels, # {file: label}, or a function of the file name; those without a label ('' or None) are left out
     name:str='pictures', # What to call the data set
     ks=(1, 5), # Training pictures a class
@@ -211,11 +212,11 @@ def _plot_shots(rows, ks, names, chance):
 
 # %% ../nbs/06e_suites.ipynb #30011a74
 def shift_task(
-    make, # A function seed -> `ShiftData`
-    images, # `ImageSet` with the photos of all splits
+    make, # A function seed -> ShiftData
+    images, # ImageSet with the photos of all splits
     name:str='shift', # What to call the data set
     splits:int=3, # How many splits; which ones depends on the seed
-    files=None, # Photos that any split may ask for; all of `images` if None
+    files=None, # Photos that any split may ask for; all of images if None
     notes:str='', # A remark for the reader
 ) -> Task:
     "Superclasses learned from some subclasses and recognised in others, over several splits"
@@ -242,8 +243,8 @@ def _ratio_ci(top, bottom):
     return np.quantile(top.clip(0) / bottom.clip(1e-9), [.025, .975]) if np.isfinite(bottom).all() and np.quantile(bottom, .025) > 0 else (np.nan, np.nan)
 
 def probe_task(
-    data, # `ShiftedImages`, of `load_shift`
-    train, # Photos to fit on: (`ImageSet`, {file: WordNet ID}), as `imagenet_photos` gives them
+    data, # ShiftedImages, of load_shift
+    train, # Photos to fit on: (ImageSet, {file: WordNet ID}), as imagenet_photos gives them
     held_out=None, # Other ImageNet photos, the same way, for the accuracy without a shift
     most:int=10_000, # Fit on at most so many photos in all, the same number of each class
     Cs=(1e-3, 1e-2, .1), # Strengths that the probe chooses from
@@ -266,7 +267,7 @@ def probe_task(
     return Task('shift', name, data.images, data.files, run, '; '.join(filter(None, [data.notes, f"{name}: a linear probe on {n['train']:,} ImageNet training photos" + (f", and {n['held_out']:,} others for the accuracy without a shift" if 'held_out' in n else '')])), others=parts)
 
 def head_task(
-    data, # `ShiftedImages`
+    data, # ShiftedImages
 ) -> Task:
     "A shifted ImageNet, scored with the model's own head of 1,000 outputs"
     data._two()
@@ -276,7 +277,7 @@ def head_task(
     return Task('shift', data.name, data.images, data.files, run, '; '.join(filter(None, [data.notes, f"{data.name} is scored by the classifier that each model has. An aligned student still has its base's, which was not trained on the new features, so models are not compared in pairs here, and a fall says nothing about alignment"])))
 
 def hierarchy_task(
-    tax, # `Taxonomy` with pictures
+    tax, # Taxonomy with pictures
     name:str='taxonomy', # What to call the data set
     notes:str='', # A remark for the reader
 ) -> Task:
@@ -298,7 +299,7 @@ def hierarchy_task(
     return Task('hierarchy', name, tax.images, tax.files, run, notes or tax.notes, dict(zip(tax.files, tax.superordinate)))
 
 def rsa_task(
-    human, # `HumanRDM` with pictures
+    human, # HumanRDM with pictures
     name:str, # What to call the data set
 ) -> Task:
     "Rank correlation with people's similarity judgements"
@@ -313,7 +314,7 @@ def rsa_task(
     return Task('rsa', name, human.images, human.files, run, human.source)
 
 def levels_task(
-    levels, # `Levels` with pictures
+    levels, # Levels with pictures
     name:str='Levels', # What to call the data set
 ) -> Task:
     "Choices at three levels of abstraction, and hesitation against response times"
@@ -325,7 +326,7 @@ def levels_task(
         return rows, [_item(k, v, unit='question') for k, v in values.items()], []
     return Task('levels', name, levels.images, levels.files, run, levels.judgements.source)
 
-# %% ../nbs/06e_suites.ipynb #d5631f24
+# %% ../nbs/06e_suites.ipynb #4b47c95e
 class DatasetPictures(ImageSet):
     "Pictures of a map-style dataset of (picture, label), such as torchvision's, under made-up names"
     def __init__(self,
@@ -403,6 +404,7 @@ def folder_tasks(
 ) -> list:
     "The few-shot task of a folder of folders"
     images = ImageSet.from_folder(folder); ks = shot_settings(dict(ks=ks))['ks']; name = name or Path(folder).name; places = {}
+    if empty := sorted(o.name for o in Path(folder).iterdir() if o.is_dir() and not o.name.startswith('.') and not any(f.startswith(f'{o.name}/') for f in images.names)): raise AlignetError(f"'{folder}' has {len(empty)} class folder{'s' * (len(empty) > 1)} without a picture, such as '{empty[0]}'; put the pictures of the class there, or remove the folder")
     for f in images.names: places.setdefault(Path(f).parent.name, set()).add(Path(f).parent.as_posix())
     if twice := next((v for k, v in places.items() if k and len(v) > 1), None): raise AlignetError(f"'{folder}' has the class folder '{Path(min(twice)).name}' more than once ({', '.join(sorted(twice)[:3])}); give one part of the set, such as the folder '{Path(folder)/Path(min(twice)).parent}'")
     place = {f: c for f in images.names if (c := Path(f).parent.as_posix()) != '.'}
@@ -444,7 +446,12 @@ def _folder_sources(root, objects=None, restrict=True, shots=None, world=None):
     if (root/'imagenet'/'train').is_dir(): out += [('shift', f'{n}, probe', lambda n=n: [probe_task(load(n), *map(photos, ('train', 'val')))], 'ImageNet photos of its classes to fit a probe on, in imagenet/train/<wnid>/', False) for n in SHIFTS if (root/n).is_dir()]
     return out
 
-def _suites(suites): s = [suites] if isinstance(suites, str) else list(suites); return list(SUITES) if 'all' in s else s
+def _suites(suites):
+    "The names of suites, checked"
+    s = [suites] if isinstance(suites, str) else list(suites or ())
+    if not s: raise AlignetError(f"suites is empty; give 'all', or some of {', '.join(SUITES)}")
+    if bad := [o for o in s if o not in (*SUITES, 'all')]: raise AlignetError(f"there is no suite '{bad[0]}'; choose among {', '.join(SUITES)}, or 'all'")
+    return list(SUITES) if 'all' in s else s
 
 def _breeds(root, name, per_class=50):
     "A BREEDS task on ImageNet, with the authors' own split; probes on 50 training photos a subclass"
@@ -466,15 +473,15 @@ def _dataset_task(d, shots, keep_class):
     return dataclasses.replace(few_shot_task(d, use, str(d.root), notes=f'{d.root}: {note}' if note else '', **shots), whole=[f for f in d.names if labels.get(f) not in (None, '')])
 
 def tasks_of(
-    data=None, # A `World`, a folder, a `Task`, or a list of such; None: the folder ALIGNET_DATA names, or the offline world
-    suites='all', # 'all', or keys of `SUITES`
+    data=None, # A World, a folder, a Task, or a list of such; None: the folder ALIGNET_DATA names, or the offline world
+    suites='all', # 'all', or keys of SUITES
     objects=None, # Judged objects to score, e.g. those that no teacher saw; all if None
-    restrict:bool=True, # With `objects`: leave pictures of the other judged objects out of the other suites, too, where it is known what they show
-    few_shot=None, # Settings of the few-shot probes, see `shot_settings`
-) -> tuple: # List of `Task`, DataFrame of what was left out: suite, data, why, needed
+    restrict:bool=True, # With objects: leave pictures of the other judged objects out of the other suites, too, where it is known what they show
+    few_shot=None, # Settings of the few-shot probes, see shot_settings
+) -> tuple: # List of Task, DataFrame of what was left out: suite, data, why, needed
     "What can be measured with the data at hand, and what cannot"
     suites, shots = _suites(suites), shot_settings(few_shot)
-    if bad := [o for o in suites if o not in SUITES]: raise AlignetError(f"there is no suite '{bad[0]}'; choose among {', '.join(SUITES)}, or 'all'")
+    if objects is not None and not len(objects): raise AlignetError('objects is empty; give names of judged objects, or leave it out to score all')
     if isinstance(objects, str): raise AlignetError(f"objects='{objects}' is one string; give a list of names of objects")
     if data is None: data = Path(os.environ['ALIGNET_DATA']) if os.environ.get('ALIGNET_DATA') else offline_world()
     data = list(data) if isinstance(data, (list, tuple)) else [data]; objects = None if objects is None else list(objects); tasks, left, worlds = [], [], {}
@@ -530,7 +537,7 @@ class _HFTower(nn.Module):
         return y.flatten(1)
 
 def hf_backbone(
-    model, # 'OWNER/NAME' or a folder for `AutoModel.from_pretrained`, or a model of `transformers`
+    model, # 'OWNER/NAME' or a folder for AutoModel.from_pretrained, or a model of transformers
     processor=None, # Its image processor; found by the name if None
 ) -> Backbone:
     "A `Backbone` of a vision model of the transformers library"
@@ -593,7 +600,7 @@ def _of_model(name, f, *args):
     try: return f(*args)
     except AlignetError as e: raise AlignetError(f"model '{name}': {e}") from e
 
-# %% ../nbs/06e_suites.ipynb #ec6ad356
+# %% ../nbs/06e_suites.ipynb #4e3edb98
 class Evaluation:
     "Measures of several models, with what is needed to compare them"
     def __init__(self,
@@ -624,6 +631,7 @@ class Evaluation:
         level:float=.95, # Coverage of the intervals
     ) -> pd.DataFrame: # suite, data, measure, first, second, gain, low, high, p, n, unit, verdict
         "Paired differences of two models, the second minus the first"
+        if not 0 < level < 1: raise AlignetError(f'level must lie between 0 and 1, such as .95, not {level}')
         if len(self.models) < 2: raise AlignetError(f'a comparison needs two models; this evaluation has {self.models}')
         a, b = self.models[0] if a is None else a, self.models[1] if b is None else b
         for m in (a, b):
@@ -663,7 +671,9 @@ def plot(self:Evaluation,
     fig.legend(*axs[0, 0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=min(3, len(self.models)), loc='outside upper right'); return fig
 
 @patch
-def report(self:Evaluation, title='Evaluation') -> Report:
+def report(self:Evaluation,
+    title:str='Evaluation', # Title of the page
+) -> Report: # With tables, figures and remarks
     "The whole as a `Report`"
     r = Report(title, subtitle=', '.join(self.models))
     for n in self.notes: r.note(n)
@@ -687,14 +697,14 @@ def to_json(self:Evaluation,
     path=None, # File to write; none if None
 ) -> str: # JSON text
     "All numbers, notes and what was left out"
-    o = dict(models=self.models, notes=self.notes, rows=self.table.astype(object).where(self.table.notna(), None).to_dict('records'), left_out=self.left_out.to_dict('records'), comparisons={m: c.to_dict('records') for m in self.models[1:] for c in (self.compare(self.models[0], m),)})
+    o = dict(models=self.models, notes=self.notes, rows=self.table.astype(object).where(self.table.notna(), None).to_dict('records'), left_out=self.left_out.to_dict('records'), comparisons={m: c.astype(object).where(c.notna(), None).to_dict('records') for m in self.models[1:] for c in (self.compare(self.models[0], m),)})
     if path is not None: write_json(path, o)
     return json.dumps(o, indent=1)
 
 @patch
 def _repr_html_(self:Evaluation): return self.wide().to_html(index=False, float_format='{:.3f}'.format)
 
-# %% ../nbs/06e_suites.ipynb #07258ae5
+# %% ../nbs/06e_suites.ipynb #e830c287
 def _pictures_of(t): return {'': (t.images, t.whole or t.files), **(t.others or {})}
 
 def _features_of(model, tasks, path, size, batch_size, device, num_workers):
@@ -725,8 +735,8 @@ def _check_maps(maps, wanted):
 
 def evaluate(
     models, # A model, a list, or {name: model}; the first is the baseline
-    suites='all', # 'all', or keys of `SUITES`
-    data=None, # A folder, a `World`, tasks, or a list; None: the folder ALIGNET_DATA names, or the offline world
+    suites='all', # 'all', or keys of SUITES
+    data=None, # A folder, a World, tasks, or a list; None: the folder ALIGNET_DATA names, or the offline world
     objects=None, # Judged objects to score, e.g. those that no teacher saw; all if None
     path=None, # Folder to keep features in; the cache if None
     size:int=None, # Side of the pictures in pixels; each model's own if None
@@ -735,12 +745,13 @@ def evaluate(
     num_workers:int=0, # Processes that read pictures
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of draws and resamples
-    restrict:bool=True, # With `objects`: leave pictures of the other judged objects out of the other suites, too, where it is known what they show
-    few_shot=None, # Settings of the few-shot probes, such as dict(ks=(1, 5, 10), draws=5), see `shot_settings`; tasks given ready keep their own
+    restrict:bool=True, # With objects: leave pictures of the other judged objects out of the other suites, too, where it is known what they show
+    few_shot=None, # Settings of the few-shot probes, such as dict(ks=(1, 5, 10), draws=5), see shot_settings; tasks given ready keep their own
     maps='pca', # Maps in the suite 'pictures': 'pca', 'tsne', 'umap' (needs umap-learn), or False
 ) -> Evaluation:
     "Every suite that has data, for every model"
     wanted = _suites(suites); _check_maps(maps, wanted); shot_settings(few_shot)
+    if n_boot < 1: raise AlignetError(f'n_boot must be at least 1 resample, not {n_boot}')
     models = _name_models(models); tasks, left = tasks_of(data, suites, objects, restrict, few_shot)
     if not tasks: raise AlignetError(f"there is no data for {', '.join(wanted)}: " + '; '.join(f"{r['data']}: {r['why it was left out']}" for _, r in left.head(3).iterrows()))
     feats = {n: _of_model(n, _features_of, m, tasks, path, size, batch_size, device, num_workers) for n, m in models.items()}; heads = {n: _head(m) for n, m in models.items() if isinstance(m, Backbone)}
@@ -749,7 +760,7 @@ def evaluate(
     if 'pictures' in wanted and shown is not None:
         try: figures += _pictures({n: f[shown][''] for n, f in feats.items()}, tasks[shown], seed, maps=maps)
         except AlignetError as e: left.loc[len(left)] = ['pictures', tasks[shown].name, str(e)[:240], SUITES['pictures']]
-    if not rows and not figures: raise AlignetError('no suite gave a number for these models: ' + '; '.join(f"{r['data']}: {r['why it was left out']}" for _, r in left.tail(3).iterrows()))
+    if not rows and not figures: raise AlignetError('no suite gave a number for these models: ' + '; '.join(f"{r['data']}: {r['why it was left out']}" for _, r in left.head(5).iterrows()))
     if not rows: rows = [dict(suite='pictures', data=tasks[0].name, **_row(n, 'figures', np.nan)) for n in feats]
     table = pd.DataFrame(rows); columns = ['suite', 'data', 'model', 'measure', 'value', 'low', 'high', 'n', 'chance', 'ceiling'] + [c for c in ['people'] if c in table.columns]        # how people fare among themselves, where the set says it
     return Evaluation(table[columns], items, left, figures, [t.notes for t in tasks], seed, n_boot, list(feats))

@@ -87,7 +87,7 @@ def _stats(X, standardise='scalars'):
 @patch(cls_method=True)
 def identity(cls:Teacher,
     X, # (n, d) features that give the standardisation
-    standardise:str='scalars', # As in `Teacher.fit`
+    standardise:str='scalars', # As in Teacher.fit
 ) -> Teacher: # Standardises and does nothing else
     "The control: the same standardisation as a fitted teacher, untransformed"
     X = prep_features(X, 'dot')
@@ -97,7 +97,7 @@ def identity(cls:Teacher,
 # %% ../nbs/02_teacher.ipynb #51b1ecfb
 @patch
 def save(self:Teacher,
-    path, # The `.npz` file to make or replace
+    path, # The .npz file to make or replace
 ) -> Path: # The file
     "Write the map as `.npz`, whole or not at all"
     path = Path(path)
@@ -109,7 +109,7 @@ def save(self:Teacher,
 
 @patch(cls_method=True)
 def load(cls:Teacher,
-    path, # A file of `Teacher.save`, or a published gLocal/thingsvision transform
+    path, # A file of Teacher.save, or a published gLocal/thingsvision transform
 ) -> Teacher: # The teacher
     "Read a map, or say what is wrong with its file"
     path = Path(path)
@@ -158,7 +158,7 @@ def soft_labels(
 def triplets_from_embedding(
     E, # (n, k) embedding of the objects
     n:int, # How many triplets
-    seed:int=0,
+    seed:int=0, # Which triplets
     tau:float=1., # Temperature of the probabilities
 ) -> tuple: # (n, 3) triplets, likeliest odd one last; (n, 3) float32 choice probabilities, the first the largest
     "Random triplets of objects with the choice an embedding makes, and how sure it is"
@@ -360,7 +360,7 @@ def _check_local(local, d):
 @patch(cls_method=True)
 def fit(cls:Teacher,
     X, # (n, d) features, one row an object
-    triplets=None, # (t, 3) indices into the rows of `X`, odd one last, or `Judgements`; not needed with `target`
+    triplets=None, # (t, 3) indices into the rows of X, odd one last, or Judgements; not needed with target
     probs=None, # (t, 3) choice probabilities of the triplets
     target=None, # (n, k) human embedding of the same objects; all their triplets are used, with its probabilities
     objective:str=None, # 'soft' or 'hard'; None: soft where there are probabilities or a target
@@ -368,15 +368,15 @@ def fit(cls:Teacher,
     tau:float=1., # Temperature of the model's choices
     steps:int=None, # Most steps; by default 60 for listed triplets (L-BFGS), 500 for a target (Adam)
     seed:int=0, # Draws the batches of objects; listed triplets need no chance
-    objects=None, # Indices of the objects to fit on; by default those of the triplets, or all with `target`
+    objects=None, # Indices of the objects to fit on; by default those of the triplets, or all with target
     standardise:str='scalars', # 'scalars' (one mean and one std, gLocal) or 'features' (one for each feature)
     pull:str='identity', # 'identity' (scaled) or 'zero'
     init:float=None, # The map starts at this times the identity; by default .5 / sqrt(d)
     lr:float=None, # Learning rate of Adam; by default .025 / sqrt(d), or of the objects where they are fewer
     batch:int=96, # Objects of a step of Adam
     weights=None, # (n,) with a target: how often to draw each object, relative to the others
-    local=None, # (m, d) features of other pictures, or a `FeatureStore`, whose neighbours shall stay neighbours (gLocal)
-    alpha:float=.1, # Share of the local term, from 0 to below 1; counts only with `local`
+    local=None, # (m, d) features of other pictures, or a FeatureStore, whose neighbours shall stay neighbours (gLocal)
+    alpha:float=.1, # Share of the local term, from 0 to below 1; counts only with local
     local_tau:float=.1, # Temperature of the local term
     local_batch:int=512, # Pictures of the local term in a step; the same ones in every step for listed triplets
 ) -> Teacher: # The fitted teacher
@@ -423,7 +423,7 @@ def regress(cls:Teacher,
     lam:float=1., # Strength of the ridge, relative to the number of features
     weights=None, # (n,) weights of the rows, any scale
     objects=None, # Indices of the rows to fit on; all if None
-    standardise:str='scalars', # As in `Teacher.fit`
+    standardise:str='scalars', # As in Teacher.fit
 ) -> Teacher: # A map from d to k features
     "Ridge regression of a human embedding on the features"
     X = prep_features(X, 'dot'); E = _check_target(target, len(X))
@@ -440,8 +440,8 @@ def regress(cls:Teacher,
 # %% ../nbs/02_teacher.ipynb #906eb8db
 def object_folds(
     n:int, # Number of objects
-    folds:int=3,
-    seed:int=0,
+    folds:int=3, # Number of folds
+    seed:int=0, # Which cut into folds
 ) -> np.ndarray: # (n,) the fold of each object; sizes differ by one at most
     "Deal objects into folds at random"
     if not 2 <= folds <= n: raise AlignetError(f'{n} objects cannot be dealt into {folds} folds; choose from 2 to {n}')
@@ -485,15 +485,15 @@ def _given(triplets, probs, target, kept, objective):
 
 def cross_validate(
     X, # (n, d) features
-    triplets, # (t, 3) human choices, odd one last, or `Judgements`: what is scored, and trained on unless there is a target
+    triplets, # (t, 3) human choices, odd one last, or Judgements: what is scored, and trained on unless there is a target
     probs=None, # (t, 3) choice probabilities to train on
     target=None, # (n, k) human embedding to train on
-    lams=None, # Strengths to try; by default from a tenth to ten times the default of `Teacher.fit`
+    lams=None, # Strengths to try; by default from a tenth to ten times the default of Teacher.fit
     folds:int=3, # Number of parts that the objects are dealt into
     seed:int=0, # Deals the objects
-    fit=None, # Function like `Teacher.fit`; `Teacher.regress` with a target gives the closed form
-    grid:dict=None, # More arguments of `fit` to try, each with a list of values: every combination is fitted
-    **kwargs, # More arguments of `fit`
+    fit=None, # Function like Teacher.fit; Teacher.regress with a target gives the closed form
+    grid:dict=None, # More arguments of fit to try, each with a list of values: every combination is fitted
+    **kwargs, # More arguments of fit
 ) -> CVResult:
     "Accuracy on triplets of objects that the teacher never saw, for each strength"
     X, triplets, probs, *_ = _unpack(X, triplets, probs)
@@ -535,14 +535,14 @@ def plot(self:CVResult,
 @patch(cls_method=True)
 def fit_cv(cls:Teacher,
     X, # (n, d) features
-    triplets, # (t, 3) human choices, odd one last, or `Judgements`
+    triplets, # (t, 3) human choices, odd one last, or Judgements
     probs=None, # (t, 3) choice probabilities
     target=None, # (n, k) human embedding
-    lams=None, # Strengths to try; by default from a tenth to ten times the default of `fit`
-    folds:int=3,
-    seed:int=0,
-    **kwargs, # More arguments of `Teacher.fit`
-) -> Teacher: # Fitted on all objects; the cross-validation is in `.cv`
+    lams=None, # Strengths to try; by default from a tenth to ten times the default of fit
+    folds:int=3, # Parts that the objects are cut into, each held out once
+    seed:int=0, # Which cut, and the order of the fit
+    **kwargs, # More arguments of Teacher.fit
+) -> Teacher: # Fitted on all objects; the cross-validation is in .cv
     "Choose the strength of the pull by cross-validation over objects, then fit on all of them"
     cv = cross_validate(X, triplets, probs, target, lams, folds, seed, **kwargs)
     self = cls.fit(X, triplets, probs, target, lam=cv.lam, seed=seed, **kwargs)
@@ -572,16 +572,16 @@ class NestedCV:
 
 def nested_cross_validate(
     X, # (n, d) features
-    triplets, # (t, 3) human choices, odd one last, or `Judgements`
+    triplets, # (t, 3) human choices, odd one last, or Judgements
     probs=None, # (t, 3) choice probabilities to train on
     target=None, # (n, k) human embedding to train on
-    lams=None, # As in `cross_validate`
+    lams=None, # As in cross_validate
     folds:int=3, # Outer folds, which are reported
     inner:int=3, # Inner folds, which choose
     seed:int=0, # Deals the objects
-    fit=None, # As in `cross_validate`
-    grid:dict=None, # As in `cross_validate`
-    **kwargs, # More arguments of `fit`
+    fit=None, # As in cross_validate
+    grid:dict=None, # As in cross_validate
+    **kwargs, # More arguments of fit
 ) -> NestedCV:
     "Accuracy on unseen objects with settings that were chosen without them"
     X, triplets, probs, *_ = _unpack(X, triplets, probs)
@@ -604,7 +604,12 @@ def nested_cross_validate(
 # %% ../nbs/02_teacher.ipynb #b6aef2dc
 class AffineMap(torch.nn.Module):
     "`(x - mean) / std @ weights + bias` with fixed weights"
-    def __init__(self, weights, bias, mean, std): # Arrays as in `Teacher`
+    def __init__(self,
+        weights, # (d_in, d_out) float32
+        bias, # (d_out,) float32
+        mean, # (d_in,) float32, or a number, subtracted from the features
+        std, # (d_in,) float32, or a number, that the features are then divided by
+    ):
         super().__init__()
         for k, v in dict(weights=weights, bias=bias, mean=mean, std=std).items(): self.register_buffer(k, torch.tensor(v))
     def forward(self, x): return ((x - self.mean) / self.std) @ self.weights + self.bias
@@ -623,7 +628,7 @@ class UnitLength(torch.nn.Module):
 
 @patch
 def attach(self:Teacher,
-    model:torch.nn.Module, # A `Backbone`, a timm model, an open_clip model, or any module of images to (B, d_in) features
+    model:torch.nn.Module, # A Backbone, a timm model, an open_clip model, or any module of images to (B, d_in) features
     unit:bool=False, # Bring the features to unit length first, as those that the teacher was fitted on
 ) -> torch.nn.Module: # Images to (B, d_out)
     "This map behind a model, as one module"

@@ -113,8 +113,8 @@ def _unpack(archive, f, target):
 
 # %% ../nbs/01b_things.ipynb #f9e7d66a
 def things_fetch(
-    name:str, # A name of `things_files()`
-    folder=None, # Where downloads are kept; `things` in `cache_folder()` if None
+    name:str, # A name of things_files()
+    folder=None, # Where downloads are kept; things in cache_folder() if None
     accept:bool=False, # Take a cached file that is not the one used before, from now on
     root=None, # Data folder with local copies, which win; the environment variable ALIGNET_DATA if None
 ) -> Path:
@@ -168,9 +168,9 @@ def choice_order(
     triplets, # (t, 3) choices, the odd one last
     X, # (n, d) features, one row a concept
     ids, # (n,) names of the concepts in the order of the concept table
-    kind:str='dot', # One of `SIMILARITIES`
+    kind:str='dot', # One of SIMILARITIES
     least:float=4., # How many standard errors make a verdict
-    unknown:str='choices', # What is in question: the order that the 'choices' count in (X follows `ids`), or that of the 'rows' of X (the choices do)
+    unknown:str='choices', # What is in question: the order that the 'choices' count in (X follows ids), or that of the 'rows' of X (the choices do)
 ) -> dict: # order: 'ids', 'ascii' or '' where it cannot be told; touched: choices that tell; ids, ascii: accuracy on them; z: difference in standard errors; moved: the names
     "Do choices, or the rows of a matrix, follow the concept table (IDS) or the image files (ASCII)? Ask the other"
     ids, files, t = list(ids), ascii_order(ids), check_triplets(triplets, len(ids))
@@ -254,7 +254,7 @@ def _counts_from(x, n, expected, base, what):
     return expected
 
 def things_trials(
-    source, # A path, or a name of `things_files()`, e.g. 'choices', 'validation', 'choices-2020'
+    source, # A path, or a name of things_files(), e.g. 'choices', 'validation', 'choices-2020'
     subjects:bool=False, # Keep who answered, as anonymous numbers (only the large table says who)
     order:str=None, # The order that the file counts in, 'ids' or 'ascii'; None takes it from the registry, or asks the choices
     concepts=None, # The concept table or a list of names; the registry's if None
@@ -312,12 +312,12 @@ def _read_matrix(path):
     except Exception as e: raise AlignetError(f"matrix '{path}' cannot be read as numbers of the shape (concepts, dimensions) ({e}); give .npy, .npz, or text without a header") from e
 
 def things_embedding(
-    source='spose', # A path, or a name of `things_files()`: 'spose', 'spose49', 'vice'
+    source='spose', # A path, or a name of things_files(): 'spose', 'spose49', 'vice'
     names=None, # Concepts wanted; None for all, in the order of the concept table
     order:str=None, # The order of its rows, 'ids' or 'ascii'; None takes it from the registry, or asks the choices
     concepts=None, # The concept table or a list of names; the registry's if None
-    trials=None, # `Judgements` or (t, 3) choices, in the order of the concept table, that confirm it; the local ones if None
-    kind:str='dot', # One of `SIMILARITIES`
+    trials=None, # Judgements or (t, 3) choices, in the order of the concept table, that confirm it; the local ones if None
+    kind:str='dot', # One of SIMILARITIES
     root=None, # Data folder; ALIGNET_DATA if None
 ) -> np.ndarray: # (len(names), d) float32
     "A matrix of the THINGS concepts, joined by name, its order confirmed by human choices"
@@ -348,7 +348,7 @@ def things_images(
     names=None, # Concepts wanted; None for all of the concept table
     missing:str='error', # What to do with concepts without a photo: 'error' or 'drop'
     root=None, # Data folder with the concept table; ALIGNET_DATA if None
-) -> ImageSet: # One photo a concept, in the order of `names`; `.objects` are their names
+) -> ImageSet: # One photo a concept, in the order of names; .objects are their names
     "The photos of THINGS concepts, joined by uniqueID"
     if missing not in ('error', 'drop'): raise AlignetError(f"missing='{missing}' must be 'error' or 'drop'")
     names = _names(None, root) if names is None else [str(o) for o in names]; found = ImageSet.from_folder(folder); by_name = {}

@@ -57,7 +57,7 @@ def _idle(backbone):
 class Student(nn.Module):
     "A backbone, an optional linear head, and the scale of its similarities"
     def __init__(self,
-        backbone:nn.Module, # A `Backbone`: images to pre-logits, with `.num_features`
+        backbone:nn.Module, # A Backbone: images to pre-logits, with .num_features
         head:int=0, # Features of a linear head; 0 trains the pre-logits' own similarities
         sims:str='cosine', # 'cosine' or 'dot'
         scale:float=10., # Start value of the scale; 1/tau
@@ -90,7 +90,7 @@ class Student(nn.Module):
         return self.backbone.model.forward_head(x, pre_logits=True)
 
     def forward(self,
-        x, # (B, 3, H, W) normalised images or what `early` made of them; (T, 3, ...) for triplets
+        x, # (B, 3, H, W) normalised images or what early made of them; (T, 3, ...) for triplets
     ): # (B, d) or (T, 3, d) float32, whose dot products are the similarities
         "A representation of each image"
         lead, x = x.shape[:-3], x.flatten(0, -4)
@@ -137,7 +137,7 @@ class StageCache:
     "Output of a student's frozen stages for each picture, float16, computed once"
     @torch.no_grad()
     def __init__(self,
-        student:Student, # With `freeze` above zero
+        student:Student, # With freeze above zero
         pictures:PictureCache, # The pictures
         batch:int=64, # Pictures a forward pass
     ):
@@ -177,10 +177,10 @@ class AlignDL(DataLoader):
         std=(.5, .5, .5), # Pixel standard deviation per channel
         steps=None, # Batches in an epoch; None for one pass
         groups=None, # (n,) source of each item; a batch takes equally many of each
-        clusters=None, # (n,) cluster of each item, with `per_cluster`
+        clusters=None, # (n,) cluster of each item, with per_cluster
         per_cluster=None, # Items of one cluster that come together; None draws each item by itself
         pool=None, # How many images one pass is, and how many a batch takes, where items are not single images
-        **kwargs # More arguments of fastai's `DataLoader`
+        **kwargs # More arguments of fastai's DataLoader
     ):
         if per_cluster: self._check_clusters(clusters, groups, per_cluster, bs, len(dataset))
         self.steps, self.pool = steps, pool or (len(dataset), bs)
@@ -200,7 +200,7 @@ class AlignDL(DataLoader):
         if np.bincount(np.asarray(clusters)[np.asarray(clusters) >= 0], minlength=1).max() < k: raise AlignetError(f'per_cluster={k}: no cluster has that many items; lower it, or make fewer clusters')
     def batches(self,
         world=1, # How many processes share each batch
-    ): # As many as `steps`, or as one pass over the pool has
+    ): # As many as steps, or as one pass over the pool has
         "Batches in an epoch"
         return self.steps or self.pool[0] // (self.pool[1] * world)
     def share(self,
@@ -427,7 +427,7 @@ def align_dls(
     size:int=128, # Side length of the pictures in pixels
     bs:int=48, # Images in a batch
     triplets:str='batch', # 'batch': all triplets among the images of a batch; 'sampled': those of the label file
-    augment=None, # A function of (batch, generator) such as `crop_and_flip`; None to resize only
+    augment=None, # A function of (batch, generator) such as crop_and_flip; None to resize only
     steps:int=None, # Batches in an epoch; None for one pass over the pool
     balance=None, # (n,) source of each labelled image; a batch takes equally many of each
     per_cluster:int=None, # Images of one cluster that come together; None draws each by itself
@@ -469,10 +469,10 @@ def align_dls(
 # %% ../nbs/05_training.ipynb #28bc7e47
 def align_learner(
     labels:PseudoLabels, # What the teacher says
-    student='tf_efficientnet_lite0', # Name of any backbone that `create_backbone` knows, or a `Backbone`
+    student='tf_efficientnet_lite0', # Name of any backbone that create_backbone knows, or a Backbone
     images:ImageSet=None, # The set that holds the labelled files
-    loss='jsd', # 'jsd', 'kl', 'contrastive' or 'margin', or an `AlignLoss` of your own
-    weights='all', # Which triplets of a batch count, see `batch_triplet_loss`
+    loss='jsd', # 'jsd', 'kl', 'contrastive' or 'margin', or an AlignLoss of your own
+    weights='all', # Which triplets of a batch count, see batch_triplet_loss
     triplets:str='batch', # 'batch' or 'sampled'
     head:int=0, # Features of a linear head; 0 trains the pre-logits themselves
     sims:str='cosine', # The student's similarity, 'cosine' or 'dot'
@@ -486,7 +486,7 @@ def align_learner(
     opt_func=partial(Adam, eps=1e-8), # Any fastai optimiser
     splitter=None, # Parameter groups, a function of the student; None: the backbone, and head with scale
     cbs=None, # More callbacks, one or a list
-    **kwargs, # For `align_dls`: bs, steps, augment, balance, per_cluster, valid_pct, seed, num_workers, device
+    **kwargs, # For align_dls: bs, steps, augment, balance, per_cluster, valid_pct, seed, num_workers, device
 ) -> Learner: # A plain fastai learner
     "A fastai `Learner` that aligns a backbone with a teacher"
     if images is None: raise AlignetError('align_learner needs `images`, the ImageSet that holds the labelled files')

@@ -36,7 +36,7 @@ def _choice_nll(Z, trials, chunk=2048): # (n, d); (3, t) indices, the odd one la
 # %% ../nbs/02a_vice.ipynb #873f8801
 def draw_choices(
     triplets, # (t, 3) integers, indices of objects
-    probs, # (t, 3) probabilities [p(third odd), p(second odd), p(first odd)], e.g. of `soft_labels`
+    probs, # (t, 3) probabilities [p(third odd), p(second odd), p(first odd)], e.g. of soft_labels
     seed:int=0,
 ) -> np.ndarray: # (t, 3) int64, the same triplets, the drawn odd one last
     "Draw one answer a triplet from choice probabilities"
@@ -55,7 +55,7 @@ def _log_density(x, scale, prior): # Of one component
 
 def log_prior(
     x, # Tensor of weights, any shape
-    prior:str='gaussian', # One of `PRIORS`
+    prior:str='gaussian', # One of PRIORS
     spike:float=.25, # Scale of the narrow part
     slab:float=1., # Scale of the broad part
     pi:float=.6, # Share of the narrow part
@@ -101,7 +101,7 @@ class VICE:
         mu, # (n, d) posterior means
         sigma, # (n, d) posterior standard deviations, above zero
         names=None, # (n,) names of the objects, if known
-        k:int=5, # A dimension stays if more than `k` objects have a weight above zero
+        k:int=5, # A dimension stays if more than k objects have a weight above zero
         alpha:float=.05, # ... at this false discovery rate
         meta=None, # dict of plain values: how the fit came about
         history=None, # DataFrame, one row an epoch
@@ -133,7 +133,7 @@ def _sims(Z, trials, chunk=4096): # (n, d); (3, t)
         S = (Z @ Z.T).view(-1); return torch.stack([S[i*n + j], S[i*n + k], S[j*n + k]])
     return torch.cat([_sims_of(*(Z[o] for o in trials[:, lo:lo + chunk])) for lo in range(0, trials.shape[1], chunk)], 1)
 
-def _mean_probs(mu, sigma, trials, samples, seed, used=slice(None)): # (n, d) tensors; (3, t) positions in `used`
+def _mean_probs(mu, sigma, trials, samples, seed, used=slice(None)): # (n, d) tensors; (3, t) positions in used
     "Choice probabilities averaged over draws from the posterior, (3, t)"
     g, eps, total = torch.Generator().manual_seed(int(seed)), torch.empty_like(mu), torch.zeros(trials.shape)
     for _ in range(samples): total += torch.softmax(_sims(torch.addcmul(mu, sigma, eps.normal_(generator=g)).relu_()[used], trials), 0)
@@ -141,9 +141,9 @@ def _mean_probs(mu, sigma, trials, samples, seed, used=slice(None)): # (n, d) te
 
 @patch
 def soft_labels(self:VICE,
-    triplets, # (t, 3) integers, indices of objects, or `Judgements`
+    triplets, # (t, 3) integers, indices of objects, or Judgements
     samples:int=100, # Draws from the posterior
-    seed:int=0,
+    seed:int=0, # Which draws
     block:int=1 << 20, # Triplets at a time
 ) -> np.ndarray: # (t, 3) float32 choice probabilities [p(k odd), p(j odd), p(i odd)]
     "Choice probabilities averaged over the posterior of the kept dimensions"
@@ -271,27 +271,27 @@ def _digest(*arrays):
 
 @patch(cls_method=True)
 def fit(cls:VICE,
-    triplets, # (t, 3) integers, single answers, the odd one last, repeats welcome; or `Judgements`
-    n:int=None, # Number of objects; that of the `Judgements`, or the largest index + 1, if None
+    triplets, # (t, 3) integers, single answers, the odd one last, repeats welcome; or Judgements
+    n:int=None, # Number of objects; that of the Judgements, or the largest index + 1, if None
     valid=.1, # Share of the questions to hold out, or held-out (t, 3) triplets, or None: then only the dimensions say when to stop
     dims:int=100, # Dimensions to start with
-    prior:str='gaussian', # One of `PRIORS`
+    prior:str='gaussian', # One of PRIORS
     spike:float=.25, # Scale of the narrow part of the prior
     slab:float=1., # Scale of its broad part
     pi:float=.6, # Share of the narrow part
     batch:int=None, # Trials a step; an eightieth of all, but at least 64 and at most 2,048, if None
     lr:float=.02, # Step size of Adam
-    max_epochs:int=200,
+    max_epochs:int=200, # Passes over the trials after which the fit ends in any case
     window:int=10, # Epochs without change after which the fit has settled
     cool:int=20, # Epochs over which the step size then glides to zero
-    k:int=5, # A dimension stays if more than `k` objects have a weight above zero
+    k:int=5, # A dimension stays if more than k objects have a weight above zero
     alpha:float=.05, # ... at this false discovery rate
     samples:int=8, # Draws from the posterior for the validation loss
-    seed:int=0,
+    seed:int=0, # Held-out questions, start, order of the trials, and draws
     path=None, # Checkpoint, an .npz file; a fit that was interrupted continues from it
     every:int=5, # Epochs from one checkpoint to the next
     callback=None, # Called with a dict of figures after each epoch
-) -> VICE: # The fitted posterior, with the course of the fit in `.history`
+) -> VICE: # The fitted posterior, with the course of the fit in .history
     "Fit the posterior to odd-one-out choices"
     s = {o: v.item() if isinstance(v, np.generic) else v for o, v in locals().items() if o in _SETTINGS}
     _check_settings(s); _need(isinstance(every, int) and every > 0, 'every', every, 'a whole number above zero'); t, v, n, names = _check_trials(triplets, n, valid, seed)
@@ -342,7 +342,7 @@ def save(self:VICE,
 
 @patch(cls_method=True)
 def load(cls:VICE,
-    path, # A file of `VICE.save`
+    path, # A file of VICE.save
 ) -> VICE:
     "Read a posterior, or say what is wrong with its file"
     a = _read_npz(path, ('mu', 'sigma', 'about'), 'a file of VICE.save')
@@ -365,7 +365,7 @@ def top_objects(self:VICE,
 def show_dimension(self:VICE,
     dims=None, # A dimension, or a list of them; the six most important if None
     images:ImageSet=None, # Pictures; bars with names if None
-    files=None, # (n,) the picture of each object, a file name in `images`
+    files=None, # (n,) the picture of each object, a file name in images
     top:int=8, # Objects a dimension
     px:int=48, # Size of a thumbnail
     ncols:int=2, # Dimensions side by side

@@ -23,6 +23,7 @@ from alignet.levels import *
 from alignet.hierarchy import *
 from alignet.shift import *
 from alignet.suites import *
+from alignet.widgets import *
 from alignet.hub import *
 from alignet.demo import *
 import importlib
@@ -42,7 +43,7 @@ def test_the_names():
     # cell 12, in part
     seen, clashes = {}, []
     for m in ('core', 'data', 'things', 'ceiling', 'features', 'sources', 'teacher', 'vice', 'pseudo_labels', 'official', 'shards', 'loss', 'training', 'recipes', 'distributed',
-              'evaluation', 'human_rdms', 'levels', 'hierarchy', 'shift', 'suites', 'hub', 'demo'):
+              'evaluation', 'human_rdms', 'levels', 'hierarchy', 'shift', 'suites', 'widgets', 'hub', 'demo'):
         mod = importlib.import_module(f'alignet.{m}')
         for n in mod.__all__:
             if n in seen and seen[n][1] is not getattr(mod, n): clashes.append((n, seen[n][0], m))

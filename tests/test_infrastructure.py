@@ -2,7 +2,7 @@
 import json, shutil, subprocess, sys, textwrap
 from pathlib import Path
 
-import pytest
+import pytest, yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 CI = ROOT/'.ci'
@@ -32,8 +32,10 @@ def notebook(path, *cells):
 def project(tmp_path):
     "A project without notebooks, its sidebar empty"
     for name in 'settings.ini', 'setup.py': shutil.copy(ROOT/name, tmp_path)
-    site = (ROOT/'_quarto.yml').read_text(encoding='utf-8').split('    contents:\n')[0]
-    (tmp_path/'_quarto.yml').write_text(site + '    contents:\n      - "*.ipynb"\n      - "*/*.ipynb"\n', encoding='utf-8')
+    site = yaml.safe_load((ROOT/'_quarto.yml').read_text(encoding='utf-8'))
+    for o in 'image', 'open-graph', 'twitter-card', 'page-footer', 'navbar': site['website'].pop(o, None)
+    site['website']['sidebar']['contents'] = ['*.ipynb', '*/*.ipynb']
+    (tmp_path/'_quarto.yml').write_text(yaml.safe_dump(site, sort_keys=False), encoding='utf-8')
     for name in 'nbs', 'alignet', 'tests': (tmp_path/name).mkdir()
     (tmp_path/'nbs/_quarto.yml').symlink_to('../_quarto.yml')
     (tmp_path/'alignet/__init__.py').write_text(f'__version__ = "{common.settings()["version"]}"\n', encoding='utf-8')
@@ -163,8 +165,10 @@ def test_generated_files_are_written_checked_and_deleted(project):
 
 def test_a_good_page_passes(project):
     notebook(project/'nbs/sub/b.ipynb', ('md', '# B\n\n> Another page'), ('md', '## The `end`, or {#x}\n\n## What it costs, in 3 steps'))
-    notebook(project/'nbs/00_small.ipynb', TITLE, ('code', '#| export\nclass Box:\n    def open(self): pass'), ('code', '#| fig-cap: "One: two"\n#| fig-alt: "A line"\nplt.show()', [PNG]),
+    notebook(project/'nbs/00_small.ipynb', TITLE, ('code', '#| export\nclass Box:\n    "A box"\n    def open(self): pass'), ('code', '#| fig-cap: "One: two"\n#| fig-alt: "A line"\nplt.show()', [PNG]),
              ('md', '[a](sub/b.ipynb#x) [b](sub/b.ipynb#what-it-costs-in-3-steps) [c](#small) [d](#box.open) [web](https://example.org/a.ipynb)\n`[e](gone.ipynb)`\n```\n[f](gone.ipynb)\n```'),
+             ('md', '[own](https://alignet.github.io/alignet/small.html#box.open) [file](https://github.com/alignet/alignet/blob/main/settings.ini) [in Colab](https://colab.research.google.com/github/alignet/alignet/blob/main/nbs/00_small.ipynb)'),
+             ('code', '#| export\n@patch\ndef shut(self:Box,\n    fast=False, # In a second\n    *, hard=1, # In newtons\n) -> str: # What it said\n    "Shut it"\ndef _own(a): return a\n@dispatch\ndef show(x:Box): pass'), ('code', 'if 0: print(1)'), ('code', 'a;'), ('code', '#| slow\nprint(1)'),
              ('code', '#| slow\nplt.show()'), ('code', '#| hide\nplt.show()'), ('code', 'plt.show(); plt.close()'), ('code', 'fails(lambda: x.show())\ndef f(): plt.show()'))
     assert checks.check_pages(project) == []
 
@@ -184,6 +188,19 @@ def test_a_good_page_passes(project):
     ([TITLE, ('code', 'plot()', [PNG])], 'its figure has no text'),
     ([TITLE, ('code', 'f()', [{'output_type': 'display_data', 'data': {'text/html': '<img src="data:x">'}, 'metadata': {}}])], 'an <img> in its output has no alt text'),
     ([TITLE, ('code', '1', [PNG | {'data': {'text/plain': '1'}}]), ('code', '#| fig-alt: "x"\nfor o in [1]: plt.show()')], 'cell 3: it draws a figure, but none is stored'),
+    ([TITLE, ('code', 'a = 1', [TEXT]), ('code', 'print(a)')], 'cell 3: it prints or shows a value, but none is stored'),
+    ([TITLE, ('code', 'a = 1', [TEXT]), ('code', 'a, a + 1')], 'cell 3: it prints or shows a value, but none is stored'),
+    ([TITLE, ('code', 'w', [{'output_type': 'display_data', 'data': {'application/vnd.jupyter.widget-view+json': {'model_id': '0'}, 'text/plain': 'W()'}, 'metadata': {}}])], 'cell 2: a widget is stored as its output'),
+    ([TITLE, ('code', 'f()', [{'output_type': 'display_data', 'data': {'text/markdown': '![](a.png)'}, 'metadata': {}}])], 'the image a.png in its output has no alt text'),
+    ([TITLE, ('md', '[a](https://alignet.github.io/alignet/gone.html)')], 'the website has no page gone.html'),
+    ([TITLE, ('md', '[a](https://alignet.github.io/alignet/small.html#gone)')], 'small.html has no heading or name with the anchor #gone'),
+    ([TITLE, ('md', '[a](https://github.com/alignet/alignet/blob/main/gone.txt)')], 'there is no gone.txt in the project'),
+    ([TITLE, ('md', '[![b](https://x.org/b.svg)](https://colab.research.google.com/github/alignet/alignet/blob/main/nbs/gone.ipynb)')], 'there is no nbs/gone.ipynb in the project'),
+    ([TITLE, ('code', '#| export\ndef f(): return 1')], '`f` is public and has no docstring'),
+    ([TITLE, ('code', '#| export\ndef f():\n    """One\n    two"""')], 'the docstring of `f` has several lines'),
+    ([TITLE, ('code', '#| export\ndef f(a, # An a\n      b=1, c=2):\n    "F"')], '`f`: nothing is said about b, c;'),
+    ([TITLE, ('code', '#| export\nclass A:\n    "A"\n    def __init__(self, a): pass')], '`A`: nothing is said about a;'),
+    ([TITLE, ('code', '#| export\ndef f(\n    a, # As in `g`\n):\n    "F"')], '`f`: the comment on a has backticks'),
     ([TITLE, ('code', '1 + 1')], 'stored without outputs'),
     ([TITLE, ('code', '1/0', [{'output_type': 'error', 'ename': 'ZeroDivisionError', 'evalue': 'by zero', 'traceback': []}])], 'an error is stored as its output (ZeroDivisionError'),
     ([TITLE, ('code', 'f()', [{'output_type': 'stream', 'name': 'stderr', 'text': ['UserWarning']}])], 'warnings or logs are stored'),
@@ -203,10 +220,45 @@ def test_a_bad_page_is_told(project, cells, said):
 def test_the_site_agrees_with_the_notebooks_and_the_settings(project):
     notebook(project/'nbs/00_small.ipynb', TITLE)
     site = (project/'_quarto.yml').read_text()
-    (project/'_quarto.yml').write_text(site.replace('"*.ipynb"', 'gone.ipynb').replace('site-url: https:', 'site-url: http:'))
+    (project/'_quarto.yml').write_text(site.replace("'*.ipynb'", 'gone.ipynb').replace('site-url: https:', 'site-url: http:'))
     (project/'nbs/_quarto.yml').unlink()
     bad = '\n'.join(checks.check_pages(project))
     for o in 'nbs/00_small.ipynb: not in the sidebar', 'the sidebar lists gone.ipynb', 'site-url', 'must be a link': assert o in bad
+
+
+def test_what_the_site_shows_around_its_pages_is_there(project):
+    notebook(project/'nbs/00_small.ipynb', TITLE)
+    site = yaml.safe_load((project/'_quarto.yml').read_text())
+    around = {'image': 'gone.png', 'open-graph': {'image': 'lost.png'}, 'page-footer': {'left': 'See [a](https://alignet.github.io/alignet/small.html#gone)'}, 'navbar': {'left': [{'href': 'away.ipynb'}, {'href': '00_small.ipynb'}]}}
+    (project/'_quarto.yml').write_text(yaml.safe_dump(site | {'website': site['website'] | around}))
+    bad = checks.check_pages(project)
+    assert len(bad) == 4
+    for o in 'the picture gone.png', 'the picture lost.png', 'small.html has no heading or name with the anchor #gone', 'leads to away.ipynb': assert any(o in b for b in bad), (o, bad)
+
+
+def test_the_folder_of_notebooks_stays_small_and_holds_no_state_of_widgets(project, monkeypatch):
+    path = project/'nbs/00_small.ipynb'
+    notebook(path, TITLE)
+    assert checks.check_pages(project) == []
+    monkeypatch.setattr(checks, 'MAX_FOLDER', 2_000_000)
+    for i in range(3): (project/f'nbs/{i}.png').write_bytes(bytes(800_000))
+    bad = checks.check_pages(project)
+    assert len(bad) == 1 and 'nbs/: 2.4 MB in all; the limit is 2 MB' in bad[0]
+    (project/'nbs/0.png').unlink()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {'metadata': {'widgets': {'application/vnd.jupyter.widget-state+json': {}}}}))
+    assert ['the state of widgets is stored' in o for o in checks.check_pages(project)] == [True]
+
+
+def test_the_overview_of_benchmarks_says_what_its_pages_have_stored(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT/'nbs/benchmarks')
+    space, said = {}, []
+    for c in common.read_cells(ROOT/'nbs/benchmarks/index.ipynb'):
+        if c.kind != 'code': continue
+        exec(compile(c.source, c.where, 'exec'), space)
+        now, stored = capsys.readouterr().out, ''.join(''.join(o['text']) for o in c.outputs)
+        assert now == stored, f'{c.where}: a page was run anew since; run nbs/benchmarks/index.ipynb too'
+        said.append(now)
+    assert sum(map(bool, said)) == 5
 
 
 def test_a_dirty_notebook_is_told_and_left_alone(project):

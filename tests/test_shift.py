@@ -268,6 +268,9 @@ def test_scoring_a_head():
     keep = train[1] != classes[500]; plain = make_pipeline(StandardScaler(), LogisticRegression(C=1., max_iter=1000)).fit(train[0][keep], train[1][keep])
     test_eq(s['items']['probe accuracy'].astype(bool), plain.predict(np.stack([shifted[f] for f in fake.files])) == [Path(f).parent.name for f in fake.files])   # against plain scikit-learn
     t = s['table'].set_index('measure').value; test_close(t['drop'], t['probe accuracy without shift'] - t['probe accuracy among 3 classes']); assert t['drop'] > 0
+    two = np.isin(held[1], [classes[6], classes[11]]); part = score_shift_probe(train, shifted, fake, (held[0][two], held[1][two]), Cs=(1.,))                # the drop is of the classes that are in both
+    test_close(part['table'].set_index('measure').value['drop'], part['items']['probe accuracy without shift'].mean() - part['items']['probe accuracy'][fake.y < 2].mean())
+    test_fail(lambda: score_shift_probe((train[0][:, :-1], train[1]), shifted, fake), contains='one model'); test_fail(lambda: score_shift_probe(train, shifted, fake, (held[0][:0], held[1][:0])), contains='no photo of the')
     test_fail(lambda: score_shift_probe((train[0][:40], train[1][:40]), shifted, fake), contains='lacks photos of 1'); test_fail(lambda: score_shift_probe(train, shifted, single), contains='one class only')
     unwell = train[0].copy(); unwell[3, 0] = np.nan; test_fail(lambda: score_shift_probe((unwell, train[1]), shifted, fake), contains='NaN')
 

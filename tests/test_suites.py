@@ -339,7 +339,7 @@ def test_one_call():
     value = wide.set_index(['suite', 'measure']).mine['odd_one_out', 'accuracy, cosine']
     F = extract_features(mine, world.images.subset(photos), size=32).get(photos); test_close(value, ooo_accuracy(F, held.triplets, 'cosine'))          # the direct way
     back = report.compare('mine', 'tiny'); test_close(back.gain, -c.gain, eps=1e-9); assert (c.verdict == 'better').sum() == (back.verdict == 'worse').sum()
-    test_fail(lambda: report.compare('tiny', 'other'), contains='it has tiny, mine'); test_fail(lambda: evaluate(mine, 'rsa', data=world), contains='there is no data for rsa')
+    test_fail(lambda: report.compare('tiny', 'other'), contains='it has tiny, mine'); test_fail(lambda: report.compare(level=95), contains='between 0 and 1'); assert 'NaN' not in report.to_json(); test_fail(lambda: evaluate(mine, 'rsa', data=world), contains='there is no data for rsa')
     moved = hierarchy_change(*(extract_features(m, world.images, size=32) for m in (tiny, mine)), Taxonomy.from_world(world), n_boot=50).set_index('relation').change
     test_close(c[c.measure == 'distance, same superordinate'].gain.item(), moved['same superordinate'], eps=1e-6)                       # the comparison is that of the chapter
     part = evaluate({'mine': (photos, F)}, data=world, n_boot=50)                                                                       # features of some pictures only: the rest is left out, and said
@@ -358,13 +358,13 @@ def test_one_call():
 
     # cell 62
     def early(**kw): read.clear(); evaluate(mine, data=counted[0], size=32, **kw)
-    for kw, say in ((dict(maps='mds'), "'pca', 'tsne', 'umap', or False"), (dict(maps=True), 'maps=True'), (dict(few_shot=dict(k=1)), "with 'k'"), (dict(few_shot=dict(ks=(1, 1))), 'ks must be'), (dict(objects=['apple']), 'no world among')): test_fail(lambda: early(**kw), contains=say); test_eq(read, [])
+    for kw, say in ((dict(suites=[]), 'suites is empty'), (dict(suites=['all', 'odd']), "no suite 'odd'"), (dict(n_boot=0), 'at least 1 resample'), (dict(few_shot=dict(max_test=1)), 'at least 2 pictures'), (dict(maps='mds'), "'pca', 'tsne', 'umap', or False"), (dict(maps=True), 'maps=True'), (dict(few_shot=dict(k=1)), "with 'k'"), (dict(few_shot=dict(ks=(1, 1))), 'ks must be'), (dict(objects=['apple']), 'no world among')): test_fail(lambda: early(**kw), contains=say); test_eq(read, [])
     with mock.patch.dict(sys.modules, umap=None): test_fail(lambda: early(suites='pictures', maps='umap'), contains='pip install umap-learn'); test_eq(read, [])                  # as if it were not installed
     shots = evaluate(mine, 'few_shot', world, size=32, few_shot=dict(ks=(1, 3), draws=2), n_boot=50); test_eq(list(dict.fromkeys(m.split('-')[0] for m in shots.table.measure)), ['1', '3']); assert any('number of training pictures' in f[1] for f in shots.figures)
     plain = dict(data_config=dict(input_size=(3, 32, 32), mean=(.5,)*3, std=(.5,)*3, interpolation='bicubic', crop_pct=1.), num_features=3)
     for broken, say in ((Pair(), 'Pair returns a tuple'), (Unwell(), 'NaN')):
         for look in (say, "model 'ill'"): test_fail(lambda: evaluate({'mine': mine, 'ill': Backbone(broken, 'ill', **plain)}, 'few_shot', counted[0]), contains=look)
-    with tempfile.TemporaryDirectory() as d: (Path(d)/'cat').mkdir(); world.images[0].save(Path(d)/'cat'/'0.png'); test_fail(lambda: evaluate(mine, 'few_shot', d), contains='a probe needs two')
+    with tempfile.TemporaryDirectory() as d: (Path(d)/'cat').mkdir(); world.images[0].save(Path(d)/'cat'/'0.png'); test_fail(lambda: evaluate(mine, 'few_shot', d), contains='a probe needs two'); (Path(d)/'dog').mkdir(); test_fail(lambda: evaluate(mine, 'few_shot', d), contains="without a picture, such as 'dog'")
     no_maps = evaluate([mine, tiny], 'pictures', data=world, size=32, maps=False); test_eq(len(no_maps.figures), len(only.figures) - 1)
 
     # cell 63

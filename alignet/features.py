@@ -19,7 +19,7 @@ from .core import *
 from .core import _file_error, _replace_folder
 from .data import cache_folder
 
-# %% ../nbs/01a_features.ipynb #670dd0c2
+# %% ../nbs/01a_features.ipynb #8119d3f6
 HEAD_NOTE = 'features: output of the head'
 
 class Backbone(nn.Module):
@@ -47,6 +47,7 @@ class Backbone(nn.Module):
         if hasattr(m, 'forward_head') and not self.projected: y = m.forward_head(m.forward_features(x), pre_logits=True)
         elif hasattr(m, 'encode_image'): y = m.encode_image(x)
         else: y = m(x)
+        if not isinstance(y, torch.Tensor): raise AlignetError(f"'{self.name}' returns a {type(y).__name__}, not a tensor with one row of features a picture; wrap it in a module that picks the right part")
         if y.ndim != 2: raise AlignetError(f"'{self.name}' returns features of shape {tuple(y.shape)}, not (images, features); choose a model that pools, "
                                            "e.g. do not create it with global_pool=''")
         return y

@@ -189,6 +189,9 @@ def test_any_model_by_name():
     plain = as_backbone(nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten()))
     test_eq((plain.name, plain.num_features, plain.input_size), ('Sequential', 12, 224))
     test_fail(lambda: as_backbone(timm.create_model('test_resnet', global_pool='', num_classes=0))(torch.zeros(1, 3, 64, 64)), contains='choose a model that pools')
+    class Two(nn.Module):
+        def forward(self, x): return x, x
+    test_fail(lambda: Backbone(Two()), contains='returns a tuple')
     test_fail(lambda: as_backbone(3), contains='a name, a module or a Learner')
 
 

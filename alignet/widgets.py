@@ -73,7 +73,7 @@ def _cluster_questions(code, clusters, seed, patience=50):
         dry = dry + 1 if len(seen) == before else 0
         if dry >= patience: return
 
-# %% ../nbs/07_widgets.ipynb #bbf5dbbe
+# %% ../nbs/07_widgets.ipynb #d0c05d00
 class _Questions:
     "Deals out questions: rows of three picture positions"
     def __init__(self, names, code, sampling, seed, triplets=None, features=None, teacher=None, clusters=None):
@@ -99,7 +99,9 @@ class _Questions:
         self._teacher = teacher
 
     def _clusters(self, clusters):
-        if clusters is not None and np.ndim(clusters) == 1: return np.asarray(clusters)
+        if clusters is not None and np.ndim(clusters):
+            if np.shape(clusters) != (len(self.names),): raise AlignetError(f'clusters must be a number, or one cluster for each of the {len(self.names):,} pictures, not of the shape {np.shape(clusters)}')
+            return np.asarray(clusters)
         k = max(2, min(100, round(len(self.names)/6))) if clusters is None else clusters
         Z = self.X if self._teacher is None else self._teacher.transform(self.X)
         return cluster_features(prep_features(Z, 'cosine'), k, self.seed)
@@ -278,7 +280,7 @@ _ODD_CSS = _BASE_CSS + r"""
 .alignet-odd.done .pictures { display: none; }
 """
 
-# %% ../nbs/07_widgets.ipynb #f6fcbc7b
+# %% ../nbs/07_widgets.ipynb #77dda614
 _ODD_JS = _BASE_JS + r"""
 function render({ model, el }) {
   const root = make('div', 'alignet alignet-odd waiting', null, { tabindex: '0', role: 'group', 'data-lm-suppress-shortcuts': 'true' });
@@ -358,9 +360,9 @@ function render({ model, el }) {
     if (e.ctrlKey || e.metaKey || e.altKey) return;
     const i = ['1', '2', '3'].indexOf(e.key), u = e.key === 'Backspace' || e.key === 'u' || e.key === 'U';
     e.stopPropagation();                              // no shortcut of the notebook may see it
+    if (e.repeat) { e.preventDefault(); return; }     // a key held down is one answer, Enter on a picture too
     if (i < 0 && !u) return;
     e.preventDefault();
-    if (e.repeat) return;
     if (u) undo(); else choose(i, e);
   }
   root.addEventListener('keydown', key);
@@ -427,7 +429,7 @@ def _given_triplets(triplets, images, names):
     if len(t) and not (ok := _different(t, code)).all(): raise AlignetError(f'triplets: row {int((~ok).argmax())} shows one object twice; a question needs three different ones')
     return t.astype(np.int64)
 
-# %% ../nbs/07_widgets.ipynb #9f9ebb28
+# %% ../nbs/07_widgets.ipynb #e26ce724
 class OddOneOut(_Widget):
     "Ask which of three pictures is the odd one out, and keep every answer"
     _esm, _css = _ODD_JS, _ODD_CSS
@@ -454,6 +456,7 @@ class OddOneOut(_Widget):
         if not isinstance(images, ImageSet): raise AlignetError(f"images must be an ImageSet, e.g. ImageSet('folder'), not {type(images).__name__}")
         self.annotator = str(annotator)
         if not self.annotator.strip() or re.search(r'[\r\n]', self.annotator): raise AlignetError('annotator must be a pseudonym without line breaks, such as p01')
+        if self.annotator.strip().lower() in ('na', 'n/a', 'nan', 'none', 'null'): raise AlignetError(f"annotator '{self.annotator}' reads as a missing value in a table; choose a pseudonym such as p01")
         if not 0 <= catch <= .5: raise AlignetError(f'catch={catch} must be a share from 0 to .5')
         if not (isinstance(n, (int, np.integer)) and n > 0): raise AlignetError(f'n={n} must be a positive whole number of questions')
         self.images, self.seed, self.px, self.question, self.labels, self.simulated = images, int(seed), int(px), question, labels, simulated
@@ -628,7 +631,7 @@ def catch_report(
     n, k = (o.reindex(pd.unique(answers.annotator), fill_value=0).astype(int) for o in (n, k))
     return pd.DataFrame(dict(trials=n, correct=k, share=k/n.where(n > 0), p_guess=binom.sf(k - 1, n, CHANCE)))
 
-# %% ../nbs/07_widgets.ipynb #184ef85e
+# %% ../nbs/07_widgets.ipynb #40e6393a
 _ODD_LAST = dict(left=(1, 2, 0), middle=(0, 2, 1), right=(0, 1, 2))          # where the three are in a triplet
 
 @patch
@@ -639,7 +642,7 @@ def __repr__(self:OddOneOut):
 def judgements(self:OddOneOut) -> Judgements: # Over all objects, in the order of the pictures
     "This annotator's answers so far, without catch trials"
     names = list(dict.fromkeys(self.names)); t = [self._code[[p['rows'][i] for i in _ODD_LAST[r['odd']]]] for p, r in zip(self._plan, self._log.live) if not r['catch']]
-    return Judgements(np.array(t, np.int64).reshape(-1, 3), names, source=f'odd-one-out answers in {self.path.name}', simulated=self.simulated, subjects=np.zeros(len(t), np.int64))
+    return Judgements(np.array(t, np.int64).reshape(-1, 3), names, source='odd-one-out answers of one annotator', simulated=self.simulated, subjects=np.zeros(len(t), np.int64))
 
 @patch
 def catch_report(self:OddOneOut) -> pd.DataFrame: # trials, correct, share, p_guess
@@ -684,7 +687,7 @@ def answers_table(
     if twice.any(): print(f'{int(twice.sum()):,} answers occur in more than one of the files and are counted once')
     return df[~twice].sort_values(['time', 'annotator', 'trial'], kind='stable', ignore_index=True)
 
-# %% ../nbs/07_widgets.ipynb #853b2665
+# %% ../nbs/07_widgets.ipynb #4c4928cc
 def _flag(answers):
     "Whether the answers of a table are simulated, all or none"
     sim = answers.setting.str.contains(r'(?:^| )simulated=1(?: |$)')
@@ -713,8 +716,8 @@ def read_answers(
     seen = sorted({o for s in _SIDES for o in df[s]}); names = seen if names is None else [str(o) for o in names]; row = {o: i for i, o in enumerate(names)}
     if miss := [o for o in seen if o not in row]: raise AlignetError(f"names: {len(miss):,} judged objects are not among them, first '{miss[0]}'")
     t = np.array([[row[r[i]] for i in _ODD_LAST[s]] for r, s in zip(df[list(_SIDES)].to_numpy(object), df.side)], np.int64)
-    where = ', '.join(dict.fromkeys(Path(f).name for f in df.file)); n = df.annotator.nunique()
-    return Judgements(t, names, source=f"odd-one-out answers in {where if len(where) < 80 else f'{df.file.nunique()} files'}", simulated=simulated, subjects=pd.factorize(df.annotator)[0])
+    n = df.annotator.nunique()                                            # and not where from: names of files may be names of people
+    return Judgements(t, names, source=f"odd-one-out answers of {n} annotator{'s' * (n > 1)}", simulated=simulated, subjects=pd.factorize(df.annotator)[0])
 
 # %% ../nbs/07_widgets.ipynb #9a1d6264
 def position_bias(

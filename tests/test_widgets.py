@@ -206,7 +206,7 @@ def test_oddoneout():
         test_fail(lambda: OddOneOut(pictures, f, 'p01', n=40, simulated=True), contains='the pictures or their names have changed'); test_eq(run(asker(f, annotator='p02', seed=1), 1).n_done, 1)       # another annotator may
         for bad in (3, -1, None, '1', True, .5): test_fail(lambda: o.answer(bad), contains='must be 0, 1 or 2')
         for bad in (-1, float('nan')): test_fail(lambda: o.answer(0, bad), contains='must be a time in seconds')
-        test_eq(o.n_done, 3); test_fail(lambda: asker(f, n=0), contains='positive whole number'); test_fail(lambda: asker(f, catch=.6), contains='share from 0 to .5'); test_fail(lambda: asker(f, annotator=' '), contains='pseudonym')
+        test_eq(o.n_done, 3); test_fail(lambda: asker(f, n=0), contains='positive whole number'); test_fail(lambda: asker(f, catch=.6), contains='share from 0 to .5'); test_fail(lambda: asker(f, annotator=' '), contains='pseudonym'); test_fail(lambda: asker(f, annotator='NA'), contains='missing value'); test_fail(lambda: asker(f, sampling='cluster', features=np.eye(42), clusters=[0, 1, 2]), contains='one cluster for each')
         test_fail(lambda: asker(f, sampling='vague'), contains="sampling 'vague' is not known"); test_fail(lambda: asker(f, sampling='uncertain', features=X), contains='needs teacher='); test_fail(lambda: asker(f, sampling='cluster'), contains='needs features=')
         test_fail(lambda: OddOneOut(pictures.subset(pictures.names[:2]), f), contains='a question needs three different objects, and there are 2'); test_fail(lambda: OddOneOut(d, f), contains="ImageSet('folder')")
         test_fail(lambda: OddOneOut(pictures.subset(pictures.names[:4]), f, n=5), contains='make only 4 different questions'); test_fail(lambda: asker(Path(d)/'no'/'a.csv'), contains='does not exist; make it with')
@@ -310,7 +310,7 @@ def test_reading_the_answers():
         test_fail(lambda: OddOneOut(pictures, f, 'p01', n=40, simulated=True), contains='the pictures or their names have changed'); test_eq(run(asker(f, annotator='p02', seed=1), 1).n_done, 1)       # another annotator may
         for bad in (3, -1, None, '1', True, .5): test_fail(lambda: o.answer(bad), contains='must be 0, 1 or 2')
         for bad in (-1, float('nan')): test_fail(lambda: o.answer(0, bad), contains='must be a time in seconds')
-        test_eq(o.n_done, 3); test_fail(lambda: asker(f, n=0), contains='positive whole number'); test_fail(lambda: asker(f, catch=.6), contains='share from 0 to .5'); test_fail(lambda: asker(f, annotator=' '), contains='pseudonym')
+        test_eq(o.n_done, 3); test_fail(lambda: asker(f, n=0), contains='positive whole number'); test_fail(lambda: asker(f, catch=.6), contains='share from 0 to .5'); test_fail(lambda: asker(f, annotator=' '), contains='pseudonym'); test_fail(lambda: asker(f, annotator='NA'), contains='missing value'); test_fail(lambda: asker(f, sampling='cluster', features=np.eye(42), clusters=[0, 1, 2]), contains='one cluster for each')
         test_fail(lambda: asker(f, sampling='vague'), contains="sampling 'vague' is not known"); test_fail(lambda: asker(f, sampling='uncertain', features=X), contains='needs teacher='); test_fail(lambda: asker(f, sampling='cluster'), contains='needs features=')
         test_fail(lambda: OddOneOut(pictures.subset(pictures.names[:2]), f), contains='a question needs three different objects, and there are 2'); test_fail(lambda: OddOneOut(d, f), contains="ImageSet('folder')")
         test_fail(lambda: OddOneOut(pictures.subset(pictures.names[:4]), f, n=5), contains='make only 4 different questions'); test_fail(lambda: asker(Path(d)/'no'/'a.csv'), contains='does not exist; make it with')
@@ -361,7 +361,7 @@ def test_reading_the_answers():
     test_eq(catches.share[['p01', 'p02']].tolist(), [1, 1]); assert catches.share['p03'] < .8 and catches['side: p']['p03'] < 1e-3 < catches['side: p']['p01']
     with contextlib.redirect_stdout(io.StringIO()) as said: good = read_answers(table, drop_failed_catch=.2)
     assert 'left out: 1 of 3 annotators' in said.getvalue() and '(p03)' in said.getvalue(); test_eq((len(good), len(set(good.subjects.tolist()))), (200, 2)); assert good.simulated
-    assert all('p0' not in str(o) for o in (good.source, good)) or 'csv' in good.source; all_of = read_answers(Path(home.name)/'study'); test_eq(len(all_of), 300); test_eq(sorted(np.bincount(all_of.subjects)), [100]*3)
+    assert all('p0' not in str(o) and 'csv' not in str(o) for o in (good.source, good)); all_of = read_answers(Path(home.name)/'study'); test_eq(len(all_of), 300); test_eq(sorted(np.bincount(all_of.subjects)), [100]*3)
     files = sorted((Path(home.name)/'study').glob('*.csv'))                                            # every row against the plain reader
     with contextlib.redirect_stdout(io.StringIO()):
         for f in files: test_eq([[j.names[i] for i in t] for j in [Judgements.from_table(f, columns=['left', 'middle', 'right'], odd='odd', drop=True)] for t in j.triplets], [[j.names[i] for i in t] for j in [read_answers(f)] for t in j.triplets])
@@ -475,7 +475,7 @@ def test_tripletbrowser():
         test_fail(lambda: OddOneOut(pictures, f, 'p01', n=40, simulated=True), contains='the pictures or their names have changed'); test_eq(run(asker(f, annotator='p02', seed=1), 1).n_done, 1)       # another annotator may
         for bad in (3, -1, None, '1', True, .5): test_fail(lambda: o.answer(bad), contains='must be 0, 1 or 2')
         for bad in (-1, float('nan')): test_fail(lambda: o.answer(0, bad), contains='must be a time in seconds')
-        test_eq(o.n_done, 3); test_fail(lambda: asker(f, n=0), contains='positive whole number'); test_fail(lambda: asker(f, catch=.6), contains='share from 0 to .5'); test_fail(lambda: asker(f, annotator=' '), contains='pseudonym')
+        test_eq(o.n_done, 3); test_fail(lambda: asker(f, n=0), contains='positive whole number'); test_fail(lambda: asker(f, catch=.6), contains='share from 0 to .5'); test_fail(lambda: asker(f, annotator=' '), contains='pseudonym'); test_fail(lambda: asker(f, annotator='NA'), contains='missing value'); test_fail(lambda: asker(f, sampling='cluster', features=np.eye(42), clusters=[0, 1, 2]), contains='one cluster for each')
         test_fail(lambda: asker(f, sampling='vague'), contains="sampling 'vague' is not known"); test_fail(lambda: asker(f, sampling='uncertain', features=X), contains='needs teacher='); test_fail(lambda: asker(f, sampling='cluster'), contains='needs features=')
         test_fail(lambda: OddOneOut(pictures.subset(pictures.names[:2]), f), contains='a question needs three different objects, and there are 2'); test_fail(lambda: OddOneOut(d, f), contains="ImageSet('folder')")
         test_fail(lambda: OddOneOut(pictures.subset(pictures.names[:4]), f, n=5), contains='make only 4 different questions'); test_fail(lambda: asker(Path(d)/'no'/'a.csv'), contains='does not exist; make it with')
@@ -639,7 +639,7 @@ def test_beforeafter():
         test_fail(lambda: OddOneOut(pictures, f, 'p01', n=40, simulated=True), contains='the pictures or their names have changed'); test_eq(run(asker(f, annotator='p02', seed=1), 1).n_done, 1)       # another annotator may
         for bad in (3, -1, None, '1', True, .5): test_fail(lambda: o.answer(bad), contains='must be 0, 1 or 2')
         for bad in (-1, float('nan')): test_fail(lambda: o.answer(0, bad), contains='must be a time in seconds')
-        test_eq(o.n_done, 3); test_fail(lambda: asker(f, n=0), contains='positive whole number'); test_fail(lambda: asker(f, catch=.6), contains='share from 0 to .5'); test_fail(lambda: asker(f, annotator=' '), contains='pseudonym')
+        test_eq(o.n_done, 3); test_fail(lambda: asker(f, n=0), contains='positive whole number'); test_fail(lambda: asker(f, catch=.6), contains='share from 0 to .5'); test_fail(lambda: asker(f, annotator=' '), contains='pseudonym'); test_fail(lambda: asker(f, annotator='NA'), contains='missing value'); test_fail(lambda: asker(f, sampling='cluster', features=np.eye(42), clusters=[0, 1, 2]), contains='one cluster for each')
         test_fail(lambda: asker(f, sampling='vague'), contains="sampling 'vague' is not known"); test_fail(lambda: asker(f, sampling='uncertain', features=X), contains='needs teacher='); test_fail(lambda: asker(f, sampling='cluster'), contains='needs features=')
         test_fail(lambda: OddOneOut(pictures.subset(pictures.names[:2]), f), contains='a question needs three different objects, and there are 2'); test_fail(lambda: OddOneOut(d, f), contains="ImageSet('folder')")
         test_fail(lambda: OddOneOut(pictures.subset(pictures.names[:4]), f, n=5), contains='make only 4 different questions'); test_fail(lambda: asker(Path(d)/'no'/'a.csv'), contains='does not exist; make it with')

@@ -92,7 +92,10 @@ def answer(lab, w, number, position, key):
     "Answer a trial once its pictures are painted, and check that they are those of the record"
     w.and_(lab.page.locator(f'[data-ready="{number}"]')).wait_for()
     urls = w.locator('.pictures img').evaluate_all('(l) => l.map((o) => o.src)')
-    if key: w.focus(); lab.page.keyboard.press(str(position + 1))
+    if key == 'held':                                    # Enter on a picture, held down: its repeats answer nothing
+        w.locator('.pictures button').nth(position).focus(); lab.page.keyboard.down('Enter')
+        w.and_(lab.page.locator(f'[data-ready="{number + 1}"]')).wait_for(); lab.page.keyboard.down('Enter'); lab.page.keyboard.down('Enter'); lab.page.keyboard.up('Enter')
+    elif key: w.focus(); lab.page.keyboard.press(str(position + 1))
     else: w.locator('.pictures button').nth(position).click()
     return position, urls
 
@@ -160,7 +163,7 @@ def test_ten_trials_with_a_killed_kernel(lab):
     w.and_(lab.page.locator('[data-ready="6"]')).wait_for(); assert w.locator('.count').text_content() == '5 of 10'
     given.append(answer(lab, w, 6, 2, True)); answer(lab, w, 7, 0, True)
     w.and_(lab.page.locator('[data-ready="8"]')).wait_for(); w.focus(); lab.page.keyboard.press('Backspace')            # that one was a slip
-    for number, (position, key) in enumerate([(1, True), (2, False), (0, True), (2, True)], 7): given.append(answer(lab, w, number, position, key))
+    for number, (position, key) in enumerate([(1, True), (2, 'held'), (0, True), (2, False)], 7): given.append(answer(lab, w, number, position, key))
     w.and_(lab.page.locator('[data-ready="done"]')).wait_for(); check_record(lab, given)
 
     try_browser(lab); try_maps(lab)

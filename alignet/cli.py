@@ -10,7 +10,7 @@ import argparse, sys
 from pathlib import Path
 from .core import *
 
-# %% ../nbs/10_cli.ipynb #1ae68919
+# %% ../nbs/10_cli.ipynb #ae78a1a6
 def _demo(a):
     from alignet.demo import run_demo
     run_demo(a.out, a.world, **{k: v for k, v in dict(seeds=a.seeds, epochs=a.epochs, objects=a.objects).items() if v is not None})
@@ -20,11 +20,16 @@ def _features(a):
     from alignet.sources import image_set
     print(extract_features(a.model, image_set(a.images), a.out, a.batch_size, a.size, num_workers=a.workers, overwrite=a.overwrite))
 
-def _teacher(a):
+def _judgements(path):
+    "Judgements of an .npz file, or how to make one of a table"
     from alignet.data import Judgements
+    if Path(path).suffix != '.npz': raise AlignetError(f"'{path}' is no .npz of judgements. From a table: Judgements.from_table('{path}', ...).save('judgements.npz') in Python; from the record of the widgets: read_answers('{path}').save('judgements.npz')")
+    return Judgements.load(path)
+
+def _teacher(a):
     from alignet.features import FeatureStore
     from alignet.teacher import Teacher
-    teacher = Teacher.fit_cv(FeatureStore(a.features), Judgements.load(a.judgements), folds=a.folds, seed=a.seed)
+    teacher = Teacher.fit_cv(FeatureStore(a.features), _judgements(a.judgements), folds=a.folds, seed=a.seed)
     print(teacher.cv); print(f'saved {teacher.save(a.out)}')
 
 # %% ../nbs/10_cli.ipynb #a8366de3
@@ -83,7 +88,7 @@ def _labels(path):
     at = Path(path)/'labels' if (Path(path)/'labels'/'manifest.json').is_file() else Path(path); Z = at.parent/'features'
     return LabelShards(at, store=FeatureStore(Z) if (Z/'meta.json').is_file() else None).to_labels()
 
-# %% ../nbs/10_cli.ipynb #3383bd44
+# %% ../nbs/10_cli.ipynb #b37f36be
 def _eval(a):
     from alignet.suites import evaluate, odd_one_out_tasks
     data, suites = a.data, 'all' if a.suites == ['all'] else a.suites
@@ -92,9 +97,8 @@ def _eval(a):
     if a.judgements and a.data and a.objects: raise AlignetError('--objects would not say whether the objects are those of --judgements or those of --data; give one of the two')
     objects, shots = None if a.objects is None else _lines(a.objects), {k: v for k, v in dict(ks=_numbers(a.shots), draws=a.draws, max_test=a.max_test).items() if v is not None}
     if a.judgements:
-        from alignet.data import Judgements
         from alignet.sources import image_set
-        j = Judgements.load(a.judgements); j, objects = (j, None) if objects is None else (j.restrict(objects), None); own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem); data = [a.data, *own] if a.data else own
+        j = _judgements(a.judgements); j, objects = (j, None) if objects is None else (j.restrict(objects), None); own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem); data = [a.data, *own] if a.data else own
     report = evaluate(a.models, suites, data, objects, size=a.size, batch_size=a.batch_size, num_workers=a.workers, seed=a.seed, restrict=not a.all_concepts, few_shot=shots, maps=False if a.maps == 'none' else a.maps)
     shown = report.wide() if len(report.models) > 1 else report.table.drop(columns=['model', 'ceiling'])
     print(shown.to_string(index=False, float_format=lambda v: f'{v:.3f}', na_rep=''))

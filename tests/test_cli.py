@@ -69,6 +69,10 @@ def test_the_road_in_five_commands():
     with contextlib.redirect_stderr(err): codes = [main(['demo', '--world', 'mars']), main(['label', 'nowhere', '--out', 'x.npz']), main(['features', 'vit_bse_patch16_224', '.', '--out', 'x']), main(['eval', 'test_efficientnet', '--shots', '1,five'])]
 
     # cell 23
+    with contextlib.redirect_stderr(io.StringIO()) as table: test_eq(main(['eval', 'test_efficientnet', '--judgements', 'answers.csv', '--images', '.']), 2)
+    assert "from_table('answers.csv'" in table.getvalue()
+
+    # cell 24
     test_eq(codes, [2, 2, 2, 2])
     for words, say in ((['--shots', '0'], 'ks must be'), (['--draws', '0'], 'draws must be'), (['--max-test', '-1'], 'max_test must be'), (['--objects', 'nowhere.txt'], 'cannot be read'), (['--all-concepts'], 'belongs to --objects')):
         with contextlib.redirect_stderr(io.StringIO()) as said: test_eq(main(['eval', 'test_efficientnet', *words]), 2)

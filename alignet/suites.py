@@ -578,7 +578,11 @@ def _as_model(m):
         m = str(m); m = m.removeprefix('timm/')
         if m.startswith('hf:'): return hf_backbone(m[3:])
         if (Path(m)/'meta.json').is_file() and (Path(m)/'features.npy').is_file(): return FeatureStore(m)
-        if (Path(m)/'config.json').is_file(): m = f'local-dir:{m}'
+        if m.endswith(('.pth', '.pt', '.ckpt', '.bin', '.safetensors')): raise AlignetError(f"'{m}' is a file of weights, which does not say what network they belong to; give a folder in timm's format (export_timm), or the module itself: evaluate({{'mine': module}})")
+        if (Path(m)/'config.json').is_file():
+            if 'model_type' in read_json(Path(m)/'config.json'): raise AlignetError(f"'{m}' looks like a folder of transformers; write 'hf:{m}'")
+            m = f'local-dir:{m}'
+        elif m.startswith(('.', '/', '~')) or m.endswith('/'): raise AlignetError(f"there is no model in '{m}': a folder with config.json and weights, or a store of features, is needed")
     net = m if isinstance(m, nn.Module) else getattr(m, 'model', None); net = net if hasattr(net, 'forward_head') else getattr(net, 'backbone', net)
     with _rows_only(None if isinstance(net, Backbone) else net): return as_backbone(m)
 

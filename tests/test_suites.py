@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler
 from torchvision.datasets import ImageFolder
 from sklearn.metrics import brier_score_loss
 from alignet.suites import *
-from alignet.suites import _NOT_HELD, _item, _name_models, _ratio_ci, _row, _style_split
+from alignet.suites import _NOT_HELD, _as_model, _item, _name_models, _ratio_ci, _row, _style_split
 
 NOTEBOOK = 'nbs/06e_suites.ipynb'     # a test runs in the folder of its notebook
 
@@ -252,7 +252,7 @@ def test_any_model():
     for broken, say in ((Pair(), 'Pair returns a tuple'), (Map(), 'not (images, features)')): test_fail(lambda: _name_models({'mine': broken}), contains=say); test_fail(lambda: _name_models({'mine': broken}), contains="model 'mine'")
     unwell = {'a.png': np.ones(3), 'b.png': np.array([1, np.nan, 1])}; test_fail(lambda: _name_models({'mine': unwell}), contains="'b.png' hold NaN"); test_fail(lambda: _name_models({'mine': (['a', 'b'], np.ones((3, 2)))}), contains='2 file names for 3 rows')
     test_fail(lambda: _name_models({'mine': {'a.png': np.ones(3), 'b.png': np.ones(2)}}), contains='one length')
-    test_fail(lambda: _name_models([mine, mine]), contains='same name'); test_fail(lambda: _name_models({'a.png': np.zeros(3)}), contains='name the model'); test_eq(len(_name_models((['a', 'b'], np.zeros((2, 3))))), 1); test_fail(lambda: _name_models({}), contains='no models'); test_fail(lambda: _name_models('vit_smal_patch16_224'), contains='vit_small_patch16_224')
+    test_fail(lambda: _name_models([mine, mine]), contains='same name'); test_fail(lambda: _as_model('mine.pth'), contains='a file of weights'); test_fail(lambda: _as_model('./nowhere'), contains='no model in'); test_fail(lambda: _name_models({'a.png': np.zeros(3)}), contains='name the model'); test_eq(len(_name_models((['a', 'b'], np.zeros((2, 3))))), 1); test_fail(lambda: _name_models({}), contains='no models'); test_fail(lambda: _name_models('vit_smal_patch16_224'), contains='vit_small_patch16_224')
 
     # cell 51
     try: import transformers

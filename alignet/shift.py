@@ -393,7 +393,7 @@ def load_shift(
     root, folders = _class_folders(Path(path), want, name); number = {f: int(f) if f.isdigit() else of.get(f) for f in folders}
     if odd := [f for f, i in number.items() if i is None]: raise AlignetError(f"{NEEDS[name]['name']}: the folders {odd[:3]} are no class of ImageNet-1k")
     files = {f: sorted(p.relative_to(root).as_posix() for p in (root/f).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) for f in folders}
-    files = {f: v for f, v in sorted(files.items(), key=lambda o: number[o[0]]) if v}; labels = imagenet_classes()
+    files = {f: v for f, v in sorted(files.items(), key=lambda o: number[o[0]])}; labels = imagenet_classes()
     return _shifted(name, root, [(labels[number[f]], [number[f]], v) for f, v in files.items()])
 
 def _get_it(name, why):
@@ -410,6 +410,7 @@ def _class_folders(path, want, name):
 def _shifted(name, root, rows, notes='', images=ImageSet):
     "A `ShiftedImages` of rows (class, outputs, files)"
     if not any(files for *_, files in rows): raise _get_it(name, f"no pictures in '{root}'")
+    if empty := [c for c, _, files in rows if not files]: raise AlignetError(f"{NEEDS[name]['name']}: the class folder '{empty[0]}' in '{root}' has no picture" + (f', as {len(empty) - 1} more' if empty[1:] else '') + '; unpack the set again, or remove the folder')
     if len(rows) < SHIFTS[name]: notes = '; '.join(filter(None, [notes, f'{len(rows)} of the {SHIFTS[name]} classes of the whole set, so accuracy within the classes is easier than published']))
     y = np.repeat(np.arange(len(rows)), [len(f) for *_, f in rows])
     return ShiftedImages(name, images(root, [f for *_, files in rows for f in files]), [c for c, *_ in rows], y, [list(o) for _, o, _ in rows], notes)

@@ -257,6 +257,9 @@ def test_scoring_a_head():
     test_close(head_logits((fake.files, F), fake.files, torch.tensor(W), torch.tensor(b))[1], torch.nn.functional.linear(torch.tensor(F), torch.tensor(W).float(), torch.tensor(b).float()).numpy(), eps=1e-3)
     test_fail(lambda: score_head((fake.files, L[:, :200]), fake), contains='200 columns'); test_fail(lambda: head_logits((fake.files, F), fake.files, W[:, :8]), contains='16 columns')
     test_fail(lambda: dataclasses.replace(fake, outputs=[[6], [6], [207]]), contains='two of its classes')
+    with tempfile.TemporaryDirectory() as d:
+        for k in (6, 11): (Path(d)/'imagenet-a'/classes[k]).mkdir(parents=True)
+        write_images(Path(d)/'imagenet-a', [f'{classes[6]}/1.jpg']); test_fail(lambda: load_shift('imagenet-a', f'{d}/imagenet-a'), contains=f"class folder '{classes[11]}'")
     single = dataclasses.replace(fake, classes=['all'], y=np.zeros(90, int), outputs=[[6, 11, 207]])
     test_fail(lambda: score_head((fake.files, L), single), contains='one class only')
 

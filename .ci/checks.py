@@ -237,25 +237,66 @@ def described(f, comments, skip=0):
     return [(o.arg, ' '.join(comments.get(i, '') for i in range(o.lineno, max(end, o.lineno + 1)) if end != o.lineno).strip()) for o, end in zip(params, ends)][skip:]
 
 
-def check_public(c):
+# Methods that a library calls by their names, and that its own pages tell of
+HOOKS = re.compile(r'(before|after)_\w+|encodes|get_idxs|extra_repr')
+
+
+def header_end(source, f):
+    "The line on which the head of a function ends, counted from 1"
+    depth, tokens = 0, tokenize.generate_tokens(io.StringIO(source).readline)
+    for t in (t for t in tokens if t.type == tokenize.OP and t.start[0] >= f.lineno):
+        depth += (t.string in '([{') - (t.string in ')]}')
+        if t.string == ':' and not depth: return t.start[0]
+
+
+def gives(f):
+    "Whether a function returns or yields something"
+    todo = list(f.body)
+    while todo:
+        n = todo.pop()
+        if isinstance(n, (ast.Yield, ast.YieldFrom)): return True
+        if isinstance(n, ast.Return) and n.value is not None and not (isinstance(n.value, ast.Constant) and n.value.value is None): return True
+        if not isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)): todo += ast.iter_child_nodes(n)
+    return False
+
+
+def names_in(decorators):
+    "Names that occur in decorators: patch, property, as_prop, setter, ..."
+    nodes = [n for d in decorators for n in ast.walk(d)]
+    return {getattr(n, k) for n in nodes for k in ('id', 'attr', 'arg') if isinstance(getattr(n, k, None), str)}
+
+
+def check_said(name, s, f, source, comments, marks, inside):
+    "What is not said about a function, or a class `s` and its `__init__` `f`"
+    text, quick = ast.get_docstring(s) or '', s.body[0].lineno == s.lineno
+    if not text: yield f'`{name}` is public and has no docstring'
+    elif '\n' in text: yield f'the docstring of `{name}` has several lines; say it in one, and the rest in the text around'
+    if not f: return
+    params = described(f, comments, skip=int(f is not s or inside or 'patch' in marks))
+    lost = [n for n, said in params if not said and not n.startswith('_')]
+    if lost and not quick: yield f"`{name}`: nothing is said about {', '.join(lost)}; write a comment behind each parameter, on a line of its own: what it is, its shape and unit"
+    marked = [n for n, said in params if '`' in said]
+    if marked: yield f"`{name}`: the comment on {', '.join(marked)} has backticks, of which the website may make a link in the middle of the code; leave them out"
+    if f is s and gives(f) and not quick and not marks & {'property', 'as_prop'} and not (f.returns and comments.get(header_end(source, f))):
+        yield f'`{name}`: nothing is said about what it returns; end its head with `-> type: # what it is, its shape and unit` (without a type, the website leaves the comment out)'
+
+
+def check_public(c, shown=()):
     "What is not said about the public functions and classes of a cell"
     try: tree = ast.parse(c.source)
     except SyntaxError: return
     comments = {t.start[0]: t.string.lstrip('#').strip() for t in tokenize.generate_tokens(io.StringIO(c.source).readline) if t.type == tokenize.COMMENT}
+    said = lambda name, s, f, inside=False: check_said(name, s, f, c.source, comments, names_in(s.decorator_list), inside)
     for s in tree.body:
         if not isinstance(s, (ast.FunctionDef, ast.ClassDef)) or s.name.startswith('_'): continue
-        marks = {getattr(getattr(o, 'func', o), 'id', '') for o in s.decorator_list}
-        if marks & {'dispatch', 'typedispatch'}: continue          # one of fastai's own names for another type: its page is fastai's
-        text = ast.get_docstring(s) or ''
-        if not text: yield f'`{s.name}` is public and has no docstring'
-        elif '\n' in text: yield f'the docstring of `{s.name}` has several lines; say it in one, and the rest in the text around'
-        f = s if isinstance(s, ast.FunctionDef) else next((o for o in s.body if isinstance(o, ast.FunctionDef) and o.name == '__init__'), None)
-        if not f: continue
-        params = described(f, comments, skip=int(f is not s or 'patch' in marks))
-        lost = [n for n, said in params if not said and not n.startswith('_')]
-        if lost: yield f"`{s.name}`: nothing is said about {', '.join(lost)}; write a comment behind each parameter, on a line of its own: what it is, its shape and unit"
-        marked = [n for n, said in params if '`' in said]
-        if marked: yield f"`{s.name}`: the comment on {', '.join(marked)} has backticks, of which the website may make a link in the middle of the code; leave them out"
+        if names_in(s.decorator_list) & {'dispatch', 'typedispatch'}: continue          # one of fastai's own names for another type: its page is fastai's
+        if isinstance(s, ast.FunctionDef): yield from said(s.name, s, s); continue
+        yield from said(s.name, s, next((o for o in s.body if isinstance(o, ast.FunctionDef) and o.name == '__init__'), None))
+        for f in s.body:
+            if not isinstance(f, ast.FunctionDef) or f.name.startswith('_') or HOOKS.fullmatch(f.name) or 'setter' in names_in(f.decorator_list): continue
+            name = f'{s.name}.{f.name}'
+            yield from said(name, f, f, True)
+            if name not in shown: yield f'`{name}` stands inside its class, so the website would not tell of it; add a cell with show_doc({name})'
 
 
 def check_yaml(path, root):
@@ -286,9 +327,10 @@ def check_page(path, root, pages):
     if runs and not ran: yield f'{name}: stored without outputs; run it and save it'
     yield from check_yaml(path, root)
     yield from check_imports(cells, skip)
+    shown = {o for c in cells if c.kind == 'code' for o in re.findall(r'^show_doc\(([\w.]+)\)', c.source, re.M)}
     for c in cells:
         if c.kind == 'code': yield from (f'{c.where}: {o}' for o in check_cell(c, skip, ran))
-        if c.exported: yield from (f'{c.where}: {o}' for o in check_public(c))
+        if c.exported: yield from (f'{c.where}: {o}' for o in check_public(c, shown))
         if c.kind != 'markdown': continue
         for target, alt in links(c.source):
             why = check_link(target, path, root, pages)

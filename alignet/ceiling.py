@@ -94,7 +94,7 @@ class Ceiling:
         show = lambda k: f"{getattr(self, k):.3f} [{self.intervals.low[k]:.3f}, {self.intervals.high[k]:.3f}]"
         return f"Ceiling({show('estimate')}; between {show('lower')} and {show('upper')}; {self.answers:,} answers to {self.questions:,} repeated questions{f' by {self.people:,} people' if self.people else ''}; possible with this agreement: {self.possible[0]:.3f} to {self.possible[1]:.3f})"
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> pd.DataFrame: # Rows lower, estimate, upper, agreement; columns value, low, high; in 0..1
         "The four figures with their intervals"
         return self.intervals.assign(value=[getattr(self, k) for k in self.intervals.index])[['value', 'low', 'high']]
 
@@ -110,7 +110,7 @@ def noise_ceiling(
     level:float=.95, # Level of the intervals
     seed:int=0, # Seed of the bootstrap
     check:bool=True, # Refuse answers from which equal rows have been removed
-) -> Ceiling:
+) -> Ceiling: # Bounds and estimate in 0..1, with intervals
     "Bounds and an estimate of the noise ceiling, from questions that were put more than once"
     if hasattr(triplets, 'triplets'):
         if triplets.probs is not None: raise AlignetError('these judgements are pooled already; a noise ceiling needs the single answers, so give the trials before pool()')

@@ -127,7 +127,7 @@ def _export(a):
     else: print(f'saved {export_timm(create_backbone(a.model), a.out)}')
 
 # %% ../nbs/10_cli.ipynb #c85cdc14
-def parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser: # With a subcommand for each station
     "The command-line parser"
     top = argparse.ArgumentParser('alignet', description='Vision models that see more like people do.')
     sub = top.add_subparsers(dest='command', required=True, metavar='command')

@@ -20,7 +20,7 @@ class AlignetError(ValueError):
 # %% ../nbs/00_core.ipynb #6e739010
 def nearest_names(
     name:str, # The name that was not found
-    names, # The names that exist
+    names, # (n,) the names that exist
     n:int=5, # How many suggestions at most
 ) -> list: # The closest names, best first
     "The `n` members of `names` that look most like `name`"
@@ -30,7 +30,7 @@ def nearest_names(
 def require(
     module:str, # Name to import, e.g. open_clip
     package:str=None, # Name to install where it differs, e.g. open_clip_torch
-): # The imported module
+) -> object: # The imported module
     "Import an optional module, or raise an `AlignetError` with the line that installs it"
     try: return importlib.import_module(module)
     except ImportError as e:
@@ -99,7 +99,7 @@ def _sweep(path):
 @contextlib.contextmanager
 def atomic_path(
     path, # The file or folder to make or replace
-):
+) -> object: # Context manager: the temporary path, a Path
     "Yield a temporary path beside `path` that takes its name once the block has ended well"
     path = Path(path)
     tmp = path.with_name(f'.{path.name}.{_mark()}.tmp{path.suffix}')
@@ -131,7 +131,7 @@ def write_json(
 
 def read_json(
     path, # The file to read
-): # What it holds
+) -> object: # What it holds
     "Read a JSON file, or say what is wrong with it"
     path = Path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
@@ -144,7 +144,7 @@ def progress(
     it, # What to iterate over
     total:int=None, # Number of steps, where it has no length
     desc:str='', # What is being done
-): # The same items
+) -> object: # Iterator over the same items
     "Iterate with a progress bar that disappears when done"
     from fastprogress.fastprogress import progress_bar
     from fastprogress import fastprogress as fp
@@ -164,7 +164,7 @@ def _seed(s):
 
 def rng(
     *seed, # Integers, zero or more; the same ones give the same stream, other ones an independent stream
-) -> np.random.Generator:
+) -> np.random.Generator: # An independent stream for each seed
     "A numpy generator for this seed"
     return np.random.default_rng([_seed(s) for s in seed])
 
@@ -286,7 +286,7 @@ def _no_nan(s, what):
 def choice_probs(
     sims, # (t, 3) similarities [s_ij, s_ik, s_jk], array or tensor
     tau:float=1., # Temperature, in the units of the similarities
-): # (t, 3) float32: probabilities that ij, ik, jk is the most similar pair, i.e. that k, j, i is odd
+) -> np.ndarray: # (t, 3) float32: probabilities that ij, ik, jk is the most similar pair, i.e. that k, j, i is odd
     "Softmax over the three pairs of each triplet"
     if not tau > 0: raise AlignetError(f'tau must be above zero, not {tau}')
     if not isinstance(sims, torch.Tensor): sims = np.asarray(sims, np.float32)

@@ -48,7 +48,7 @@ def _to_rgb(im):
 def load_image(
     path, # An image file
     data:bytes=None, # Its contents, where they come out of an archive or a table; path is then only what to call it
-): # PIL image, mode RGB
+) -> Image.Image: # PIL image, mode RGB
     "Read any image file as RGB, or raise an `AlignetError` that names it"
     path = Path(path)
     try:
@@ -123,14 +123,14 @@ class ImageSet:
 def from_folder(cls:ImageSet,
     root, # The folder
     recursive:bool=True, # Look into sub-folders, too
-):
+) -> ImageSet: # Named relative to the folder, sorted
     "All images of a folder, sorted by name"
     return cls(root, _find_images(Path(root), recursive) if Path(root).is_dir() else [])
 
 # %% ../nbs/01_data.ipynb #020edbff
 @patch
 def index(self:ImageSet,
-    names, # File names
+    names, # (m,) file names
 ) -> np.ndarray: # (len(names),) int64 positions
     "Positions of these names; an `AlignetError` says which are missing"
     names = [names] if isinstance(names, str) else list(names)
@@ -140,14 +140,14 @@ def index(self:ImageSet,
 @patch
 def path(self:ImageSet,
     i, # Position or name
-) -> Path:
+) -> Path: # Folder and name, joined
     "The path of one image"
     return self.root/(self.names[self.index(i)[0]] if isinstance(i, str) else self.names[i])
 
 @patch
 def subset(self:ImageSet,
-    names, # File names, in the order wanted
-):
+    names, # (m,) file names, in the order wanted
+) -> ImageSet: # In the order of names
     "The set of just these images"
     self.index(names)
     return ImageSet(self.root, names)
@@ -184,14 +184,14 @@ def bad_files(self:ImageSet) -> dict: # {name: what is wrong with it}
 def thumb(self:ImageSet,
     i, # Position or name
     px:int=64, # Width and height
-): # PIL image, px by px
+) -> Image.Image: # PIL image, px by px
     "One image, shrunk and padded with white to a square"
     return ImageOps.pad(self[i], (px, px), color='white')
 
 def contact_sheet(
     thumbs, # PIL images of one size
     ncols:int=12, # Images in a row
-): # One PIL image
+) -> Image.Image: # One PIL image
     "Tile equal images into one"
     thumbs = list(thumbs); w, h = thumbs[0].size
     sheet = Image.new('RGB', (w * min(ncols, len(thumbs)), h * -(-len(thumbs) // ncols)), 'white')
@@ -209,13 +209,13 @@ def _show_sheet(thumbs, ncols, title=None, ax=None):
 # %% ../nbs/01_data.ipynb #aa8c5a84
 @patch
 def show(self:ImageSet,
-    names=None, # Which images, by name; None for the first n
+    names=None, # (m,) which images, by name; None for the first n
     n:int=36, # How many at most
     ncols:int=12, # Images in a row
     px:int=48, # Size of a thumbnail
     title:str=None, # Written above
     ax=None, # Where to draw; None makes a figure
-):
+) -> plt.Axes: # What it was drawn on
     "Draw a contact sheet"
     names = (self.names if names is None else list(names))[:n]
     if not names: raise AlignetError('there is no image to show; the set, or the list of names, is empty')
@@ -268,15 +268,15 @@ class Judgements:
 @patch
 def objects_in(self:Judgements,
     triplets=None, # (t, 3) triplets over names; these judgements' own if None
-) -> list:
+) -> list: # Names, each once
     "Names of the objects that occur in triplets, in the order of `names`"
     t = self.triplets if triplets is None else check_triplets(triplets, len(self.names))
     return [self.names[i] for i in np.unique(t)]
 
 @patch
 def restrict(self:Judgements,
-    names, # Names of the objects to keep
-):
+    names, # (m,) names of the objects to keep
+) -> Judgements: # Indexed by the new names
     "Only the triplets whose three objects are all in `names`, indexed in the order of `names`"
     names, row = list(names), {o: i for i, o in enumerate(self.names)}
     if miss := [o for o in names if o not in row]: raise _missing(miss, self.names, f'of {len(names):,} objects')
@@ -302,7 +302,7 @@ def _sorted(self:Judgements):
     return t, p
 
 @patch
-def unique(self:Judgements):
+def unique(self:Judgements) -> Judgements: # (u, 3) different rows, in the order of first occurrence; without participants
     "Without exact repeats (same objects, same odd one); probabilities of repeats are averaged"
     t, p = self._sorted()
     u, first, inv = _unique_rows(t, len(self.names)); order = np.argsort(first)
@@ -313,7 +313,7 @@ def unique(self:Judgements):
 @patch
 def pool(self:Judgements,
     smooth:float=1., # Answers added in advance, a third to each choice
-):
+) -> Judgements: # (q, 3) one row a question, with probs (q, 3)
     "One row for each question: the majority's choice last (of equals, the first), the shares of the answers as `probs`"
     if self.probs is not None: raise AlignetError('these judgements have choice probabilities already; pool counts single answers')
     u, _, inv = _unique_rows(np.sort(self.triplets), len(self.names))
@@ -323,7 +323,7 @@ def pool(self:Judgements,
     return self._with(t, self.names, p)
 
 @patch
-def summary(self:Judgements) -> pd.Series:
+def summary(self:Judgements) -> pd.Series: # A count, share or remark for each name
     "Counts worth knowing before use"
     each = np.bincount(self.triplets.ravel(), minlength=len(self.names))
     different = lambda t: len(_unique_rows(t, len(self.names))[0])
@@ -372,7 +372,7 @@ def save(self:Judgements,
 @patch(cls_method=True)
 def load(cls:Judgements,
     path, # A file made by save
-):
+) -> Judgements: # As it was saved
     "Read a file made by `save`"
     if not Path(path).is_file(): raise AlignetError(f"judgements file '{path}' does not exist; check the path")
     try:
@@ -535,7 +535,7 @@ def _table_columns(df, columns, odd, subjects, what):
 @patch(cls_method=True)
 def from_table(cls:Judgements,
     table, # A DataFrame, a (t, 3) array, or a path: .csv, .tsv, .txt, .parquet, .jsonl, .json, .npz, .npy
-    names=None, # The objects, in the order that indices count; may be None where the table holds names
+    names=None, # (n,) the objects, in the order that indices count; may be None where the table holds names
     columns=None, # The three columns that hold the objects; None if the table has no others (than odd, and who answered)
     odd:str=None, # The odd one is the 'first' or the 'last' of the three, or is told in this column (one of the three, or a fourth); None is the last, if no column seems to tell it
     source:str=None, # Where the answers come from; the file's name if None
@@ -544,7 +544,7 @@ def from_table(cls:Judgements,
     odd_is=None, # What a fourth column odd holds: 'name', 'index', 'column', or a position from 1 or from 0; None tells it from the data
     subjects=None, # The column that tells who answered, to be kept as anonymous numbers; None leaves it out
     drop:bool=False, # Leave out rows that cannot be used, and print how many; otherwise they are an error
-):
+) -> Judgements: # (t, 3) rows, odd one last
     "Read odd-one-out answers from any table"
     df, what, file = _read_table(table, names); columns, teller, people = _table_columns(df, columns, odd, subjects, what)
     if not len(df): raise AlignetError(f'{what} has no rows; give one row an answer')
@@ -587,7 +587,7 @@ class World:
             if (x := getattr(self, what)) is not None and len(x) != n: _no(f'{what} has {len(x):,} rows, but there are {n:,} {of}; give one row for each')
 
     @property
-    def objects(self) -> list:
+    def objects(self) -> list: # (n,) names, in the order of the judgements' indices
         "Names of the judged objects"
         return self.judgements.names
 
@@ -606,7 +606,7 @@ def _of_style(self:World, style):
 
 @patch
 def files(self:World,
-    objects=None, # Names of objects; None for all pictures
+    objects=None, # (m,) names of objects; None for all pictures
     style:str=None, # Only pictures of this style
 ) -> list: # File names, in the order of objects or of the image set
     "Names of the pictures that show these objects"
@@ -618,7 +618,7 @@ def files(self:World,
 
 @patch
 def photos(self:World,
-    objects=None, # Names of objects; None for all judged ones
+    objects=None, # (m,) names of objects; None for all judged ones
     style:str=None, # The first picture of this style instead of the scored one
 ) -> list: # One file name an object, in the same order
     "The picture on which each object is scored"
@@ -630,7 +630,7 @@ def photos(self:World,
 # %% ../nbs/01_data.ipynb #a2e2aa8c
 @patch
 def object_rows(self:World,
-    files, # File names
+    files, # (m,) file names
 ) -> np.ndarray: # (len(files),) int64, -1 where the file shows no judged object
     "For each picture, the row of its object in `judgements.names`"
     return pd.Index(self.objects).get_indexer(self.items.object.to_numpy()[self.images.index(files)]).astype(np.int64)
@@ -647,9 +647,9 @@ def photo_triplets(self:World,
 # %% ../nbs/01_data.ipynb #36e8af77
 @patch
 def object_features(self:World,
-    feats, # A feature store, a dict {file: vector}, or the file names of the rows of X
+    feats, # A feature store, a dict {file: (d,) vector}, or the (n,) file names of the rows of X
     X=None, # (n, d) features whose rows are named by feats
-    objects=None, # Names of objects; None for all judged ones
+    objects=None, # (m,) names of objects; None for all judged ones
     style:str=None, # Features of the picture of this style instead of the scored one
 ) -> np.ndarray: # (objects, d) float32
     "Features of one picture an object"
@@ -685,7 +685,7 @@ def splits(self:World,
     dev:float=.18, # Share of the judged objects to choose settings on
     strict:bool=True, # Keep every picture of a dev or test object, or of a kind of one, out of the pool; otherwise only the scored files
     dev_seed:int=0, # The dev part depends on this seed alone
-) -> Splits:
+) -> Splits: # Names of the objects of each part, files of the pool
     "Cut the objects into disjoint parts, and find the pictures that show none of the scored ones"
     n = len(self.objects); a, b = round(dev*n), round(dev*n) + round(test*n)
     if not (dev >= 0 and b - a >= 3 and n - b >= 3):
@@ -702,8 +702,8 @@ def show(self:World,
     style:str, # Which style to show
     n:int=12, # Pictures of each group
     px:int=40, # Size of a thumbnail
-    groups=None, # Which groups; None for all that have a name
-):
+    groups=None, # (g,) names of groups; None for all that have a name
+) -> plt.Axes: # What it was drawn on
     "A contact sheet of one style: a row for each group"
     it = self._of_style(style); groups = [g for g in sorted(set(it.group)) if g] if groups is None else list(groups)
     if not groups: return self.images.show(it.file.tolist(), n=n*4, ncols=n, px=px, title=style)
@@ -782,7 +782,7 @@ def _looks(im) -> np.ndarray: # (13,) shares of eight hues, dark, grey, white; e
 # %% ../nbs/01_data.ipynb #e35f44a7
 STYLES = ('colour', 'line')
 
-def cache_folder() -> Path:
+def cache_folder() -> Path: # May not exist yet
     "Where drawings are kept: the environment variable ALIGNET_CACHE, or ~/.cache/alignet"
     return Path(os.environ.get('ALIGNET_CACHE') or Path.home()/'.cache'/'alignet').expanduser()
 
@@ -878,7 +878,7 @@ def offline_world(
     unjudged:float=.2, # Share of the objects that are only in the pool
     tau:float=1.1, # Temperature of the observers: higher is noisier
     seed:int=0, # Seed of the observers and of which objects are judged
-) -> World:
+) -> World: # Images, judgements (t, 3) with probs (t, 3), items
     "Pictograms in two styles, and simulated observers; needs no download"
     table = _emoji_table()
     if not 16 <= size <= 1024: raise AlignetError(f'size={size} must lie between 16 and 1024 pixels')
@@ -896,7 +896,7 @@ def offline_world(
 # %% ../nbs/01_data.ipynb #dc5e48e2
 def ascii_order(
     ids, # Names of the concepts
-) -> list:
+) -> list: # The same names
     "The names in the order of their sorted image files"
     return sorted(ids, key=lambda o: f'{o}.jpg')
 
@@ -934,7 +934,7 @@ def things_choices(
 # %% ../nbs/01_data.ipynb #7081bc0c
 def things_matrix(
     which:str='vice', # 'vice' (42 dimensions), 'spose' (66) or 'clip' (512 features of ViT-B/32)
-    names=None, # Concepts wanted; None for all, in the order of the concept table
+    names=None, # (m,) concepts wanted; None for all, in the order of the concept table
     root=None, # Data folder; ALIGNET_DATA if None
 ) -> np.ndarray: # (len(names), k) float32
     "A published matrix of the THINGS concepts, joined by name, its order checked on human choices"
@@ -1034,7 +1034,7 @@ def _things_photos(root, table) -> pd.DataFrame: # ITEM_COLUMNS
 # %% ../nbs/01_data.ipynb #9d721bac
 def things_world(
     root=None, # Data folder; the environment variable ALIGNET_DATA if None
-) -> World:
+) -> World: # Images, judgements (t, 3), items, and the human embedding (n, d) where there is one
     "Real photos and human judgements of THINGS concepts; needs data"
     root = _things_root(root); table, t = things_choices(root); items = _things_photos(root, table)
     human = Judgements(t, table.uniqueID, source='odd-one-out choices of people about THINGS concepts (Hebart et al.), a part')
@@ -1048,7 +1048,7 @@ def things_world(
 # %% ../nbs/01_data.ipynb #91dc3235
 class ChoiceProbs(TensorBase):
     "Choice probabilities of triplets, (..., 3): that the third, the second, the first is odd"
-    def show(self, ctx=None, **kwargs):
+    def show(self, ctx=None, **kwargs) -> plt.Axes: # What it was written on
         "Write the probabilities of being odd, in the order of the images, as a title"
         text = 'odd: ' + '  '.join(f'{float(v):.0%}' for v in self.flip(-1))
         if ctx is None: print(text)
@@ -1068,7 +1068,7 @@ class TripletItem(fastuple):
         ctx=None, # Matplotlib axis; None makes a figure
         probs=None, # (3,) choice probabilities, written under the images they belong to
         **kwargs
-    ):
+    ) -> plt.Axes: # What it was drawn on
         "Draw the three side by side, and below each the probability that it is the odd one"
         ims = [Image.fromarray(_pixels(im)) for im in self]; h = max(im.height for im in ims)
         if ctx is None: ctx = plt.subplots(figsize=(3.2, 1.4), dpi=80)[1]
@@ -1096,7 +1096,7 @@ class PadSquare(Transform):
     ): self.size = size
     def encodes(self, x:Image.Image): return type(x)(ImageOps.pad(x, (self.size, self.size), color='white'))
 
-def TripletBlock():
+def TripletBlock() -> TransformBlock: # For a DataBlock
     "A `TransformBlock` for `TripletItem`s: to tensors, and on the batch to floats in 0..1"
     return TransformBlock(item_tfms=ToTensor, batch_tfms=IntToFloatTensor)
 

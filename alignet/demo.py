@@ -51,7 +51,7 @@ DEMOS = dict(offline=dict(shots=3), things=dict(epochs=6, draws=2, teachers=('tf
 def demo_settings(
     world:str='offline', # 'offline' or 'things'
     **changes, # Any field of DemoSettings
-) -> DemoSettings:
+) -> DemoSettings: # Defaults of that world, with the changes
     "The settings of a world, with changes"
     if world not in DEMOS: raise AlignetError(f"world '{world}' is not known; choose one of {', '.join(DEMOS)}")
     known = [f.name for f in dataclasses.fields(DemoSettings)]
@@ -82,7 +82,7 @@ class Demo:
         print(text, flush=True)
     def folder(self,
         seed # The seed
-    ) -> Path:
+    ) -> Path: # Below the output folder
         "Where the results of one seed are kept"
         return self.work/f'seed{seed}'
 
@@ -100,7 +100,7 @@ def _identity(settings, world):
 
 # %% ../nbs/09_demo.ipynb #56729db1
 @patch
-def load_world(self:Demo) -> World:
+def load_world(self:Demo) -> World: # The offline world, or THINGS
     "Station 1: pictures and judgements"
     self.world = offline_world(n_objects=self.cfg.objects) if self.cfg.world == 'offline' else things_world()
     c = {k: v for k, v in dataclasses.asdict(self.cfg).items() if k != 'seeds'}
@@ -118,7 +118,7 @@ def extract(self:Demo):
 
 @patch
 def teacher_input(self:Demo,
-    files, # File names
+    files, # (m,) file names
     splits:Splits, # This seed's parts; its pool gives mean and standard deviation
 ) -> np.ndarray: # (n, d) float32
     "Signed square roots of the teacher backbones' features, side by side, each standardised over the pool"
@@ -150,7 +150,7 @@ def kinds_of(
 @patch
 def teacher_rows(self:Demo,
     splits:Splits, # Objects of the teacher, the development and the test part, and files of the pool
-):
+) -> tuple: # (m,) file names and (m,) concepts, a row a pair of them
     "Photos for the teacher of the real world and the concept that each shows: (files, concepts)"
     w, root, held = self.world, self.world.images.root, set(splits.dev + splits.test)
     table, _ = things_choices(root)
@@ -170,7 +170,7 @@ def teacher_rows(self:Demo,
 def fit_teacher(self:Demo,
     splits:Splits, # This seed's parts
     seed:int, # The seed
-) -> Teacher:
+) -> Teacher: # Fitted to the teacher's objects only
     "Station 3: the human-aligned teacher of one seed"
     path, w = self.folder(seed)/'teacher.npz', self.world
     if path.is_file(): return Teacher.load(path)
@@ -193,7 +193,7 @@ def choose_strength(self:Demo,
     seed, # The seed
     lams=(1e-4, 3e-4, 1e-3), # Strengths to try, times the number of features
     folds=3, # Folds over concepts
-) -> float:
+) -> float: # One of lams, times the number of features
     "Strength of the pull with the best choices on concepts that were left out, against the embedding's"
     fold, scores = object_folds(len(E), folds, seed), np.zeros(len(lams))
     for f in range(folds):
@@ -251,7 +251,7 @@ def label(self:Demo,
 @patch
 def train(self:Demo,
     kind:str, # 'aligned' or 'control'
-    labels:PseudoLabels, # What its teacher says
+    labels:PseudoLabels, # What its teacher says: names (n,), embedding (n, k)
     seed:int, # The seed
 ) -> Path: # The model's folder
     "Station 5: one student, exported"
@@ -421,7 +421,7 @@ def _tidy_groups(group, n=60):
 def plot_seeds(
     odd:pd.DataFrame, # Table of odd-one-out accuracies with the columns model, kind, seed, accuracy
     who:str='people', # Whose judgements
-): # The figure
+) -> object: # Matplotlib figure
     "Accuracy of base, control and aligned model, a line for each seed"
     import matplotlib.pyplot as plt, seaborn as sns
     order = ['base', 'control', 'aligned']
@@ -436,7 +436,7 @@ def plot_seeds(
 @patch
 def export_model(self:Demo,
     table, # The summary over seeds, for the model card
-):
+) -> Path: # The model's folder
     "Write the aligned model of seed 0 to the output folder, with its card"
     return export_timm(create_backbone(f"local-dir:{self.folder(0)/'aligned'}"), self.out/'model', name=f'{self.cfg.student}.alignet',
         card=dict(table=table, summary=('Distilled from a teacher that was fitted to the odd-one-out choices of **simulated** observers.' if self.world.simulated else

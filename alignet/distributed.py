@@ -52,7 +52,7 @@ def join_stores(
     path, # Folder to make
     remove:bool=True, # Remove the parts once the whole is there
     chunk:int=1 << 14, # Rows copied at a time
-) -> FeatureStore:
+) -> FeatureStore: # The whole, at path
     "Join feature stores of one model to one"
     stores = [FeatureStore(p) for p in parts]; first = stores[0]
     for s in stores[1:]:

@@ -170,7 +170,7 @@ def plot_accuracy(
     table:pd.DataFrame, # From odd_one_out_table
     ceiling:float=None, # Draws the noise ceiling
     ax=None, # Axes to draw on; new ones if None
-): # The axes
+) -> plt.Axes: # The axes
     "Odd-one-out accuracy of each model and similarity, with intervals"
     if ax is None: ax = plt.subplots(figsize=(6, 2.8), dpi=80, layout='constrained')[1]
     kinds, names = list(dict.fromkeys(table.kind)), list(dict.fromkeys(table.model))
@@ -293,7 +293,7 @@ def plot_reliability(
     bins:int=10, # Number of bins
     mass:bool=True, # Bins with equally many claims
     ax=None, # Axes to draw on; new ones if None
-): # The axes
+) -> plt.Axes: # The axes
     "Share of right answers against claimed confidence"
     if ax is None: ax = plt.subplots(figsize=(4.2, 3.4), dpi=80, layout='constrained')[1]
     data = {name: reliability(c, a, bins, mass) for name, (c, a) in claims.items()}
@@ -315,7 +315,7 @@ def fit_probe(
     y, # (n,) labels
     Cs=(1e-4, 1e-3, 1e-2, .1, 1., 10.), # Strengths to choose from
     seed:int=0, # Seed of the validation split
-): # Fitted scikit-learn pipeline
+) -> object: # Fitted scikit-learn pipeline
     "Linear probe whose strength is chosen on a split of its own training images"
     X, y = check_features(X), np.asarray(y); r = rng(seed, 62); classes, counts = np.unique(y, return_counts=True)
     if len(classes) < 2: raise AlignetError(f'the probe needs at least two classes; all {len(y):,} labels are {classes.tolist()}')
@@ -448,7 +448,7 @@ def plot_rdm(
     labels:bool=True, # Write the groups' names
     title:str='', # Title
     ax=None, # Axes to draw on; new ones if None
-): # The image, for a colour bar
+) -> object: # The image, for a colour bar
     "Heat map of a dissimilarity matrix, objects ordered by group"
     D = np.asarray(X, np.float64); D = D if D.ndim == 2 and D.shape[0] == D.shape[1] and np.allclose(np.diag(D), 0) else rdm(X)
     if len(D) != len(groups): raise AlignetError(f'{len(groups):,} groups for {len(D):,} objects')
@@ -479,7 +479,7 @@ def plot_rdms(
     order=None, # Order of the groups
     ranks:bool=True, # Draw percentile ranks rather than distances
     kind:str='cosine', # One of SIMILARITIES
-): # The figure
+) -> plt.Figure: # The figure
     "Heat maps of several models side by side, with one colour scale"
     D = {n: (X if np.ndim(X) == 2 and len(X) == np.shape(X)[1] and np.allclose(np.diag(X), 0) else rdm(X, kind)) for n, X in models.items()}
     fig, axs = plt.subplots(1, len(D), figsize=(1.6 + 2.8 * len(D), 3.1), dpi=80, layout='constrained', squeeze=False)
@@ -534,7 +534,7 @@ def plot_map(
     names=('before', 'after'), # Titles
     lines:bool=False, # Draw in the second map the way that each object came
     px:int=22, # Size of the pictures
-): # The figure
+) -> plt.Figure: # The figure
     "Maps before and after, in one frame, with pictures"
     maps = [np.asarray(before), np.asarray(after)]; g = np.full(len(maps[0]), '') if groups is None else np.asarray(groups).astype(str)
     fig, axs = plt.subplots(1, 2, figsize=(8.4, 4.1 + .3 * (groups is not None)), dpi=80, layout='constrained', sharex=True, sharey=True)
@@ -582,7 +582,7 @@ def plot_neighbours(
     k:int=5, # How many neighbours
     kind:str='cosine', # One of SIMILARITIES
     names=None, # (n,) names, written over the queries
-): # The figure
+) -> plt.Figure: # The figure
     "The nearest neighbours of a few objects, model beside model"
     found = {m: neighbours(X, queries, k, kind) for m, X in check_models(models).items()}; cols = 1 + len(found) * (k + 1)
     widths = [1.15] + ([.25] + [1] * k) * len(found)
@@ -717,21 +717,21 @@ class Report:
 @patch
 def heading(self:Report,
     text:str, # A section's title
-):
+) -> Report: # Itself
     "Start a section"
     return self._add(kind='heading', text=str(text))
 
 @patch
 def text(self:Report,
     text:str, # Light Markdown
-):
+) -> Report: # Itself
     "Add paragraphs or a list"
     return self._add(kind='text', text=str(text))
 
 @patch
 def note(self:Report,
     text:str, # Light Markdown
-):
+) -> Report: # Itself
     "Add a remark that must not be missed, such as: these observers are simulated"
     return self._add(kind='note', text=str(text))
 
@@ -741,7 +741,7 @@ def table(self:Report,
     caption:str='', # What it shows
     digits:int=3, # Decimals
     name:str=None, # Key in the JSON; made from the caption if None
-):
+) -> Report: # Itself
     "Add a table"
     df = df.to_frame() if isinstance(df, pd.Series) else df
     if not isinstance(df, pd.DataFrame): raise AlignetError(f'a table must be a pandas DataFrame, not {type(df).__name__}')
@@ -754,7 +754,7 @@ def figure(self:Report,
     alt:str, # What one sees, for those who cannot
     caption:str='', # What it shows and how to read it
     dpi:int=150, # Resolution
-):
+) -> Report: # Itself
     "Add a figure"
     if not str(alt or '').strip(): raise AlignetError('a figure needs alternative text; say in a sentence what one sees in it')
     png, buf = io.BytesIO(), io.BytesIO()
@@ -863,7 +863,7 @@ def probe_table(
 def evaluate_world(
     world, # A World
     models:dict, # Name -> FeatureStore, (names, X), or {file: vector}; the first is the baseline
-    objects=None, # Objects to score; the world's test part if None
+    objects=None, # (m,) objects to score; the world's test part if None
     fit_objects=None, # Objects whose judgements set the temperatures; the dev part if None
     items:pd.DataFrame=None, # Labelled pictures for the probes; those of objects if None
     label:str='group', # Column of items that holds the label

@@ -41,7 +41,7 @@ class Backbone(nn.Module):
 
     def forward(self,
         x, # (B, 3, H, W) float, normalised pixels
-    ): # (B, num_features) float
+    ) -> torch.Tensor: # (B, num_features) float
         "The pre-logits of a batch"
         m = self.model
         if hasattr(m, 'forward_head') and not self.projected: y = m.forward_head(m.forward_features(x), pre_logits=True)
@@ -90,7 +90,7 @@ def _evaluating(module, device=None):
 @patch
 def transform(self:Backbone,
     size:int=None, # Side of the square input in pixels; the model's own if None
-): # PIL image -> (3, size, size) float32
+) -> object: # PIL image -> (3, size, size) float32
     "The model's own evaluation transform"
     return create_transform(**self.config_at(size), is_training=False)
 
@@ -108,12 +108,12 @@ def config_at(self:Backbone,
     return {**cfg, 'input_size': (cfg['input_size'][0], size, size)}
 
 @patch(as_prop=True)
-def input_size(self:Backbone)->int:
+def input_size(self:Backbone)->int: # Pixels
     "Side of the model's own input, in pixels"
     return self.data_config['input_size'][-1]
 
 @patch(as_prop=True)
-def normalize(self:Backbone)->tuple:
+def normalize(self:Backbone)->tuple: # (3,) means and (3,) deviations, per channel, in 0..1
     "Mean and standard deviation of the pixels, as in `Normalize.from_stats(*backbone.normalize)`"
     return tuple(self.data_config['mean']), tuple(self.data_config['std'])
 
@@ -132,7 +132,7 @@ def _behaviour(module):
         yield name, type(m).__qualname__, {} if known else {k: _code(f) for k, f in sorted(vars(type(m)).items()) if _code(f)}, kept
 
 @patch
-def digest(self:Backbone)->str:
+def digest(self:Backbone)->str: # Equal only for equal weights and code
     "Fingerprint of the weights, and of what a module of one's own does with them; 16 hexadecimal digits"
     h = hashlib.sha256()
     for k, v in self.model.state_dict().items():
@@ -185,7 +185,7 @@ def create_backbone(
     weights:str='auto', # 'auto': the packaged weights where installed, else the hub's; 'shipped' or 'hub' to insist
     size:int=None, # Side of the square input in pixels that it will be used at; the model's own if None
     **kw, # Passed to timm.create_model (or open_clip.create_model), e.g. num_classes=10
-) -> Backbone:
+) -> Backbone: # In evaluation mode, on the CPU
     "Make a `Backbone` from a name"
     if weights not in ('auto', 'shipped', 'hub'): raise AlignetError(f"weights must be 'auto', 'shipped' or 'hub', not '{weights}'")
     scheme, _, rest = str(name).partition(':')
@@ -284,7 +284,7 @@ def _open_clip_config(c):
 # %% ../nbs/01a_features.ipynb #48674569
 def as_backbone(
     model, # A name, a Backbone, a timm model, a module with a .backbone, a Learner, or any module that returns (B, d)
-) -> Backbone:
+) -> Backbone: # Itself if it is one
     "Find the `Backbone` in it, or make one"
     if isinstance(model, Backbone): return model
     if isinstance(model, (str, Path)): return create_backbone(str(model))
@@ -325,7 +325,7 @@ class FeatureStore:
         model:str='', # What made them, for the record
         overwrite:bool=False, # Replace a store that is there
         **meta, # More to remember
-    ): # FeatureStore
+    ) -> 'FeatureStore': # FeatureStore
         "Make a store from an array, e.g. of published features"
         X, names = np.asarray(X), [str(n) for n in names]
         if X.ndim != 2 or len(X) != len(names): raise AlignetError(f'{len(names)} names do not fit features of shape {X.shape}')
@@ -352,7 +352,7 @@ def _store_files(path):
 # %% ../nbs/01a_features.ipynb #09281590
 @patch
 def rows(self:FeatureStore,
-    names, # File names
+    names, # (m,) file names
 ) -> np.ndarray: # (m,) int64
     "Row numbers of these files"
     missing = [n for n in names if n not in self._index]
@@ -364,7 +364,7 @@ def rows(self:FeatureStore,
 
 @patch
 def get(self:FeatureStore,
-    names=None, # File names; all of the store's if None
+    names=None, # (m,) file names; all of the store's if None
 ) -> np.ndarray: # (m, d) float32
     "Features of these files, in this order"
     return np.asarray(self.X if names is None else self.X[self.rows(names)], np.float32)
@@ -385,7 +385,7 @@ def _files(images):
     return dict(names=names, bytes=size)
 
 @patch
-def identity(self:FeatureStore)->dict:
+def identity(self:FeatureStore)->dict: # Keys model, arch, weights, data_config
     "What says of which model these features are, plain enough for JSON; stores of one model agree in all but perhaps `model`, what it was called"
     return {k: self.meta.get(k) for k in ('model', 'arch', 'weights', 'data_config')}
 
@@ -527,7 +527,7 @@ def extract_features(
     device=None, # Where to compute; the GPU if there is one
     num_workers:int=0, # Processes that read images; 0 reads in this one
     overwrite:bool=False, # Make a store anew that is there
-) -> FeatureStore:
+) -> FeatureStore: # (n, d) float16 on disk, a row an image
     "Compute the features of an image set, or take them from the store; resumable"
     if not len(images): raise AlignetError(f"the image set {getattr(images, 'root', '')} has no images; check the folder")
     if batch_size < 1: raise AlignetError(f'batch_size must be at least 1, not {batch_size}')

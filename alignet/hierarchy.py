@@ -78,7 +78,7 @@ def load(cls:ClassTree,
     folder, # With class_hierarchy.txt, node_names.txt, and dataset_class_info.json unless classes are given
     classes=None, # IDs of the classes; those of dataset_class_info.json if None
     root:str=None, # The root; the only node without a parent if None
-):
+) -> ClassTree: # Nodes, links and levels
     "Read a hierarchy from its files"
     up, names = read_hierarchy(_hierarchy_file(folder, 'class_hierarchy.txt')), read_names(_hierarchy_file(folder, 'node_names.txt'))
     if classes is None:
@@ -123,7 +123,7 @@ def above(self:ClassTree,
 @patch
 def call(self:ClassTree,
     node:str, # ID
-) -> str:
+) -> str: # The first of its names, with the ID where two nodes share it
     "Short name of a node"
     short = lambda n: self.names.get(n, n).split(',')[0].strip()
     if not hasattr(self, '_count'): self._count = pd.Series([short(n) for n in self.level]).value_counts()
@@ -156,8 +156,8 @@ class Taxonomy:
     def __repr__(self): return f'Taxonomy({len(self):,} things; ' + ', '.join(f'{self.levels[c].nunique():,} of level {c}' for c in self.levels.columns) + ')'
 
     def subset(self,
-        rows, # Indices or a mask
-    ):
+        rows, # (m,) indices, or an (n,) mask
+    ) -> 'Taxonomy': # Of these rows
         "Only some of the things"
         r = np.arange(len(self))[np.asarray(rows)]
         return Taxonomy([self.names[i] for i in r], self.levels.iloc[r], [self.files[i] for i in r], self.images, self.notes)
@@ -170,7 +170,7 @@ def from_table(cls:Taxonomy,
     item:str='file', # Column of the names
     file:str=None, # Column of the pictures; item if None
     images:ImageSet=None, # The pictures
-):
+) -> Taxonomy: # A row a thing
     "A taxonomy from any table; rows with an empty category are left out"
     df = table if isinstance(table, pd.DataFrame) else pd.read_csv(table, dtype=str, keep_default_na=False)
     if miss := [c for c in (item, file or item, *levels) if c not in df.columns]: raise AlignetError(f'taxonomy: the table has no column {miss}; its columns are {list(df.columns)[:12]}')
@@ -181,9 +181,9 @@ def from_table(cls:Taxonomy,
 @patch(cls_method=True)
 def from_world(cls:Taxonomy,
     world, # A World
-    objects=None, # Names of objects; all judged ones if None
+    objects=None, # (m,) names of objects; all judged ones if None
     levels=('subgroup', 'group'), # Columns of world.items
-):
+) -> Taxonomy: # A row an object
     "A taxonomy of a world's objects, each on its scored picture"
     photos = world.photos(objects); t = world.items.set_index('file').loc[photos].reset_index()
     return cls.from_table(t, levels, 'object', 'file', world.images)
@@ -192,11 +192,11 @@ def from_world(cls:Taxonomy,
 @patch(cls_method=True)
 def from_classes(cls:Taxonomy,
     tree:ClassTree, # The hierarchy
-    files, # Pictures
-    classes, # The class that each shows, an ID of the tree
+    files, # (n,) names of the pictures
+    classes, # (n,) the class that each shows, an ID of the tree
     levels=(5, 3), # Levels of the tree from fine to coarse: basic, superordinate, ...
     images:ImageSet=None, # The pictures
-):
+) -> Taxonomy: # A row a picture
     "A taxonomy of pictures of a class hierarchy; pictures of classes that it leaves out are left out"
     pairs = [(f, c) for f, c in zip(files, classes) if c in tree.level]
     if not pairs: raise AlignetError('taxonomy: no picture shows a class of the hierarchy; are the IDs of the same kind?')
@@ -209,7 +209,7 @@ def load_hierarchy(
     levels=(5, 3), # Levels of the class hierarchy: basic, superordinate, ...
     samples:str='imagenet/samples', # Pictures named <wnid>_<name>.JPEG, or in folders <wnid>/
     hierarchy:str='imagenet/hierarchy/modified', # Folder of the hierarchy
-) -> Taxonomy:
+) -> Taxonomy: # A row a photo
     "Photos of ImageNet classes with their place in the class hierarchy"
     root = root or os.environ.get('ALIGNET_DATA')
     if not root: raise AlignetError('the ImageNet photos are not part of this package: give their folder, or set ALIGNET_DATA')
@@ -319,7 +319,7 @@ def _quantiles(draws, G, level=.95):
 def plot_hierarchy(
     changes, # A table of hierarchy_change, or {name: table}
     ax=None, # Axes to draw on; new ones if None
-): # The axes
+) -> plt.Axes: # The axes
     "Change of distance of related and unrelated pairs, with intervals"
     changes = changes if isinstance(changes, dict) else {'': changes}
     if ax is None: ax = plt.subplots(figsize=(6.4, 2.1 + .25 * len(changes)), dpi=80, layout='constrained')[1]
@@ -388,7 +388,7 @@ def purity_by_chance(
     labels, # (n,) category of each thing
     draws:int=20, # Number of shuffles
     seed:int=0, # Seed of the shuffles
-) -> float:
+) -> float: # In 0..1
     "Mean purity of the same tree with shuffled labels"
     r, y = rng(seed, 72), np.asarray(labels)
     return float(np.mean([dendrogram_purity(Z, r.permutation(y)) for _ in range(draws)]))
@@ -409,7 +409,7 @@ def plot_trees(
     kind:str='cosine', # One of SIMILARITIES
     method:str='average', # Linkage
     level:int=0, # Level whose categories are the leaves; they are coloured by the next
-): # The figure
+) -> plt.Figure: # The figure
     "Trees of the categories, before and after, names coloured by the next coarser level"
     fine, coarse = tax.levels.iloc[:, level].to_numpy(), tax.levels.iloc[:, min(level + 1, tax.levels.shape[1] - 1)].to_numpy()
     over = dict(zip(fine, coarse)); tops = sorted(set(coarse)); colour = dict(zip(tops, _colours(len(tops)))); K = len(over)

@@ -52,10 +52,12 @@ class HumanRDM:
         return f"HumanRDM({'SIMULATED, ' if self.simulated else ''}{len(self):,} pictures, {self.people or 'one matrix of all'}{' people' if self.people else ''}{f', {miss:.0%} of the pairs not rated' if miss else ''}{'; ' + self.source if self.source else ''})"
 
     @property
-    def people(self): return len(self.pairs) if len(self.pairs) > 1 else 0
+    def people(self) -> int: # 0 if one matrix stands for all
+        "How many people there are"
+        return len(self.pairs) if len(self.pairs) > 1 else 0
     @property
-    def files(self): return self.names
-    def mean(self):
+    def files(self): "(n,) names of the pictures"; return self.names
+    def mean(self) -> np.ndarray: # (p,) float32
         "(p,) mean over the people who rated the pair; NaN where nobody did"
         n = (~np.isnan(self.pairs)).sum(0)
         return np.where(n > 0, np.nansum(self.pairs, 0, dtype=np.float64) / np.maximum(n, 1), np.nan)
@@ -76,7 +78,7 @@ def from_vectors(cls:HumanRDM,
     kind:str='dissimilarity', # Or 'similarity'
     order:str='upper', # 'upper': its rows (SciPy, MATLAB); 'lower': the rows of the lower triangle
     **kwargs, # source, simulated, images
-):
+) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "From triangles as lists"
     v = np.atleast_2d(_as_dissimilarity(vectors, kind)); n = _square_root(v.shape[-1], 'vectors')
     if order not in ('upper', 'lower'): raise AlignetError(f"order must be 'upper' or 'lower', not {order!r}")
@@ -93,7 +95,7 @@ def from_matrix(cls:HumanRDM,
     tol:float=1e-4, # How far from symmetric, as a share of the range
     symmetrise:bool=False, # Average a pair's two numbers where (i, j) and (j, i) were asked apart
     **kwargs, # source, simulated, images
-):
+) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "From square matrices"
     M = np.asarray(M, np.float64); M = M[None] if M.ndim == 2 else M
     if M.ndim != 3 or M.shape[1] != M.shape[2]: raise AlignetError(f'matrices must have the shape (n, n) or (people, n, n), not {M.shape}; one list of pairs a person goes to HumanRDM.from_vectors')
@@ -114,7 +116,7 @@ def from_table(cls:HumanRDM,
     names=None, # (n,) names of the pictures, in the order wanted; those of the table, sorted, if None
     kind:str='similarity', # Or 'dissimilarity'
     **kwargs, # source, simulated, images
-):
+) -> HumanRDM: # Dissimilarities, pairs (s, p), NaN where nobody rated
     "From a table with a row a rating"
     df = pd.read_csv(table) if isinstance(table, (str, Path)) else pd.DataFrame(table); columns = list(columns)
     if len(columns) == 4 and columns[3] == 'subject' and 'subject' not in df: columns = columns[:3]
@@ -143,8 +145,8 @@ def matrix(self:HumanRDM,
 
 @patch
 def restrict(self:HumanRDM,
-    names, # Names of the pictures to keep, in the order wanted
-):
+    names, # (m,) names of the pictures to keep, in the order wanted
+) -> HumanRDM: # Over these names, in this order
     "Only some pictures"
     at = {o: k for k, o in enumerate(self.names)}; names = [str(o) for o in names]
     if miss := [o for o in names if o not in at]: raise AlignetError(f'{len(miss):,} of {len(names):,} pictures are not in the set: {_some(miss)}; near to the first are {_some(nearest_names(miss[0], self.names))}')
@@ -161,14 +163,14 @@ def save(self:HumanRDM,
 @patch(cls_method=True)
 def load(cls:HumanRDM,
     path, # .npz file
-):
+) -> HumanRDM: # As it was saved
     "Read what `save` wrote"
     try:
         with np.load(path, allow_pickle=False) as z: return cls(z['pairs'], z['names'].tolist(), str(z['source']), bool(z['simulated']))
     except (OSError, ValueError, KeyError, EOFError) as e: raise AlignetError(f"'{path}' cannot be read as a HumanRDM ({e}); make it again with HumanRDM.save") from e
 
 @patch
-def to_rsatoolbox(self:HumanRDM):
+def to_rsatoolbox(self:HumanRDM) -> object: # rsatoolbox RDMs (s, p) float64, with names and persons as descriptors
     "As `rsatoolbox.rdm.RDMs`, one matrix a person"
     return require('rsatoolbox').rdm.RDMs(self.pairs.astype(np.float64), pattern_descriptors=dict(name=self.names), rdm_descriptors=dict(person=list(range(len(self.pairs)))))
 
@@ -189,7 +191,7 @@ def _raters(human, min_pairs):
 
 def rsa_people(
     features, # FeatureStore, (names, X), or {file: vector}
-    human:HumanRDM, # What people said
+    human:HumanRDM, # What people said: pairs (s, p)
     kind:str='cosine', # One of SIMILARITIES
     min_pairs:int=20, # Fewest rated pairs of a person who is compared alone
 ) -> dict: # mean: correlation with the mean of the people; each: (s,) with each person
@@ -212,7 +214,7 @@ def _mean_others(r, leave=None):
     return np.where(n > 0, np.round(t / np.maximum(n, 1), 9), np.nan)                     # rounded: equal means must be ties
 
 def rdm_ceiling(
-    human:HumanRDM, # What people said
+    human:HumanRDM, # What people said: pairs (s, p)
     splits:int=100, # Random halves for the reliability of the mean
     min_pairs:int=20, # Fewest rated pairs of a person who is compared alone
     seed:int=0, # Seed of the halves
@@ -272,7 +274,7 @@ def _draws(part, n, n_boot, seed):
 
 def rsa_interval(
     features, # FeatureStore, (names, X), or {file: vector}
-    human:HumanRDM, # What people said
+    human:HumanRDM, # What people said: pairs (s, p)
     kind:str='cosine', # One of SIMILARITIES
     n_boot:int=2000, # Number of draws
     level:float=.95, # Coverage wanted
@@ -289,7 +291,7 @@ def rsa_interval(
 def compare_rsa(
     features_a, # Of the first model: FeatureStore, (names, X), or {file: vector}
     features_b, # Of the second
-    human:HumanRDM, # What people said
+    human:HumanRDM, # What people said: pairs (s, p)
     kind:str='cosine', # One of SIMILARITIES
     n_boot:int=2000, # Number of draws
     level:float=.95, # Coverage wanted
@@ -350,7 +352,7 @@ def load_king(
     root=None, # Folder of the set, or data folder with human_similarity/king2019; ALIGNET_DATA if None
     stimuli:str='set1', # 'set1' or 'set2'
     order:str=None, # What the rows follow: 'names', 'numbers', or None if both are the same
-) -> HumanRDM:
+) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "Multi-arrangement of King et al. 2019"
     if stimuli not in ('set1', 'set2'): raise AlignetError(f"stimuli must be 'set1' or 'set2', not {stimuli!r}")
     folder = _set_folder('king2019', root); path = folder/'sim_judgements'/'BEHAVIOR.mat'; m = _mat(path)
@@ -362,7 +364,7 @@ def load_king(
 def load_cichy(
     root=None, # Folder of the set, or data folder with human_similarity/cichy2019; ALIGNET_DATA if None
     order:str=None, # What the rows follow: 'names', 'numbers', or None if both are the same
-) -> HumanRDM:
+) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "Multi-arrangement of Cichy et al. 2019"
     folder = _set_folder('cichy2019', root); path = folder/'sim_judgements'/'judgments_general.mat'; m = _mat(path)
     if np.ndim(m.get('judgments')) not in (2, 3): raise AlignetError(f"'{path}' has no matrices under 'judgments' (it holds {_some(list(m))}); get it again")
@@ -392,7 +394,7 @@ def load_peterson(
     category:str, # One of PETERSON
     root=None, # Folder of the set, or data folder with human_similarity/peterson; ALIGNET_DATA if None
     order:str=None, # What the rows follow: 'names', 'numbers', or None if both are the same
-) -> HumanRDM:
+) -> HumanRDM: # Dissimilarities, pairs (1, p): the mean over people
     "Ratings of Peterson et al. 2016, 2018"
     if category not in PETERSON: raise AlignetError(f"category '{category}' is not one of {', '.join(PETERSON)}")
     folder = _set_folder('peterson', root)/category; pics = folder/'images' if (folder/'images').is_dir() else folder; what = f'Peterson et al., {category}'
@@ -412,7 +414,7 @@ def load_peterson(
 # %% ../nbs/06a_rsa.ipynb #7c7075f3
 def tell_order(
     features, # Of any decent model: FeatureStore, (names, X), or {file: vector}
-    human:HumanRDM, # What people said, under any of the orders
+    human:HumanRDM, # What people said, pairs (s, p), under any of the orders
     kind:str='cosine', # One of SIMILARITIES
 ) -> pd.Series: # Correlation with the mean of the people under each order
     "Agreement of a model with a matrix whose rows follow the names, or the numbers in them"
@@ -459,7 +461,7 @@ def plot_human_rdms(
     scores:dict, # Name of the model -> result of score_human_rdms
     measure:str='mean of the people', # Or 'each person'
     ax=None, # Axes to draw on; new ones if None
-): # The axes
+) -> plt.Axes: # The axes
     "Correlation of several models with people, by set, with intervals and ceilings"
     T = {m: s['table'][s['table'].measure.str.endswith(measure)].reset_index(drop=True) for m, s in scores.items()}; first = next(iter(T.values()))
     if not len(first): raise AlignetError(f"no row of the tables is a '{measure}'; measures are {_some(next(iter(scores.values()))['table'].measure)}")

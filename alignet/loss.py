@@ -44,7 +44,7 @@ def kl_loss(
     probs, # (t, 3) teacher choice probabilities, same order
     tau:float=1., # Student temperature, in the units of sims
     reduction:str='mean', # 'mean', 'sum' or 'none'
-): # Scalar, or (t,) with 'none'
+) -> torch.Tensor: # Scalar, or (t,) with 'none'
     "Kullback-Leibler divergence from the teacher's choices to the student's, in nats"
     _check_pair(sims, probs)
     lq, p = _log_choice(sims, tau), _up(probs)
@@ -58,7 +58,7 @@ def jsd_loss(
     probs, # (t, 3) teacher choice probabilities, same order
     tau:float=1., # Student temperature, in the units of sims
     reduction:str='mean', # 'mean', 'sum' or 'none'
-): # Scalar, or (t,) with 'none'; between 0 and log 2
+) -> torch.Tensor: # Scalar, or (t,) with 'none'; between 0 and log 2
     "Jensen-Shannon divergence between the teacher's and the student's choices, in nats"
     _check_pair(sims, probs)
     lq, p = _log_choice(sims, tau), _up(probs)
@@ -77,7 +77,7 @@ def contrastive_loss(
     probs, # (t, 3) teacher choice probabilities (or similarities): only their largest entry counts
     tau:float=1., # Student temperature, in the units of sims
     reduction:str='mean', # 'mean', 'sum' or 'none'
-): # Scalar, or (t,) with 'none'
+) -> torch.Tensor: # Scalar, or (t,) with 'none'
     "Cross-entropy of the teacher's most similar pair"
     _check_pair(sims, probs)
     return _reduce(-(_best_pair(_up(probs)) * _log_choice(sims, tau)).sum(-1), reduction)
@@ -89,7 +89,7 @@ def margin_loss(
     tau:float=1., # Student temperature, in the units of sims
     reduction:str='mean', # 'mean', 'sum' or 'none'
     margin:float=1., # By how much the best pair should lead, in units of tau
-): # Scalar, or (t,) with 'none'
+) -> torch.Tensor: # Scalar, or (t,) with 'none'
     "Mean hinge of the two comparisons that the teacher's answer implies"
     _check_pair(sims, probs)
     if not tau > 0: raise AlignetError(f'tau must be above zero, not {tau}')
@@ -109,7 +109,7 @@ def triplet_loss(
     kind:str='jsd', # A key of TRIPLET_LOSSES
     tau:float=1., # Student temperature, in the units of sims
     reduction:str='mean', # 'mean', 'sum' or 'none'
-): # Scalar, or (t,) with 'none'
+) -> torch.Tensor: # Scalar, or (t,) with 'none'
     "The loss called `kind` between a student's similarities and a teacher's choice probabilities"
     _check_kind(kind)
     return TRIPLET_LOSSES[kind](sims, probs, tau, reduction)
@@ -123,7 +123,7 @@ def dots(
     Z, # (B, d) features, any float dtype
     tau:float=1., # Temperature
     centre:bool=False, # Take the batch mean off first
-): # (B, B) at least float32
+) -> torch.Tensor: # (B, B) at least float32
     "Dot products of all pairs, divided by `tau`"
     with torch.autocast(Z.device.type, enabled=False):
         Z = _prep(Z, centre)
@@ -133,7 +133,7 @@ def scaled_cosine(
     Z, # (B, d) features, any float dtype
     log_scale=0., # Logarithm of the scale: number, tensor or parameter
     centre:bool=False, # Take the batch mean off first
-): # (B, B) at least float32
+) -> torch.Tensor: # (B, B) at least float32
     "Cosine similarities of all pairs times `exp(log_scale)`"
     with torch.autocast(Z.device.type, enabled=False):
         Z = F.normalize(_prep(Z, centre), dim=-1)
@@ -155,7 +155,7 @@ class CosineHead(nn.Module):
 
     def forward(self,
         x, # (B, d) features
-    ): # (B, d) float32 features, whose dot products are the scaled cosines of x
+    ) -> torch.Tensor: # (B, d) float32 features, whose dot products are the scaled cosines of x
         "Bring the features to unit length, times the square root of the scale; in training with `centre`, update the running mean too"
         with torch.autocast(x.device.type, enabled=False):
             x = _up(x)
@@ -175,7 +175,7 @@ def n_triplets(
 def all_triplets(
     B:int, # Number of images
     device=None, # Where to make them
-): # (n_triplets(B), 3) int64, in the order of itertools.combinations
+) -> torch.Tensor: # (n_triplets(B), 3) int64, in the order of itertools.combinations
     "Every triplet of `B` images"
     return torch.stack(_ranks(B, 0, n_triplets(B), device), 1)
 
@@ -354,7 +354,7 @@ def batch_triplet_loss(
     chunk:int=None, # Triplets handled at a time; None chooses by device
     share:tuple=(0, 1), # This process and how many there are; each handles a part of the triplets, see below
     fused:bool=False, # One compiled kernel instead of many; pays on large batches
-): # Scalar; 0 if no triplet of the batch has a weight
+) -> torch.Tensor: # Scalar; 0 if no triplet of the batch has a weight
     "Mean of the triplet loss over all triplets of a batch"
     _check_kind(kind); _check_square(S_student=S_student, S_teacher=S_teacher)
     if not (tau > 0 and tau_teacher > 0): raise AlignetError(f'tau and tau_teacher must be above zero, not {tau} and {tau_teacher}')
@@ -368,7 +368,7 @@ def batch_agreement(
     S_student, # (B, B) student similarities
     S_teacher, # (B, B) teacher similarities
     chunk:int=None, # Triplets handled at a time; None chooses by device
-): # Scalar between 0 and 1
+) -> torch.Tensor: # Scalar between 0 and 1
     "Share of a batch's triplets on which student and teacher pick the same odd one, ties counted as wrong"
     _check_square(S_student=S_student, S_teacher=S_teacher)
     s, t, right = _up(S_student.detach()).reshape(-1), _up(S_teacher.detach()).reshape(-1), 0
@@ -419,14 +419,14 @@ class AlignLoss(nn.Module):
         self.kind, self.tau, self.tau_teacher, self.sims, self.scale = kind, tau, tau_teacher, sims, scale
         self.centre, self.teacher_sims, self.weights, self.chunk, self.gather, self.fused = centre, teacher_sims, weights, chunk, gather, fused
 
-    def extra_repr(self):
+    def extra_repr(self) -> str: # Name and value of each
         "The settings that `repr` shows"
         return f"kind='{self.kind}', tau={self.tau}, tau_teacher={self.tau_teacher}, sims='{self.sims}', weights={self.weights!r}"
 
     def matrices(self,
         z, # (B, d) student features
         target, # (B, k) teacher features
-    ): # (B, B) student similarities, (B, B) teacher similarities
+    ) -> tuple: # (B, B) student similarities, (B, B) teacher similarities
         "The two similarity matrices of batch mode"
         S = dots(z, centre=self.centre) if self.sims == 'dot' else scaled_cosine(z, math.log(self.scale), self.centre)
         return S, dots(target) if self.teacher_sims == 'dot' else scaled_cosine(target)
@@ -435,7 +435,7 @@ class AlignLoss(nn.Module):
         z, # (B, d), (T, 3, d) or (3T, d) student features
         target, # (B, k) teacher features, or (T, 3) teacher similarities
         clusters=None, # (B,) clusters of the images, for the weights that need them
-    ): # Scalar
+    ) -> torch.Tensor: # Scalar
         "The loss over all triplets of the batch, or over given triplets, by the shapes that come in"
         if z.ndim == 2 and target.ndim == 2 and len(z) == len(target):
             rank, world = _processes() if self.gather and z.requires_grad else (0, 1)

@@ -312,7 +312,7 @@ def check_official(
     head:int=1024, # Features of the student's head
     steps:int=40, # Steps to try
     lr:float=1e-2, # Learning rate to try (Adam)
-    rows:int=20_000, # Triplets used with the features, drawn at random
+    rows:int=20_000, # How many triplets are used with the features, drawn at random
     seed:int=0, # Seed of rows, head and batches
 ) -> pd.DataFrame: # Columns check, found, verdict ('ok', 'LOOK', 'unknown'), means
     "Look for the slips that leave a student at chance, before it is trained"

@@ -198,8 +198,8 @@ class PseudoLabels:
         return choice_probs(self.sims, tau)
 
     def restrict(self,
-        names, # Names to keep, in the order wanted
-    ): # PseudoLabels
+        names, # (m,) names to keep, in the order wanted
+    ) -> 'PseudoLabels': # PseudoLabels
         "Only these images, and the triplets with all three among them"
         names = [str(o) for o in names]; have = {o: i for i, o in enumerate(self.names)}
         missing = [o for o in names if o not in have]
@@ -218,7 +218,7 @@ def _npz(path):
 def save(self:PseudoLabels,
     path, # Where to; .npz is added if it is missing
     official:bool=False, # Also write the names of each triplet's images, as the released files do
-): # The path
+) -> Path: # The path
     "Write one `.npz`, whole or not at all"
     arrays = dict(names=np.array(self.names, dtype=np.str_), indices=self.triplets, similarities=self.sims, meta=np.array(json.dumps(self.meta)))
     if self.embedding is not None: arrays['embedding'] = self.embedding
@@ -231,7 +231,7 @@ def save(self:PseudoLabels,
 def load(cls:PseudoLabels,
     path, # A file of save, or one in the layout of the released ones
     control:bool=False, # Do not warn about labels of the untransformed teacher
-): # PseudoLabels
+) -> PseudoLabels: # PseudoLabels
     "Read pseudo-labels; rows are turned so that the odd one is last"
     path = Path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
@@ -330,7 +330,7 @@ def pseudo_label(
     sampling:str='cluster_border', # One of SAMPLINGS
     clusters=None, # Number of clusters, or (n,) the cluster of each image; None: 500, or a tenth of the images if that is less
     seed:int=0, # Seed of clusters and triplets
-    names=None, # Only these images, in this order
+    names=None, # (m,) only these images, in this order
     classes=None, # (n,) class of each image, for the class rules
     by:str='image', # See TripletSampler
     control:bool=False, # Leave the features untransformed: UnAligNet

@@ -216,7 +216,7 @@ class EMA(Callback):
         if self.on and self.final and self.steps: self.swap(); self.swapped = False       # the weights of the last step are now in `average.module`
         self.on = False
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict: # Keys steps and average; empty before training
         "What a checkpoint keeps"
         return dict(steps=self.steps, average=self.average.module.state_dict()) if self.average else {}
     def load_state_dict(self,

@@ -328,7 +328,7 @@ def label_store(
     threads:int=None, # How many threads multiply, as many as PyTorch uses if None; no influence on the result
     check:str='checksum', # How shards that are there are checked: 'checksum', or 'size' for a quick look
     teacher:str='', # The teacher's digest, where the store does not say
-): # LabelShards; None while blocks that others make are missing
+) -> object: # LabelShards; None while blocks that others make are missing
     "Draw triplets and label them, a block a file; resumable, in any number of processes"
     if format not in ('npy', 'parquet'): raise AlignetError(f"format='{format}' is not known; choose npy or parquet")
     if check not in ('checksum', 'size'): raise AlignetError(f"check='{check}' is not known; choose checksum or size")
@@ -495,7 +495,7 @@ def _take(self:LabelShards, i, field):
     return out.reshape(*shape, 3)
 
 @patch
-def blocks(self:LabelShards): # Yields (m, 3) triplets and (m, 3) sims
+def blocks(self:LabelShards) -> object: # Iterator over (m, 3) triplets and (m, 3) sims
     "The rows shard by shard, in order"
     for b in range(self.lo // self._step, -(-self.hi // self._step)):
         s = slice(max(0, self.lo - b * self._step), self.hi - b * self._step); a = self._open(b)[s]
@@ -505,7 +505,7 @@ def blocks(self:LabelShards): # Yields (m, 3) triplets and (m, 3) sims
 def shard(self:LabelShards,
     rank:int, # Which process, from 0
     world:int, # How many there are
-): # LabelShards
+) -> LabelShards: # LabelShards
     "One process's share: a stretch of rows"
     if not 0 <= rank < world: raise AlignetError(f'rank {rank} of {world} processes does not exist; ranks go from 0 to {world-1}')
     out = LabelShards.__new__(LabelShards); out.__dict__.update(self.__dict__)
@@ -514,7 +514,7 @@ def shard(self:LabelShards,
 
 # %% ../nbs/03b_shards.ipynb #965f8c6d
 @patch
-def verify(self:LabelShards): # Itself
+def verify(self:LabelShards) -> LabelShards: # Itself
     "Compare the checksum of every shard; an error names those that are damaged"
     bad = [o['file'] for o in progress(self.files, desc='checksums') if not _intact(self.path/o['file'], o)]
     if bad: raise AlignetError(f"{len(bad)} of {len(self.files)} shards in '{self.path}' are damaged: {', '.join(bad[:5])}" + (', ...' if bad[5:] else '') + '; ' + (_AGAIN if len(bad) == 1 else _AGAIN.replace('that file', 'those files').replace('it is', 'they are')))
@@ -525,7 +525,7 @@ def verify(self:LabelShards): # Itself
 @patch
 def to_labels(self:LabelShards,
     n:int=None, # Only the first so many rows
-) -> PseudoLabels:
+) -> PseudoLabels: # triplets (n, 3) int32, sims (n, 3) float32
     "The labels in memory"
     t, s = self[:n]
     meta = {k: v for k, v in self.meta.items() if k not in ('shards', 'kind', 'layout', 'groups_sha256', 'names_sha256', 'clusters_sha256')}

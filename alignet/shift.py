@@ -93,7 +93,7 @@ def load(cls:ShiftTask,
     path, # A .csv with the columns superclass, subclass, side; or a .json with [superclasses, [source lists, target lists], {number: name}]
     classes=None, # Class IDs in the order that numbers in a .json count
     name:str=None, # What to call it; the file's name if None
-):
+) -> ShiftTask: # Superclasses with their source and target subclasses
     "Read a split: one of `save`, or what the authors' code returns, kept as JSON"
     path = Path(path); name = name or path.stem
     if path.suffix == '.json': return _official_split(read_json(path), path, classes, name)
@@ -127,7 +127,7 @@ def superclass_task(
     seed:int=2, # Seed of the random split; 2 is the benchmark's
     name:str='task', # What to call it
     only=None, # Use only these classes, e.g. those that there are photos of
-) -> ShiftTask:
+) -> ShiftTask: # Superclasses with n/2 source and n/2 target subclasses each
     "Superclasses of a level, with as many subclasses each"
     known = set(tree.classes if only is None else only); below = {k: [c for c in tree.below(k) if c in known] for k in tree.at_level(level, under)}
     supers = [k for k, v in below.items() if len(v) >= n]
@@ -157,7 +157,7 @@ def breeds_task(
     folder, # Folder of the revised class hierarchy
     split:str='rand', # 'rand' (the benchmark), 'good' or 'bad'
     seed:int=2, # Seed of the random split; 2 is the benchmark's
-) -> ShiftTask:
+) -> ShiftTask: # Superclasses with source and target subclasses
     "One of the four tasks of the BREEDS benchmark"
     if name not in BREEDS: raise AlignetError(f"BREEDS task '{name}' is not known; choose one of {', '.join(BREEDS)}")
     return superclass_task(ClassTree.load(folder), split=split, seed=seed, name=name, **BREEDS[name])
@@ -203,7 +203,7 @@ def table_task(
     n:int=None, # Subclasses of each superclass; all (less one if odd) of the smallest that has at least two if None
     seed:int=2, # Seed of the split
     name:str='task', # What to call it
-) -> ShiftTask:
+) -> ShiftTask: # Superclasses with n/2 source and n/2 target subclasses each
     "A random split of a table of superclasses"
     groups = {}
     for c, k in dict(table).items(): groups.setdefault(str(k), []).append(str(c))
@@ -246,7 +246,7 @@ def folder_data(
     subclass, # Subclass of each photo, in the order of images.names; others than the task's are left out
     held_out:float=1/3, # Share of each source subclass to test on
     seed:int=0, # Which ones
-) -> ShiftData:
+) -> ShiftData: # A row a photo: to fit on, source or target
     "Photos of one folder, with a share of each source subclass held out"
     if len(subclass) != len(images): raise AlignetError(f'{len(subclass):,} subclasses for {len(images):,} photos; there must be one each')
     t = task.table.set_index('subclass'); d = pd.DataFrame(dict(file=images.names, subclass=[str(s) for s in subclass])); d = d[d.subclass.isin(t.index)].reset_index(drop=True)
@@ -266,7 +266,7 @@ def load_breeds(
     split:str='rand', # 'rand', 'good' or 'bad'
     seed:int=2, # Seed of the random split
     per_class:int=None, # At most this many training photos a subclass, drawn at random; all if None
-) -> ShiftData:
+) -> ShiftData: # A row a photo: to fit on, source or target
     "A BREEDS task on ImageNet: fitted on train photos, tested on val photos"
     task = name if isinstance(name, ShiftTask) else breeds_task(name, hierarchy, split, seed); root, rows, r = Path(root), [], rng(seed, 74)
     for row in task.table.itertuples():
@@ -335,7 +335,7 @@ def _t_interval(v):
 def plot_shift(
     runs:pd.DataFrame, # From shift_over_splits
     ax=None, # Axes to draw on; new ones if None
-): # The axes
+) -> plt.Axes: # The axes
     "Source and target accuracy of each model, a line a split"
     if ax is None: ax = plt.subplots(figsize=(5.2, 2.9), dpi=80, layout='constrained')[1]
     names = list(dict.fromkeys(runs.model)); step = .8 / len(names)
@@ -384,7 +384,7 @@ SHIFTS = {'imagenet-a': 200, 'imagenet-r': 200, 'imagenet-v2': 1000, 'imagenet-s
 def load_shift(
     name:str, # One of SHIFTS
     path, # The unpacked folder, or one above it
-) -> ShiftedImages:
+) -> ShiftedImages: # Pictures, and the class of each as an index below 1,000
     "Pictures and classes of a shifted ImageNet in its published layout"
     if name not in SHIFTS: raise AlignetError(f"'{name}' is not known; choose one of {', '.join(SHIFTS)}")
     if not Path(path).is_dir(): raise _get_it(name, f"'{path}' is no folder")
@@ -443,7 +443,7 @@ def _load_objectnet(path):
 # %% ../nbs/06d_shift.ipynb #9629de53
 def head_logits(
     features, # A FeatureStore, (names, X) or {file: vector}
-    files, # Names of the pictures
+    files, # (n,) names of the pictures
     weight, # (1000, d) weights of the head
     bias=None, # (1000,) bias
 ) -> tuple: # names, (n, 1000) float32

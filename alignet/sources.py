@@ -142,7 +142,7 @@ class TarImages(PackedImages):
 @patch
 def data(self:TarImages,
     i, # Position or name
-) -> bytes:
+) -> bytes: # Encoded, as stored
     "The bytes of one image file"
     s, offset, size = (int(o) for o in self._where[self._at(i)]); f = self._open.get(s)
     try:
@@ -169,15 +169,15 @@ def sizes(self:TarImages) -> list: # One number an image
 @patch
 def path(self:TarImages,
     i, # Position or name
-) -> Path:
+) -> Path: # For reading by people: no file need be there
     "Where an image lies, for messages: the shard and the member in it"
     i = self._at(i); name = self.names[i]; shard = self.shards[self._where[i, 0]]
     return shard/(name.removeprefix(f'{shard.stem}/') if self.prefix else name)
 
 @patch
 def subset(self:TarImages,
-    names, # File names, in the order wanted
-): # TarImages
+    names, # (m,) file names, in the order wanted
+) -> TarImages: # TarImages
     "The set of just these images"
     names = list(names); rows = self.index(names); new = object.__new__(TarImages)
     new.__dict__.update(self.__dict__, _where=self._where[rows], _open={}); new._named(self.root, names)
@@ -267,7 +267,7 @@ def _path_names(paths, root=None):
 @patch
 def data(self:HFImages,
     i, # Position or name
-) -> bytes:
+) -> bytes: # Encoded, as stored
     "The bytes of one image file"
     i = self._at(i); cell = self._cells[int(self._rows[i])][self.image] or {}; at = cell.get('path')
     if cell.get('bytes') is not None: return cell['bytes']
@@ -296,15 +296,15 @@ def digest(self:HFImages) -> str: # 64 hexadecimal digits
 @patch
 def path(self:HFImages,
     i, # Position or name
-) -> Path:
+) -> Path: # For reading by people: no file need be there
     "Where an image lies, for messages: the dataset and the name in it"
     return self.root/self.names[self._at(i)]
 
 # %% ../nbs/01d_sources.ipynb #9f43916c
 @patch
 def subset(self:HFImages,
-    names, # Names, in the order wanted
-): # HFImages
+    names, # (m,) names, in the order wanted
+) -> HFImages: # HFImages
     "The set of just these images"
     names = list(names); rows = self.index(names); new = object.__new__(HFImages)
     new.__dict__.update(self.__dict__, _rows=self._rows[rows]); new._named(self.root, names)
@@ -322,7 +322,7 @@ def labels(self:HFImages) -> dict: # {image name: label}
 def image_set(
     source, # A folder, tar shards, a saved or Parquet dataset, a datasets.Dataset, or an image set
     **kw, # Passed to the class, e.g. prefix=True, name='file'
-): # ImageSet, TarImages or HFImages
+) -> ImageSet: # ImageSet, TarImages or HFImages
     "The image set that a path, a pattern or a dataset stands for"
     if isinstance(source, ImageSet): return source
     if not isinstance(source, (str, os.PathLike, list, tuple)): return HFImages(source, **kw)

@@ -97,13 +97,13 @@ def certainty_of(
 def odd_one_out_tasks(
     judgements, # Judgements about objects
     images, # ImageSet
-    files=None, # Picture of each object, in the order of judgements.names; the names themselves if None
+    files=None, # (n,) picture of each object, in the order of judgements.names; the names themselves if None
     name:str='judgements', # What to call the data set
     ceiling:float=None, # Noise ceiling of the accuracy
     groups=None, # (objects,) category of each object
     min_trials:int=100, # Categories with fewer trials are not shown
     notes:str='', # A remark for the reader
-    embedding=None, # Embedding fitted to people's answers, see certainty_of
+    embedding=None, # (n, d) fitted to people's answers, see certainty_of
     called:str='an embedding', # What that embedding is
 ) -> list: # Two tasks
     "The tasks of a set of odd-one-out judgements: accuracy and calibration"
@@ -176,7 +176,7 @@ def few_shot_task(
     draws:int=3, # How many times to draw them
     max_test:int=5000, # At most this many pictures are asked about, drawn once
     notes:str='', # A remark for the reader
-) -> Task:
+) -> Task: # Accuracy, Brier score and calibration error for each k
     "Linear probes on few pictures a class of a labelled folder"
     of = labels if callable(labels) else dict(labels).get
     pairs = [(f, str(y)) for f in images.names for y in (of(f),) if y not in (None, '')]
@@ -216,9 +216,9 @@ def shift_task(
     images, # ImageSet with the photos of all splits
     name:str='shift', # What to call the data set
     splits:int=3, # How many splits; which ones depends on the seed
-    files=None, # Photos that any split may ask for; all of images if None
+    files=None, # (n,) photos that any split may ask for; all of images if None
     notes:str='', # A remark for the reader
-) -> Task:
+) -> Task: # Accuracy on source and target subclasses, and the drop
     "Superclasses learned from some subclasses and recognised in others, over several splits"
     def run(models, seed=0, n_boot=2000, **kw):
         rows, items, draws, per = [], [], {}, {}
@@ -249,7 +249,7 @@ def probe_task(
     most:int=10_000, # Fit on at most so many photos in all, the same number of each class
     Cs=(1e-3, 1e-2, .1), # Strengths that the probe chooses from
     name:str=None, # What to call it; the set's name and 'probe' if None
-) -> Task:
+) -> Task: # Accuracy with and without the shift
     "A shifted ImageNet, scored with a linear probe fitted on ImageNet's own photos"
     name, need = name or f'{data.name}, probe', {imagenet_classes()[o] for g in data._two().outputs for o in g}; parts = {}
     for what, (images, of) in (('train', train), *([('held_out', held_out)] if held_out else [])):
@@ -268,7 +268,7 @@ def probe_task(
 
 def head_task(
     data, # ShiftedImages
-) -> Task:
+) -> Task: # Accuracy over the classes that can be right
     "A shifted ImageNet, scored with the model's own head of 1,000 outputs"
     data._two()
     def run(models, seed=0, n_boot=2000, heads=None, **kw):
@@ -280,7 +280,7 @@ def hierarchy_task(
     tax, # Taxonomy with pictures
     name:str='taxonomy', # What to call the data set
     notes:str='', # A remark for the reader
-) -> Task:
+) -> Task: # Distances, nearness and purity
     "Distances of pairs by what they share"
     def run(models, seed=0, n_boot=2000, **kw):
         rows, values = [], {}
@@ -299,9 +299,9 @@ def hierarchy_task(
     return Task('hierarchy', name, tax.images, tax.files, run, notes or tax.notes, dict(zip(tax.files, tax.superordinate)))
 
 def rsa_task(
-    human, # HumanRDM with pictures
+    human, # HumanRDM with pictures: pairs (s, p)
     name:str, # What to call the data set
-) -> Task:
+) -> Task: # Spearman correlation
     "Rank correlation with people's similarity judgements"
     def run(models, seed=0, n_boot=2000, **kw):
         tables = {m: score_human_rdms(f, human, n_boot=n_boot, seed=seed)['table'] for m, f in models.items()}; made = {}
@@ -316,7 +316,7 @@ def rsa_task(
 def levels_task(
     levels, # Levels with pictures
     name:str='Levels', # What to call the data set
-) -> Task:
+) -> Task: # Accuracy for each kind of triplet
     "Choices at three levels of abstraction, and hesitation against response times"
     def run(models, seed=0, n_boot=2000, **kw):
         rows, values = [], {}
@@ -344,9 +344,12 @@ class DatasetPictures(ImageSet):
         if not hasattr(im, 'convert'): raise AlignetError(f'items of {type(self.dataset).__name__} must hold PIL images, not {type(im).__name__}; make the dataset without a transform')
         return im.convert('RGB')
     def __getitem__(self, i): return self._picture(self.rows[i])
-    def path(self, i): return self.root/self.names[i if not isinstance(i, str) else self._row[i]]
-    def sizes(self): return [None] * len(self.names)
-    def subset(self, names):
+    def path(self, i): "Where a picture lies, for messages"; return self.root/self.names[i if not isinstance(i, str) else self._row[i]]
+    def sizes(self): "Not known before reading"; return [None] * len(self.names)
+    def subset(self,
+        names, # (m,) names, in the order wanted
+    ) -> ImageSet: # In that order
+        "The set of just these pictures"
         new = object.__new__(type(self)); new.__dict__.update(self.__dict__, rows=[self.rows[i] for i in self.index(names)], names=list(names), _row={o: i for i, o in enumerate(names)})
         return new
     @property
@@ -401,7 +404,7 @@ def folder_tasks(
     max_test:int=5000, # At most this many pictures are asked about
     keep=None, # A function of the file name: may this picture be used? All if None
     keep_class=None, # The same of the name of a class
-) -> list:
+) -> list: # Of Tasks: one, or none if the folder has too few pictures
     "The few-shot task of a folder of folders"
     images = ImageSet.from_folder(folder); ks = shot_settings(dict(ks=ks))['ks']; name = name or Path(folder).name; places = {}
     if empty := sorted(o.name for o in Path(folder).iterdir() if o.is_dir() and not o.name.startswith('.') and not any(f.startswith(f'{o.name}/') for f in images.names)): raise AlignetError(f"'{folder}' has {len(empty)} class folder{'s' * (len(empty) > 1)} without a picture, such as '{empty[0]}'; put the pictures of the class there, or remove the folder")
@@ -475,7 +478,7 @@ def _dataset_task(d, shots, keep_class):
 def tasks_of(
     data=None, # A World, a folder, a Task, or a list of such; None: the folder ALIGNET_DATA names, or the offline world
     suites='all', # 'all', or keys of SUITES
-    objects=None, # Judged objects to score, e.g. those that no teacher saw; all if None
+    objects=None, # (m,) judged objects to score, e.g. those that no teacher saw; all if None
     restrict:bool=True, # With objects: leave pictures of the other judged objects out of the other suites, too, where it is known what they show
     few_shot=None, # Settings of the few-shot probes, see shot_settings
 ) -> tuple: # List of Task, DataFrame of what was left out: suite, data, why, needed
@@ -539,7 +542,7 @@ class _HFTower(nn.Module):
 def hf_backbone(
     model, # 'OWNER/NAME' or a folder for AutoModel.from_pretrained, or a model of transformers
     processor=None, # Its image processor; found by the name if None
-) -> Backbone:
+) -> Backbone: # Its features (B, d), pictures normalised as the processor says
     "A `Backbone` of a vision model of the transformers library"
     tr = require('transformers'); name = model if isinstance(model, (str, Path)) else type(model).__name__
     if isinstance(model, (str, Path)):
@@ -656,7 +659,7 @@ class Evaluation:
 @patch
 def plot(self:Evaluation,
     suites=None, # Suites to draw; all if None
-): # The figure
+) -> plt.Figure: # The figure
     "Every measure with its interval, a panel a suite"
     t = self.table[self.table.value.notna()] if suites is None else self.table[self.table.suite.isin(suites)]
     t = t[~t.measure.str.contains('purity|equal mass')]; names = list(dict.fromkeys(t.suite)); many = t.groupby('suite').data.nunique(); label = lambda d: d.measure.where(d.suite.map(many) == 1, d.data + ': ' + d.measure)
@@ -741,7 +744,7 @@ def evaluate(
     models, # A model, a list, or {name: model}; the first is the baseline
     suites='all', # 'all', or keys of SUITES
     data=None, # A folder, a World, tasks, or a list; None: the folder ALIGNET_DATA names, or the offline world
-    objects=None, # Judged objects to score, e.g. those that no teacher saw; all if None
+    objects=None, # (m,) judged objects to score, e.g. those that no teacher saw; all if None
     path=None, # Folder to keep features in; the cache if None
     size:int=None, # Side of the pictures in pixels; each model's own if None
     batch_size:int=64, # Pictures a forward pass
@@ -752,7 +755,7 @@ def evaluate(
     restrict:bool=True, # With objects: leave pictures of the other judged objects out of the other suites, too, where it is known what they show
     few_shot=None, # Settings of the few-shot probes, such as dict(ks=(1, 5, 10), draws=5), see shot_settings; tasks given ready keep their own
     maps='pca', # Maps in the suite 'pictures': 'pca', 'tsne', 'umap' (needs umap-learn), or False
-) -> Evaluation:
+) -> Evaluation: # Tables, intervals and figures
     "Every suite that has data, for every model"
     wanted = _suites(suites); _check_maps(maps, wanted); shot_settings(few_shot)
     if n_boot < 1: raise AlignetError(f'n_boot must be at least 1 resample, not {n_boot}')

@@ -368,7 +368,7 @@ def fit(cls:Teacher,
     tau:float=1., # Temperature of the model's choices
     steps:int=None, # Most steps; by default 60 for listed triplets (L-BFGS), 500 for a target (Adam)
     seed:int=0, # Draws the batches of objects; listed triplets need no chance
-    objects=None, # Indices of the objects to fit on; by default those of the triplets, or all with target
+    objects=None, # (m,) indices of the objects to fit on; by default those of the triplets, or all with target
     standardise:str='scalars', # 'scalars' (one mean and one std, gLocal) or 'features' (one for each feature)
     pull:str='identity', # 'identity' (scaled) or 'zero'
     init:float=None, # The map starts at this times the identity; by default .5 / sqrt(d)
@@ -422,7 +422,7 @@ def regress(cls:Teacher,
     target, # (n, k) human embedding of the same objects
     lam:float=1., # Strength of the ridge, relative to the number of features
     weights=None, # (n,) weights of the rows, any scale
-    objects=None, # Indices of the rows to fit on; all if None
+    objects=None, # (m,) indices of the rows to fit on; all if None
     standardise:str='scalars', # As in Teacher.fit
 ) -> Teacher: # A map from d to k features
     "Ridge regression of a human embedding on the features"
@@ -494,7 +494,7 @@ def cross_validate(
     fit=None, # Function like Teacher.fit; Teacher.regress with a target gives the closed form
     grid:dict=None, # More arguments of fit to try, each with a list of values: every combination is fitted
     **kwargs, # More arguments of fit
-) -> CVResult:
+) -> CVResult: # Accuracy in 0..1 for each strength and fold
     "Accuracy on triplets of objects that the teacher never saw, for each strength"
     X, triplets, probs, *_ = _unpack(X, triplets, probs)
     if triplets is None: raise AlignetError('cross-validation needs triplets: the choices to score')
@@ -517,7 +517,7 @@ def cross_validate(
 @patch
 def plot(self:CVResult,
     ax=None, # Axes to draw on
-):
+) -> object: # Matplotlib axes
     "Held-out accuracy by strength of the pull"
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(5, 3.2))[1]
@@ -582,7 +582,7 @@ def nested_cross_validate(
     fit=None, # As in cross_validate
     grid:dict=None, # As in cross_validate
     **kwargs, # More arguments of fit
-) -> NestedCV:
+) -> NestedCV: # Accuracy in 0..1 of each outer fold
     "Accuracy on unseen objects with settings that were chosen without them"
     X, triplets, probs, *_ = _unpack(X, triplets, probs)
     if triplets is None: raise AlignetError('cross-validation needs triplets: the choices to score')
@@ -612,7 +612,7 @@ class AffineMap(torch.nn.Module):
     ):
         super().__init__()
         for k, v in dict(weights=weights, bias=bias, mean=mean, std=std).items(): self.register_buffer(k, torch.tensor(v))
-    def forward(self, x): return ((x - self.mean) / self.std) @ self.weights + self.bias
+    def forward(self, x): "(B, d_in) -> (B, d_out)"; return ((x - self.mean) / self.std) @ self.weights + self.bias
 
 @patch
 def module(self:Teacher) -> torch.nn.Module: # (B, d_in) -> (B, d_out)
@@ -622,7 +622,7 @@ def module(self:Teacher) -> torch.nn.Module: # (B, d_in) -> (B, d_out)
 # %% ../nbs/02_teacher.ipynb #2b472ba2
 class UnitLength(torch.nn.Module):
     "Rows of unit length"
-    def forward(self, x):
+    def forward(self, x) -> torch.Tensor: # (B, d)
         "Divide each row by its length"
         return torch.nn.functional.normalize(x, dim=-1)
 

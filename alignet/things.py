@@ -117,7 +117,7 @@ def things_fetch(
     folder=None, # Where downloads are kept; things in cache_folder() if None
     accept:bool=False, # Take a cached file that is not the one used before, from now on
     root=None, # Data folder with local copies, which win; the environment variable ALIGNET_DATA if None
-) -> Path:
+) -> Path: # A file that is there, its checksum recorded
     "The path of a public THINGS file: a local copy, a cached one, or a download"
     f = _entry(name); _licence(f)
     if (path := _local(f, root)): return path
@@ -313,7 +313,7 @@ def _read_matrix(path):
 
 def things_embedding(
     source='spose', # A path, or a name of things_files(): 'spose', 'spose49', 'vice'
-    names=None, # Concepts wanted; None for all, in the order of the concept table
+    names=None, # (m,) concepts wanted; None for all, in the order of the concept table
     order:str=None, # The order of its rows, 'ids' or 'ascii'; None takes it from the registry, or asks the choices
     concepts=None, # The concept table or a list of names; the registry's if None
     trials=None, # Judgements or (t, 3) choices, in the order of the concept table, that confirm it; the local ones if None
@@ -345,7 +345,7 @@ def things_embedding(
 # %% ../nbs/01b_things.ipynb #6287e275
 def things_images(
     folder, # Folder with <uniqueID>.jpg, or with <uniqueID>/<uniqueID>_01b.jpg
-    names=None, # Concepts wanted; None for all of the concept table
+    names=None, # (m,) concepts wanted; None for all of the concept table
     missing:str='error', # What to do with concepts without a photo: 'error' or 'drop'
     root=None, # Data folder with the concept table; ALIGNET_DATA if None
 ) -> ImageSet: # One photo a concept, in the order of names; .objects are their names

@@ -77,21 +77,21 @@ class Student(nn.Module):
 
     def early(self,
         x, # (B, 3, H, W) images, normalised
-    ): # (B, C, h, w) output of the frozen stages
+    ) -> torch.Tensor: # (B, C, h, w) output of the frozen stages
         "The frozen stages"
         for m in split_stages(self.backbone.model, self.freeze)[0]: x = m(x)
         return x
 
     def late(self,
         x, # (B, C, h, w) output of the frozen stages
-    ): # (B, num_features) pre-logits
+    ) -> torch.Tensor: # (B, num_features) pre-logits
         "The trained stages"
         for m in split_stages(self.backbone.model, self.freeze)[1]: x = m(x)
         return self.backbone.model.forward_head(x, pre_logits=True)
 
     def forward(self,
         x, # (B, 3, H, W) normalised images or what early made of them; (T, 3, ...) for triplets
-    ): # (B, d) or (T, 3, d) float32, whose dot products are the similarities
+    ) -> torch.Tensor: # (B, d) or (T, 3, d) float32, whose dot products are the similarities
         "A representation of each image"
         lead, x = x.shape[:-3], x.flatten(0, -4)
         z = self.head(self.late(x) if self.freeze and x.shape[1] != 3 else self.backbone(x)).float()
@@ -103,7 +103,7 @@ def teacher_agreement(
     pred, # (B, d) or (T, 3, d) the student's representation
     targ, # (B, k) the teacher's representation, or (T, 3) its similarities
     clusters=None, # Not used; some losses need it
-): # Scalar tensor in [0, 1]
+) -> torch.Tensor: # Scalar tensor in [0, 1]
     "Share of triplets on which the student picks the teacher's odd one out"
     pred, targ = pred.float(), targ.float()
     if pred.ndim == 2: return batch_agreement(pred @ pred.T, targ @ targ.T)
@@ -155,7 +155,7 @@ def crop_and_flip(
     x, # (B, 3, H, W) float images
     gen, # numpy generator
     min_area:float=.5, # Smallest area of a crop, as a share of the picture
-): # (B, 3, H, W)
+) -> torch.Tensor: # (B, 3, H, W)
     "A random square crop, resized back, and a mirror image half of the time, for each image of the batch"
     side = np.sqrt(gen.uniform(min_area, 1, len(x)))
     shift = gen.uniform(-1, 1, (2, len(x))) * (1 - side)
@@ -200,13 +200,13 @@ class AlignDL(DataLoader):
         if np.bincount(np.asarray(clusters)[np.asarray(clusters) >= 0], minlength=1).max() < k: raise AlignetError(f'per_cluster={k}: no cluster has that many items; lower it, or make fewer clusters')
     def batches(self,
         world=1, # How many processes share each batch
-    ): # As many as steps, or as one pass over the pool has
+    ) -> int: # As many as steps, or as one pass over the pool has
         "Batches in an epoch"
         return self.steps or self.pool[0] // (self.pool[1] * world)
     def share(self,
         rank, # Number of this process
         world, # How many there are
-    ):
+    ) -> 'AlignDL': # Itself
         "Serve the part of each training batch that belongs to one of several processes; validation batches grow instead, and all see them whole"
         self.rank, self.world = rank, world
         if not self.train: self.bs = self.bs0 * world; return self
@@ -245,7 +245,12 @@ class AlignDL(DataLoader):
             x = (x - self.mean.to(x.device)) / self.std.to(x.device)
         self.batch_no += 1
         return x.float().contiguous(memory_format=torch.channels_last).unflatten(0, lead), *y
-    def show_batch(self, b=None, max_n=8, figsize=None, **kwargs):
+    def show_batch(self,
+        b=None, # A batch; the first one if None
+        max_n:int=8, # Images (or triplets) at most
+        figsize=None, # (width, height) in inches
+        **kwargs, # Of fastai, not used
+    ) -> object: # Matplotlib figure
         "Draw the first images of a batch; under triplets, the teacher's choice probabilities"
         x, y, *_ = self.one_batch() if b is None else b
         if x.shape[-3] != 3: raise AlignetError('with frozen stages a batch holds their output, not pictures; draw a batch of a learner with freeze=0')
@@ -422,7 +427,7 @@ def _stages_of(student, images, names, size, max_gb, crop_pct):
 
 # %% ../nbs/05_training.ipynb #015cceb9
 def align_dls(
-    labels:PseudoLabels, # What the teacher says
+    labels:PseudoLabels, # What the teacher says: names (n,), embedding (n, k), or triplets (t, 3) with sims (t, 3)
     images:ImageSet, # The set that holds the labelled files
     size:int=128, # Side length of the pictures in pixels
     bs:int=48, # Images in a batch
@@ -441,7 +446,7 @@ def align_dls(
     crop_pct:float=1., # Share of the picture's short side that the crop leaves, as in timm's data configuration
     student:Student=None, # A student whose frozen stages are computed once
     device=None, # Where batches go; the GPU if there is one
-) -> DataLoaders:
+) -> DataLoaders: # Of (images, teacher embedding or similarities), see above
     "Training and validation batches for a student"
     if triplets not in ('batch', 'sampled'): raise AlignetError(f"triplets='{triplets}' is not known; choose 'batch' or 'sampled'")
     if triplets == 'batch' and labels.embedding is None:
@@ -468,7 +473,7 @@ def align_dls(
 
 # %% ../nbs/05_training.ipynb #28bc7e47
 def align_learner(
-    labels:PseudoLabels, # What the teacher says
+    labels:PseudoLabels, # What the teacher says: names (n,), embedding (n, k), or triplets (t, 3) with sims (t, 3)
     student='tf_efficientnet_lite0', # Name of any backbone that create_backbone knows, or a Backbone
     images:ImageSet=None, # The set that holds the labelled files
     loss='jsd', # 'jsd', 'kl', 'contrastive' or 'margin', or an AlignLoss of your own

@@ -71,9 +71,9 @@ def _prior_pull(x, prior, spike, slab, pi):
 
 # %% ../nbs/02a_vice.ipynb #526fa15f
 def log_posterior(
-    x, # Tensor of weights
-    mu, # Their means
-    sigma, # Their standard deviations
+    x, # (...) tensor of weights, any shape
+    mu, # Their means, of the same shape
+    sigma, # Their standard deviations, of the same shape
 ) -> torch.Tensor: # The same shape
     "Logarithm of the Gaussian density"
     return -((x - mu)/sigma)**2/2 - torch.log(sigma) - math.log(2*math.pi)/2
@@ -312,7 +312,7 @@ def fit(cls:VICE,
 @patch
 def plot(self:VICE,
     ax=None, # Two axes to draw on
-):
+) -> object: # The two Matplotlib axes
     "Losses, and the number of kept dimensions, over the epochs"
     import matplotlib.pyplot as plt
     if self.history is None or not len(self.history): raise AlignetError('this VICE has no history; it was made from arrays, not by fit')
@@ -343,7 +343,7 @@ def save(self:VICE,
 @patch(cls_method=True)
 def load(cls:VICE,
     path, # A file of VICE.save
-) -> VICE:
+) -> VICE: # As it was saved
     "Read a posterior, or say what is wrong with its file"
     a = _read_npz(path, ('mu', 'sigma', 'about'), 'a file of VICE.save')
     try:
@@ -369,7 +369,7 @@ def show_dimension(self:VICE,
     top:int=8, # Objects a dimension
     px:int=48, # Size of a thumbnail
     ncols:int=2, # Dimensions side by side
-): # The axes
+) -> object: # The axes
     "Draw the objects with the largest weights of dimensions"
     import matplotlib.pyplot as plt
     dims = list(range(min(6, len(self.kept)))) if dims is None else np.atleast_1d(dims).tolist()
@@ -390,7 +390,7 @@ def show_dimension(self:VICE,
 # %% ../nbs/02a_vice.ipynb #6c360995
 @patch
 def to_target(self:VICE,
-    names=None, # Names of the objects wanted, in this order; all, in their own order, if None
+    names=None, # (m,) names of the objects wanted, in this order; all, in their own order, if None
     n:int=20_000, # Random triplets for the scale
     samples:int=50, # Draws from the posterior
     seed:int=0,

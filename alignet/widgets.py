@@ -549,17 +549,17 @@ def _catch_rows(self:OddOneOut, number):
 
 # %% ../nbs/07_widgets.ipynb #8d5287c9
 @patch(as_prop=True)
-def n_done(self:OddOneOut) -> int:
+def n_done(self:OddOneOut) -> int: # In 0..n_trials
     "Trials answered so far, catch trials included"
     return len(self._log.live)
 
 @patch(as_prop=True)
-def n_trials(self:OddOneOut) -> int:
+def n_trials(self:OddOneOut) -> int: # At least 1
     "Trials in all, catch trials included"
     return max(len(self._kinds), self.n_done)
 
 @patch(as_prop=True)
-def done(self:OddOneOut) -> bool:
+def done(self:OddOneOut) -> bool: # True after the last answer
     "Whether all trials are answered"
     return self.n_done >= len(self._kinds)
 
@@ -650,7 +650,7 @@ def catch_report(self:OddOneOut) -> pd.DataFrame: # trials, correct, share, p_gu
     return catch_report(_as_table(self._log.live, self.path))
 
 @patch
-def static(self:OddOneOut): # The figure
+def static(self:OddOneOut) -> plt.Figure: # Three pictures and the question
     "The present trial as a plain figure"
     t = self.trial; k = min(self.n_done, len(self._plan) - 1); p = self._plan[k] if k >= 0 else None
     fig, axs = plt.subplots(1, 3, figsize=(5.6, 2.5), dpi=80, layout='constrained')
@@ -698,8 +698,8 @@ def read_answers(
     paths, # Records of OddOneOut (a file, a folder, a list), or a table of answers_table
     annotators=None, # Only these annotators
     drop_failed_catch:float=None, # Leave out whoever failed more than this share of their catch trials, e.g. .2
-    names=None, # Objects in the order wanted; None: those that occur, sorted
-) -> Judgements:
+    names=None, # (n,) objects in the order wanted; None: those that occur, sorted
+) -> Judgements: # (t, 3) rows, odd one last, with participants
     "Answers of several annotators and sessions as judgements; catch trials are left out"
     df = paths if isinstance(paths, pd.DataFrame) else answers_table(paths)
     if annotators is not None:
@@ -733,7 +733,7 @@ def position_bias(
 
 def plot_answers(
     answers, # A table of answers_table
-): # The figure
+) -> plt.Figure: # The figure
     "Response times, their course over the session, and the sides that were chosen"
     import seaborn as sns
     df = answers.assign(sides=1); bias = position_bias(df); people = list(dict.fromkeys(df.annotator)); timed = df[df.rt > 0]
@@ -897,7 +897,7 @@ class TripletBrowser(_Widget):
 # %% ../nbs/07_widgets.ipynb #331e550f
 @patch
 def table(self:TripletBrowser,
-    rows=None, # Rows of triplets; None: all that are shown, in their order
+    rows=None, # (m,) indices of triplets; None: all that are shown, in their order
 ) -> pd.DataFrame: # first, second, odd; for each opinion its likeliest odd one and the probability it gives to odd; disagreement
     "What the browser shows, as a table"
     rows = self.rows if rows is None else np.asarray(rows, np.int64); t = self.triplets[rows]; name = np.array(self.names, object)
@@ -931,7 +931,7 @@ def _heard(self:TripletBrowser, _, message, buffers=None):
 _OPINION_COLOURS = dict(people='#de8f05', teacher='#029e73', model='#0173b2')
 
 @patch
-def static(self:TripletBrowser): # The figure
+def static(self:TripletBrowser) -> plt.Figure: # A row a triplet, with probabilities
     "The present page as a plain figure"
     rows = self._rows_here(); across = min(2, max(1, len(rows))); down = max(1, -(-len(rows)//across)); who = list(self.opinions)
     fig, axs = plt.subplots(2*down, 3*across, figsize=(3.1*across, (1.3 + .17*len(who))*down), dpi=80, layout='constrained', squeeze=False, height_ratios=[1, .17*len(who)]*down)
@@ -1126,7 +1126,7 @@ def table(self:BeforeAfter) -> pd.DataFrame: # name, group, kept: share of the n
     return pd.DataFrame(dict(name=self.names, group=self.groups, kept=self.kept)).sort_values('kept', kind='stable')
 
 @patch
-def static(self:BeforeAfter): # The figure
+def static(self:BeforeAfter) -> plt.Figure: # Two maps and two rows of neighbours
     "Both maps and the neighbours of the selected picture as a plain figure"
     i, m = self.selected, self._map; fig = plt.figure(figsize=(8.4, 5.9), dpi=80, layout='constrained'); top, low = fig.subfigures(2, 1, height_ratios=[3.9, 1.25 + .25*(len(m['groups']) > 1)]); shapes = 'os^Dv'
     for s, ax in enumerate(top.subplots(1, 2)):

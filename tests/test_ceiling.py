@@ -66,7 +66,7 @@ def test_from_agreement_safe_bounds_and_an_estimate():
 
 def test_noise_ceiling():
     "`noise_ceiling`"
-    # cell 25, in part
+    # cell 26, in part
     names = [f'o{i}' for i in range(30)]; unit = lambda k: (lambda x: (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32))(rng(4, k).normal(size=(30, 3)))
     parts = {b: unit(i) for i, b in enumerate(OBSERVER_WEIGHTS)}
     asked, truth = simulate_judgements(parts, names, 400, n_observers=1, n_answers=1, tau=2., seed=1)
@@ -79,7 +79,7 @@ def test_noise_ceiling():
 
     found = {k: noise_ceiling(put(k), draws=400) for k in (2, 3, 5, 10, 20)}
 
-    # cell 27
+    # cell 28
     for o in found.values(): assert o.lower < true_ceiling + .03 and o.upper > true_ceiling - .03 and o.lower < o.estimate < o.upper + .02
     assert [o.upper for o in found.values()] == sorted((o.upper for o in found.values()), reverse=True) and found[20].upper - found[20].lower < .05 < found[3].upper - found[3].lower
     test_close([o.estimate for o in found.values()], true_ceiling, .05)
@@ -98,7 +98,7 @@ def test_noise_ceiling():
 
 def test_an_accuracy_as_a_share_of_the_ceiling():
     "An accuracy as a share of the ceiling"
-    # cell 25, in part
+    # cell 26, in part
     names = [f'o{i}' for i in range(30)]; unit = lambda k: (lambda x: (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32))(rng(4, k).normal(size=(30, 3)))
     parts = {b: unit(i) for i, b in enumerate(OBSERVER_WEIGHTS)}
     asked, truth = simulate_judgements(parts, names, 400, n_observers=1, n_answers=1, tau=2., seed=1)
@@ -110,7 +110,7 @@ def test_an_accuracy_as_a_share_of_the_ceiling():
 
     found = {k: noise_ceiling(put(k), draws=400) for k in (2, 3, 5, 10, 20)}
 
-    # cell 31
+    # cell 32
     test_close(share_of_ceiling([1/3, .6722])['above chance'], [0, 1], 1e-9); test_close(share_of_ceiling(.57)['share'][0], .57/.6722)
     s = share_of_ceiling(.5, found[3]); assert s.low[0] < s['above chance'][0] < s.high[0]
     test_fail(lambda: share_of_ceiling(.5, .2), contains='between chance')
@@ -118,7 +118,7 @@ def test_an_accuracy_as_a_share_of_the_ceiling():
 
 def test_answers_that_were_tidied_up():
     "Answers that were tidied up"
-    # cell 25, in part
+    # cell 26, in part
     names = [f'o{i}' for i in range(30)]; unit = lambda k: (lambda x: (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32))(rng(4, k).normal(size=(30, 3)))
     parts = {b: unit(i) for i, b in enumerate(OBSERVER_WEIGHTS)}
     asked, truth = simulate_judgements(parts, names, 400, n_observers=1, n_answers=1, tau=2., seed=1)
@@ -129,12 +129,12 @@ def test_answers_that_were_tidied_up():
         odd = (rng(seed, times).random((len(t), 1)) > p.cumsum(1)[:, :2]).sum(1)                           # 0: the last is odd, 1: the middle, 2: the first
         return np.take_along_axis(t, np.array([[0, 1, 2], [0, 2, 1], [1, 2, 0]])[odd], 1)
 
-    # cell 33, in part
+    # cell 34, in part
     tidy = np.unique(put(5), axis=0)
     try: noise_ceiling(tidy)
     except AlignetError as e: print(e)
 
-    # cell 34
+    # cell 35
     test_fail(lambda: noise_ceiling(tidy), contains='not one row occurs twice'); ruined = noise_ceiling(tidy, check=False, draws=50)
     assert ruined.upper < true_ceiling - .1 and ruined.estimate < true_ceiling - .2                           # what it would have said
 
@@ -145,7 +145,7 @@ def test_real_people():
     fruit = np.array([[0, 1, 2], [1, 0, 2], [2, 1, 0], [0, 2, 1], [0, 1, 3], [3, 1, 0], [1, 2, 3]])        # the first question four times, the second twice
     questions, counts = answer_counts(fruit)
 
-    # cell 36
+    # cell 37
     if os.environ.get('ALIGNET_DATA'):
         concepts, t = things_choices(); counts = answer_counts(t)[1]
         print('answers to a repeated question:', dict(zip(*map(np.ndarray.tolist, np.unique(counts.sum(1), return_counts=True)))))
@@ -154,6 +154,6 @@ def test_real_people():
         except AlignetError as e: print(e)
     else: print('skipped: set ALIGNET_DATA to the folder with the real data')
 
-    # cell 37
+    # cell 38
     if os.environ.get('ALIGNET_DATA'):
         test_fail(lambda: noise_ceiling(t), contains='not one row occurs twice'); assert len(counts) > 500

@@ -323,7 +323,7 @@ def test_judgements():
 
 def test_a_world_and_its_parts():
     "A world, and its parts"
-    # cell 102, in part
+    # cell 103, in part
     toy = tempfile.TemporaryDirectory()
     for style, blue in (('flat', 200), ('dim', 60)):
         (Path(toy.name)/style).mkdir()
@@ -334,10 +334,10 @@ def test_a_world_and_its_parts():
     tj = Judgements([rng(3, i).choice(9, 3, replace=False) for i in range(50)], list('abcdefghi'), simulated=True)
     toyworld = World('toy', timgs, titems, tj, simulated=True)
 
-    # cell 103, in part
+    # cell 104, in part
     s = toyworld.splits(seed=1)
 
-    # cell 104
+    # cell 105
     test_eq(sorted(s.teacher + s.dev + s.test), tj.names); test_eq((len(s.dev), len(s.test)), (2, 3))
     shown = set(titems.set_index('file').object[s.pool]); test_eq(shown, set(s.teacher) | {'x'})
     loose = toyworld.splits(seed=1, strict=False); test_eq(sorted(set(loose.pool) - set(s.pool)), sorted(f'dim/{o}.png' for o in s.dev + s.test))
@@ -349,7 +349,7 @@ def test_a_world_and_its_parts():
     test_eq([timgs.names[i] for i in toyworld.photo_triplets()[0]], [f'flat/{tj.names[k]}.png' for k in tj.triplets[0]])
     ax = toyworld.show('flat'); test_eq([t.get_text() for t in ax.get_yticklabels()], ['letters']); plt.close(); test_eq(toyworld.ceiling(), None)
 
-    # cell 106
+    # cell 107
     X = rng(0).normal(size=(len(timgs), 2)).astype(np.float16); mix = rng(0).permutation(len(timgs)); fnames = [timgs.names[i] for i in mix]
     class Store:                                                   # what a feature store looks like from here
         names = fnames
@@ -358,7 +358,7 @@ def test_a_world_and_its_parts():
     for got in (toyworld.object_features(Store()), toyworld.object_features(dict(zip(fnames, X[mix]))), toyworld.object_features(fnames, X[mix])): test_eq(got, want)
     test_eq(got.dtype, np.float32); test_eq(toyworld.object_features(Store(), objects=['c'], style='dim'), X[timgs.index('dim/c.png')].astype(np.float32))
 
-    # cell 107
+    # cell 108
     test_fail(lambda: toyworld.object_features({'flat/a.png': X[0]}), contains="8 of 9 pictures are missing: 'flat/b.png'")
     test_fail(lambda: toyworld.object_features(fnames[:-1], X), contains='one name for each row'); test_fail(lambda: toyworld.object_features(fnames, X*np.nan), contains='extract them again')
     test_fail(lambda: toyworld.files(['aa']), contains="'aa'"); test_fail(lambda: toyworld.files(style='oil'), contains="no style 'oil'; its styles are 'dim', 'flat'")
@@ -373,25 +373,25 @@ def test_a_world_and_its_parts():
 
 def test_the_offline_world():
     "The offline world"
-    # cell 111, in part
+    # cell 112, in part
     emoji = _emoji_table()
 
-    # cell 112
+    # cell 113
     assert emoji.name.is_unique and 500 < len(emoji) < 900
     assert {'cat', 'hammer', 'red_apple', 'astronaut', 'ferris_wheel'} <= set(emoji.name) and not {'cat_face', 'clock_face_one_oclock', 'prince'} & set(emoji.name)
 
-    # cell 117
+    # cell 118
     bar = Image.new('RGB', (64, 64), 'white'); bar.paste((0, 0, 255), (8, 28, 56, 36))
     disc = Image.fromarray(np.where((np.hypot(*np.mgrid[-32:32, -32:32]) < 25)[..., None], np.uint8([255, 0, 0]), np.uint8(255)))
     test_eq((_looks(bar)[:11].argmax(), _looks(disc)[:11].argmax()), (5, 0))                # blue; red
     test_close(_looks(bar)[11:], [1 - np.sqrt((8**2-1)/(48**2-1)), 1], eps=1e-3)            # a bar of a by b pixels has the variances (a*a-1)/12 and (b*b-1)/12
     test_close(_looks(disc)[11:], [0, np.pi/4], eps=.03)                                    # a disc is round, and fills pi/4 of its box
 
-    # cell 127, in part
+    # cell 128, in part
     folder = tempfile.TemporaryDirectory()
     world = offline_world(folder.name, size=64, n_objects=200, n_triplets=20_000)
 
-    # cell 131
+    # cell 132
     pix = {s: np.stack([np.asarray(world.images[f]) for f in world.files(style=s)]).astype(int) for s in STYLES}
     assert all(((x.min(3) < 160).mean((1, 2)) > .02).all() for x in pix.values())                  # ink in every drawing
     assert (np.ptp(pix['line'], axis=3) < 8).all()                                               # no colour in the lines
@@ -406,13 +406,13 @@ def test_the_offline_world():
         write_json(half/'drawings.json', {**read_json(half/'drawings.json'), 'looks': {}}); on = offline_world(half, 64, 200, 20_000)
         test_eq(on.images.digest(), world.images.digest()); test_eq(on.judgements, world.judgements)
 
-    # cell 132
+    # cell 133
     test_fail(lambda: offline_world(folder.name, 96, 10), contains='holds drawings of 64 px'); test_fail(lambda: offline_world(folder.name, 64, 2), contains='n_objects=2 must lie')
     test_fail(lambda: offline_world(folder.name, 64, 20, n_answers=13), contains='n_answers=13'); test_fail(lambda: offline_world(folder.name, size=4), contains='size=4')
     test_fail(lambda: offline_world(folder.name, 64, 20, unjudged=1.), contains='unjudged=1.0'); test_fail(lambda: offline_world(folder.name, 64, 3), contains='more with n_objects')
     with tempfile.NamedTemporaryFile() as f: test_fail(lambda: offline_world(Path(f.name)/'x', 64, 5), contains='choose another path')
 
-    # cell 134
+    # cell 135
     table = emoji[emoji.name.isin(world.objects)].reset_index(drop=True); looks = read_json(Path(folder.name)/'drawings.json')['looks']
     parts = _latent(table, np.array([looks[o] for o in table.name])); within = {b: triplet_sims(parts[b], world.judgements.triplets) for b in OBSERVER_WEIGHTS}
     spread = pd.Series({b: OBSERVER_WEIGHTS[b]**2 * np.var(s - s.mean(1, keepdims=True)) for b, s in within.items()}); spread /= spread.sum()
@@ -420,14 +420,14 @@ def test_the_offline_world():
     curve = pd.DataFrame(dict(true=true, answers=answers)).groupby(bins).agg(['mean', 'size'])
     curve = pd.DataFrame(dict(true=curve.true['mean'], answers=curve.answers['mean'], n=curve.true['size']))[lambda c: c.n > 200]
 
-    # cell 136
+    # cell 137
     assert (np.abs(curve.true - curve.answers) < 4*np.sqrt(.25/(5*curve.n)) + .005).all() and len(curve) > 7
     assert .4 < spread[['group', 'subgroup', 'traits']].sum() < .65
 
-    # cell 138, in part
+    # cell 139, in part
     single = float(world.truth.max(1).mean())
 
-    # cell 139
+    # cell 140
     assert 1/3 < single < world.ceiling() < 1
     def _unit(x): return x / np.linalg.norm(x, axis=1, keepdims=True)
     P = {b: _unit(rng(4, i).normal(size=(60, 3))).astype(np.float32) for i, b in enumerate(OBSERVER_WEIGHTS)}
@@ -438,7 +438,7 @@ def test_the_offline_world():
     a, b = (simulate_judgements(P, range(60), 500, seed=s)[0] for s in (1, 2)); test_ne(a, b); test_eq(a, simulate_judgements(P, range(60), 500, seed=1)[0])
     test_eq(len(simulate_judgements({b: x[:6] for b, x in P.items()}, range(6))[0]), 20)               # six objects: all 20 questions there are
 
-    # cell 141
+    # cell 142
     s = world.splits(seed=0); out = set(s.dev + s.test); shows = world.items.set_index('file').object
     assert not out & set(s.teacher) and not set(s.dev) & set(s.test) and not out & set(shows[s.pool]) and set(s.teacher) | out == set(world.objects)
     test_eq(len(s.pool), 2*(len(s.teacher) + 40)); test_eq(world.splits(seed=0), s)                    # both styles of the teacher's objects and of the 40 that are not judged
@@ -470,22 +470,22 @@ def test_the_things_world_real_photos_real_people():
         test_fail(lambda: Judgements.load(Path(d)/'none.npz'), contains='none.npz'); test_fail(lambda: j.save(Path(d)/'j.csv'), contains="name it 'j.npz'")
         test_fail(lambda: j.save(f/'j.npz'), contains='cannot write'); test_eq(os.listdir(f.parent), ['j.npz'])
 
-    # cell 111, in part
+    # cell 112, in part
     emoji = _emoji_table()
 
-    # cell 127, in part
+    # cell 128, in part
     folder = tempfile.TemporaryDirectory()
     world = offline_world(folder.name, size=64, n_objects=200, n_triplets=20_000)
 
-    # cell 131, in part
+    # cell 132, in part
     offline_world(folder.name, 64, 200, 100)
     (Path(folder.name)/'drawings.json').unlink(); offline_world(folder.name, 64, 200, 100)
 
-    # cell 134, in part
+    # cell 135, in part
     table = emoji[emoji.name.isin(world.objects)].reset_index(drop=True); looks = read_json(Path(folder.name)/'drawings.json')['looks']
     parts = _latent(table, np.array([looks[o] for o in table.name]))
 
-    # cell 147
+    # cell 148
     HAVE_DATA = bool(os.environ.get('ALIGNET_DATA'))
     if HAVE_DATA:
         concepts, human = things_choices(); ids, asc = concepts.uniqueID.tolist(), ascii_order(concepts.uniqueID)
@@ -494,7 +494,7 @@ def test_the_things_world_real_photos_real_people():
         display(orders.T.rename(columns=dict(touched='choices that touch', ids='read as IDS', ascii='read as ASCII')))
     else: print('skipped: set ALIGNET_DATA to see the two orders')
 
-    # cell 149
+    # cell 150
     if HAVE_DATA:
         m = [i for i, (a, b) in enumerate(zip(ids, asc)) if a != b]; sims = lambda X: (X[m] @ X.T).ravel()
         agree = {how: spearmanr(sims(V), sims(raw['spose']))[0] for how, V in (('joined by name', things_matrix('vice')), ('joined by row', raw['vice']))}
@@ -502,7 +502,7 @@ def test_the_things_world_real_photos_real_people():
         print(*(f'row {i}: IDS {ids[i]}, ASCII {asc[i]}' for i in m), sep='\n')
     else: print('skipped: set ALIGNET_DATA to see the 21 concepts')
 
-    # cell 150
+    # cell 151
     if HAVE_DATA:
         test_eq(len(m), 21); test_eq((ids[801], asc[801]), ('hot_chocolate', 'hot-air_balloon'))
         test_eq(sum(a != b for a, b in zip(ids, sorted(ids))), 20)                                  # without the suffix 'ice' stays where it is
@@ -512,7 +512,7 @@ def test_the_things_world_real_photos_real_people():
         test_fail(lambda: row_order(raw['vice'][:100], ids, human), contains='100 rows, but there are 1,854')
     else: print('skipped: set ALIGNET_DATA to check the two orders')
 
-    # cell 153
+    # cell 154
     tiny = pd.DataFrame({'uniqueID': ['hot_chocolate', 'hot_tub', 'hot-air_balloon', 'tulip'],
                          'raters': ['vehicle, aircraft', 'drink', 'container', 'flower'], 'list': ['drink', 'container', 'vehicle', np.nan]})
     got, hits = label_order(tiny.raters, [tiny.list], tiny.uniqueID)
@@ -525,18 +525,18 @@ def test_the_things_world_real_photos_real_people():
         assert hits['ascii'] > hits['ids'] + 3; test_eq((raters[ids.index('hot_chocolate')], raters[ids.index('hot-air_balloon')]), ('drink', 'vehicle'))
     else: print('skipped: set ALIGNET_DATA to check the raters\' column')
 
-    # cell 156
+    # cell 157
     with tempfile.TemporaryDirectory() as d:
         (Path(d)/'h.txt').write_text('dog poodle\npet dog\nbeast dog\nthing pet\nthing beast\n'); up = read_hierarchy(Path(d)/'h.txt'); test_eq(ancestors(up, 'poodle'), {'dog', 'pet', 'beast', 'thing'}); test_eq(ancestors(up, 'x'), set())
         (Path(d)/'h.txt').write_text('dog poodle\npet\n'); test_fail(lambda: read_hierarchy(Path(d)/'h.txt'), contains='line 2'); test_fail(lambda: read_hierarchy(Path(d)/'no.txt'), contains='no.txt')
 
-    # cell 157
+    # cell 158
     if HAVE_DATA:
         things = things_world(); print(things); print(things.notes)
         parts = things.splits(seed=0); print(parts); print('only scored files kept out:', things.splits(seed=0, strict=False))
     else: print('skipped: set ALIGNET_DATA to see the THINGS world')
 
-    # cell 159
+    # cell 160
     if HAVE_DATA:
         j, it = things.judgements, things.items.set_index('file'); out = set(parts.dev + parts.test)
         test_close(ooo_accuracy(things.embedding, j.triplets, 'dot'), .645, eps=.015); test_eq(things.embedding.shape, (len(j.names), 42))
@@ -553,7 +553,7 @@ def test_the_things_world_real_photos_real_people():
         test_eq(it[it['style'] == 'caltech101'].subgroup.nunique(), 100); assert set(it.object) - {''} <= set(ids)
     else: print('skipped: set ALIGNET_DATA to check the THINGS world')
 
-    # cell 161
+    # cell 162
     saved = os.environ.pop('ALIGNET_DATA', None)
     try: test_fail(things_world, contains='set the environment variable ALIGNET_DATA')
     finally:
@@ -584,16 +584,16 @@ def test_pieces_for_fastai():
     # cell 32, in part
     two = imgs.subset(['warm/gold.png', 'cool/purple.png'])
 
-    # cell 127, in part
+    # cell 128, in part
     folder = tempfile.TemporaryDirectory()
     world = offline_world(folder.name, size=64, n_objects=200, n_triplets=20_000)
 
-    # cell 170, in part
+    # cell 173, in part
     rows = world.photo_triplets()
     set_seed(3); dls = triplet_dblock(world.images, rows, world.judgements.probs, size=64).dataloaders(range(len(rows)), bs=6, num_workers=0)
     x, y = dls.one_batch()
 
-    # cell 172
+    # cell 175
     assert isinstance(x, TripletItem) and isinstance(y, ChoiceProbs); test_eq([tuple(o.shape) for o in x], [(6, 3, 64, 64)]*3); test_close(y.sum(1), torch.ones(6), eps=1e-5)
     assert 0 <= x[0].min() and .9 < x[0].max() <= 1
     few = triplet_dblock(world.images, rows[:50], world.judgements.probs[:50], size=64, valid_pct=.1).datasets(range(50)).valid   # a row's images and numbers belong together

@@ -29,38 +29,38 @@ def test_settings():
 
 def test_stations_that_are_passed_only_once():
     "Stations that are passed only once"
-    # cell 18, in part
+    # cell 20, in part
     with tempfile.TemporaryDirectory() as d:
         (Path(d)/'h.txt').write_text('animal dog\ndog beagle\nanimal cat\n')
         found = kinds_of(Path(d)/'h.txt', dict(dog='Dog', animal='Animal'), ['beagle', 'cat', 'dog', 'stone'])
 
-    # cell 19
+    # cell 21
     test_eq(found, dict(beagle=['Dog'], cat=['Animal'], dog=['Dog']))
     test_fail(lambda: kinds_of('nowhere.txt', {}, []), contains='nowhere.txt')
 
-    # cell 23, in part
+    # cell 25, in part
     r = rng(0)
     A, B = r.normal(size=(60, 5)).astype(np.float32), 3 * r.normal(size=(60, 9)).astype(np.float32)
     M = match_entropy(A, B)
     trips = np.stack([rng(9, i).choice(60, 3, replace=False) for i in range(4000)])
     ent = lambda Z: float((-(p := choice_probs(triplet_sims(Z, trips))) * np.log(p + 1e-12)).sum(1).mean())
 
-    # cell 24
+    # cell 26
     assert abs(ent(M) - ent(B)) < .03 < abs(ent(A) - ent(B))
     test_close(pair_sims(M, 'cosine'), pair_sims(A, 'cosine'), eps=1e-4)           # only the scale has changed
 
 
 def test_a_short_walk():
     "A short walk"
-    # cell 35, in part
+    # cell 37, in part
     short = dict(objects=200, seeds=1, epochs=2, steps=6, n_labels=500, shots=2)
     tmp = tempfile.TemporaryDirectory()
     with contextlib.redirect_stdout(io.StringIO()) as printed: r = run_demo(tmp.name, 'offline', **short)
 
-    # cell 36, in part
+    # cell 38, in part
     made = sorted(p.name for p in Path(tmp.name).iterdir())
 
-    # cell 37
+    # cell 39
     test_eq(made, ['model', 'report.html', 'results.json', 'work'])
     assert {'base', 'control', 'aligned', 'teacher'} == set(r['table'].index) and r['table']['odd-one-out'].between(CHANCE, 1).all()
     assert '<b>simulated</b>' in r['report'].read_text() or '<strong>simulated</strong>' in r['report'].read_text()
@@ -70,12 +70,12 @@ def test_a_short_walk():
 
 def test_the_parts_share_nothing():
     "The parts share nothing"
-    # cell 35, in part
+    # cell 37, in part
     short = dict(objects=200, seeds=1, epochs=2, steps=6, n_labels=500, shots=2)
     tmp = tempfile.TemporaryDirectory()
     with contextlib.redirect_stdout(io.StringIO()) as printed: r = run_demo(tmp.name, 'offline', **short)
 
-    # cell 41
+    # cell 43
     w = r['demo'].world
     for seed in range(3):
         s = w.splits(seed)
@@ -87,11 +87,11 @@ def test_the_parts_share_nothing():
 
 def test_walking_on():
     "Walking on"
-    # cell 35, in part
+    # cell 37, in part
     short = dict(objects=200, seeds=1, epochs=2, steps=6, n_labels=500, shots=2)
     tmp = tempfile.TemporaryDirectory()
 
-    # cell 44, in part
+    # cell 46, in part
     def walk_again():
         "Walk, walk again, then once more without the aligned model; are the results the same?"
         with tempfile.TemporaryDirectory() as d, contextlib.redirect_stdout(io.StringIO()):
@@ -104,10 +104,10 @@ def test_walking_on():
 
     again = walk_again()
 
-    # cell 45
+    # cell 47
     test_eq(again, (True, True))
 
-    # cell 47
+    # cell 49
     with tempfile.NamedTemporaryFile() as f: test_fail(lambda: run_demo(f.name, 'offline'), contains='choose another path')
     test_fail(lambda: run_demo(tmp.name, 'atlantis'), contains='choose one of offline, things')
     env = os.environ.pop('ALIGNET_DATA', None)

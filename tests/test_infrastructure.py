@@ -165,7 +165,7 @@ def test_generated_files_are_written_checked_and_deleted(project):
 
 def test_a_good_page_passes(project):
     notebook(project/'nbs/sub/b.ipynb', ('md', '# B\n\n> Another page'), ('md', '## The `end`, or {#x}\n\n## What it costs, in 3 steps'))
-    notebook(project/'nbs/00_small.ipynb', TITLE, ('code', '#| export\nclass Box:\n    "A box"\n    def open(self): pass'), ('code', '#| fig-cap: "One: two"\n#| fig-alt: "A line"\nplt.show()', [PNG]),
+    notebook(project/'nbs/00_small.ipynb', TITLE, ('code', '#| export\nclass Box:\n    "A box"\n    def open(self): "Open it"; return self\n    @property\n    def inside(self):\n        "What is in it"\n        return 1'), ('code', 'show_doc(Box.open)'), ('code', 'show_doc(Box.inside)'), ('code', '#| fig-cap: "One: two"\n#| fig-alt: "A line"\nplt.show()', [PNG]),
              ('md', '[a](sub/b.ipynb#x) [b](sub/b.ipynb#what-it-costs-in-3-steps) [c](#small) [d](#box.open) [web](https://example.org/a.ipynb)\n`[e](gone.ipynb)`\n```\n[f](gone.ipynb)\n```'),
              ('md', '[own](https://alignet.github.io/alignet/small.html#box.open) [file](https://github.com/alignet/alignet/blob/main/settings.ini) [in Colab](https://colab.research.google.com/github/alignet/alignet/blob/main/nbs/00_small.ipynb)'),
              ('code', '#| export\n@patch\ndef shut(self:Box,\n    fast=False, # In a second\n    *, hard=1, # In newtons\n) -> str: # What it said\n    "Shut it"\ndef _own(a): return a\n@dispatch\ndef show(x:Box): pass'), ('code', 'if 0: print(1)'), ('code', 'a;'), ('code', '#| slow\nprint(1)'),
@@ -201,6 +201,12 @@ def test_a_good_page_passes(project):
     ([TITLE, ('code', '#| export\ndef f(a, # An a\n      b=1, c=2):\n    "F"')], '`f`: nothing is said about b, c;'),
     ([TITLE, ('code', '#| export\nclass A:\n    "A"\n    def __init__(self, a): pass')], '`A`: nothing is said about a;'),
     ([TITLE, ('code', '#| export\ndef f(\n    a, # As in `g`\n):\n    "F"')], '`f`: the comment on a has backticks'),
+    ([TITLE, ('code', '#| export\ndef f():\n    "F"\n    return 1')], '`f`: nothing is said about what it returns'),
+    ([TITLE, ('code', '#| export\ndef f(): # The number\n    "F"\n    return 1')], '`f`: nothing is said about what it returns'),
+    ([TITLE, ('code', '#| export\ndef f() -> int:\n    "F"\n    yield 1')], '`f`: nothing is said about what it returns'),
+    ([TITLE, ('code', '#| export\nclass A:\n    "A"\n    def f(self):\n        "F"')], '`A.f` stands inside its class'),
+    ([TITLE, ('code', '#| export\nclass A:\n    "A"\n    def f(self): pass'), ('code', 'show_doc(A.f)', [TEXT])], '`A.f` is public and has no docstring'),
+    ([TITLE, ('code', '#| export\nclass A:\n    "A"\n    def f(self,\n        a,\n    ):\n        "F"'), ('code', 'show_doc(A.f)', [TEXT])], '`A.f`: nothing is said about a;'),
     ([TITLE, ('code', '1 + 1')], 'stored without outputs'),
     ([TITLE, ('code', '1/0', [{'output_type': 'error', 'ename': 'ZeroDivisionError', 'evalue': 'by zero', 'traceback': []}])], 'an error is stored as its output (ZeroDivisionError'),
     ([TITLE, ('code', 'f()', [{'output_type': 'stream', 'name': 'stderr', 'text': ['UserWarning']}])], 'warnings or logs are stored'),

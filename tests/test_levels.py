@@ -23,10 +23,10 @@ NOTEBOOK = 'nbs/06b_levels.ipynb'     # a test runs in the folder of its noteboo
 
 def test_simulated_people_with_a_known_mind():
     "Simulated people with a known mind"
-    # cell 11, in part
+    # cell 15, in part
     levels, mind, truth = simulated_levels()
 
-    # cell 12
+    # cell 16
     test_eq(levels.simulated, True); test_eq(levels.summary().triplets.tolist(), [120, 120, 120, 360]); test_eq(len(levels), 1800)
     words = [f.split('_')[0] for f in levels.files]; classes = np.array([len({words[i] for i in t}) for t in levels.judgements.triplets])
     test_eq((levels.kinds == 'coarse').tolist(), (classes == 3).tolist()); test_eq((levels.kinds == 'fine').tolist(), (classes == 1).tolist())
@@ -36,10 +36,10 @@ def test_simulated_people_with_a_known_mind():
 
 def test_the_files():
     "The files"
-    # cell 11, in part
+    # cell 15, in part
     levels, mind, truth = simulated_levels()
 
-    # cell 19, in part
+    # cell 23, in part
     def write_levels(levels, folder, lines=False):
         "Sessions in the published layout"
         t, s, r = levels.judgements.triplets, levels.judgements.subjects, rng(5); where = 'stimuli/photos/'; called = dict(coarse='between_class', boundary='class_boundary', fine='within_class')
@@ -55,7 +55,7 @@ def test_the_files():
 
     with tempfile.TemporaryDirectory() as d: write_levels(levels, d); back = load_levels(d); folder_of = Path(d).name
 
-    # cell 20
+    # cell 24
     test_eq(answers_of(back), answers_of(levels)); test_eq(back.summary().people['all'], 60)                # 60 people, though there are only 50 ids
     everything = json.dumps([back.judgements.names, back.judgements.source, back.left_out, back.judgements.subjects.tolist()]); assert 'secret' not in everything and 'participant' not in everything
     test_eq(back.left_out, {'training and catch trials': 120, 'no answer': 60})
@@ -66,7 +66,7 @@ def test_the_files():
         test_fail(lambda: load_levels(d, unit='min'), contains="'ms' or 's'"); Path(d, 'more.json').write_text('{'); test_fail(lambda: load_levels(d), contains='neither JSON')
     with tempfile.TemporaryDirectory() as d: test_fail(lambda: load_levels(d), contains='Get it: https'); test_fail(lambda: load_levels(Path(d)/'x'), contains='does not exist')
 
-    # cell 22
+    # cell 26
     own = pd.DataFrame([['dog1', 'dog2', 'cat', 3, 1.2, 'kim', 'class boundary'], ['dog1', 'cat', 'bus', 3, 2.2, 'kim', 'coarse'], ['dog1', 'cat', 'bus', 1, 3., 'lee', 'coarse']], columns=['p', 'q', 'r', 'odd', 'sec', 'who', 'level'])
     mapped = dict(image1='p', image2='q', image3='r', time='sec', person='who', kind='level')
     with tempfile.TemporaryDirectory() as d:
@@ -74,7 +74,7 @@ def test_the_files():
         for change, text in ((dict(odd=[4, 1, 2]), 'nor a position'), (dict(odd=[1, 1, 2]), 'nor a position'), (dict(level=['', 'coarse', 'coarse']), 'kind of 1 triplets'), (dict(q=['dog1', 'cat', 'cat']), 'one picture twice'), (dict(odd=['', '', '']), 'nobody answered'), (dict(who=['', '', '']), 'who answered')):
             own.assign(**change).to_csv(f'{d}/bad.csv', index=False); test_fail(lambda: load_levels(f'{d}/bad.csv', mapped, unit='s'), contains=text)
 
-    # cell 23
+    # cell 27
     test_eq([mine.files[t[2]] for t in mine.judgements.triplets], ['cat', 'bus', 'dog1']); test_eq(mine.kinds.tolist(), ['boundary', 'coarse', 'coarse']); test_eq(mine.judgements.subjects.tolist(), [0, 0, 1])
     wn = pd.DataFrame([[f'a/n00000001_{k}.JPEG', f'a/n0000000{c}_7.JPEG', f'a/n0000000{d}_8.JPEG', f'a/n0000000{c}_7.JPEG', 1500 + k, 'kim', 'within_class'] for k, (c, d) in enumerate([(1, 1), (1, 2), (2, 3)])], columns=['image1', 'image2', 'image3', 'selected_image', 'rt', 'subject_id', 'triplet_class'])
     with tempfile.TemporaryDirectory() as d:
@@ -86,11 +86,11 @@ def test_the_files():
 
 def test_what_people_say_to_each_question():
     "What people say to each question"
-    # cell 27, in part
+    # cell 31, in part
     hand = Levels(Judgements([[0, 1, 2]] * 3 + [[1, 2, 0]] + [[0, 2, 3]] * 2 + [[2, 3, 0]] * 2, ['dog', 'wolf', 'cat', 'bus'], subjects=[0, 1, 2, 3] * 2), [1, 2, 4, 8, 2, 2, 2, 2], ['boundary'] * 4 + ['coarse'] * 4)
     h = level_questions(hand, centre=False)
 
-    # cell 28
+    # cell 32
     test_eq(h['counts'].tolist(), [[1, 0, 3], [2, 0, 2]]); test_close(h['agreement'], [.75, 0]); test_close(h['share'], [.75, .5]); test_eq(h['majority'].tolist(), [2, -1])
     test_close(h['entropy'], [-.75 * np.log(.75) - .25 * np.log(.25), np.log(2)]); test_close(h['time'], [np.log([1, 2, 4, 8]).mean(), np.log(2)], eps=1e-6)
     c = level_questions(hand)['time']; own = np.log([[1, 2], [2, 2], [4, 2], [8, 2]]); test_close(c, (own - own.mean(1, keepdims=True)).mean(0), eps=1e-6)
@@ -99,10 +99,10 @@ def test_what_people_say_to_each_question():
 
 def test_a_models_choices_and_its_hesitation():
     "A model's choices and its hesitation"
-    # cell 11, in part
+    # cell 15, in part
     levels, mind, truth = simulated_levels()
 
-    # cell 19, in part
+    # cell 23, in part
     def write_levels(levels, folder, lines=False):
         "Sessions in the published layout"
         t, s, r = levels.judgements.triplets, levels.judgements.subjects, rng(5); where = 'stimuli/photos/'; called = dict(coarse='between_class', boundary='class_boundary', fine='within_class')
@@ -118,18 +118,18 @@ def test_a_models_choices_and_its_hesitation():
 
     with tempfile.TemporaryDirectory() as d: write_levels(levels, d); back = load_levels(d); folder_of = Path(d).name
 
-    # cell 20, in part
+    # cell 24, in part
     with tempfile.TemporaryDirectory() as d:
         write_levels(levels, d, lines=True); test_eq(answers_of(load_levels(d)), answers_of(levels)); few = load_levels(d, max_catch_errors=0, max_time=4.)
         assert few.times.max() <= 4 and few.summary().people['all'] == 51 and few.left_out['people who failed catch trials'] > 0      # people 0, 7, ..., 56 failed
         test_fail(lambda: load_levels(d, unit='s'), contains="Give unit='ms'"); test_fail(lambda: load_levels(d, columns=dict(picture='x')), contains="'picture'"); test_fail(lambda: load_levels(d, columns=dict(choice='answer')), contains='the fields for choice')
         test_fail(lambda: load_levels(d, unit='min'), contains="'ms' or 's'"); Path(d, 'more.json').write_text('{'); test_fail(lambda: load_levels(d), contains='neither JSON')
 
-    # cell 31, in part
+    # cell 35, in part
     people = level_questions(levels); choice = model_choices((levels.files, mind), levels, people)
     true_entropy = truth.set_index('triplet').entropy.loc[list(map(tuple, people['triplets'].tolist()))].to_numpy()
 
-    # cell 32
+    # cell 36
     same = triplet_sims(mind, people['triplets'], 'cosine')
     test_close(choice['tau'], .12, eps=.03)                                                       # lapses make people look a little warmer
     test_eq(choice['odd'].tolist(), [int(2 - r.argmax()) for r in same]); test_close(choice['probs'].sum(1), np.ones(360), eps=1e-6)
@@ -140,13 +140,13 @@ def test_a_models_choices_and_its_hesitation():
 
 def test_the_score():
     "The score"
-    # cell 11, in part
+    # cell 15, in part
     levels, mind, truth = simulated_levels()
 
-    # cell 12, in part
+    # cell 16, in part
     words = [f.split('_')[0] for f in levels.files]
 
-    # cell 19, in part
+    # cell 23, in part
     def write_levels(levels, folder, lines=False):
         "Sessions in the published layout"
         t, s, r = levels.judgements.triplets, levels.judgements.subjects, rng(5); where = 'stimuli/photos/'; called = dict(coarse='between_class', boundary='class_boundary', fine='within_class')
@@ -162,19 +162,19 @@ def test_the_score():
 
     with tempfile.TemporaryDirectory() as d: write_levels(levels, d); back = load_levels(d); folder_of = Path(d).name
 
-    # cell 20, in part
+    # cell 24, in part
     with tempfile.TemporaryDirectory() as d:
         write_levels(levels, d, lines=True); test_eq(answers_of(load_levels(d)), answers_of(levels)); few = load_levels(d, max_catch_errors=0, max_time=4.)
         assert few.times.max() <= 4 and few.summary().people['all'] == 51 and few.left_out['people who failed catch trials'] > 0      # people 0, 7, ..., 56 failed
         test_fail(lambda: load_levels(d, unit='s'), contains="Give unit='ms'"); test_fail(lambda: load_levels(d, columns=dict(picture='x')), contains="'picture'"); test_fail(lambda: load_levels(d, columns=dict(choice='answer')), contains='the fields for choice')
         test_fail(lambda: load_levels(d, unit='min'), contains="'ms' or 's'"); Path(d, 'more.json').write_text('{'); test_fail(lambda: load_levels(d), contains='neither JSON')
 
-    # cell 36, in part
+    # cell 40, in part
     r = rng(4); of_class = np.unique(words, return_inverse=True)[1]; X = mind - np.stack([mind[of_class == k].mean(0) for k in range(24)])[of_class]
     models = dict(mind=mind, classes=np.concatenate([2.5 * np.eye(24)[of_class], .4 * X + .1 * mind], 1), random=r.normal(size=(192, 16))); models = {k: (levels.files, v.astype(np.float32)) for k, v in models.items()}
     scores = {k: score_levels(f, levels) for k, f in models.items()}
 
-    # cell 37
+    # cell 41
     T = {k: s['table'].set_index('measure') for k, s in scores.items()}; q = level_questions(levels); c = model_choices(models['classes'], levels, q)
     test_eq(list(scores['mind']['table'].columns), ['measure', 'value', 'low', 'high', 'n', 'chance', 'ceiling', 'people']); test_eq(len(T['mind']), 16)
     name = {i: f for i, f in enumerate(levels.files)}; X = models['classes'][1]; X = X / np.linalg.norm(X, axis=1, keepdims=True); hits = []
@@ -187,10 +187,10 @@ def test_the_score():
     x = scores['mind']['items']['time: coarse']; test_close(bootstrap_ci(_grid(x), n_boot=20000), bootstrap_ci(x, n_boot=20000), eps=.005)
     for m, x in scores['mind']['items'].items(): test_close(x.mean(), T['mind'].value[m], eps=1e-9); test_eq(len(x), T['mind'].n[m])
 
-    # cell 39, in part
+    # cell 43, in part
     v = pd.DataFrame({k: t.value for k, t in T.items()})
 
-    # cell 40
+    # cell 44
     assert (v.mind[[f'answers: {k}' for k in LEVEL_KINDS]] > T['mind'].people[[f'answers: {k}' for k in LEVEL_KINDS]]).all() and (T['mind'].value <= T['mind'].ceiling.fillna(1) + .05).all()
     assert v.classes['answers: boundary'] > .9 * v.mind['answers: boundary'] and v.classes['answers: coarse'] < v.mind['answers: coarse'] - .1
     assert all(T['random'].low[f'answers: {k}'] < 1/3 < T['random'].high[f'answers: {k}'] for k in LEVEL_KINDS) and T['random'].low['time: all'] < 0 < T['random'].high['time: all']
@@ -198,26 +198,26 @@ def test_the_score():
     flat = score_levels((levels.files, np.ones((192, 3))), levels)['table'].set_index('measure'); test_eq(flat.value['answers: all'], 0.); assert np.isnan(flat.value['time: all'])      # a model without differences
     plain = score_levels(models['mind'], levels, centre=False)['table'].set_index('measure'); assert plain.value['time: all'] < v.mind['time: all'] and plain.ceiling['time: all'] < T['mind'].ceiling['time: all']     # people's own speed is noise
 
-    # cell 43
+    # cell 47
     for m in ('majority', 'time', 'disagreement'): test_eq([t.get_text().replace('\n', ' ') for t in plot_levels(scores, m).get_xticklabels()], list(LEVEL_KINDS.values())); plt.close()
     test_fail(lambda: plot_levels(scores, 'speed'), contains="'speed' is not in the tables")
 
-    # cell 46, in part
+    # cell 50, in part
     fig = plot_hesitation({k: models[k] for k in ('mind', 'random')}, levels)
 
-    # cell 47
+    # cell 51
     lines = [ax.get_lines()[0].get_ydata() for ax in fig.axes]; test_eq(len(lines), 3); assert all(y[-1] > y[0] for y in lines)
 
 
 def test_two_models_paired():
     "Two models, paired"
-    # cell 11, in part
+    # cell 15, in part
     levels, mind, truth = simulated_levels()
 
-    # cell 12, in part
+    # cell 16, in part
     words = [f.split('_')[0] for f in levels.files]
 
-    # cell 19, in part
+    # cell 23, in part
     def write_levels(levels, folder, lines=False):
         "Sessions in the published layout"
         t, s, r = levels.judgements.triplets, levels.judgements.subjects, rng(5); where = 'stimuli/photos/'; called = dict(coarse='between_class', boundary='class_boundary', fine='within_class')
@@ -233,30 +233,30 @@ def test_two_models_paired():
 
     with tempfile.TemporaryDirectory() as d: write_levels(levels, d); back = load_levels(d); folder_of = Path(d).name
 
-    # cell 20, in part
+    # cell 24, in part
     with tempfile.TemporaryDirectory() as d:
         write_levels(levels, d, lines=True); test_eq(answers_of(load_levels(d)), answers_of(levels)); few = load_levels(d, max_catch_errors=0, max_time=4.)
         assert few.times.max() <= 4 and few.summary().people['all'] == 51 and few.left_out['people who failed catch trials'] > 0      # people 0, 7, ..., 56 failed
         test_fail(lambda: load_levels(d, unit='s'), contains="Give unit='ms'"); test_fail(lambda: load_levels(d, columns=dict(picture='x')), contains="'picture'"); test_fail(lambda: load_levels(d, columns=dict(choice='answer')), contains='the fields for choice')
         test_fail(lambda: load_levels(d, unit='min'), contains="'ms' or 's'"); Path(d, 'more.json').write_text('{'); test_fail(lambda: load_levels(d), contains='neither JSON')
 
-    # cell 36, in part
+    # cell 40, in part
     r = rng(4); of_class = np.unique(words, return_inverse=True)[1]; X = mind - np.stack([mind[of_class == k].mean(0) for k in range(24)])[of_class]
     models = dict(mind=mind, classes=np.concatenate([2.5 * np.eye(24)[of_class], .4 * X + .1 * mind], 1), random=r.normal(size=(192, 16))); models = {k: (levels.files, v.astype(np.float32)) for k, v in models.items()}
     scores = {k: score_levels(f, levels) for k, f in models.items()}
 
-    # cell 37, in part
+    # cell 41, in part
     T = {k: s['table'].set_index('measure') for k, s in scores.items()}
     X = models['classes'][1]; X = X / np.linalg.norm(X, axis=1, keepdims=True); hits = []
     for t in levels.judgements.triplets: s3 = [X[t[0]] @ X[t[1]], X[t[0]] @ X[t[2]], X[t[1]] @ X[t[2]]]; hits.append(s3[0] > max(s3[1:]))      # answer by answer: five to each question
 
-    # cell 39, in part
+    # cell 43, in part
     v = pd.DataFrame({k: t.value for k, t in T.items()})
 
-    # cell 50, in part
+    # cell 54, in part
     gain = compare_levels(scores['classes'], scores['mind'])
 
-    # cell 51
+    # cell 55
     assert gain.low['answers: coarse'] > .1 and gain.low['time: coarse'] > 0; test_close(gain.gain, (v.mind - v.classes)[gain.index], eps=1e-9)
     same = compare_levels(scores['mind'], scores['mind']); assert (same[['gain', 'low', 'high']] == 0).all(axis=None)
     test_fail(lambda: compare_levels(scores['mind'], dict(items={})), contains='share no measure'); test_fail(lambda: compare_levels(scores['mind'], score_levels(models['mind'], levels[:900], n_boot=10)), contains='different questions')
@@ -265,7 +265,7 @@ def test_two_models_paired():
 @pytest.mark.slow
 def test_two_models_paired_slow():
     "Two models, paired"
-    # cell 53
+    # cell 57
     big, big_mind, _ = simulated_levels(people=400, per_kind=900, seed=0); value = score_levels((big.files, big_mind), big, n_boot=10, centre=False)['table'].set_index('measure').value; keys = ['time: coarse', 'time: fine', 'answers: coarse', 'answers: fine']
     bq = np.sort(big.judgements.triplets, 1); inside, r = [], rng(6)
     _, which = np.unique(bq, axis=0, return_inverse=True); which = which.ravel(); kind_of = np.empty(which.max() + 1, big.kinds.dtype); kind_of[which] = big.kinds
@@ -277,5 +277,5 @@ def test_two_models_paired_slow():
 
 def test_what_was_published():
     "What was published"
-    # cell 57
+    # cell 61
     assert LEVELS_PUBLISHED.source.isin([_NOTES, _NOTEBOOK]).all() and LEVELS_PUBLISHED.kind.isin([*LEVEL_KINDS, 'all']).all() and 'second-hand' in _NOTES

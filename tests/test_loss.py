@@ -106,7 +106,7 @@ def test_the_students_similarities():
         assert (Z @ Z.T).dtype == torch.bfloat16 and dots(Z).dtype == torch.float32
         test_close(dots(Z.bfloat16()), pair_sims(Z.bfloat16().float(), 'dot'), eps=1e-4)
 
-    # cell 39
+    # cell 40
     head = CosineHead(10.)
     test_close(dots(head(Z)), scaled_cosine(Z, math.log(10.)), eps=1e-5)
     centred = CosineHead(10., centre=4); out = centred(Z)
@@ -122,26 +122,26 @@ def test_all_triplets_of_a_batch():
     sims = torch.randn(300, 3, dtype=torch.float64) * 4; probs = torch.randn(300, 3, dtype=torch.float64).mul(2).softmax(-1)
     probs[:3] = torch.eye(3, dtype=torch.float64); probs[3] = torch.tensor([.5, .5, 0.])
 
-    # cell 45
+    # cell 46
     for B in (3, 4, 9, 24): test_eq(all_triplets(B).tolist(), [list(c) for c in combinations(range(B), 3)])
     test_eq([n_triplets(b) for b in (2, 3, 48, 512)], [0, 1, 17296, 22238720])
     test_eq(torch.cat([torch.stack(_ranks(24, lo, min(lo + 700, 2024)), 1) for lo in range(0, 2024, 700)]), all_triplets(24))
 
-    # cell 48
+    # cell 49
     z = (sims[4:].T / 1.7).clone().requires_grad_()
     for kind in TRIPLET_LOSSES:
         v, g = _value_grad(z.detach(), probs[4:].T.log(), kind)
         want = triplet_loss(z.T, probs[4:], kind, reduction='none')
         test_close(v, want.detach(), eps=1e-12); test_close(g, torch.autograd.grad(want.sum(), z)[0], eps=1e-12)
 
-    # cell 58, in part
+    # cell 59, in part
     def similarity(B, d=5, scale=1., dtype=torch.float64): Z = torch.randn(B, d, dtype=dtype) * scale; return Z @ Z.T
     def enumerated(S, St, kind='jsd', tau=1., tau_teacher=1., reduction='mean'):
         i, j, k = np.array(list(combinations(range(len(S)), 3))).T
         pick = lambda M: torch.stack([M[i, j], M[i, k], M[j, k]], 1)
         return triplet_loss(pick(S), (pick(St) / tau_teacher).softmax(-1), kind, tau, reduction)
 
-    # cell 59
+    # cell 60
     for kind in TRIPLET_LOSSES:
         for B in (3, 7, 12):
             S, St = similarity(B).requires_grad_(), similarity(B)
@@ -152,7 +152,7 @@ def test_all_triplets_of_a_batch():
     assert torch.autograd.gradcheck(lambda S: batch_triplet_loss(S, St, 'jsd', chunk=50), S)
     test_fail(lambda: batch_triplet_loss(S, St[:5, :5]), contains='one size'); test_fail(lambda: batch_triplet_loss(S[:2, :2], St[:2, :2]), contains='no triplet')
 
-    # cell 61
+    # cell 62
     S, St = similarity(40, dtype=torch.float32).requires_grad_(), similarity(40, dtype=torch.float32)
     whole, parts = batch_triplet_loss(S, St, chunk=10**9), batch_triplet_loss(S, St, chunk=777)
     test_close(whole.item(), parts.item(), eps=1e-6)
@@ -162,7 +162,7 @@ def test_all_triplets_of_a_batch():
     with torch.no_grad(): assert not batch_triplet_loss(S, St).requires_grad
     extreme = batch_triplet_loss((S.detach() * 1e4).requires_grad_(), St * 1e4); assert extreme.isfinite()
 
-    # cell 63
+    # cell 64
     fused_here = bool(shutil.which(os.environ.get('CXX', 'g++')) or shutil.which('clang++'))
     if fused_here:
         S, St = similarity(40, dtype=torch.float32).requires_grad_(), similarity(40, dtype=torch.float32)
@@ -172,7 +172,7 @@ def test_all_triplets_of_a_batch():
     else: print('skipped: torch.compile needs a C++ compiler')
     test_fail(lambda: batch_triplet_loss(similarity(5), similarity(5), weights=lambda t, p: p[:, 0], fused=True), contains='cannot take')
 
-    # cell 66
+    # cell 67
     no_compiler = """import torch
 from alignet.loss import batch_triplet_loss
 try: batch_triplet_loss(torch.eye(5), torch.eye(5), fused=True)
@@ -182,7 +182,7 @@ except Exception as e: print(type(e).__name__, e)"""
         said = subprocess.run([sys.executable, '-c', no_compiler], env=env, capture_output=True, text=True, cwd=d).stdout
     print(said); assert 'AlignetError' in said and 'fused=False' in said
 
-    # cell 68
+    # cell 69
     B = 20; S, St = similarity(B, scale=.8), similarity(B, scale=.8); ids = torch.arange(B) % 4
     T = all_triplets(B); pick = lambda M: torch.stack([M[T[:, 0], T[:, 1]], M[T[:, 0], T[:, 2]], M[T[:, 1], T[:, 2]]], 1)
     P, per = pick(St).softmax(-1), enumerated(S, St, reduction='none')
@@ -197,7 +197,7 @@ except Exception as e: print(type(e).__name__, e)"""
         assert (dense - drawn.mean()).abs() < 4 * drawn.std() / 200, name
         print(f'{name:15s} dense {dense:.4f}   sampled {drawn.mean():.4f}')
 
-    # cell 70
+    # cell 71
     S.requires_grad_(); w = torch.rand(len(T), dtype=torch.float64)
     want = torch.autograd.grad((enumerated(S, St, reduction='none') * w).sum() / w.sum(), S)[0]
     test_close(torch.autograd.grad(batch_triplet_loss(S, St, weights=w, chunk=333), S)[0], want, eps=1e-12)
@@ -211,17 +211,17 @@ except Exception as e: print(type(e).__name__, e)"""
                     (dict(weights=w - 1), 'zero or more'), (dict(weights='within_class', clusters=torch.arange(3)), 'one for each image')]:
         test_fail(lambda: batch_triplet_loss(S, St, **kw), contains=why)
 
-    # cell 72, in part
+    # cell 73, in part
     def cost(B, n=5):
         S, St = similarity(B, dtype=torch.float32).requires_grad_(), similarity(B, dtype=torch.float32); ts = []
         for _ in range(n):
             t = time.process_time(); batch_triplet_loss(S, St).backward(); ts.append(time.process_time() - t)
         return min(ts) * 1e3
 
-    # cell 73
+    # cell 74
     assert cost(48) < 100                                                              # milliseconds; a tenth of a step, were everything else idle
 
-    # cell 75, in part
+    # cell 76, in part
     r = torch.Generator().manual_seed(0); draw = lambda *shape: torch.randn(*shape, generator=r)
     mix, W = draw(12, 64) / 12**.5, (draw(64, 32) / 8).requires_grad_()
     def photos(B):
@@ -237,19 +237,19 @@ except Exception as e: print(type(e).__name__, e)"""
     grad, cosine = lambda loss: torch.autograd.grad(loss, W)[0].ravel(), lambda a, b: F.cosine_similarity(a, b, 0).item()
     halves = [sum(grad(every(96)) for _ in range(50)) for _ in range(2)]; truth = sum(halves)
 
-    # cell 77, in part
+    # cell 78, in part
     sizes = {every: [12, 24, 48, 96], once: [12, 24, 48, 96, 192, 384, 768, 1536]}
     curves = {f: np.array([[cosine(grad(f(B)), truth) for _ in range(20)] for B in Bs]) for f, Bs in sizes.items()}
 
-    # cell 79
+    # cell 80
     all48, once48, once768 = curves[every][2].mean(), curves[once][2].mean(), curves[once][6].mean()
     print(f'48 images: all triplets {all48:.2f}, each image once {once48:.2f}; 768 images, each once: {once768:.2f}, 1,536: {curves[once][7].mean():.2f}')
     assert cosine(*halves) > .95 and all48 > once768 > once48 and all48 > 2 * once48 and (np.diff(curves[every].mean(1)) > 0).all()
 
-    # cell 82, in part
+    # cell 83, in part
     S, St = similarity(30), similarity(30)
 
-    # cell 83
+    # cell 84
     X1, X2 = rng(1).normal(size=(15, 4)).astype(np.float32), rng(2).normal(size=(15, 4)).astype(np.float32)
     T = all_triplets(15).numpy(); tl, _ = odd_last(T, triplet_sims(X2, T))
     test_close(batch_agreement(dots(torch.tensor(X1)), dots(torch.tensor(X2)), chunk=50).item(), ooo_accuracy(X1, tl, 'dot'), eps=1e-6)
@@ -259,13 +259,13 @@ except Exception as e: print(type(e).__name__, e)"""
 @pytest.mark.slow
 def test_all_triplets_of_a_batch_slow():
     "All triplets of a batch"
-    # cell 58, in part
+    # cell 59, in part
     def similarity(B, d=5, scale=1., dtype=torch.float64): Z = torch.randn(B, d, dtype=dtype) * scale; return Z @ Z.T
 
-    # cell 63, in part
+    # cell 64, in part
     fused_here = bool(shutil.which(os.environ.get('CXX', 'g++')) or shutil.which('clang++'))
 
-    # cell 64
+    # cell 65
     if fused_here:
         S, St = similarity(12).requires_grad_(), similarity(12); ids = torch.arange(12) % 3 - (torch.arange(12) == 11).long() * 9; w = torch.rand(220)
         for kind, weights in [*((k, 'all') for k in TRIPLET_LOSSES), *(('jsd', o) for o in (*TRIPLET_WEIGHTS[1:], w))]:
@@ -275,10 +275,10 @@ def test_all_triplets_of_a_batch_slow():
 
 def test_several_processes_one_batch():
     "Several processes, one batch"
-    # cell 58, in part
+    # cell 59, in part
     def similarity(B, d=5, scale=1., dtype=torch.float64): Z = torch.randn(B, d, dtype=dtype) * scale; return Z @ Z.T
 
-    # cell 87
+    # cell 88
     S, St = similarity(30).requires_grad_(), similarity(30); whole = batch_triplet_loss(S, St); g = torch.autograd.grad(whole, S)[0]
     added = []
     with mock.patch.object(dist, 'all_reduce', added.append):                 # instead of adding, keep what would be added
@@ -286,7 +286,7 @@ def test_several_processes_one_batch():
     total, mass = torch.stack(added).sum(0)
     test_close((total / mass).item(), whole.item(), eps=1e-12); test_eq(mass.item(), n_triplets(30)); test_close(sum(parts) / mass / 4, g, eps=1e-12)
 
-    # cell 88
+    # cell 89
     with tempfile.TemporaryDirectory() as d:
         dist.init_process_group('gloo', init_method=f'file://{d}/meet', rank=0, world_size=1)
         z = torch.randn(5, 3, requires_grad=True); both = _Gather.apply(z); (both**2).sum().backward()
@@ -296,10 +296,10 @@ def test_several_processes_one_batch():
 
 def test_as_a_fastai_loss_function():
     "As a fastai loss function"
-    # cell 91, in part
+    # cell 94, in part
     Z, teacher = torch.randn(10, 8), torch.randn(10, 3)
 
-    # cell 92
+    # cell 95
     T = all_triplets(10); target = torch.tensor(triplet_sims(teacher.numpy(), T.numpy()))
     for kw in (dict(), dict(sims='cosine', scale=5.), dict(kind='kl', tau=3., tau_teacher=2.)):
         batch, given, flat = AlignLoss(**kw)(Z, teacher), AlignLoss(**kw)(Z[T], target), AlignLoss(**kw)(Z[T].reshape(-1, 8), target)
@@ -312,7 +312,7 @@ def test_as_a_fastai_loss_function():
 
 def test_the_pull_towards_the_pretrained_weights():
     "The pull towards the pretrained weights"
-    # cell 96
+    # cell 100
     def regression(seed=0, dead=False):
         "Model and data; with `dead` no gradient reaches the parameters (it is zero)"
         set_seed(seed)
@@ -327,7 +327,7 @@ def test_the_pull_towards_the_pretrained_weights():
         with learn.no_bar(), learn.no_logging(): learn.fit(n, lr)
     params = lambda m: {n: p.detach().clone() for n, p in m.named_parameters()}
 
-    # cell 98
+    # cell 102
     optimisers = dict(SGD=SGD, Adam=Adam, torch_AdamW=partial(OptimWrapper, opt=torch.optim.AdamW), torch_SGD=partial(OptimWrapper, opt=torch.optim.SGD, momentum=.9))
     for name, opt in optimisers.items():
         learn = learner(DecayToInit(.5), opt, dead=True); start = params(learn.model)
@@ -337,7 +337,7 @@ def test_the_pull_towards_the_pretrained_weights():
         for v in off.values(): test_close(v, torch.full_like(v, (1 - .02 * .5)**100), eps=1e-5)
     off['2.weight'][0, 0].item(), (1 - .02 * .5)**100
 
-    # cell 100
+    # cell 104
     learn = learner(DecayToInit(2.)); model, dls, loss = regression(); p0 = params(model)
     quiet(learn, 3, .05)
     for _ in range(3):
@@ -347,14 +347,14 @@ def test_the_pull_towards_the_pretrained_weights():
                 for n, p in model.named_parameters(): p -= .05 * (p.grad + 2. * (p - p0[n])); p.grad = None
     for n, p in model.named_parameters(): test_close(p, params(learn.model)[n], eps=1e-5)
 
-    # cell 101
+    # cell 105
     zero = {n: torch.zeros_like(p) for n, p in regression()[0].named_parameters()}
     ours = learner(DecayToInit(.3, reference=zero), partial(OptimWrapper, opt=torch.optim.AdamW))
     theirs = learner(None, partial(OptimWrapper, opt=torch.optim.AdamW), wd=.3)
     quiet(ours, 3, .01); quiet(theirs, 3, .01)
     for n, p in params(ours.model).items(): test_close(p, params(theirs.model)[n], eps=1e-6)
 
-    # cell 103
+    # cell 107
     split = lambda m: [list(m[0].parameters()), list(m[1].parameters()) + list(m[2].parameters())]
     learn = learner(DecayToInit(1., skip='2.bias'), dead=True, splitter=split, train_bn=False); start = params(learn.model)
     with torch.no_grad(): [p.add_(1.) for p in learn.model.parameters()]
@@ -365,20 +365,20 @@ def test_the_pull_towards_the_pretrained_weights():
     learn.freeze(); before = params(learn.model); quiet(learn, 1, .1)
     assert (params(learn.model)['0.weight'] == before['0.weight']).all() and (params(learn.model)['2.weight'] != before['2.weight']).all()
 
-    # cell 104
+    # cell 108
     learn = learner([DecayToInit(1.), GradientAccumulation(8)], dead=True); start = params(learn.model)
     with torch.no_grad(): [p.add_(1.) for p in learn.model.parameters()]
     quiet(learn, 1, .1)                                                               # 10 batches of 4, a step after every 8 items: 5 steps
     test_close((params(learn.model)['2.weight'] - start['2.weight']).mean().item(), .9**5, eps=1e-5)
 
-    # cell 105
+    # cell 109
     with tempfile.TemporaryDirectory() as d:
         straight = learner(DecayToInit(2.), Adam, path=d); quiet(straight, 2, .05); quiet(straight, 2, .05)
         half = learner(DecayToInit(2.), Adam, path=d); quiet(half, 2, .05); half.save('half')
         again = learner(DecayToInit(2.), Adam, path=d); again.create_opt(); again.load('half'); quiet(again, 2, .05)   # a new process: pretrained model, callback, then load
     for n, p in params(straight.model).items(): test_eq(p, params(again.model)[n])
 
-    # cell 106
+    # cell 110
     cb = straight.decay_to_init
     assert cb.init and not {'init', 'pulled', '_learn'} & set(cb.__getstate__())                             # no copy of the weights travels with an exported learner
     def warned(text, strength=1., run=lambda learn: quiet(learn, 1, .01), **kw):
@@ -394,7 +394,7 @@ def test_the_pull_towards_the_pretrained_weights():
     test_fail(lambda: quiet(learner(DecayToInit(reference={'other': torch.ones(2)})), 1, .01), contains='none of the')
     test_fail(lambda: quiet(learner(DecayToInit(reference={'0.weight': torch.ones(2)})), 1, .01), contains="'0.weight'")
 
-    # cell 108, in part
+    # cell 112, in part
     class Point(nn.Module):
         def __init__(self): super().__init__(); self.w = nn.Parameter(torch.tensor([-2., 1.5]))
         def forward(self, x): return self.w.expand(len(x), 2)
@@ -411,7 +411,7 @@ def test_the_pull_towards_the_pretrained_weights():
         quiet(learn, 1, .1); p = torch.stack(learn.path_seen.seen); ends[lam] = p[-1]
         ax.plot(*p.T, '-', color=c, lw=1.6, label=f'strength {lam:g}'); ax.plot(*p[-1], 'o', color=c, ms=5)
 
-    # cell 109
+    # cell 113
     for lam, end in ends.items():
         balance = torch.linalg.solve(A + lam * torch.eye(2), A @ goal + lam * w0)
         test_close(end, balance, eps=.01)

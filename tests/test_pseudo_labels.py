@@ -44,7 +44,7 @@ def test_clusters():
 
 def test_five_ways_to_draw_three_images():
     "Five ways to draw three images"
-    # cell 20
+    # cell 21
     ragged = np.repeat([-1, 0, 1, 2, 3, 4], [3, 1, 2, 3, 10, 40]); labels = rng(4).permutation(ragged)
     want = dict(cluster_border=2, class_border=2, between_class=3, within_class=1)
     for kind in SAMPLINGS:
@@ -60,7 +60,7 @@ def test_five_ways_to_draw_three_images():
     assert (s.block(0) != s.block(1)).any() and (s.block(0) != TripletSampler(labels, 'within_class', 8, block_size=1000).block(0)).any()
     test_eq((s.left_out, TripletSampler(labels, 'cluster_border').left_out), (6, 4))
 
-    # cell 22
+    # cell 23
     def chances(labels, kind, by):
         "Probability of each unordered triplet, from the definition in words"
         n, P = len(labels), {}
@@ -85,7 +85,7 @@ def test_five_ways_to_draw_three_images():
             assert set(found) == set(P)
             assert chisquare([found[k] for k in P], [P[k] * 200_000 for k in P]).pvalue > 1e-4, (kind, by)
 
-    # cell 24
+    # cell 25
     for kind, ids, why in [('cluster_border', np.zeros(9, int), 'there is one'), ('cluster_border', np.arange(9), 'fewer clusters'), ('within_class', [0, 0, 1, 1], 'largest of 2 classes has 2'),
                            ('between_class', [0, 0, 1, 1], 'three classes'), ('random', [0, 1], 'three images'), ('random', [-1, -1, -1, -1], 'three images'),
                            ('border', [0, 1], 'choose one of'), ('random', [.5, 1., 2.], 'integer')]:
@@ -93,7 +93,7 @@ def test_five_ways_to_draw_three_images():
     test_fail(lambda: TripletSampler(tiny, classes=tiny[:3]), contains='do not fit')
     test_eq(sample_triplets(tiny, 0).shape, (0, 3))
 
-    # cell 25
+    # cell 26
     many = rng(0).integers(0, 500, 100_000); cpu = {}
     for kind in SAMPLINGS:
         t = time.process_time(); sample_triplets(many, 1_000_000, kind); cpu[kind] = round(time.process_time() - t, 2)
@@ -115,10 +115,10 @@ def test_soft_labels():
     # cell 11, in part
     clusters = cluster_features(Z, k=30)
 
-    # cell 32, in part
+    # cell 33, in part
     drawn = sample_triplets(clusters, 20_000, 'cluster_border', seed=0)
 
-    # cell 33
+    # cell 34
     for kw in (dict(), dict(limit=0), dict(S=Z @ Z.T)):
         t, s = label_triplets(Z, drawn[:3000], **kw)
         test_close(s, triplet_sims(Z, t), eps=1e-4)                                     # similarities belong to the turned rows
@@ -126,10 +126,10 @@ def test_soft_labels():
         test_eq(np.sort(t, 1), np.sort(drawn[:3000], 1))                                # of the images that were drawn
     test_fail(lambda: label_triplets(Z[:5], drawn), contains='outside the set'); test_fail(lambda: label_triplets(Z * np.nan, drawn), contains='NaN')
 
-    # cell 35, in part
+    # cell 36, in part
     entropies = {k: entropy(choice_probs(label_triplets(Z, sample_triplets(clusters, 20_000, k, classes=kinds))[1], tau=4), axis=1) for k in SAMPLINGS}
 
-    # cell 36
+    # cell 37
     mean = {k: float(h.mean()) for k, h in entropies.items()}
     assert max(mean['cluster_border'], mean['class_border']) < mean['random'] < mean['between_class'] < mean['within_class']
     mean
@@ -149,13 +149,13 @@ def test_a_file_that_knows_where_it_came_from():
     # cell 11, in part
     clusters = cluster_features(Z, k=30)
 
-    # cell 32, in part
+    # cell 33, in part
     drawn = sample_triplets(clusters, 20_000, 'cluster_border', seed=0)
 
-    # cell 39, in part
+    # cell 44, in part
     labels = PseudoLabels([f'im{i:03d}.png' for i in range(len(Z))], *label_triplets(Z, drawn), Z, dict(sampling='cluster_border', transform='aligned', seed=0), clusters)
 
-    # cell 40
+    # cell 45
     names = labels.names
     test_eq(labels.filenames[0].tolist(), [names[i] for i in labels.triplets[0]]); test_close(labels.probs(4.).sum(1), np.ones(len(labels)), eps=1e-5)
     some = labels.restrict(names[100:0:-1])
@@ -166,7 +166,7 @@ def test_a_file_that_knows_where_it_came_from():
         test_fail(lambda: PseudoLabels(*args), contains=why)
     test_fail(lambda: labels.restrict(['im001.png', 'nobody.png']), contains="'nobody.png'")
 
-    # cell 43
+    # cell 48
     with tempfile.TemporaryDirectory() as d:
         path = labels.save(Path(d)/'labels'); back = PseudoLabels.load(path)
         full = labels.save(Path(d)/'official.npz', official=True); sizes = {p.name: f'{p.stat().st_size/1e6:.1f} MB' for p in (path, full)}
@@ -175,7 +175,7 @@ def test_a_file_that_knows_where_it_came_from():
     for k in ('triplets', 'sims', 'embedding', 'clusters'): test_eq(getattr(back, k), getattr(labels, k))
     sizes, keys
 
-    # cell 45
+    # cell 50
     with tempfile.TemporaryDirectory() as d:
         for folder, kind in (('untransformed', 'U'), ('uncertainty_distillation', 'S')):
             f = Path(d)/folder/'train_cluster_border_500.npz'; f.parent.mkdir()
@@ -188,7 +188,7 @@ def test_a_file_that_knows_where_it_came_from():
             with warnings.catch_warnings(): warnings.simplefilter('error'); PseudoLabels.load(f, control=True)
     released.meta
 
-    # cell 46
+    # cell 51
     test_close(released.meta['already_odd_last'], (label_triplets(Z, drawn)[0] == drawn).all(1).mean(), eps=1e-3)
     test_eq((released.transform, released.meta['sampling']), ('aligned', 'cluster_border_500'))
     with tempfile.TemporaryDirectory() as d:
@@ -217,16 +217,16 @@ def test_from_teacher_to_labels_in_one_call():
     # cell 11, in part
     clusters = cluster_features(Z, k=30)
 
-    # cell 32, in part
+    # cell 33, in part
     drawn = sample_triplets(clusters, 20_000, 'cluster_border', seed=0)
 
-    # cell 39, in part
+    # cell 44, in part
     labels = PseudoLabels([f'im{i:03d}.png' for i in range(len(Z))], *label_triplets(Z, drawn), Z, dict(sampling='cluster_border', transform='aligned', seed=0), clusters)
 
-    # cell 40, in part
+    # cell 45, in part
     names = labels.names
 
-    # cell 45, in part
+    # cell 50, in part
     with tempfile.TemporaryDirectory() as d:
         for folder, kind in (('untransformed', 'U'), ('uncertainty_distillation', 'S')):
             f = Path(d)/folder/'train_cluster_border_500.npz'; f.parent.mkdir()
@@ -238,25 +238,25 @@ def test_from_teacher_to_labels_in_one_call():
             test_eq(released.filenames.tolist(), labels.filenames.tolist()); test_close(released.sims, labels.sims, eps=1e-4)
             with warnings.catch_warnings(): warnings.simplefilter('error'); PseudoLabels.load(f, control=True)
 
-    # cell 49, in part
+    # cell 54, in part
     map_ = Teacher(rng(8).normal(size=(16, 8)) * .3, mean=Z.mean(), std=Z.std())
     controls = {aim: control_teacher(Z, t).transform(Z) for aim, t in ((_decided(_random_sims(map_.transform(Z))), map_), (CEILING, None))}
 
-    # cell 50
+    # cell 55
     for aim, C in controls.items():
         r = rng(9); X = [C[[r.choice(len(C), 3, replace=False) for _ in range(3000)]][:, c] for c in range(3)]               # other triplets, by hand
         p = choice_probs(np.stack([(X[0]*X[1]).sum(1), (X[0]*X[2]).sum(1), (X[1]*X[2]).sum(1)], 1))
         assert abs(p.max(1).mean() - aim) < .02
         test_close(np.corrcoef(C.ravel(), Z.ravel())[0, 1], 1, eps=1e-5)                                                    # a shift and a scale, nothing else
 
-    # cell 53, in part
+    # cell 58, in part
     with tempfile.TemporaryDirectory() as d:
         store = FeatureStore.write(Path(d)/'store', names, Z, model='nested')
         made = pseudo_label(map_, store, n=100_000, clusters=30, seed=1)
         control = pseudo_label(map_, store, n=1000, clusters=30, control=True)
         part = pseudo_label(map_, store, n=1000, clusters=5, names=names[::-3])
 
-    # cell 54
+    # cell 59
     zt = map_.transform(Z.astype(np.float16))
     test_close(made.embedding, zt, eps=1e-5); test_close(made.sims[-500:], triplet_sims(zt, made.triplets[-500:]), eps=1e-3)
     test_eq(made.clusters, cluster_features(made.embedding, 30, 1)); test_eq(np.sort(made.triplets, 1), np.sort(sample_triplets(made.clusters, 100_000, seed=1), 1))
@@ -272,7 +272,7 @@ def test_from_teacher_to_labels_in_one_call():
     test_fail(lambda: pseudo_label(map_, (names, Z), names=['im001.png', 'im01.png']), contains='there is'); test_fail(lambda: pseudo_label(map_, (names[:2], Z[:2])), contains='at least three')
     test_fail(lambda: pseudo_label(map_, (names, Z), clusters=np.arange(4)), contains='do not fit'); test_fail(lambda: pseudo_label(map_, (names, Z[:, :5])), contains='5 columns')
 
-    # cell 56
+    # cell 61
     with tempfile.TemporaryDirectory() as d:
         made_by = dict(arch='net', weights='0123456789abcdef', data_config=dict(input_size=[3, 64, 64]))
         right, wrong = (FeatureStore.write(Path(d)/n, names, Z, model=n, **{**made_by, 'weights': w}) for n, w in (('same', made_by['weights']), ('other', 'fedcba9876543210')))

@@ -169,18 +169,18 @@ def test_two_recipes():
         "A learner on the toy pictures: two batches of 16 an epoch"
         return align_learner(toy_labels, backbone or tiny_vit(), toys, **{**dict(size=32, bs=16, valid_pct=.25, device='cpu'), **kw})
 
-    # cell 32
+    # cell 33
     P = RECIPES['published']
     test_eq((P.lr, P.warmup, P.steps, P.decay_to_init), (3e-5, 5_000, 100_000, 1.)); test_eq(P.settings['bs'] // 3, 512); test_close(1 / P.settings['scale'], 100)
     test_eq(recipe_table().loc['head'].tolist(), ['1024', '0']); test_eq(recipe_table('published').columns.tolist(), ['published'])
     test_fail(lambda: dataclasses.replace(P, schedule='step'), contains='cosine'); test_fail(lambda: dataclasses.replace(P, steps=100), contains='warmup=5000')
     for r in RECIPES.values(): toy_learner(**{**r.settings, 'bs': 24, 'size': 32})                      # every setting is one that `align_learner` knows
 
-    # cell 36
+    # cell 37
     f = RECIPES['published'].scheds(3e-5)['lr']
     for step, want in ((0, 0.), (2_500, 1.5e-5), (5_000, 3e-5), (52_500, 1.5e-5), (76_250, 3e-5 * (1 + math.cos(math.pi * .75)) / 2), (100_000, 0.)): test_close(f(step / 100_000), want, eps=1e-10)
 
-    # cell 40, in part
+    # cell 41, in part
     class CountSteps(Callback):
         "Count the optimiser's steps and note their rates"
         def before_fit(self): self.rates = []
@@ -190,7 +190,7 @@ def test_two_recipes():
     learn = toy_learner(**{**P.settings, 'bs': 12, 'size': 32}, cbs=count)                # four triplets a batch, three batches an epoch
     with learn.no_bar(), learn.no_logging(): P.fit(learn, steps=20)
 
-    # cell 41
+    # cell 42
     test_eq(len(count.rates), 20); test_eq(len(learn.recorder.losses), 20); test_eq(len(learn.recorder.values), 7)                        # six whole epochs and two steps
     test_close(count.rates, [P.scheds(3e-5)['lr'](i / 20) for i in range(20)], eps=1e-9); test_close(max(count.rates), 3e-5, eps=1e-9)
     assert all(len(v) == 3 for v in learn.recorder.values)                                 # loss, validation loss and agreement, also of the epoch that was cut
@@ -200,13 +200,13 @@ def test_two_recipes():
         test_eq(len(count.rates), steps); test_eq(learn.opt.hypers[-1]['lr'] > 5 * learn.opt.hypers[0]['lr'], True)     # the scale has its own rate
     test_fail(lambda: P.fit(learn, 0), contains='at least 1'); test_fail(lambda: P.fit(learn, 2, lr=[1e-3] * 5), contains='do not fit the 2')
 
-    # cell 43
+    # cell 44
     A = RECIPES['all_triplets']; a, b = toy_learner(), toy_learner()
     with a.no_bar(), a.no_logging(), b.no_bar(), b.no_logging(): A.fit(a, steps=6); b.fit_one_cycle(3, slice(4e-4, 2e-2), div=10., pct_start=.1)
     for p, q in zip(a.model.state_dict().values(), b.model.state_dict().values()): test_close(p, q, eps=1e-5)
     test_close([list(v) for v in a.recorder.hps.values()], [list(v) for v in b.recorder.hps.values()], eps=1e-6); test_close([float(o) for o in a.recorder.losses], [float(o) for o in b.recorder.losses], eps=1e-5)
 
-    # cell 44
+    # cell 45
     class PowerCut(Callback):
         "Stop in the middle, without a goodbye"
         order = 30
@@ -281,10 +281,10 @@ def test_an_average_of_the_weights():
     learn = toy_learner(splitter=layer_groups, loss=lambda pred, targ: (pred * 0).sum(), head=8)
     lrs = layer_lrs(learn, .1, .75); quietly(learn, 'fit', 2, lrs)                            # two epochs of two steps
 
-    # cell 32, in part
+    # cell 33, in part
     for r in RECIPES.values(): toy_learner(**{**r.settings, 'bs': 24, 'size': 32})                      # every setting is one that `align_learner` knows
 
-    # cell 40, in part
+    # cell 41, in part
     class CountSteps(Callback):
         "Count the optimiser's steps and note their rates"
         def before_fit(self): self.rates = []
@@ -294,13 +294,13 @@ def test_an_average_of_the_weights():
     learn = toy_learner(**{**P.settings, 'bs': 12, 'size': 32}, cbs=count)                # four triplets a batch, three batches an epoch
     with learn.no_bar(), learn.no_logging(): P.fit(learn, steps=20)
 
-    # cell 41, in part
+    # cell 42, in part
     for steps in (1, 3, 4):
         count = CountSteps(); learn = toy_learner(bs=12, cbs=count)
         with learn.no_bar(), learn.no_logging(): RECIPES['all_triplets'].fit(learn, steps)
         test_eq(len(count.rates), steps); test_eq(learn.opt.hypers[-1]['lr'] > 5 * learn.opt.hypers[0]['lr'], True)     # the scale has its own rate
 
-    # cell 44, in part
+    # cell 45, in part
     class PowerCut(Callback):
         "Stop in the middle, without a goodbye"
         order = 30
@@ -318,7 +318,7 @@ def test_an_average_of_the_weights():
             again = make([check()]); run(again)
         return whole, again
 
-    # cell 48
+    # cell 52
     class Seen(Callback):
         "Write down the weights after each step of the optimiser"
         order = 64
@@ -337,7 +337,7 @@ def test_an_average_of_the_weights():
         test_eq(ema.steps, 9); assert not torch.equal(learn.model.state_dict()['backbone.model.pos_embed'], seen.rows[-1]['backbone.model.pos_embed'])
         for k, v in ema.average.module.state_dict().items(): assert torch.equal(v, seen.rows[-1][k])              # the last step's weights are kept beside
 
-    # cell 50
+    # cell 54
     plain = quietly(toy_learner(), 'fit', 3, 3e-3)
     beside = quietly(toy_learner(cbs=EMA(.9, final=False)), 'fit', 3, 3e-3); inside = quietly(toy_learner(cbs=EMA(.9)), 'fit', 3, 3e-3)
     for k, v in plain.model.state_dict().items(): assert torch.equal(v, beside.model.state_dict()[k])           # the average does not disturb the training
@@ -351,7 +351,7 @@ def test_an_average_of_the_weights():
     test_eq(quietly(toy_learner(cbs=[Overflow(), EMA(.9)]), 'fit', 3, 3e-3).ema.steps, 3)
     test_fail(lambda: EMA(1.), contains='below 1')
 
-    # cell 51
+    # cell 55
     def ema_run(learn): quietly(learn, 'fit', 4, 3e-3)
     for at in (5, 6):                                                                                           # within an epoch, and at its end
         whole, again = interrupted(lambda cbs: toy_learner(cbs=[EMA(.9), *cbs]), ema_run, at=at)
@@ -359,7 +359,7 @@ def test_an_average_of_the_weights():
         for (k, p), q in zip(whole.ema.average.module.state_dict().items(), again.ema.average.module.state_dict().values()): assert torch.equal(p, q), k
         test_eq([list(v) for v in whole.recorder.values], [list(v) for v in again.recorder.values]); test_eq(whole.ema.steps, again.ema.steps)
 
-    # cell 53
+    # cell 57
     seen, soft = Seen(), EMA(.98)
     learn = quietly(toy_learner(bs=4, opt_func=partial(Adam, mom=0., sqr_mom=.5, eps=1e-8), cbs=[seen, soft]), 'fit', 12, 1e-3)
     one = np.array([float(w['backbone.model.blocks.1.mlp.fc1.weight'][3, 5]) for w in seen.rows]); lines = {}
@@ -427,10 +427,10 @@ def test_large_batches_on_a_small_card():
     have_clip = importlib.util.find_spec('open_clip') is not None
     with tempfile.TemporaryDirectory() as d: clip_models = add_clip_models(d) if have_clip else []
 
-    # cell 32, in part
+    # cell 33, in part
     for r in RECIPES.values(): toy_learner(**{**r.settings, 'bs': 24, 'size': 32})                      # every setting is one that `align_learner` knows
 
-    # cell 40, in part
+    # cell 41, in part
     class CountSteps(Callback):
         "Count the optimiser's steps and note their rates"
         def before_fit(self): self.rates = []
@@ -440,13 +440,13 @@ def test_large_batches_on_a_small_card():
     learn = toy_learner(**{**P.settings, 'bs': 12, 'size': 32}, cbs=count)                # four triplets a batch, three batches an epoch
     with learn.no_bar(), learn.no_logging(): P.fit(learn, steps=20)
 
-    # cell 41, in part
+    # cell 42, in part
     for steps in (1, 3, 4):
         count = CountSteps(); learn = toy_learner(bs=12, cbs=count)
         with learn.no_bar(), learn.no_logging(): RECIPES['all_triplets'].fit(learn, steps)
         test_eq(len(count.rates), steps); test_eq(learn.opt.hypers[-1]['lr'] > 5 * learn.opt.hypers[0]['lr'], True)     # the scale has its own rate
 
-    # cell 55
+    # cell 59
     def one_step(triplets, bs, n_acc=None, steps=1):
         "The weights of a tiny student after steps of plain gradient descent"
         cbs = [GradientAccumulation(n_acc)] if n_acc else []
@@ -459,7 +459,7 @@ def test_large_batches_on_a_small_card():
     for k, v in eight.items(): test_close(micro[k], v, eps=1e-6)
     assert max(float(v.abs().max()) for v in eight.values()) > 1e-3
 
-    # cell 57
+    # cell 61
     learn = toy_learner(bs=12); loss = 0.
     for x, y in list(learn.dls.train): loss = loss + AlignLoss()(learn.model.train()(x), y) / 3
     loss.backward()
@@ -469,13 +469,13 @@ def test_large_batches_on_a_small_card():
     n_triplets = lambda b: math.comb(b, 3)
     pd.DataFrame([dict(pictures=512, micro_batches=k, triplets_a_step=k * n_triplets(512 // k), share=k * n_triplets(512 // k) / n_triplets(512)) for k in (1, 2, 4, 8, 16)]).round(4)
 
-    # cell 59
+    # cell 63
     cut = toy_learner(bs=12, cbs=[GradientAccumulation(24)]); count = CountSteps()
     with cut.no_bar(), cut.no_logging(): RECIPES['all_triplets'].fit(cut, steps=4, cbs=[count])
     test_eq((len(count.rates), len(cut.recorder.losses)), (4, 8))
     assert all(p.grad is None or not p.grad.any() for p in cut.model.parameters())                          # nothing left over
 
-    # cell 62
+    # cell 66
     def kept_bytes(model, x):
         "Bytes that the forward pass keeps for the way back, parameters left out, and the gradients"
         own, seen = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
@@ -496,7 +496,7 @@ def test_large_batches_on_a_small_card():
         rows.append(dict(model=name, kept_kB=plain / 1e3, checkpointed_kB=less / 1e3, share=less / plain))
     pd.DataFrame(rows).round(2)
 
-    # cell 63
+    # cell 67
     test_fail(lambda: checkpoint_gradients(toy_learner(create_backbone('test_efficientnet', pretrained=False), freeze=2)), contains='freeze=0')
     bare = toy_learner(tiny_vit()); bare.model.backbone.model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 48))
     test_fail(lambda: checkpoint_gradients(bare), contains='no gradient checkpointing')
@@ -570,10 +570,10 @@ def test_half_precision_and_compilation():
     learn = toy_learner(splitter=layer_groups, loss=lambda pred, targ: (pred * 0).sum(), head=8)
     lrs = layer_lrs(learn, .1, .75); quietly(learn, 'fit', 2, lrs)                            # two epochs of two steps
 
-    # cell 32, in part
+    # cell 33, in part
     for r in RECIPES.values(): toy_learner(**{**r.settings, 'bs': 24, 'size': 32})                      # every setting is one that `align_learner` knows
 
-    # cell 40, in part
+    # cell 41, in part
     class CountSteps(Callback):
         "Count the optimiser's steps and note their rates"
         def before_fit(self): self.rates = []
@@ -583,13 +583,13 @@ def test_half_precision_and_compilation():
     learn = toy_learner(**{**P.settings, 'bs': 12, 'size': 32}, cbs=count)                # four triplets a batch, three batches an epoch
     with learn.no_bar(), learn.no_logging(): P.fit(learn, steps=20)
 
-    # cell 41, in part
+    # cell 42, in part
     for steps in (1, 3, 4):
         count = CountSteps(); learn = toy_learner(bs=12, cbs=count)
         with learn.no_bar(), learn.no_logging(): RECIPES['all_triplets'].fit(learn, steps)
         test_eq(len(count.rates), steps); test_eq(learn.opt.hypers[-1]['lr'] > 5 * learn.opt.hypers[0]['lr'], True)     # the scale has its own rate
 
-    # cell 62, in part
+    # cell 66, in part
     def kept_bytes(model, x):
         "Bytes that the forward pass keeps for the way back, parameters left out, and the gradients"
         own, seen = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
@@ -609,13 +609,13 @@ def test_half_precision_and_compilation():
         test_eq(g.keys(), h.keys()); [test_close(h[k], g[k], eps=1e-6) for k in g]; test_eq(back, plain); assert less < .75 * plain
         rows.append(dict(model=name, kept_kB=plain / 1e3, checkpointed_kB=less / 1e3, share=less / plain))
 
-    # cell 65
+    # cell 69
     with warnings.catch_warnings():
         warnings.simplefilter('ignore'); half = quietly(toy_learner().to_bf16(), 'fit', 2, 1e-3)
     full = quietly(toy_learner(), 'fit', 2, 1e-3)
     if not torch.cuda.is_available(): test_eq([float(o) for o in half.recorder.losses], [float(o) for o in full.recorder.losses])
 
-    # cell 66
+    # cell 70
     learn, kinds = toy_learner(), {}; x, y = learn.dls.train.one_batch()
     learn.model.backbone.model.blocks[0].mlp.fc1.register_forward_hook(lambda m, i, o: kinds.update(block=o.dtype))
     with torch.autocast('cpu', torch.bfloat16): z = learn.model(x); loss = AlignLoss()(z, y)
@@ -623,7 +623,7 @@ def test_half_precision_and_compilation():
     test_close(loss.item(), AlignLoss()(learn.model(x), y).item(), eps=5e-3)
     loss.backward(); assert all(p.grad.dtype == torch.float32 for p in learn.model.parameters() if p.grad is not None)
 
-    # cell 68
+    # cell 72
     learn, twin = toy_learner(), toy_learner(); names = list(learn.model.state_dict()); learn.model.backbone.compile(backend='eager')
     quietly(learn, 'fit', 2, 1e-3); quietly(twin, 'fit', 2, 1e-3)
     test_eq(list(learn.model.state_dict()), names); test_close([float(o) for o in learn.recorder.losses], [float(o) for o in twin.recorder.losses], eps=1e-5)
@@ -695,10 +695,10 @@ def test_loggers():
     learn = toy_learner(splitter=layer_groups, loss=lambda pred, targ: (pred * 0).sum(), head=8)
     lrs = layer_lrs(learn, .1, .75); quietly(learn, 'fit', 2, lrs)                            # two epochs of two steps
 
-    # cell 32, in part
+    # cell 33, in part
     for r in RECIPES.values(): toy_learner(**{**r.settings, 'bs': 24, 'size': 32})                      # every setting is one that `align_learner` knows
 
-    # cell 40, in part
+    # cell 41, in part
     class CountSteps(Callback):
         "Count the optimiser's steps and note their rates"
         def before_fit(self): self.rates = []
@@ -708,13 +708,13 @@ def test_loggers():
     learn = toy_learner(**{**P.settings, 'bs': 12, 'size': 32}, cbs=count)                # four triplets a batch, three batches an epoch
     with learn.no_bar(), learn.no_logging(): P.fit(learn, steps=20)
 
-    # cell 41, in part
+    # cell 42, in part
     for steps in (1, 3, 4):
         count = CountSteps(); learn = toy_learner(bs=12, cbs=count)
         with learn.no_bar(), learn.no_logging(): RECIPES['all_triplets'].fit(learn, steps)
         test_eq(len(count.rates), steps); test_eq(learn.opt.hypers[-1]['lr'] > 5 * learn.opt.hypers[0]['lr'], True)     # the scale has its own rate
 
-    # cell 62, in part
+    # cell 66, in part
     def kept_bytes(model, x):
         "Bytes that the forward pass keeps for the way back, parameters left out, and the gradients"
         own, seen = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
@@ -734,11 +734,11 @@ def test_loggers():
         test_eq(g.keys(), h.keys()); [test_close(h[k], g[k], eps=1e-6) for k in g]; test_eq(back, plain); assert less < .75 * plain
         rows.append(dict(model=name, kept_kB=plain / 1e3, checkpointed_kB=less / 1e3, share=less / plain))
 
-    # cell 68, in part
+    # cell 72, in part
     learn, twin = toy_learner(), toy_learner(); learn.model.backbone.compile(backend='eager')
     quietly(learn, 'fit', 2, 1e-3); quietly(twin, 'fit', 2, 1e-3)
 
-    # cell 70
+    # cell 74
     def finds(module): return importlib.util.find_spec(module) is not None
 
     if finds('tensorboard'):
@@ -753,7 +753,7 @@ def test_loggers():
         test_close(read('lr_0')[6], learn.recorder.hps['lr'][-1], eps=1e-8)
     else: print('skipped: tensorboard is not installed')
 
-    # cell 72
+    # cell 76
     if finds('wandb'):
         wandb = require('wandb')
         with tempfile.TemporaryDirectory() as d:
@@ -821,10 +821,10 @@ def test_families_of_backbones():
     have_clip = importlib.util.find_spec('open_clip') is not None
     with tempfile.TemporaryDirectory() as d: clip_models = add_clip_models(d) if have_clip else []
 
-    # cell 32, in part
+    # cell 33, in part
     for r in RECIPES.values(): toy_learner(**{**r.settings, 'bs': 24, 'size': 32})                      # every setting is one that `align_learner` knows
 
-    # cell 40, in part
+    # cell 41, in part
     class CountSteps(Callback):
         "Count the optimiser's steps and note their rates"
         def before_fit(self): self.rates = []
@@ -834,13 +834,13 @@ def test_families_of_backbones():
     learn = toy_learner(**{**P.settings, 'bs': 12, 'size': 32}, cbs=count)                # four triplets a batch, three batches an epoch
     with learn.no_bar(), learn.no_logging(): P.fit(learn, steps=20)
 
-    # cell 41, in part
+    # cell 42, in part
     for steps in (1, 3, 4):
         count = CountSteps(); learn = toy_learner(bs=12, cbs=count)
         with learn.no_bar(), learn.no_logging(): RECIPES['all_triplets'].fit(learn, steps)
         test_eq(len(count.rates), steps); test_eq(learn.opt.hypers[-1]['lr'] > 5 * learn.opt.hypers[0]['lr'], True)     # the scale has its own rate
 
-    # cell 62, in part
+    # cell 66, in part
     def kept_bytes(model, x):
         "Bytes that the forward pass keeps for the way back, parameters left out, and the gradients"
         own, seen = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
@@ -860,7 +860,7 @@ def test_families_of_backbones():
         test_eq(g.keys(), h.keys()); [test_close(h[k], g[k], eps=1e-6) for k in g]; test_eq(back, plain); assert less < .75 * plain
         rows.append(dict(model=name, kept_kB=plain / 1e3, checkpointed_kB=less / 1e3, share=less / plain))
 
-    # cell 75
+    # cell 79
     cnn = dict(freeze_bn=False, decay_to_init=0.)                                        # from scratch there are no batch-norm statistics to keep
     families = [('ViT-B/16', 'vit_base_patch16_224.augreg2_in21k_ft_in1k', 32, tiny, {}), ('ViT-L/16', 'vit_large_patch16_224.augreg_in21k', 32, tiny, {}),
         ('DINO', 'vit_base_patch16_224.dino', 32, tiny, {}), ('DINOv2', 'vit_base_patch14_dinov2.lvd142m', 56, tiny, {}), ('DINOv2 with registers', 'vit_base_patch14_reg4_dinov2.lvd142m', 56, tiny, {}),
@@ -883,7 +883,7 @@ def test_families_of_backbones():
         with torch.device('meta'): full = timm.create_model(name, pretrained=False, num_classes=0)
         return dict(px=cfg.input_size[-1], parameters=f'{sum(p.numel() for p in full.parameters()) / 1e6:.1f} M', licence=cfg.license or 'not stated')
 
-    # cell 76
+    # cell 80
     rows = []
     for family, name, size, kw, changes in families:
         arch = name.partition('.')[0]; set_seed(0)
@@ -903,7 +903,7 @@ def test_families_of_backbones():
         rows.append(dict(family="open_clip's own tower" if name == 'tiny-ViT-B-16' else 'open_clip, timm tower', timm='open_clip:ViT-B-16' if name == 'tiny-ViT-B-16' else 'open_clip:ViT-B-16-SigLIP', weights='of open_clip', px=224, parameters='', licence="see open_clip's list", loss=losses[-1], ok=True))
     table = pd.DataFrame(rows).set_index('family'); table.round(3)
 
-    # cell 77
+    # cell 81
     assert table.ok.all() and len(table) >= 13 and np.isfinite(table.loss).all()
     test_eq(table.loc['ViT-L/16', 'parameters'], '303.3 M'); test_eq(table.loc['DINOv2', 'px'], 518)
     for name in [n for _, n, *_ in families if n != 'test_resnet']: assert name in timm.list_pretrained(name.partition('.')[0] + '.*'), name       # the weights have these names
@@ -975,10 +975,10 @@ def test_on_a_gpu_cuda():
     learn = toy_learner(splitter=layer_groups, loss=lambda pred, targ: (pred * 0).sum(), head=8)
     lrs = layer_lrs(learn, .1, .75); quietly(learn, 'fit', 2, lrs)                            # two epochs of two steps
 
-    # cell 32, in part
+    # cell 33, in part
     for r in RECIPES.values(): toy_learner(**{**r.settings, 'bs': 24, 'size': 32})                      # every setting is one that `align_learner` knows
 
-    # cell 40, in part
+    # cell 41, in part
     class CountSteps(Callback):
         "Count the optimiser's steps and note their rates"
         def before_fit(self): self.rates = []
@@ -988,13 +988,13 @@ def test_on_a_gpu_cuda():
     learn = toy_learner(**{**P.settings, 'bs': 12, 'size': 32}, cbs=count)                # four triplets a batch, three batches an epoch
     with learn.no_bar(), learn.no_logging(): P.fit(learn, steps=20)
 
-    # cell 41, in part
+    # cell 42, in part
     for steps in (1, 3, 4):
         count = CountSteps(); learn = toy_learner(bs=12, cbs=count)
         with learn.no_bar(), learn.no_logging(): RECIPES['all_triplets'].fit(learn, steps)
         test_eq(len(count.rates), steps); test_eq(learn.opt.hypers[-1]['lr'] > 5 * learn.opt.hypers[0]['lr'], True)     # the scale has its own rate
 
-    # cell 62, in part
+    # cell 66, in part
     def kept_bytes(model, x):
         "Bytes that the forward pass keeps for the way back, parameters left out, and the gradients"
         own, seen = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
@@ -1014,14 +1014,14 @@ def test_on_a_gpu_cuda():
         test_eq(g.keys(), h.keys()); [test_close(h[k], g[k], eps=1e-6) for k in g]; test_eq(back, plain); assert less < .75 * plain
         rows.append(dict(model=name, kept_kB=plain / 1e3, checkpointed_kB=less / 1e3, share=less / plain))
 
-    # cell 68, in part
+    # cell 72, in part
     learn, twin = toy_learner(), toy_learner(); learn.model.backbone.compile(backend='eager')
     quietly(learn, 'fit', 2, 1e-3); quietly(twin, 'fit', 2, 1e-3)
 
-    # cell 70, in part
+    # cell 74, in part
     def finds(module): return importlib.util.find_spec(module) is not None
 
-    # cell 72
+    # cell 76
     if finds('wandb'):
         wandb = require('wandb')
         with tempfile.TemporaryDirectory() as d:
@@ -1038,7 +1038,7 @@ def test_on_a_gpu_cuda():
         test_eq(seen['epoch'], 3.); test_eq((set_up['batch size'], set_up['Learner']['wd']), (16, 0.))
     else: print('skipped: wandb is not installed')
 
-    # cell 75
+    # cell 79
     cnn = dict(freeze_bn=False, decay_to_init=0.)                                        # from scratch there are no batch-norm statistics to keep
     families = [('ViT-B/16', 'vit_base_patch16_224.augreg2_in21k_ft_in1k', 32, tiny, {}), ('ViT-L/16', 'vit_large_patch16_224.augreg_in21k', 32, tiny, {}),
         ('DINO', 'vit_base_patch16_224.dino', 32, tiny, {}), ('DINOv2', 'vit_base_patch14_dinov2.lvd142m', 56, tiny, {}), ('DINOv2 with registers', 'vit_base_patch14_reg4_dinov2.lvd142m', 56, tiny, {}),
@@ -1061,7 +1061,7 @@ def test_on_a_gpu_cuda():
         with torch.device('meta'): full = timm.create_model(name, pretrained=False, num_classes=0)
         return dict(px=cfg.input_size[-1], parameters=f'{sum(p.numel() for p in full.parameters()) / 1e6:.1f} M', licence=cfg.license or 'not stated')
 
-    # cell 76, in part
+    # cell 80, in part
     rows = []
     for family, name, size, kw, changes in families:
         arch = name.partition('.')[0]; set_seed(0)
@@ -1080,13 +1080,13 @@ def test_on_a_gpu_cuda():
             with torch.no_grad(): [test_close(b.eval()(x), learn.model.backbone(x), eps=1e-5) for b in back]
         rows.append(dict(family="open_clip's own tower" if name == 'tiny-ViT-B-16' else 'open_clip, timm tower', timm='open_clip:ViT-B-16' if name == 'tiny-ViT-B-16' else 'open_clip:ViT-B-16-SigLIP', weights='of open_clip', px=224, parameters='', licence="see open_clip's list", loss=losses[-1], ok=True))
 
-    # cell 79
+    # cell 83
     learn = toy_learner(tiny_vit(), device='cuda').to_bf16(); kinds = {}
     learn.model.backbone.model.blocks[0].mlp.fc1.register_forward_hook(lambda m, i, o: kinds.update(block=o.dtype))
     quietly(learn, 'fit', 2, 1e-3)
     test_eq(kinds['block'], torch.bfloat16); assert all(p.dtype == torch.float32 for p in learn.model.parameters()) and math.isfinite(learn.recorder.losses[-1])
 
-    # cell 80
+    # cell 84
     a, b = toy_learner(tiny_vit(), device='cuda'), toy_learner(tiny_vit(), device='cuda'); b.model.backbone.compile()
     quietly(a, 'fit', 2, 1e-3); quietly(b, 'fit', 2, 1e-3)
     test_close([float(o) for o in a.recorder.losses], [float(o) for o in b.recorder.losses], eps=1e-3)

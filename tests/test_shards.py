@@ -245,10 +245,10 @@ def test_the_reader():
     # cell 22, in part
     with tempfile.TemporaryDirectory() as d: clusters = cluster_store(Z, k=30, path=Path(d)/'clusters'); about = read_json(Path(d)/'clusters'/'meta.json')
 
-    # cell 51, in part
+    # cell 56, in part
     labels = label_store(Z, clusters, 10_000, root/'labels', seed=1, block_size=3000)
 
-    # cell 54
+    # cell 59
     t, s = label_triplets(Z.get(), TripletSampler(clusters, seed=1, block_size=3000)(10_000), limit=0)
     test_eq(labels.triplets[:], t); test_eq(labels.sims[:], s); test_eq(len(labels), 10_000); test_eq(labels.clusters, np.unique(clusters, return_inverse=True)[1])
     for i in (0, -1, 2999, 3000, slice(2990, 3010), slice(None, None, -7), slice(5, 5), [5, 9999, 3000, -1], np.array([[1, 2], [6000, 3]]), t[:, 0] > 100, [], np.array([], int)):
@@ -262,7 +262,7 @@ def test_the_reader():
     for bad, why in ((10_000, 'row 10000 of'), ([10_000], 'rows 10000 to'), ([.5], 'integers'), (np.ones(5, bool), 'do not fit')): test_fail(lambda: labels[bad], contains=why)
     test_fail(lambda: labels.shard(3, 3), contains='0 to 2'); test_eq(pickle.loads(pickle.dumps(shares[1])).sims[:], s[3333:6666])          # as a worker process gets it
 
-    # cell 56
+    # cell 61
     memory = labels.to_labels(); test_eq((memory.names, memory.triplets.tolist()), (names, t.tolist())); test_eq(memory.meta['teacher'], teacher.digest()); test_eq(labels.verify() is labels, True)
     test_eq(LabelShards(root/'labels', store=Z).to_labels(50).embedding, Z.get()); test_fail(lambda: LabelShards(root/'labels', store=control), contains='does not hold the features')
     released = official_triplets(labels.to_official(root/'uncertainty_distillation'/'train_cluster_border', n=500))
@@ -273,7 +273,7 @@ def test_the_reader():
     with warnings.catch_warnings(record=True) as w:
         warnings.simplefilter('always'); _ = label_store(control, clusters, 50, root/'c', block_size=50); test_eq(len(w), 0); _ = LabelShards(root/'c'); assert 'UNTRANSFORMED' in str(w[-1].message)
 
-    # cell 58
+    # cell 63
     if importlib.util.find_spec('pyarrow') is None: print('skipped: pyarrow is not installed')
     else:
         table = label_store(Z, clusters, 10_000, root/'parquet', seed=1, block_size=3000, format='parquet')
@@ -317,18 +317,18 @@ def test_interrupted_divided_damaged():
     # cell 22, in part
     with tempfile.TemporaryDirectory() as d: clusters = cluster_store(Z, k=30, path=Path(d)/'clusters'); about = read_json(Path(d)/'clusters'/'meta.json')
 
-    # cell 56, in part
+    # cell 61, in part
     with warnings.catch_warnings(record=True) as w:
         warnings.simplefilter('always'); _ = label_store(control, clusters, 50, root/'c', block_size=50); test_eq(len(w), 0); _ = LabelShards(root/'c'); assert 'UNTRANSFORMED' in str(w[-1].message)
 
-    # cell 60
+    # cell 65
     def content(folder): return {p.name: p.read_bytes() for p in Path(folder).iterdir()}
     args, kw = (Z, clusters, 10_000), dict(seed=1, block_size=3000); whole = label_store(*args, root/'whole', **kw); want = content(whole.path)
     got = [label_store(*args, root/'divided', blocks=b, threads=th, **kw) for b, th in ((range(1, 4, 2), 1), ([2], 3), ([0], 2))]
     test_eq([o is None for o in got], [True, True, False]); assert content(root/'divided') == want
     test_fail(lambda: LabelShards(root/'none'), contains='no manifest'); test_fail(lambda: label_store(*args, root/'divided', blocks=[4], **kw), contains='blocks 0 to 3')
 
-    # cell 62
+    # cell 67
     rename, stopped = os.replace, 0
     for when in range(2 * 12):
         place, uses = root/f'stopped{when}', []
@@ -344,7 +344,7 @@ def test_interrupted_divided_damaged():
         _ = label_store(*args, place, **kw); assert content(place) == want, when
     test_eq(stopped, 24)                                                     # three small files, four notes, four shards, the final manifest
 
-    # cell 64
+    # cell 69
     divided = root/'divided'; victim, other = (divided/f'labels-0000{i}.npy' for i in (2, 1))
     def flip(p): b = bytearray(p.read_bytes()); b[5000] ^= 1; p.write_bytes(b)
     for damage, why in ((lambda p: p.unlink(), 'is missing; call'), (lambda p: p.write_bytes(p.read_bytes()[:-100]), 'bytes long, not'), (flip, None)):
@@ -354,7 +354,7 @@ def test_interrupted_divided_damaged():
         _ = label_store(*args, divided, **kw); assert content(divided) == want; test_eq(other.stat().st_mtime_ns, kept)
     list_of_names = divided/'names.json'; list_of_names.write_text('[]\n'); test_fail(lambda: LabelShards(divided), contains='names.json'); _ = label_store(*args, divided, **kw); assert content(divided) == want
 
-    # cell 66
+    # cell 71
     for change, why in ((dict(seed=2), 'another seed (1, not 2)'), (dict(block_size=2000), 'another block_size'), (dict(sampling='random'), 'another sampling'), (dict(teacher='x'), 'another teacher')):
         test_fail(lambda: label_store(*args, whole.path, **{**kw, **change}), contains=why)
     test_fail(lambda: label_store(Z, clusters, 9000, whole.path, **kw), contains='another n (10000, not 9000)'); test_fail(lambda: label_store(Z, np.roll(clusters, 1), 10_000, whole.path, **kw), contains='another groups')
@@ -366,7 +366,7 @@ def test_interrupted_divided_damaged():
     test_fail(lambda: label_store(Z.X, clusters, 10, root/'x'), contains='named images'); test_fail(lambda: label_store(Z, clusters[:5], 10, root/'x'), contains='do not fit'); test_fail(lambda: label_store(Z, clusters, 0, root/'x'), contains='at least one')
     test_fail(lambda: label_store((names, np.where(np.arange(360)[:, None] == 150, np.float16('nan'), Z.X)), clusters, 10_000, root/'nan'), contains="'im150.png' (row 150 of 360) hold NaN")
 
-    # cell 68
+    # cell 73
     sync = os.fsync; room = [6]
     def full(fd):
         room[0] -= 1
@@ -382,7 +382,7 @@ def test_interrupted_divided_damaged():
 
 def test_training_on_shards():
     "Training on shards"
-    # cell 70
+    # cell 75
     with tempfile.TemporaryDirectory() as d:
         d = Path(d); files = [f'{i:02d}.png' for i in range(60)]
         for i, f in enumerate(files): Image.fromarray(np.clip(rng(i).normal(i % 6 * 40, 12, (16, 16, 3)), 0, 255).astype(np.uint8)).save(d/f)
@@ -397,5 +397,5 @@ def test_training_on_shards():
         test_fail(lambda: align_dls(small, ImageSet(d, files), size=16, bs=24), contains='embedding')
     {k: round(v[0], 4) for k, v in runs.items()}
 
-    # cell 71
+    # cell 76
     test_eq(runs['shards'][1], runs['in memory'][1]); assert all(np.isfinite(o[0]) for o in runs.values()) and (runs['a share'][1] != runs['shards'][1]).any()

@@ -50,7 +50,7 @@ def test_source_and_target():
             except AlignetError: assert split == 'good'; continue
             assert len(a) == len(b) == n/2 and not set(a) & set(b) and set(a + b) <= {c for x in g for c in x}
 
-    # cell 15
+    # cell 16
     EDGES = [('all', 'living'), ('all', 'made'), ('living', 'dog'), ('living', 'cat'), ('made', 'chair'), ('made', 'cup'), ('dog', 'pet dog'), ('pet dog', 'terrier'), ('pet dog', 'hound'), ('terrier', 't1'), ('terrier', 't2'), ('terrier', 't3'), ('hound', 'h1'), ('hound', 'h2'),
              ('cat', 'c1'), ('cat', 'c2'), ('cat', 'c3'), ('cat', 'c4'), ('chair', 's1'), ('chair', 's2'), ('cup', 'u1'), ('cup', 'u2'), ('cup', 'u3'), ('cup', 'u4'), ('cup', 'u5')]
     up = {}
@@ -63,7 +63,7 @@ def test_source_and_target():
     test_eq([v for v in superclass_task(toy, 2, 4, seed=7).source.values()], [list(RS.choice(toy.below(k), 4, replace=False))[:2] for k in ('cat', 'cup', 'dog')])
     test_eq(list(superclass_task(toy, 2, 2, only=['c1', 'c2', 's1', 's2', 'u1']).source), ['cat', 'chair'])
 
-    # cell 16
+    # cell 17
     with tempfile.TemporaryDirectory() as d:
         task.save(f'{d}/t.csv'); again = ShiftTask.load(f'{d}/t.csv'); test_eq((again.source, again.target, again.name), (task.source, task.target, 't'))
         write_json(f'{d}/o.json', [['n1', 'n2'], [[[0, 1], [4, 5]], [[2], [6]]], {0: 'a, first', 1: 'b'}]); o = ShiftTask.load(f'{d}/o.json', classes=list('ABCDEFG'))
@@ -75,7 +75,7 @@ def test_source_and_target():
 
 def test_the_four_breeds_tasks():
     "The four BREEDS tasks"
-    # cell 20
+    # cell 21
     data_root = os.environ.get('ALIGNET_DATA')
     LIVING_17 = {'salamander': (27, 29, 26, 28), 'turtle': (37, 34, 33, 35), 'lizard': (41, 44, 47, 38), 'snake': (60, 57, 65, 61), 'spider': (76, 72, 74, 77), 'grouse': (81, 83, 82, 80), 'parrot': (88, 90, 87, 89), 'crab': (118, 120, 119, 121), 'dog': (163, 154, 257, 157),
         'wolf': (272, 271, 270, 269), 'fox': (280, 279, 277, 278), 'domestic cat': (282, 285, 283, 284), 'bear': (297, 295, 296, 294), 'beetle': (305, 306, 302, 303), 'butterfly': (325, 321, 324, 322), 'ape': (368, 365, 366, 367), 'monkey': (377, 380, 381, 379)}   # two source, two target: printed by the authors
@@ -88,7 +88,7 @@ def test_the_four_breeds_tasks():
         display(pd.Series({name: ', '.join(t.source) for name, t in tasks.items()}).to_frame('superclasses').style.set_properties(**{'text-align': 'left', 'white-space': 'normal'}))
     else: print('skipped: set ALIGNET_DATA to the data folder')
 
-    # cell 22
+    # cell 23
     if data_root:
         tree = ClassTree.load(hierarchy)
         def shared(task):
@@ -102,7 +102,7 @@ def test_the_four_breeds_tasks():
 
 def test_any_labelled_folder():
     "Any labelled folder"
-    # cell 25
+    # cell 26
     with tempfile.TemporaryDirectory() as d:
         pairs = [('animal', 'bird'), ('bird', 'wading_bird'), ('wading_bird', 'ibis1'), ('animal', 'bass1'), ('thing', 'bass2'), ('bird', 'n_robin'), ('everything', 'animal'), ('everything', 'thing')]
         (Path(d)/'class_hierarchy.txt').write_text(''.join(f'{a} {b}\n' for a, b in pairs))
@@ -113,7 +113,7 @@ def test_any_labelled_folder():
     test_eq(links.id.tolist(), ['n_robin', 'ibis1', None, None, 'bass2']); test_eq(links.node.tolist(), ['n_robin', 'bird', None, None, 'thing'])
     test_eq(links.how.tolist()[:3], ['class', 'WordNet', '2 nodes of WordNet have this name'])
 
-    # cell 28
+    # cell 29
     t = table_task(dict(tern='bird', wren='bird', dove='bird', kiwi='bird', cup='thing', mug='thing', jar='thing', box='thing', axe='tool'), seed=1); print(t)
     test_eq(sorted(t.source['bird'] + t.target['bird']), ['dove', 'kiwi', 'tern', 'wren']); test_eq(list(t.source), ['bird', 'thing'])
     linked = pd.DataFrame(dict(category=['robin', 'ibis', 'ibis head', 'cup', 'bass'], id=['n_robin', 'ibis1', 'ibis1', 'n_cup', 'bass2'], node=['n_robin', 'bird', 'bird', 'n_cup', 'thing']))
@@ -123,7 +123,7 @@ def test_any_labelled_folder():
 
 def test_the_protocol():
     "The protocol"
-    # cell 36
+    # cell 38
     nowhere = tempfile.TemporaryDirectory()                                                            # no photo is ever read here
     def synthetic(up=1., K=4, n=6, each=12, seed=0, d=24):
         r = rng(seed); table = {f's{k}-{i}': f's{k}' for k in range(K) for i in range(n)}; task = table_task(table, n, name='synthetic')
@@ -140,7 +140,7 @@ def test_the_protocol():
     assert v.low['target accuracy'] < v.value['target accuracy'] < v.high['target accuracy']
     test_eq(it.groupby('part').subclass.nunique().to_dict(), dict(fit=12, source=12, target=12)); test_eq(set(it.subclass[it.part == 'fit']) & set(it.subclass[it.part == 'target']), set())
 
-    # cell 37
+    # cell 39
     none = pd.DataFrame([score_shift(X, data, n_boot=20, Cs=(1.,))['table'].set_index('measure').value for data, X in (synthetic(up=0., seed=k) for k in range(8))]).mean()
     print(f"no superclass directions, mean of 8 worlds: source {none['source accuracy']:.2f}, target {none['target accuracy']:.2f}, chance 0.25")
     assert none['source accuracy'] > .8; test_close(none['target accuracy'], .25, eps=.06)
@@ -149,7 +149,7 @@ def test_the_protocol():
     test_close(draws[1:].std(), sd, eps=.003)                                                          # the formula of two stages of sampling
     test_fail(lambda: score_shift({k: v for k, v in X.items() if k != data.files[3]}, data), contains='missing'); test_fail(lambda: folder_data(data.task, data.images.subset(data.files[:5]), ['s0-0'] * 5), contains='have no photo')
 
-    # cell 39
+    # cell 41
     with tempfile.TemporaryDirectory() as d:
         mini = ShiftTask('mini', dict(dog=['n01'], cat=['n03']), dict(dog=['n02'], cat=['n04']))
         for part, n in (('train', 3), ('val', 2)):
@@ -160,7 +160,7 @@ def test_the_protocol():
         test_eq(len(load_breeds(mini, d, per_class=1).items), 2 + 8); test_eq(it.file[0], 'train/n01/n01_0.JPEG')
         test_fail(lambda: load_breeds(ShiftTask('x', dict(dog=['n01'], cat=['n03']), dict(dog=['n09'], cat=['n04'])), d), contains='image-net.org')
 
-    # cell 41
+    # cell 43
     weak, X_weak = synthetic(up=.6); strong, X_strong = synthetic(up=1.4)
     make = lambda s: folder_data(table_task({c: c[:2] for c in it_classes}, 6, s), weak.images, [Path(f).parent.name for f in weak.images.names], seed=s)
     it_classes = sorted(set(weak.items.subclass))
@@ -172,7 +172,7 @@ def test_the_protocol():
 
 def test_shifted_imagenets():
     "Shifted ImageNets"
-    # cell 49
+    # cell 55
     def write_images(root, files, size=8):
         for i, f in enumerate(files): p = Path(root)/f; p.parent.mkdir(parents=True, exist_ok=True); Image.new('RGB', (size, size), (zlib.crc32(p.parent.name.encode()) % 256, i % 256, 40)).save(p)
     classes = imagenet_classes()
@@ -188,7 +188,7 @@ def test_shifted_imagenets():
         test_fail(lambda: load_shift('imagenet-r', f'{d}/missing'), contains='imagenet-r.tar'); test_fail(lambda: load_shift('imagenet-a', f'{d}/a/imagenet-a/n01498041'), contains='no folders of classes')
     test_fail(lambda: load_shift('imagenet-c', '.'), contains='objectnet')
 
-    # cell 51
+    # cell 57
     with tempfile.TemporaryDirectory() as d:
         write_images(f'{d}/imagenetv2-matched-frequency-format-val', [f'{c}/{c:04d}.jpeg' for c in (0, 1, 2, 10, 100, 999)])
         v2 = load_shift('imagenet-v2', d); print(v2)
@@ -196,7 +196,7 @@ def test_shifted_imagenets():
         test_eq(v2.classes[4], 'n01860187'); test_eq(sorted(['0', '1', '2', '10', '100', '999']).index('100'), 3)
         write_images(f'{d}/w', ['n01860187/a.jpeg']); test_eq(load_shift('imagenet-v2', f'{d}/w').outputs, [[100]])
 
-    # cell 52
+    # cell 58
     with tempfile.TemporaryDirectory() as d:
         o = Path(d)/'objectnet-1.0'; write_images(o/'images', ['chair/1.png', 'chair/2.png', 'banana/3.png', 't-shirt/4.png', 'blanket/5.png'], size=12)
         write_json(o/'mappings'/'folder_to_objectnet_label.json', {'chair': 'Chair', 'banana': 'Banana', 't-shirt': 'T-shirt', 'blanket': 'Blanket'})
@@ -211,7 +211,7 @@ def test_shifted_imagenets():
 
 def test_scoring_a_head():
     "Scoring a head"
-    # cell 49, in part
+    # cell 55, in part
     def write_images(root, files, size=8):
         for i, f in enumerate(files): p = Path(root)/f; p.parent.mkdir(parents=True, exist_ok=True); Image.new('RGB', (size, size), (zlib.crc32(p.parent.name.encode()) % 256, i % 256, 40)).save(p)
     with tempfile.TemporaryDirectory() as d:
@@ -224,7 +224,7 @@ def test_scoring_a_head():
         write_images(f'{d}/no', ['n99999999/x.jpg']); test_fail(lambda: load_shift('imagenet-r', f'{d}/no'), contains='n99999999')
         test_fail(lambda: load_shift('imagenet-r', f'{d}/missing'), contains='imagenet-r.tar'); test_fail(lambda: load_shift('imagenet-a', f'{d}/a/imagenet-a/n01498041'), contains='no folders of classes')
 
-    # cell 51
+    # cell 57
     with tempfile.TemporaryDirectory() as d:
         write_images(f'{d}/imagenetv2-matched-frequency-format-val', [f'{c}/{c:04d}.jpeg' for c in (0, 1, 2, 10, 100, 999)])
         v2 = load_shift('imagenet-v2', d); print(v2)
@@ -232,7 +232,7 @@ def test_scoring_a_head():
         test_eq(v2.classes[4], 'n01860187'); test_eq(sorted(['0', '1', '2', '10', '100', '999']).index('100'), 3)
         write_images(f'{d}/w', ['n01860187/a.jpeg']); test_eq(load_shift('imagenet-v2', f'{d}/w').outputs, [[100]])
 
-    # cell 52
+    # cell 58
     with tempfile.TemporaryDirectory() as d:
         o = Path(d)/'objectnet-1.0'; write_images(o/'images', ['chair/1.png', 'chair/2.png', 'banana/3.png', 't-shirt/4.png', 'blanket/5.png'], size=12)
         write_json(o/'mappings'/'folder_to_objectnet_label.json', {'chair': 'Chair', 'banana': 'Banana', 't-shirt': 'T-shirt', 'blanket': 'Blanket'})
@@ -244,7 +244,7 @@ def test_scoring_a_head():
         write_images(o/'images', ['bottle_opener/6.png']); test_fail(lambda: load_shift('objectnet', d), contains="folder 'bottle_opener' is not in mappings/")
         test_fail(lambda: load_shift('objectnet', f'{d}/objectnet-1.0/images'), contains='objectnet.dev')
 
-    # cell 55
+    # cell 61
     classes = imagenet_classes(); r = rng(11); y = np.repeat([6, 11, 207], 30)
     with tempfile.TemporaryDirectory() as d: fake = ShiftedImages('imagenet-a', ImageSet(d, [f'{classes[c]}/{i}.jpg' for i, c in enumerate(y)]), [classes[c] for c in (6, 11, 207)], np.repeat(np.arange(3), 30), [[6], [11], [207]])
     L = r.normal(size=(90, 1000)).astype(np.float32); L[np.arange(90), y] += 2.5
@@ -263,7 +263,7 @@ def test_scoring_a_head():
     single = dataclasses.replace(fake, classes=['all'], y=np.zeros(90, int), outputs=[[6, 11, 207]])
     test_fail(lambda: score_head((fake.files, L), single), contains='one class only')
 
-    # cell 58
+    # cell 64
     centre = {c: r.normal(size=16) * 2 for c in (classes[6], classes[11], classes[207], classes[500])}
     def photos(n, noise): y = np.repeat(list(centre), n); return np.stack([centre[c] + noise * r.normal(size=16) for c in y]).astype(np.float32), y
     train, held = photos(20, 1.), photos(10, 1.); shifted = {f: (centre[Path(f).parent.name] + 2.5 * r.normal(size=16)).astype(np.float32) for f in fake.files}
@@ -277,7 +277,7 @@ def test_scoring_a_head():
     test_fail(lambda: score_shift_probe((train[0][:40], train[1][:40]), shifted, fake), contains='lacks photos of 1'); test_fail(lambda: score_shift_probe(train, shifted, single), contains='one class only')
     unwell = train[0].copy(); unwell[3, 0] = np.nan; test_fail(lambda: score_shift_probe((unwell, train[1]), shifted, fake), contains='NaN')
 
-    # cell 61
+    # cell 67
     with tempfile.TemporaryDirectory() as d:
         write_images(f'{d}/train', [f'{c}/{c}_{i}.JPEG' for c in (classes[6], classes[11], classes[207]) for i in range(5)])
         some, of = imagenet_photos(d, per_class=2); every = imagenet_photos(d, per_class=None)[1]
@@ -290,7 +290,7 @@ def test_scoring_a_head():
 
 def test_on_real_photos():
     "On real photos"
-    # cell 20
+    # cell 21
     data_root = os.environ.get('ALIGNET_DATA')
     LIVING_17 = {'salamander': (27, 29, 26, 28), 'turtle': (37, 34, 33, 35), 'lizard': (41, 44, 47, 38), 'snake': (60, 57, 65, 61), 'spider': (76, 72, 74, 77), 'grouse': (81, 83, 82, 80), 'parrot': (88, 90, 87, 89), 'crab': (118, 120, 119, 121), 'dog': (163, 154, 257, 157),
         'wolf': (272, 271, 270, 269), 'fox': (280, 279, 277, 278), 'domestic cat': (282, 285, 283, 284), 'bear': (297, 295, 296, 294), 'beetle': (305, 306, 302, 303), 'butterfly': (325, 321, 324, 322), 'ape': (368, 365, 366, 367), 'monkey': (377, 380, 381, 379)}   # two source, two target: printed by the authors
@@ -303,7 +303,7 @@ def test_on_real_photos():
         display(pd.Series({name: ', '.join(t.source) for name, t in tasks.items()}).to_frame('superclasses').style.set_properties(**{'text-align': 'left', 'white-space': 'normal'}))
     else: print('skipped: set ALIGNET_DATA to the data folder')
 
-    # cell 22, in part
+    # cell 23, in part
     if data_root:
         tree = ClassTree.load(hierarchy)
         def shared(task):
@@ -313,7 +313,7 @@ def test_on_real_photos():
         share = pd.DataFrame({s: {n: shared(breeds_task(n, hierarchy, s)) for n in ('entity-13', 'entity-30')} for s in SPLITS}); display(share.round(2))
         assert (share['bad'] <= share['rand']).all() and (share['rand'] < share['good']).all()
 
-    # cell 65
+    # cell 71
     if data_root:
         root = Path(data_root); concepts = pd.read_csv(root/'things'/'things_concepts.tsv', sep='\t').set_index('uniqueID')['WordNet ID']; things = things_world(root)
         shown = things.items[things.items['style'] == 'caltech101'].drop_duplicates('subgroup').set_index('subgroup').object
@@ -327,7 +327,7 @@ def test_on_real_photos():
 @pytest.mark.slow
 def test_on_real_photos_slow():
     "On real photos"
-    # cell 20
+    # cell 21
     data_root = os.environ.get('ALIGNET_DATA')
     LIVING_17 = {'salamander': (27, 29, 26, 28), 'turtle': (37, 34, 33, 35), 'lizard': (41, 44, 47, 38), 'snake': (60, 57, 65, 61), 'spider': (76, 72, 74, 77), 'grouse': (81, 83, 82, 80), 'parrot': (88, 90, 87, 89), 'crab': (118, 120, 119, 121), 'dog': (163, 154, 257, 157),
         'wolf': (272, 271, 270, 269), 'fox': (280, 279, 277, 278), 'domestic cat': (282, 285, 283, 284), 'bear': (297, 295, 296, 294), 'beetle': (305, 306, 302, 303), 'butterfly': (325, 321, 324, 322), 'ape': (368, 365, 366, 367), 'monkey': (377, 380, 381, 379)}   # two source, two target: printed by the authors
@@ -340,7 +340,7 @@ def test_on_real_photos_slow():
         display(pd.Series({name: ', '.join(t.source) for name, t in tasks.items()}).to_frame('superclasses').style.set_properties(**{'text-align': 'left', 'white-space': 'normal'}))
     else: print('skipped: set ALIGNET_DATA to the data folder')
 
-    # cell 22, in part
+    # cell 23, in part
     if data_root:
         tree = ClassTree.load(hierarchy)
         def shared(task):
@@ -350,7 +350,7 @@ def test_on_real_photos_slow():
         share = pd.DataFrame({s: {n: shared(breeds_task(n, hierarchy, s)) for n in ('entity-13', 'entity-30')} for s in SPLITS}); display(share.round(2))
         assert (share['bad'] <= share['rand']).all() and (share['rand'] < share['good']).all()
 
-    # cell 25, in part
+    # cell 26, in part
     with tempfile.TemporaryDirectory() as d:
         pairs = [('animal', 'bird'), ('bird', 'wading_bird'), ('wading_bird', 'ibis1'), ('animal', 'bass1'), ('thing', 'bass2'), ('bird', 'n_robin'), ('everything', 'animal'), ('everything', 'thing')]
         (Path(d)/'class_hierarchy.txt').write_text(''.join(f'{a} {b}\n' for a, b in pairs))
@@ -358,7 +358,7 @@ def test_on_real_photos_slow():
         small = ClassTree(dict(bird=['everything'], n_robin=['bird'], thing=['everything'], n_cup=['thing']), ['n_robin', 'n_cup'], dict(n_robin='robin, redbreast', n_cup='cup'))
         links = link_categories(['Redbreast', 'ibis', 'bass', 'unicorn', 'my_bass'], small, d, ids={'my_bass': 'bass2'})
 
-    # cell 63
+    # cell 69
     torch.set_num_threads(1)
     if data_root:
         backbone = create_backbone('tf_efficientnet_lite0'); images = ImageSet.from_folder(Path(data_root)/'imagenet'/'samples'); store = extract_features(backbone, images); own_head = backbone.model.get_classifier()
@@ -370,7 +370,7 @@ def test_on_real_photos_slow():
         display(pd.concat(by_layout).round(3)); a, b = (t.value[0] for t in by_layout.values()); test_eq(a, b); assert a > .5
     else: print('skipped: set ALIGNET_DATA to the data folder')
 
-    # cell 65
+    # cell 71
     if data_root:
         root = Path(data_root); concepts = pd.read_csv(root/'things'/'things_concepts.tsv', sep='\t').set_index('uniqueID')['WordNet ID']; things = things_world(root)
         shown = things.items[things.items['style'] == 'caltech101'].drop_duplicates('subgroup').set_index('subgroup').object
@@ -380,7 +380,7 @@ def test_on_real_photos_slow():
         test_eq(len(caltech.table) % (4 * len(caltech)), 0); assert links.id[links.category == 'bass'].isna().all() and links.id[links.category == 'flamingo'].item() == links.id[links.category == 'flamingo_head'].item()
     else: print('skipped: set ALIGNET_DATA to the data folder')
 
-    # cell 67
+    # cell 73
     if data_root:
         photos = ImageSet.from_folder(root/'caltech101'); of = dict(zip(links.category, links.id)); sub = [str(of[Path(f).parent.name]) for f in photos.names]
         free = [o for o in things.splits(0).teacher if o not in set(shown)]; pictures = things.images.subset(things.photos(free)); T = extract_features('tf_efficientnet_lite0', pictures).get(pictures.names)
@@ -390,7 +390,7 @@ def test_on_real_photos_slow():
         real_runs, real_summary = shift_over_splits(real_models, caltech_at, seeds=range(10), Cs=(1e-3, 1e-2, .1)); print(caltech_at(0)); display(real_summary.round(3))
     else: print('skipped: set ALIGNET_DATA to the data folder')
 
-    # cell 68
+    # cell 74
     if data_root:
         plot_shift(real_runs); plt.show()
         one = score_shift(real_models['base'], caltech_at(0), Cs=(1e-3, 1e-2, .1))['table']; display(one.round(3))

@@ -47,7 +47,7 @@ def test_a_tar_is_a_list_of_blocks():
     tmp = Path(tempfile.mkdtemp())
     folder = ImageSet.from_folder(example_photos(tmp/'photos'))
 
-    # cell 15
+    # cell 16
     def tar_of(path, files):
         "A tar of (name, bytes)"
         with tarfile.open(path, 'w') as t:
@@ -60,7 +60,7 @@ def test_a_tar_is_a_list_of_blocks():
     test_eq(names, folder.names[:5])
     where.tolist()
 
-    # cell 17
+    # cell 18
     whole = one.read_bytes(); (offset, size), cut = where[3], tmp/'cut.tar'
     def damaged(data): cut.write_bytes(data); return lambda: _members(cut)
     test_fail(damaged(whole[:offset + size//2]), contains="cut.tar' is cut off or damaged after")              # in the middle of an image
@@ -74,7 +74,7 @@ def test_a_tar_is_a_list_of_blocks():
     with tarfile.open(tmp/'link.tar', 'w') as t: m = tarfile.TarInfo('a.jpg'); m.type, m.linkname = tarfile.SYMTYPE, 'b.jpg'; t.addfile(m)
     test_fail(lambda: _members(tmp/'link.tar'), contains='--dereference')
 
-    # cell 20
+    # cell 21
     with tempfile.TemporaryDirectory() as d, mock.patch.dict(os.environ, ALIGNET_CACHE=f'{d}/cache'):
         again = Path(shutil.copy(one, d)); kept, cached = again.with_name('.one.tar.contents.npz'), Path(d)/'cache'/'shards'
         test_eq(_contents(again)[0], names); assert kept.is_file() and not cached.exists()
@@ -107,14 +107,14 @@ def test_which_shards():
     tmp = Path(tempfile.mkdtemp())
     folder = ImageSet.from_folder(example_photos(tmp/'photos'))
 
-    # cell 15, in part
+    # cell 16, in part
     def tar_of(path, files):
         "A tar of (name, bytes)"
         with tarfile.open(path, 'w') as t:
             for name, data in files: m = tarfile.TarInfo(name); m.size = len(data); t.addfile(m, io.BytesIO(data))
         return path
 
-    # cell 23
+    # cell 24
     for k in range(3): tar_of(tmp/f't-{k:02d}.tar', [(f'{k}{i}.jpg', folder.path(1).read_bytes()) for i in range(2)])
     three = [tmp/f't-{k:02d}.tar' for k in range(3)]
     test_eq(shard_paths(three), three); test_eq(shard_paths(str(three[0])), three[:1]); test_eq(shard_paths(str(tmp/'t-*.tar')), three)
@@ -145,7 +145,7 @@ def test_images_in_shards():
     tmp = Path(tempfile.mkdtemp())
     folder = ImageSet.from_folder(example_photos(tmp/'photos'))
 
-    # cell 15, in part
+    # cell 16, in part
     def tar_of(path, files):
         "A tar of (name, bytes)"
         with tarfile.open(path, 'w') as t:
@@ -154,16 +154,16 @@ def test_images_in_shards():
 
     one = tar_of(tmp/'one.tar', [(n, folder.path(n).read_bytes()) for n in folder.names[:5]])
 
-    # cell 23, in part
+    # cell 24, in part
     for k in range(3): tar_of(tmp/f't-{k:02d}.tar', [(f'{k}{i}.jpg', folder.path(1).read_bytes()) for i in range(2)])
 
-    # cell 30
+    # cell 31
     HAVE_WDS = bool(importlib.util.find_spec('webdataset'))
 
-    # cell 31
+    # cell 32
     if importlib.util.find_spec('webdataset'): import webdataset as wds
 
-    # cell 32, in part
+    # cell 33, in part
     def write_shards(folder, to):
         "The pictures of a folder as shards, by webdataset where it is installed, else by hand; a pattern"
         files = [(str(Path(n).with_suffix('')), Path(n).suffix[1:], folder.path(n).read_bytes()) for n in folder.names]
@@ -176,7 +176,7 @@ def test_images_in_shards():
 
     pattern = write_shards(folder, tmp/'train'); shards = TarImages(pattern)
 
-    # cell 33
+    # cell 34
     if HAVE_WDS:
         theirs = {}
         for s in wds.WebDataset([str(p) for p in shards.shards], shardshuffle=False):
@@ -185,7 +185,7 @@ def test_images_in_shards():
         test_eq(shards.labels, {n: o[1] for n, o in theirs.items()}); test_eq(TarImages(pattern, label='json:kind').labels, {n: o[2] for n, o in theirs.items()})
     else: print('skipped: pip install webdataset to compare with it')
 
-    # cell 34
+    # cell 35
     def same_pictures(images, folder):
         "Whether an image set holds the pictures of the folder, under the same names"
         return sorted(images.names) == sorted(folder.names) and all(np.array_equal(images[n], folder[n]) for n in folder.names)
@@ -201,7 +201,7 @@ def test_images_in_shards():
     prefixed = TarImages(pattern, prefix=True); test_eq(prefixed.names[:2], [f'train-000000/{n}' for n in shards.names[:2]]); test_eq(prefixed.path(7), shards.path(7)); test_eq(list(prefixed.labels), prefixed.names)
     with ThreadPoolExecutor(8) as pool: test_eq(list(pool.map(shards.data, list(range(16))*20)), [shards.data(i) for i in range(16)]*20)       # threads share the open files
 
-    # cell 36
+    # cell 37
     test_fail(lambda: TarImages([one, shutil.copy(one, tmp/'two.tar')]), contains="occur more than once in"); test_eq(len(TarImages([one, tmp/'two.tar'], prefix=True)), 10)
     test_fail(lambda: TarImages(tar_of(tmp/'text.tar', [('a.txt', b'text'), ('._a.jpg', b'from a Mac')])), contains='holds no images')
     test_fail(lambda: TarImages(tar_of(tmp/'twice.tar', [('a.jpg', b'1'), ('./a.jpg', b'2')])), contains='pack it again'); test_fail(lambda: TarImages(pattern, label='json:colour').labels, contains="KeyError: 'colour'")
@@ -233,24 +233,24 @@ def test_images_in_a_hugging_face_dataset():
     tmp = Path(tempfile.mkdtemp())
     folder = ImageSet.from_folder(example_photos(tmp/'photos'))
 
-    # cell 34, in part
+    # cell 35, in part
     def same_pictures(images, folder):
         "Whether an image set holds the pictures of the folder, under the same names"
         return sorted(images.names) == sorted(folder.names) and all(np.array_equal(images[n], folder[n]) for n in folder.names)
 
-    # cell 41
+    # cell 42
     test_eq(_path_names(['/x/a/1.jpg', '/x/b/1.jpg']), ['a/1.jpg', 'b/1.jpg']); test_eq(_path_names(['/x/a/1.jpg', '/x/a/2.jpg']), ['1.jpg', '2.jpg']); test_eq(_path_names(['/x/a/1.jpg', '/x/a/2.jpg'], '/x'), ['a/1.jpg', 'a/2.jpg'])
     test_eq(_path_names(['1.jpg', 'a/1.jpg']), ['1.jpg', 'a/1.jpg']); test_eq(_path_names(['/x/ab/1.jpg', '/x/ac/1.jpg']), ['ab/1.jpg', 'ac/1.jpg'])
     for none in (['1.jpg', None], ['1.jpg', '1.jpg'], []): test_eq(_path_names(none), None)
     test_fail(lambda: _path_names(['/x/1.jpg'], '/y'), contains="below root='/y'")
 
-    # cell 45
+    # cell 46
     HAVE_HF = bool(importlib.util.find_spec('datasets'))
 
-    # cell 46
+    # cell 47
     if importlib.util.find_spec('datasets'): import datasets as hf
 
-    # cell 47
+    # cell 48
     if HAVE_HF:
         hf.disable_progress_bars(); kinds = hf.ClassLabel(names=['round', 'square'])
         table = dict(image=[str(folder.path(n)) for n in folder.names], label=[n.split('/')[0] for n in folder.names], file=folder.names)
@@ -260,7 +260,7 @@ def test_images_in_a_hugging_face_dataset():
         rows = HFImages(as_paths); print(rows); print(HFImages(as_bytes)); print(HFImages(as_bytes, name='file').labels['round/001.jpg'])
     else: print('skipped: pip install datasets to try its tables')
 
-    # cell 48
+    # cell 49
     if HAVE_HF:
         mixed = as_bytes.shuffle(seed=3).select(range(15, -1, -1))
         for d, kw in ((as_paths, {}), (loaded, {}), (as_bytes, dict(name='file')), (mixed, dict(name='file')), (as_bytes.with_format('numpy'), dict(name='file'))):
@@ -273,7 +273,7 @@ def test_images_in_a_hugging_face_dataset():
         test_eq(np.asarray(pickle.loads(pickle.dumps(rows))[5]), np.asarray(rows[5])); assert 'round/001.jpg' in rows; test_eq(rows.thumb(0, 32).size, (32, 32))
         test_eq(HFImages(as_bytes, label='file').labels['000000000.png'], folder.names[0])
 
-    # cell 49
+    # cell 50
     if HAVE_HF:
         plain = hf.Dataset.from_dict(table)
         test_fail(lambda: HFImages(plain), contains="has 0 Image columns"); test_fail(lambda: HFImages(plain, image='image'), contains="has 'image' as Value, not as Image"); test_fail(lambda: HFImages(as_paths, image='img'), contains="no column 'img'; give image= one of its Image columns: 'image'")
@@ -305,23 +305,23 @@ def test_one_name_for_all():
     tmp = Path(tempfile.mkdtemp())
     folder = ImageSet.from_folder(example_photos(tmp/'photos'))
 
-    # cell 15, in part
+    # cell 16, in part
     def tar_of(path, files):
         "A tar of (name, bytes)"
         with tarfile.open(path, 'w') as t:
             for name, data in files: m = tarfile.TarInfo(name); m.size = len(data); t.addfile(m, io.BytesIO(data))
         return path
 
-    # cell 23, in part
+    # cell 24, in part
     for k in range(3): tar_of(tmp/f't-{k:02d}.tar', [(f'{k}{i}.jpg', folder.path(1).read_bytes()) for i in range(2)])
 
-    # cell 30
+    # cell 31
     HAVE_WDS = bool(importlib.util.find_spec('webdataset'))
 
-    # cell 31
+    # cell 32
     if importlib.util.find_spec('webdataset'): import webdataset as wds
 
-    # cell 32, in part
+    # cell 33, in part
     def write_shards(folder, to):
         "The pictures of a folder as shards, by webdataset where it is installed, else by hand; a pattern"
         files = [(str(Path(n).with_suffix('')), Path(n).suffix[1:], folder.path(n).read_bytes()) for n in folder.names]
@@ -334,7 +334,7 @@ def test_one_name_for_all():
 
     pattern = write_shards(folder, tmp/'train'); shards = TarImages(pattern)
 
-    # cell 33
+    # cell 34
     if HAVE_WDS:
         theirs = {}
         for s in wds.WebDataset([str(p) for p in shards.shards], shardshuffle=False):
@@ -343,20 +343,20 @@ def test_one_name_for_all():
         test_eq(shards.labels, {n: o[1] for n, o in theirs.items()}); test_eq(TarImages(pattern, label='json:kind').labels, {n: o[2] for n, o in theirs.items()})
     else: print('skipped: pip install webdataset to compare with it')
 
-    # cell 34, in part
+    # cell 35, in part
     def same_pictures(images, folder):
         "Whether an image set holds the pictures of the folder, under the same names"
         return sorted(images.names) == sorted(folder.names) and all(np.array_equal(images[n], folder[n]) for n in folder.names)
 
     prefixed = TarImages(pattern, prefix=True)
 
-    # cell 45
+    # cell 46
     HAVE_HF = bool(importlib.util.find_spec('datasets'))
 
-    # cell 46
+    # cell 47
     if importlib.util.find_spec('datasets'): import datasets as hf
 
-    # cell 47
+    # cell 48
     if HAVE_HF:
         hf.disable_progress_bars(); kinds = hf.ClassLabel(names=['round', 'square'])
         table = dict(image=[str(folder.path(n)) for n in folder.names], label=[n.split('/')[0] for n in folder.names], file=folder.names)
@@ -366,7 +366,7 @@ def test_one_name_for_all():
         rows = HFImages(as_paths); print(rows); print(HFImages(as_bytes)); print(HFImages(as_bytes, name='file').labels['round/001.jpg'])
     else: print('skipped: pip install datasets to try its tables')
 
-    # cell 52
+    # cell 53
     packed = tmp/'packed'; packed.mkdir(); [shutil.copy(p, packed) for p in shards.shards]
     test_eq([type(image_set(s)).__name__ for s in (tmp/'photos', str(tmp/'photos'), pattern, packed, shards.shards, str(shards.shards[0]), folder)], ['ImageSet']*2 + ['TarImages']*4 + ['ImageSet'])
     assert same_pictures(image_set(packed), folder) and image_set(shards) is shards; assert image_set(pattern, prefix=True) == prefixed
@@ -398,23 +398,23 @@ def test_the_same_features_from_all_three():
     tmp = Path(tempfile.mkdtemp())
     folder = ImageSet.from_folder(example_photos(tmp/'photos'))
 
-    # cell 15, in part
+    # cell 16, in part
     def tar_of(path, files):
         "A tar of (name, bytes)"
         with tarfile.open(path, 'w') as t:
             for name, data in files: m = tarfile.TarInfo(name); m.size = len(data); t.addfile(m, io.BytesIO(data))
         return path
 
-    # cell 23, in part
+    # cell 24, in part
     for k in range(3): tar_of(tmp/f't-{k:02d}.tar', [(f'{k}{i}.jpg', folder.path(1).read_bytes()) for i in range(2)])
 
-    # cell 30
+    # cell 31
     HAVE_WDS = bool(importlib.util.find_spec('webdataset'))
 
-    # cell 31
+    # cell 32
     if importlib.util.find_spec('webdataset'): import webdataset as wds
 
-    # cell 32, in part
+    # cell 33, in part
     def write_shards(folder, to):
         "The pictures of a folder as shards, by webdataset where it is installed, else by hand; a pattern"
         files = [(str(Path(n).with_suffix('')), Path(n).suffix[1:], folder.path(n).read_bytes()) for n in folder.names]
@@ -427,7 +427,7 @@ def test_the_same_features_from_all_three():
 
     pattern = write_shards(folder, tmp/'train'); shards = TarImages(pattern)
 
-    # cell 33
+    # cell 34
     if HAVE_WDS:
         theirs = {}
         for s in wds.WebDataset([str(p) for p in shards.shards], shardshuffle=False):
@@ -436,18 +436,18 @@ def test_the_same_features_from_all_three():
         test_eq(shards.labels, {n: o[1] for n, o in theirs.items()}); test_eq(TarImages(pattern, label='json:kind').labels, {n: o[2] for n, o in theirs.items()})
     else: print('skipped: pip install webdataset to compare with it')
 
-    # cell 34, in part
+    # cell 35, in part
     def same_pictures(images, folder):
         "Whether an image set holds the pictures of the folder, under the same names"
         return sorted(images.names) == sorted(folder.names) and all(np.array_equal(images[n], folder[n]) for n in folder.names)
 
-    # cell 45
+    # cell 46
     HAVE_HF = bool(importlib.util.find_spec('datasets'))
 
-    # cell 46
+    # cell 47
     if importlib.util.find_spec('datasets'): import datasets as hf
 
-    # cell 47
+    # cell 48
     if HAVE_HF:
         hf.disable_progress_bars(); kinds = hf.ClassLabel(names=['round', 'square'])
         table = dict(image=[str(folder.path(n)) for n in folder.names], label=[n.split('/')[0] for n in folder.names], file=folder.names)
@@ -457,23 +457,23 @@ def test_the_same_features_from_all_three():
         rows = HFImages(as_paths); print(rows); print(HFImages(as_bytes)); print(HFImages(as_bytes, name='file').labels['round/001.jpg'])
     else: print('skipped: pip install datasets to try its tables')
 
-    # cell 52, in part
+    # cell 53, in part
     if HAVE_HF:
         as_bytes.save_to_disk(tmp/'saved'); hf.DatasetDict(train=as_bytes, test=as_bytes).save_to_disk(tmp/'splits')
         with mock.patch.object(hf.config, 'HF_DATASETS_CACHE', tmp/'hf'): as_bytes.to_parquet(tmp/'d.parquet'); test_eq([np.asarray(o) for o in image_set(str(tmp/'*.parquet'))], [np.asarray(folder[n]) for n in folder.names])
         for s in (as_paths, tmp/'saved', tmp/'splits'/'test'): assert same_pictures(image_set(s, name='file'), folder)
         test_fail(lambda: image_set(tmp/'splits'), contains="holds the splits 'train', 'test'")
 
-    # cell 54
+    # cell 55
     set_seed(0); tiny = create_backbone('test_efficientnet', pretrained=False)
     sources = dict(folder=folder, shards=shards.subset(folder.names)) | (dict(table=HFImages(as_bytes, name='file')) if HAVE_HF else {})
 
-    # cell 55
+    # cell 56
     stores = {k: extract_features(tiny, s, tmp/f'store-{k}', batch_size=6, size=64, num_workers=0 if k == 'folder' else 2) for k, s in sources.items()}
     for k, s in stores.items(): test_eq(s.names, folder.names); test_eq(s.get(folder.names), stores['folder'].get()); stores['folder'].check(tiny, sources[k], 64)
     test_eq(FeatureStore(tmp/'store-shards').meta['images'], FeatureStore(tmp/'store-folder').meta['images']); list(stores)
 
-    # cell 57
+    # cell 58
     def interrupted(images, path):
         "Extract with a failure at the tenth picture, then again; the store, and the pictures that the second call read"
         real, seen = type(images).data, []
@@ -485,7 +485,7 @@ def test_the_same_features_from_all_three():
     for k in list(sources)[1:]:
         store, seen = interrupted(sources[k], tmp/f'again-{k}'); test_eq(seen, list(range(6, 16))); test_eq(store.get(), stores['folder'].get())
 
-    # cell 60
+    # cell 61
     teacher = rng(1).normal(size=(16, 5)).astype(np.float32); labels = PseudoLabels(folder.names, None, None, teacher)
     def toy_losses(images, **kw):
         "The losses of a few steps"

@@ -168,10 +168,10 @@ def test_finding_data():
     # cell 32, in part
     wnids = imagenet_classes()
 
-    # cell 35, in part
+    # cell 39, in part
     tasks, left = tasks_of(world)
 
-    # cell 37
+    # cell 41
     assert {t.suite for t in tasks} >= {'odd_one_out', 'calibration', 'few_shot', 'hierarchy', 'shift'} and set(left.suite) >= {'rsa', 'levels'}
     assert all('simulated' in t.notes.lower() for t in tasks)
     split = _style_split(world, world.items[world.items.object.isin(held.names) & (world.items.group != '')], 0).items
@@ -185,7 +185,7 @@ def test_finding_data():
         test_fail(lambda: tasks_of(Path(d)/'nowhere'), contains='is no folder')
     test_fail(lambda: tasks_of(world, 'odd'), contains='choose among odd_one_out')
 
-    # cell 39
+    # cell 43
     def fill(root, per):
         for c, n in per.items():
             for k in range(n): (Path(root)/c).mkdir(parents=True, exist_ok=True); world.images[k].resize((16, 16)).save(Path(root)/c/f'{k}.png')
@@ -199,7 +199,7 @@ def test_finding_data():
         fill(f'{d}/set/imagenet-a', dict(n99999999=2)); fill(f'{d}/set/imagenet-r', {wnids[1]: 2}); fill(f'{d}/set/imagenet/train', dict(dog=1)); fill(f'{d}/set/imagenet-sketch', {wnids[1]: 1, wnids[2]: 1}); shown_why = why(f'{d}/set', 'shift')
     assert 'n99999999' in shown_why['imagenet-a'] and 'one class only' in shown_why['imagenet-r'] and "'dog'" in shown_why['imagenet-sketch, probe'] and 'imagenet-sketch' not in shown_why and 'class_hierarchy.txt' in shown_why['BREEDS living-17']
 
-    # cell 41
+    # cell 45
     some = sorted(held.names)[::2]; rest = sorted(set(held.names) - set(some)); of = world.items.set_index('file').object
     kept, every = tasks_of(world, objects=some)[0], tasks_of(world, objects=some, restrict=False)[0]
     assert {o for t in kept for o in of[t.files]} <= set(some) and all(_NOT_HELD not in t.notes for t in kept)
@@ -212,7 +212,7 @@ def test_finding_data():
         test_fail(lambda: tasks_of(d, objects=some), contains='no world among these data')
     test_fail(lambda: tasks_of(world, objects='apple'), contains='one string'); test_fail(lambda: tasks_of(world, 'few_shot', objects=[*some, some[0] + 'x']), contains=f"'{some[0]}x' is no judged object")
 
-    # cell 43
+    # cell 47
     if os.environ.get('ALIGNET_DATA'):
         real = things_world(); half = sorted(real.objects)[::2]; out = set(real.objects) - set(half)
         got = {t.name: t for t in tasks_of(os.environ['ALIGNET_DATA'], objects=half)[0]}; table = real.items.set_index('file').object
@@ -222,7 +222,7 @@ def test_finding_data():
         display(pd.Series({n: f'{len(t.files):,} of {len(t.whole):,} pictures' for n, t in got.items() if t.whole}).to_frame('left'))
     else: print('skipped: set ALIGNET_DATA to the data folder')
 
-    # cell 45
+    # cell 49
     with tempfile.TemporaryDirectory() as d:
         for c in 'ab':
             (Path(d)/c).mkdir()
@@ -237,11 +237,11 @@ def test_finding_data():
 
 def test_any_model():
     "Any model"
-    # cell 48, in part
+    # cell 52, in part
     net = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten())
     mine = Backbone(net, 'mine', data_config=dict(input_size=(3, 32, 32), mean=(.5,)*3, std=(.5,)*3, interpolation='bicubic', crop_pct=1.))
 
-    # cell 49
+    # cell 53
     test_eq(mine.num_features, 48)
     class Pair(nn.Module):
         def forward(self, x): y = x.mean((2, 3)); return y, y
@@ -254,11 +254,11 @@ def test_any_model():
     test_fail(lambda: _name_models({'mine': {'a.png': np.ones(3), 'b.png': np.ones(2)}}), contains='one length')
     test_fail(lambda: _name_models([mine, mine]), contains='same name'); test_fail(lambda: _as_model('mine.pth'), contains='a file of weights'); test_fail(lambda: _as_model('./nowhere'), contains='no model in'); test_fail(lambda: _name_models({'a.png': np.zeros(3)}), contains='name the model'); test_eq(len(_name_models((['a', 'b'], np.zeros((2, 3))))), 1); test_fail(lambda: _name_models({}), contains='no models'); test_fail(lambda: _name_models('vit_smal_patch16_224'), contains='vit_small_patch16_224')
 
-    # cell 51
+    # cell 55
     try: import transformers
     except ImportError: transformers = None
 
-    # cell 52
+    # cell 56
     if transformers:
         config = transformers.ViTConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=8); vit = transformers.ViTModel(config).eval()
         tower = hf_backbone(vit, dict(size=dict(height=32, width=32), image_mean=[.5]*3, image_std=[.25]*3, resample=3)); x = torch.rand(2, 3, 32, 32)
@@ -279,10 +279,10 @@ def test_one_call():
     # cell 32, in part
     wnids = imagenet_classes()
 
-    # cell 35, in part
+    # cell 39, in part
     tasks, left = tasks_of(world)
 
-    # cell 37, in part
+    # cell 41, in part
     with tempfile.TemporaryDirectory() as d:
         for c in 'ab':
             (Path(d)/c).mkdir()
@@ -290,7 +290,7 @@ def test_one_call():
         few, _ = tasks_of(d, 'few_shot'); test_eq((few[0].suite, len(few[0].files)), ('few_shot', 14)); test_fail(lambda: tasks_of([d, few[0]]), contains='rename a folder')
         test_fail(lambda: tasks_of(Path(d)/'nowhere'), contains='is no folder')
 
-    # cell 39, in part
+    # cell 43, in part
     def fill(root, per):
         for c, n in per.items():
             for k in range(n): (Path(root)/c).mkdir(parents=True, exist_ok=True); world.images[k].resize((16, 16)).save(Path(root)/c/f'{k}.png')
@@ -303,7 +303,7 @@ def test_one_call():
         fill(f'{d}/parts', {'train/cat': 7, 'train/dog': 7, 'test/cat': 7}); test_fail(lambda: folder_tasks(f'{d}/parts'), contains="class folder 'cat' more than once"); test_eq(len(folder_tasks(f'{d}/parts/train')[0].files), 14)
         fill(f'{d}/set/imagenet-a', dict(n99999999=2)); fill(f'{d}/set/imagenet-r', {wnids[1]: 2}); fill(f'{d}/set/imagenet/train', dict(dog=1)); fill(f'{d}/set/imagenet-sketch', {wnids[1]: 1, wnids[2]: 1}); shown_why = why(f'{d}/set', 'shift')
 
-    # cell 41, in part
+    # cell 45, in part
     some = sorted(held.names)[::2]; rest = sorted(set(held.names) - set(some))
     with tempfile.TemporaryDirectory() as d:
         fill(d, {rest[0]: 7, some[0]: 7, 'unheard_of': 7}); both = [world, d]
@@ -311,7 +311,7 @@ def test_one_call():
         assert '7 of 21 pictures left out' in tasks_of(both, 'few_shot', objects=some)[0][-1].notes
         test_fail(lambda: tasks_of(d, objects=some), contains='no world among these data')
 
-    # cell 45, in part
+    # cell 49, in part
     with tempfile.TemporaryDirectory() as d:
         for c in 'ab':
             (Path(d)/c).mkdir()
@@ -319,21 +319,21 @@ def test_one_call():
         wrapped = DatasetPictures(ImageFolder(d)); task = few_shot_task(wrapped, wrapped.labels, 'torchvision', ks=(2,), draws=1)
         F = extract_features(create_backbone('test_efficientnet', pretrained=False), wrapped, size=32, path=Path(d)/'store'); rows = task.run({'tiny': F})[0]
 
-    # cell 48, in part
+    # cell 52, in part
     net = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten())
     mine = Backbone(net, 'mine', data_config=dict(input_size=(3, 32, 32), mean=(.5,)*3, std=(.5,)*3, interpolation='bicubic', crop_pct=1.))
 
-    # cell 49, in part
+    # cell 53, in part
     class Pair(nn.Module):
         def forward(self, x): y = x.mean((2, 3)); return y, y
     class Unwell(nn.Module):
         def forward(self, x): return x.mean((2, 3)) * float('nan')
 
-    # cell 58, in part
+    # cell 64, in part
     set_seed(0); tiny = create_backbone('test_efficientnet', pretrained=False)
     report = evaluate({'tiny': tiny, 'mine': mine}, data=world, size=32, n_boot=300)
 
-    # cell 60
+    # cell 66
     wide = report.wide(); c = report.compare('tiny', 'mine')
     test_eq(report.models, ['tiny', 'mine']); assert set(wide.suite) == {t.suite for t in tasks} and (c.low <= c.gain).all() and (c.gain <= c.high).all()
     value = wide.set_index(['suite', 'measure']).mine['odd_one_out', 'accuracy, cosine']
@@ -356,7 +356,7 @@ def test_one_call():
         for t in (first, second): evaluate(mine, 'few_shot', data=dataclasses.replace(t, run=quick), size=32, path=d)
     test_eq(len(read), len(counted[0].files))
 
-    # cell 62
+    # cell 68
     def early(**kw): read.clear(); evaluate(mine, data=counted[0], size=32, **kw)
     for kw, say in ((dict(suites=[]), 'suites is empty'), (dict(suites=['all', 'odd']), "no suite 'odd'"), (dict(n_boot=0), 'at least 1 resample'), (dict(few_shot=dict(max_test=1)), 'at least 2 pictures'), (dict(maps='mds'), "'pca', 'tsne', 'umap', or False"), (dict(maps=True), 'maps=True'), (dict(few_shot=dict(k=1)), "with 'k'"), (dict(few_shot=dict(ks=(1, 1))), 'ks must be'), (dict(objects=['apple']), 'no world among')): test_fail(lambda: early(**kw), contains=say); test_eq(read, [])
     with mock.patch.dict(sys.modules, umap=None): test_fail(lambda: early(suites='pictures', maps='umap'), contains='pip install umap-learn'); test_eq(read, [])                  # as if it were not installed
@@ -367,11 +367,11 @@ def test_one_call():
     with tempfile.TemporaryDirectory() as d: (Path(d)/'cat').mkdir(); world.images[0].save(Path(d)/'cat'/'0.png'); test_fail(lambda: evaluate(mine, 'few_shot', d), contains='a probe needs two'); (Path(d)/'dog').mkdir(); test_fail(lambda: evaluate(mine, 'few_shot', d), contains="without a picture, such as 'dog'")
     no_maps = evaluate([mine, tiny], 'pictures', data=world, size=32, maps=False); test_eq(len(no_maps.figures), len(only.figures) - 1)
 
-    # cell 63
+    # cell 69
     drawn = evaluate({'tiny': tiny, 'mine': mine}, 'pictures', data=world, size=32, maps='tsne'); fig, alt, caption = next(f for f in drawn.figures if 'maps' in f[1])
     assert caption.startswith('t-SNE'); fig.set_dpi(72); display(fig)
 
-    # cell 65, in part
+    # cell 71, in part
     def paint(root, classes, n, dark=1., r=rng(21)):
         for k, c in ((wnids.index(c) if c in wnids else 0, c) for c in classes):
             for i in range(n): (Path(root)/c).mkdir(parents=True, exist_ok=True); Image.fromarray((np.clip(np.eye(3)[k % 3] * 160 + 40 + r.normal(size=(24, 24, 3)) * 30, 0, 255) * dark).astype(np.uint8)).save(Path(root)/c/f'{c}_{i}.png')
@@ -388,20 +388,20 @@ def test_one_call():
         shutil.rmtree(f'{d}/data/imagenet/val'); paint(f'{d}/data/imagenet', ['val'], 2); flat = next(t for t in tasks_of(f'{d}/data', 'shift')[0] if t.name == 'imagenet-a, probe')      # pictures of val in one flat folder
         (Path(d)/'data'/'imagenet'/'train'/three[0]).rename(f'{d}/away'); lacking = tasks_of(f'{d}/data', 'shift')[1].set_index('data')['why it was left out']
 
-    # cell 66
+    # cell 72
     got = shifted.table.set_index(['data', 'model', 'measure']).value.sort_index(); assert {('imagenet-a', 'tiny', 'accuracy among 3 classes'), ('imagenet-a, probe', 'tiny', 'probe accuracy among 3 classes')} <= set(got.index) and 'mine' not in shifted.table[shifted.table.data == 'imagenet-a'].model.tolist()
     assert got['imagenet-a, probe', 'mine', 'probe accuracy among 3 classes'] == got['imagenet-r, probe', 'mine', 'probe accuracy among 2 classes'] == 1 and {'probe accuracy without shift', 'drop'} <= set(got['imagenet-a, probe', 'mine'].index)
     c = shifted.compare(); test_eq(set(c.data), {'imagenet-a, probe', 'imagenet-r, probe'}); assert not (shifted.left_out.data == 'imagenet-a').any() and any('linear probe on 24 ImageNet training photos' in n for n in shifted.notes)
     test_eq(len(photos_read), len(set(photos_read))); assert not any(wnids[500] in f for f in photos_read) and len(photos_read) == 24                  # once for two sets and two calls, and only classes that are asked about
     test_eq(list(flat.others), ['train']); test_eq(sum(any('train/' in f for f in s) for s in stores), 1); assert three[0] in lacking['imagenet-a, probe'] and not {'imagenet-a', 'imagenet-r, probe'} & set(lacking.index)
 
-    # cell 68, in part
+    # cell 74, in part
     def pair(gain, seed, G=40): r = rng(seed); g = np.repeat(np.arange(G), 5); x = r.normal(size=5 * G); return dict(suite='s', data='d', **_item('m', dict(a=x, b=x + gain + r.normal(size=G)[g] * .2 + r.normal(size=5 * G) * .1), groups=g, unit='group'))
     dummy = pd.DataFrame([dict(suite='s', data='d', **_row(n, 'm', 0)) for n in 'ab'])
     known = Evaluation(dummy, [pair(.3, 0), pair(0, 1)]).compare()
     told = {G: np.mean([(Evaluation(dummy, [pair(0, 100 + i, G)], n_boot=400).compare().verdict != 'cannot tell').item() for i in range(400)]) for G in (2, 3, 5, 10, 40)}
 
-    # cell 69
+    # cell 75
     assert known.low[0] < .3 < known.high[0] and known.verdict[0] == 'better' and all(.01 < v < .1 for v in told.values())
     test_eq(Evaluation(dummy, [pair(.3, 0, 1)]).compare().verdict.item(), 'cannot tell')
     with tempfile.TemporaryDirectory() as d:

@@ -29,11 +29,11 @@ NOTEBOOK = 'nbs/02_teacher.ipynb'     # a test runs in the folder of its noteboo
 
 def test_the_map_and_its_file():
     "The map and its file"
-    # cell 12, in part
+    # cell 14, in part
     x = np.array([[1., 3.], [5., 7.]], np.float32)
     t = Teacher([[1, 0, 2], [0, 1, 1]], bias=[0, 0, 1], mean=4, std=2)
 
-    # cell 13
+    # cell 15
     test_eq(t.transform(x), [[-1.5, -.5, -2.5], [.5, 1.5, 3.5]])          # by hand: standardised rows are (-1.5, -.5) and (.5, 1.5)
     test_eq(t.digest(), Teacher(t.weights, t.bias, 4, 2).digest())
     assert t.digest() != Teacher(t.weights, t.bias, 4, 2.001).digest()
@@ -43,23 +43,23 @@ def test_the_map_and_its_file():
     test_fail(lambda: Teacher(np.full((2, 2), np.nan)), contains='NaN')
     test_fail(lambda: Teacher(np.eye(2), std=0), contains='std must be above zero')
 
-    # cell 16, in part
+    # cell 18, in part
     X0 = rng(0).normal(3, 5, (50, 4)).astype(np.float32)
     control = Teacher.identity(X0)
     z = control.transform(X0)
 
-    # cell 17
+    # cell 19
     test_close([z.mean(), z.std()], [0, 1], 1e-5)
     test_close(np.corrcoef(z.ravel(), X0.ravel())[0, 1], 1, 1e-6)           # nothing but a shift and a scale
     test_fail(lambda: Teacher.identity(np.ones((3, 2))), contains='constant')
 
-    # cell 20
+    # cell 22
     with tempfile.TemporaryDirectory() as tmp:
         path = Teacher(t.weights, t.bias, 4, 2, meta=dict(lam=.1, objective='soft')).save(f'{tmp}/teacher.npz')
         back = Teacher.load(path)
         with np.load(path) as f: print({k: f[k].shape for k in f.files}, str(f['meta']))
 
-    # cell 21
+    # cell 23
     test_eq(back.digest(), t.digest()); test_eq(back.meta['lam'], .1)
     with tempfile.TemporaryDirectory() as tmp:
         def bad(**kw): np.savez(f'{tmp}/bad.npz', **kw); return lambda: Teacher.load(f'{tmp}/bad.npz')
@@ -77,7 +77,7 @@ def test_the_map_and_its_file():
         test_fail(lambda: Teacher.load(f'{tmp}/pickle.npz'), contains='pickle.npz')
         test_fail(lambda: Teacher.load(f'{tmp}/none.npz'), contains='does not exist')
 
-    # cell 23
+    # cell 25
     if os.environ.get('ALIGNET_DATA'):
         published = Path(os.environ['ALIGNET_DATA'])/'gLocal'/'resnet18_transform.npz'
         glocal, f = Teacher.load(published), np.load(published)
@@ -89,7 +89,7 @@ def test_the_map_and_its_file():
 
 def test_what_to_fit_two_objectives_and_a_pull():
     "What to fit: two objectives and a pull"
-    # cell 27, in part
+    # cell 29, in part
     r = rng(1)
     Z4, T4 = r.normal(size=(4, 3)), np.array([[0, 1, 2], [1, 2, 3], [0, 3, 1], [2, 3, 0]])
     P4 = r.dirichlet([1, 1, 1], 4)
@@ -104,7 +104,7 @@ def test_what_to_fit_two_objectives_and_a_pull():
     loss = choice_kl(torch.stack([S[i, j], S[i, k], S[j, k]], 1), torch.tensor(P4), tau=.7)
     loss.backward()
 
-    # cell 28
+    # cell 30
     test_close(loss.item(), by_hand(Z4), 1e-12)
     numeric = approx_fprime(Z4.ravel(), by_hand, 1e-7).reshape(4, 3)
     test_close(z.grad.numpy(), numeric, 1e-5)
@@ -113,11 +113,11 @@ def test_what_to_fit_two_objectives_and_a_pull():
     test_close(hard.item(), log_loss(np.zeros(200), q, labels=[0, 1, 2]), 1e-10)
     test_close(choice_kl(torch.tensor(sims), torch.tensor(q)).item(), 0, 1e-12)          # no divergence from itself
 
-    # cell 31, in part
+    # cell 33, in part
     W5 = torch.tensor(r.normal(size=(5, 5)))
     c = np.linspace(-3, 3, 6001)
 
-    # cell 32
+    # cell 34
     test_close(scaled_identity_pull(W5).item(), (W5**2).sum().item() - W5.trace().item()**2 / 5, 1e-10)
     test_close(scaled_identity_pull(3.7 * torch.eye(6)).item(), 0, 1e-10)
     assert scaled_identity_pull(W5) <= min(((W5 - a * torch.eye(5))**2).sum().item() for a in c)
@@ -125,13 +125,13 @@ def test_what_to_fit_two_objectives_and_a_pull():
 
 def test_where_soft_targets_come_from():
     "Where soft targets come from"
-    # cell 27, in part
+    # cell 29, in part
     r = rng(1)
 
-    # cell 35, in part
+    # cell 37, in part
     E3 = np.array([[2., 0], [1.5, .5], [0, 2], [.2, 1.]], np.float32)           # two and two
 
-    # cell 36
+    # cell 38
     trip, p = triplets_from_embedding(E3, 30_000, seed=0)
     assert (p[:, 0] >= p[:, 1:].max(1)).all() and len(np.unique(np.sort(trip, 1), axis=0)) == 4
     check_triplets(trip, 4)                                                   # never two equal objects
@@ -141,7 +141,7 @@ def test_where_soft_targets_come_from():
     test_close(soft_labels(E3, trip[:50]), p[:50], 1e-6)
     test_eq(triplets_from_embedding(E3, 50, seed=3)[0], triplets_from_embedding(E3, 50, seed=3)[0])
 
-    # cell 40, in part
+    # cell 42, in part
     A, B = (torch.tensor(r.normal(size=(12, 4)), dtype=torch.float32) for _ in 'ab')
     S, P = (A @ A.T).requires_grad_(), B @ B.T
     every = np.array([(i, j, k) for i in range(12) for j in range(i) for k in range(j)])
@@ -149,7 +149,7 @@ def test_where_soft_targets_come_from():
     listed = choice_kl(gather(S), gather(P).softmax(1))
     listed.backward()
 
-    # cell 41
+    # cell 43
     test_close(all_triplets_kl(S.detach(), P).item(), listed.item(), 1e-5)
     G = S.grad + S.grad.T                                                      # a pair is one unknown, not two
     test_close(6 * (pair_mass(S.detach()) - pair_mass(P)) / (12 * 11), G, 1e-6)
@@ -161,17 +161,17 @@ def test_where_soft_targets_come_from():
 
 def test_the_local_term_of_glocal():
     "The local term of gLocal"
-    # cell 27, in part
+    # cell 29, in part
     r = rng(1)
 
-    # cell 44, in part
+    # cell 46, in part
     A, B = r.normal(size=(6, 4)), r.normal(size=(6, 3))
     def neighbours(M): # float64 numpy, straight from the formula
         C = np.array([[a @ b / np.linalg.norm(a) / np.linalg.norm(b) for b in M] for a in M]) / .2
         return [softmax(np.delete(C[i], i)) for i in range(len(M))]
     by_formula = np.mean([entropy(p, q) for p, q in zip(neighbours(A), neighbours(B))])
 
-    # cell 45
+    # cell 47
     test_close(local_kl(torch.tensor(A), torch.tensor(B), .2).item(), by_formula, 1e-10)
     test_close(local_kl(torch.tensor(A), torch.tensor(A) @ torch.linalg.qr(torch.randn(4, 4, dtype=torch.float64))[0] * 7, .1).item(), 0, 1e-10)   # turning and scaling change no neighbour
     assert torch.autograd.gradcheck(lambda Z: local_kl(torch.tensor(A), Z, .2), torch.tensor(B, requires_grad=True))
@@ -179,17 +179,17 @@ def test_the_local_term_of_glocal():
 
 def test_fewer_objects_than_features():
     "Fewer objects than features"
-    # cell 27, in part
+    # cell 29, in part
     r = rng(1)
 
-    # cell 49, in part
+    # cell 51, in part
     Xw = torch.tensor(r.normal(size=(9, 40)), dtype=torch.float32)             # 9 objects, 40 features
     Y, Q = _span(Xw)
     Wm, bm = torch.tensor(r.normal(size=(9, 9)), dtype=torch.float32) + 2 * torch.eye(9), torch.tensor(r.normal(size=9), dtype=torch.float32)
     W, b = _unspan(Wm, bm, Q)
     big, small = Xw @ W + b, Y @ Wm + bm
 
-    # cell 50
+    # cell 52
     test_close(Y @ Q.T, Xw, 1e-5)
     test_close(big @ big.T, small @ small.T, 1e-3)                              # the same dot products, so the same data term
     test_close(scaled_identity_pull(W).item(), scaled_identity_pull(Wm).item(), 1e-3)
@@ -199,7 +199,7 @@ def test_fewer_objects_than_features():
 
 def test_two_ways_down():
     "Two ways down"
-    # cell 27, in part
+    # cell 29, in part
     r = rng(1)
     Z4, T4 = r.normal(size=(4, 3)), np.array([[0, 1, 2], [1, 2, 3], [0, 3, 1], [2, 3, 0]])
     P4 = r.dirichlet([1, 1, 1], 4)
@@ -209,10 +209,10 @@ def test_two_ways_down():
         s = np.array([[S[i, j], S[i, k], S[j, k]] for i, j, k in T4])
         return (P4 * (np.log(P4) - log_softmax(s / tau, 1))).sum(1).mean()
 
-    # cell 28, in part
+    # cell 30, in part
     numeric = approx_fprime(Z4.ravel(), by_hand, 1e-7).reshape(4, 3)
 
-    # cell 53
+    # cell 55
     z = torch.tensor(Z4, requires_grad=True)
     loss = _ListedKL.apply(z, _flat_pairs(torch.tensor(T4), 4), torch.tensor(P4.T), .7)
     loss.backward()
@@ -221,7 +221,7 @@ def test_two_ways_down():
 
 def test_teacher_fit():
     "`Teacher.fit`"
-    # cell 64, in part
+    # cell 66, in part
     def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
@@ -236,7 +236,7 @@ def test_teacher_fit():
             'soft, all triplets of the embedding': Teacher.fit(X, target=E, objects=np.arange(60), lam=1e-3)}
     score = lambda Z, kind='dot': ooo_accuracy(Z, T[unseen], kind)
 
-    # cell 65
+    # cell 67
     assert score(X, 'cosine') < score(E) - .15
     for name, t in fits.items(): assert score(t.transform(X)) > score(E) - .03, (name, score(t.transform(X)), score(E))
     soft = fits['soft, listed trials']
@@ -244,12 +244,12 @@ def test_teacher_fit():
     assert np.corrcoef(S[off], Strue[off])[0, 1] > .99                          # the similarities themselves come back
     test_close(soft_labels(soft.transform(X), T[unseen]), P[unseen], .1)      # and so do the probabilities of objects never seen
 
-    # cell 67, in part
+    # cell 69, in part
     lams = [1e-3, 1e-2, .1, 1, 100]
     byl = [Teacher.fit(X, T[seen], P[seen], lam=l) for l in lams]
     bend = [np.sqrt(scaled_identity_pull(torch.tensor(t.weights)).item()) / np.linalg.norm(t.weights) for t in byl]
 
-    # cell 68
+    # cell 70
     assert np.all(np.diff(bend) < 0) and bend[-1] < .02 and np.all(np.diff([t.history[-1][1] for t in byl]) > 0)
     warm = Teacher.fit(X, T[seen], P[seen], lam=0., tau=2., steps=200); cold = Teacher.fit(X, T[seen], P[seen], lam=0., tau=1., steps=200)
     test_close(pair_sims(warm.transform(X), 'dot') / 2, pair_sims(cold.transform(X), 'dot'), 5e-2)
@@ -261,7 +261,7 @@ def test_teacher_fit():
     test_close(few.weights, Teacher.fit(X, target=np.where((np.arange(90) < 45)[:, None], E, 0), steps=30, batch=30, weights=np.where(np.arange(90) < 45, 1, 1e-12)).weights)
     assert Teacher.fit(X, target=E, steps=30, seed=1).digest() != Teacher.fit(X, target=E, steps=30, seed=2).digest()
 
-    # cell 70, in part
+    # cell 72, in part
     Xn, En, _, _ = synthetic(n=20, d=60, k=3, t=10, seed=3, scale=.4)
     Tn, Pn = triplets_from_embedding(En, 600, seed=0)
     short = Teacher.fit(Xn, Tn, Pn, lam=.01, steps=300)
@@ -277,12 +277,12 @@ def test_teacher_fit():
     best = minimize(full, np.r_[.05 * np.eye(60).ravel(), np.zeros(60)], jac=True, method='L-BFGS-B', options=dict(maxiter=2000, maxfun=4000, ftol=1e-12))
     ours = full(np.r_[short.weights.ravel().astype(float), short.bias])[0]
 
-    # cell 71
+    # cell 73
     test_close(ours, best.fun, 1e-4)
     far = np.linalg.svd(Xs)[2][20:]                                             # directions without objects
     test_close(far @ short.weights, np.trace(short.weights) / 60 * far, 1e-4)  # ... are only scaled
 
-    # cell 73
+    # cell 75
     test_fail(lambda: Teacher.fit(X, T, objective='sofd'), contains="choose 'soft' or 'hard'")
     test_fail(lambda: Teacher.fit(X, T, objective='soft'), contains='needs probs= or target=')
     test_fail(lambda: Teacher.fit(X, objective='hard'), contains='needs triplets')
@@ -302,7 +302,7 @@ def test_teacher_fit():
 
 def test_a_closed_form_to_compare_with():
     "A closed form to compare with"
-    # cell 64, in part
+    # cell 66, in part
     def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
@@ -315,7 +315,7 @@ def test_a_closed_form_to_compare_with():
     seen, unseen = (T < 60).all(1), (T >= 60).all(1)
     score = lambda Z, kind='dot': ooo_accuracy(Z, T[unseen], kind)
 
-    # cell 76
+    # cell 78
     for n in (90, 8):                                                           # more and fewer objects than the 12 features
         wt = rng(n).random(n) + .1
         reg = Teacher.regress(X[:n], E[:n], lam=.3, weights=wt)
@@ -323,7 +323,7 @@ def test_a_closed_form_to_compare_with():
         test_close(reg.transform(X), sk.predict((X - reg.mean) / reg.std), 1e-3)
     print('ridge, accuracy on unseen objects:', round(score(Teacher.regress(X, E, lam=.01, objects=range(60)).transform(X)), 3))
 
-    # cell 77
+    # cell 79
     per = Teacher.regress(X * np.arange(1, 13), E, standardise='features'); test_close(per.transform(X * np.arange(1, 13)), Teacher.regress(X, E, standardise='features').transform(X), 1e-3)
     test_fail(lambda: Teacher.regress(X, E[:5]), contains='target has 5 rows')
     test_fail(lambda: Teacher.regress(X, E, weights=np.zeros(90)), contains='weights must be 90 positive numbers')
@@ -331,7 +331,7 @@ def test_a_closed_form_to_compare_with():
 
 def test_cross_validation_over_objects():
     "Cross-validation over objects"
-    # cell 64, in part
+    # cell 66, in part
     def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
@@ -342,20 +342,20 @@ def test_cross_validation_over_objects():
 
     X, E, T, P = synthetic()
 
-    # cell 80, in part
+    # cell 82, in part
     fold = object_folds(90, 3, seed=0)
     kept, out = split_by_objects(T, fold == 0)
 
-    # cell 81
+    # cell 83
     test_eq(np.bincount(fold), [30, 30, 30]); test_eq(object_folds(90, 3, 0), fold); assert (object_folds(90, 3, 1) != fold).any()
     assert not set(T[kept].ravel()) & set(T[out].ravel()) and not (kept & out).any()
     assert abs(kept.mean() - 8/27) < .03 and abs(out.mean() - 1/27) < .01
     test_fail(lambda: object_folds(5, 6), contains='5 objects cannot be dealt into 6 folds')
 
-    # cell 86, in part
+    # cell 91, in part
     cv = cross_validate(X, T, P, lams=[1e-3, 1e-2, .1, 1, 10, 100])
 
-    # cell 87
+    # cell 92
     test_eq(len(cv.table), 18); test_eq(cv.lam, cv.summary()['mean'].idxmax())
     two = cross_validate(X, T[:4000], P[:4000], lams=[.01, 1], grid=dict(pull=['identity', 'zero']), steps=20); test_eq(len(two.table), 12)
     test_eq(two.best, dict(zip(('lam', 'pull'), two.summary()['mean'].idxmax()))); test_eq(two.scores()['mean'], two.summary()['mean'].max())
@@ -365,7 +365,7 @@ def test_cross_validation_over_objects():
     test_eq(f0, ooo_accuracy(Teacher.fit(X, T[kept], P[kept], lam=.01).transform(X), T[out], 'dot'))
     test_fail(lambda: cross_validate(X, T[:30], folds=10), contains='use fewer folds or more judgements')
 
-    # cell 89, in part
+    # cell 94, in part
     def noise_world(seed, n=60):
         "Features and a human embedding that have nothing to do with each other, and triplets with the embedding's choices"
         r = rng(4, seed); E = r.normal(size=(n, 3)).astype(np.float32)
@@ -378,23 +378,23 @@ def test_cross_validation_over_objects():
         by_objects.append(cross_validate(Xr, Tr, Pr, lams=[1e-3], steps=40, seed=seed).table.accuracy.mean())
     se = np.std(by_objects, ddof=1) / len(by_objects)**.5
 
-    # cell 90
+    # cell 95
     assert np.mean(trial_wise) > .8 and abs(np.mean(by_objects) - CHANCE) < 3 * se + .01
     for kw in (dict(), dict(target=Er)):                                         # what held-out objects are and how they were judged cannot matter
         fold = object_folds(60, 3, 0); keep, _ = split_by_objects(Tr, fold == 0); objs = np.flatnonzero(fold != 0)
         def one(X, E): return Teacher.fit(X, **(dict(target=E) if kw else dict(triplets=Tr[keep], probs=Pr[keep])), objects=objs, steps=20).digest()
         test_eq(one(Xr, Er), one(np.where((fold == 0)[:, None], 99., Xr), np.where((fold == 0)[:, None], -7., Er)))
 
-    # cell 93, in part
+    # cell 98, in part
     t = Teacher.fit_cv(X, T, P, lams=[1e-2, 1])
 
-    # cell 94
+    # cell 99
     test_eq(t.digest(), Teacher.fit(X, T, P, lam=t.cv.lam).digest()); test_eq(t.meta['objects'], 90)
 
-    # cell 97, in part
+    # cell 104, in part
     nested = nested_cross_validate(X, T, P, lams=[1e-2, 1], steps=30)
 
-    # cell 98
+    # cell 105
     fold0 = object_folds(90, 3, 0) == 0; kept, out = split_by_objects(T, fold0); o = np.flatnonzero(~fold0)         # the first fold by hand
     lam0 = cross_validate(X[o], np.searchsorted(o, T[kept]), P[kept], lams=[1e-2, 1], steps=30, seed=0).lam
     test_eq(nested.table.lam[0], lam0); test_eq(nested.table.accuracy[0], ooo_accuracy(Teacher.fit(X, T[kept], P[kept], lam=lam0, objects=o, steps=30).transform(X), T[out], 'dot'))
@@ -405,7 +405,7 @@ def test_cross_validation_over_objects():
 
 def test_the_teacher_as_a_module_and_its_report():
     "The teacher as a module, and its report"
-    # cell 64, in part
+    # cell 66, in part
     def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
@@ -420,20 +420,20 @@ def test_the_teacher_as_a_module_and_its_report():
             'soft, all triplets of the embedding': Teacher.fit(X, target=E, objects=np.arange(60), lam=1e-3)}
     score = lambda Z, kind='dot': ooo_accuracy(Z, T[unseen], kind)
 
-    # cell 93, in part
+    # cell 98, in part
     t = Teacher.fit_cv(X, T, P, lams=[1e-2, 1])
 
-    # cell 101
+    # cell 109
     mod = t.module()
     test_close(mod(torch.from_numpy(X)).numpy(), t.transform(X), 1e-5)
     test_eq(len(list(mod.parameters())), 0); test_eq(len(mod.state_dict()), 4)
     mod
 
-    # cell 104, in part
+    # cell 113, in part
     net = create_backbone('test_efficientnet', pretrained=False).eval(); images = torch.rand(5, 3, 64, 64)
     with torch.no_grad(): F = net(images).numpy(); behind = Teacher.identity(F, 'features').attach(net)(images)
 
-    # cell 105
+    # cell 114
     test_close(behind.numpy(), Teacher.identity(F, 'features').transform(F), 1e-4)
     U = F / np.linalg.norm(F, axis=1, keepdims=True)
     with torch.no_grad(): test_close(Teacher.identity(U, 'features').attach(net, unit=True)(images).numpy(), Teacher.identity(U, 'features').transform(U), 1e-3)
@@ -447,11 +447,11 @@ def test_the_teacher_as_a_module_and_its_report():
         test_fail(lambda: own.attach(create_backbone('test_efficientnet', pretrained=False)), contains='differs from it in weights')
         test_fail(lambda: Teacher.fit(store, Judgements(told.triplets, ['a', 'b', 'c', 'd'])), contains="not file names of the feature store, 'a' among them")
 
-    # cell 108, in part
+    # cell 117, in part
     halves = np.where(E[60:, 0] > 0, 'right', 'left'); fits['soft, listed trials'].cv = cross_validate(X[:60], T[seen], P[seen], lams=[1e-3])
     table, fig = fits['soft, listed trials'].report(X[60:], T[unseen] - 60, groups=halves)
 
-    # cell 109
+    # cell 118
     by = gains_by_group(np.array([1, 0, 1, 0], bool), np.array([1, 1, 1, 0], bool), [[0, 1, 2], [0, 1, 3], [1, 2, 3], [0, 2, 3]], ['a', 'b, c', '', 'c'], least=1)
     test_eq(by.triplets.to_dict(), dict(a=3, b=3, c=4)); test_close(by.gain[['a', 'c']].to_numpy(), [1/3, 1/4]); test_close(by.se['a'], np.std([0, 1, 0], ddof=1) / 3**.5)
     test_eq(table.loc['before', 'accuracy, cosine'], ooo_accuracy(X, T[unseen], 'cosine')); test_eq(table.loc['after', 'accuracy, dot'], score(fits['soft, listed trials'].transform(X)))
@@ -461,14 +461,14 @@ def test_the_teacher_as_a_module_and_its_report():
 @pytest.mark.slow
 def test_on_real_people_slow():
     "On real people"
-    # cell 27, in part
+    # cell 29, in part
     r = rng(1)
 
-    # cell 28, in part
+    # cell 30, in part
     sims = r.normal(size=(200, 3))
     hard = choice_kl(torch.tensor(sims), torch.tensor([[1., 0, 0]]).repeat(200, 1).double())
 
-    # cell 64, in part
+    # cell 66, in part
     def synthetic(n=90, d=12, k=3, t=12_000, seed=0, scale=.6):
         "Features, true human embedding, simulated choices with the odd one last, their true probabilities"
         r = rng(seed); X = r.normal(2, 3, (n, d)).astype(np.float32); E = ((X - 2) / 3 @ r.normal(size=(d, k)) * scale / k**.5).astype(np.float32)
@@ -482,13 +482,13 @@ def test_on_real_people_slow():
     fits = {'hard, listed trials': Teacher.fit(X, T[seen], lam=1e-3), 'soft, listed trials': Teacher.fit(X, T[seen], P[seen], lam=1e-3),
             'soft, all triplets of the embedding': Teacher.fit(X, target=E, objects=np.arange(60), lam=1e-3)}
 
-    # cell 65, in part
+    # cell 67, in part
     soft = fits['soft, listed trials']
 
-    # cell 108, in part
+    # cell 117, in part
     fits['soft, listed trials'].cv = cross_validate(X[:60], T[seen], P[seen], lams=[1e-3])
 
-    # cell 111
+    # cell 120
     if os.environ.get('ALIGNET_DATA'):
         (concepts, Tt), Xt, Et = things_choices(), things_matrix('clip'), things_matrix('vice')
         start = time.process_time()
@@ -500,7 +500,7 @@ def test_on_real_people_slow():
         print(f'a fold of the soft teacher: {cpu:.1f} CPU seconds')
     else: print('skipped: set ALIGNET_DATA to the folder with the real data')
 
-    # cell 112
+    # cell 121
     if os.environ.get('ALIGNET_DATA'):
         rows = {'features, cosine (zero-shot)': (np.nan, *soft.table.drop_duplicates('fold').zero_shot.agg(['mean', 'std']))}
         for name, c in {'soft labels of VICE, all triplets': soft, 'ridge to VICE': ridge, 'hard labels, listed trials': hard}.items(): rows[name] = (c.lam, *c.scores()[['mean', 'std']])
@@ -509,7 +509,7 @@ def test_on_real_people_slow():
         real = pd.DataFrame(rows, index=['lam', 'mean', 'sd of folds']).T
         print(real.round(3).to_string(na_rep='-'))
 
-    # cell 113
+    # cell 122
     if os.environ.get('ALIGNET_DATA'):
         zero = soft.table.drop_duplicates('fold').set_index('fold').zero_shot
         for c in (soft, ridge, hard):                                                  # better than the features in every fold

@@ -26,14 +26,14 @@ NOTEBOOK = 'nbs/05_training.ipynb'     # a test runs in the folder of its notebo
 
 def test_a_student():
     "A student"
-    # cell 13, in part
+    # cell 16, in part
     set_seed(0)
     tiny = create_backbone('test_efficientnet', pretrained=False)
     student = Student(tiny, scale=8.).eval()
     x = torch.rand(4, 3, 64, 64)
     with torch.no_grad(): z = student(x); pairs = student(x[None, :3])
 
-    # cell 14
+    # cell 17
     with torch.no_grad(): f = tiny.eval()(x)
     test_close(z @ z.T, 8 * torch.tensor(pair_sims(f, 'cosine')), eps=1e-4)
     test_close(pairs[0], z[:3], eps=1e-4)
@@ -42,7 +42,7 @@ def test_a_student():
     test_fail(lambda: Student(tiny, sims='euclid'), contains='choose')
     test_eq({n for n, p in student.named_parameters() if not p.requires_grad}, {f'backbone.model.classifier.{o}' for o in ('weight', 'bias')})
 
-    # cell 15
+    # cell 18
     for name, k in (('test_efficientnet', 2), ('test_resnet', 1), ('test_mobilenetv3' if 'test_mobilenetv3' in timm.list_models() else 'test_efficientnet', 1)):
         with torch.no_grad():
             cut = Student(create_backbone(name, pretrained=False), freeze=k).eval()
@@ -55,17 +55,17 @@ def test_a_student():
 
 def test_the_loss_seen_from_the_learner():
     "The loss, seen from the learner"
-    # cell 13, in part
+    # cell 16, in part
     set_seed(0)
     tiny = create_backbone('test_efficientnet', pretrained=False)
     student = Student(tiny, scale=8.).eval()
     x = torch.rand(4, 3, 64, 64)
     with torch.no_grad(): z = student(x); pairs = student(x[None, :3])
 
-    # cell 18, in part
+    # cell 21, in part
     teach = torch.randn(4, 5)
 
-    # cell 19
+    # cell 22
     trip = all_triplets(4)
     tsims = torch.tensor(triplet_sims(teach, trip.numpy()))
     test_close(AlignLoss()(z, teach), AlignLoss()(z[trip], tsims), eps=1e-5)              # the two modes agree
@@ -77,7 +77,7 @@ def test_the_loss_seen_from_the_learner():
 
 def test_pictures_decoded_once():
     "Pictures, decoded once"
-    # cell 25, in part
+    # cell 28, in part
     def toy_set(folder, n=48, size=64):
         "Draw `n` shapes into `folder`; return the image set and a teacher representation"
         r, rows = rng(0), []
@@ -93,7 +93,7 @@ def test_pictures_decoded_once():
     toys, toy_teacher = toy_set(tmp.name)
     cache = PictureCache(toys, toys.names, 32)
 
-    # cell 26
+    # cell 29
     x = create_backbone('test_efficientnet', pretrained=False)                 # the same pixels as the backbone's own transform
     own = x.transform(size=48)(toys[5]) * torch.tensor(x.data_config['std']).view(3, 1, 1) + torch.tensor(x.data_config['mean']).view(3, 1, 1)
     test_close(PictureCache(toys, toys.names[5:6], 48, crop_pct=x.data_config['crop_pct'])[0] / 255, own, eps=1e-5)
@@ -110,7 +110,7 @@ def test_pictures_decoded_once():
 
 def test_batches_that_depend_on_seed_epoch_and_number_alone():
     "Batches that depend on seed, epoch and number alone"
-    # cell 25, in part
+    # cell 28, in part
     def toy_set(folder, n=48, size=64):
         "Draw `n` shapes into `folder`; return the image set and a teacher representation"
         r, rows = rng(0), []
@@ -126,10 +126,10 @@ def test_batches_that_depend_on_seed_epoch_and_number_alone():
     toys, toy_teacher = toy_set(tmp.name)
     cache = PictureCache(toys, toys.names, 32)
 
-    # cell 29, in part
+    # cell 35, in part
     x = torch.stack([cache[i] for i in range(6)]).float() / 255
 
-    # cell 30
+    # cell 36
     whole = crop_and_flip(x, rng(0), min_area=1.)            # the whole picture: only the mirror is left
     mirrored = [bool(torch.allclose(o, i.flip(-1), atol=1e-4)) for o, i in zip(whole, x)]
     assert all(m or torch.allclose(o, i, atol=1e-4) for m, o, i in zip(mirrored, whole, x))
@@ -145,7 +145,7 @@ def test_batches_that_depend_on_seed_epoch_and_number_alone():
     assert len(np.unique(idxs < 6, axis=0)) > 5                               # ... at no fixed places
     assert all(len(set(r)) == 12 for r in idxs[:, :]), 'a picture twice in a batch'
 
-    # cell 32
+    # cell 38
     ids = np.repeat([0, 1, 2, 3, 4], [4, 8, 12, 16, 3]); items = [(cache[0], 0)] * len(ids)
     grouped = AlignDL(items, 8, clusters=ids, per_cluster=4, seed=1)
     seen = np.zeros(43, int); table = np.zeros((5, 5))
@@ -159,13 +159,13 @@ def test_batches_that_depend_on_seed_epoch_and_number_alone():
     sizes = np.array([4, 8, 12, 16, 0]); want = np.outer(sizes, sizes) * (1 - np.eye(5))
     (table / table.sum()).round(3)[:4, :4], (want / want.sum()).round(3)[:4, :4]
 
-    # cell 33
+    # cell 39
     test_eq((grouped.left_out, len(grouped)), (3, 5)); assert not seen[40:].any() and seen[:40].std() == 0
     assert np.abs(table / table.sum() - want / want.sum()).max() < .015
     for kw, why in ((dict(per_cluster=3), 'divide the batch size'), (dict(per_cluster=4, clusters=None), 'needs the cluster'), (dict(per_cluster=8, clusters=np.arange(43)), 'no cluster has'), (dict(groups=ids), 'give one of them')):
         test_fail(lambda: AlignDL(items, 8, **{**dict(clusters=ids, per_cluster=4), **kw}), contains=why)
 
-    # cell 35
+    # cell 41
     for kw in (dict(), dict(groups=np.arange(48) < 6, steps=9), dict(clusters=np.arange(48) % 6, per_cluster=3)):
         one = AlignDL(ds, 12, seed=3, **kw); two = [AlignDL(ds, 6, seed=3, **kw).share(r, 2) for r in range(2)]
         test_eq([len(o) for o in two], [len(one)] * 2)
@@ -179,7 +179,7 @@ def test_batches_that_depend_on_seed_epoch_and_number_alone():
 
 def test_the_learner():
     "The learner"
-    # cell 25, in part
+    # cell 28, in part
     def toy_set(folder, n=48, size=64):
         "Draw `n` shapes into `folder`; return the image set and a teacher representation"
         r, rows = rng(0), []
@@ -194,7 +194,7 @@ def test_the_learner():
     tmp = tempfile.TemporaryDirectory()
     toys, toy_teacher = toy_set(tmp.name)
 
-    # cell 47, in part
+    # cell 54, in part
     def toy_learner(seed=0, cbs=None, **kw):
         set_seed(seed)
         labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher, clusters=np.arange(48) % 6)       # a cluster is one shape in one colour
@@ -208,14 +208,14 @@ def test_the_learner():
     curve = [float(l) for l in learn.recorder.losses]
     after = [round(o, 3) for o in learn.validate()]
 
-    # cell 49
+    # cell 56
     assert curve[-1] < curve[0] / 2 and after[1] > CHANCE
     assert isinstance(learn, Learner) and learn.opt.hypers[0]['wd'] == 0.
 
-    # cell 52, in part
+    # cell 59, in part
     sampled = toy_learner(triplets='sampled')
 
-    # cell 53
+    # cell 60
     frozen = toy_learner(freeze=2)
     with frozen.no_bar(), frozen.no_logging(): frozen.fit(1, 1e-3)
     assert frozen.dls.one_batch()[0].shape[1] != 3
@@ -229,7 +229,7 @@ def test_the_learner():
     with sampled.no_bar(), sampled.no_logging(): sampled.fit(1, 1e-3)
     assert math.isfinite(sampled.recorder.losses[-1])
 
-    # cell 55
+    # cell 62
     border = toy_learner(weights='cluster_border', per_cluster=2)
     with border.no_bar(), border.no_logging(): border.fit(1, 1e-3)
     xb, yb, cb = border.dls.one_batch()
@@ -237,7 +237,7 @@ def test_the_learner():
     for kw in (dict(triplets='sampled', per_cluster=2), dict(triplets='sampled', weights='within_class')): test_fail(lambda: toy_learner(**kw), contains='for triplets=')
     test_fail(lambda: toy_learner(weights='border'), contains='choose one of')
 
-    # cell 57, in part
+    # cell 64, in part
     def moved(**kw):
         "Which tensors a pass over the pool with a learning rate of zero changes"
         l = toy_learner(**kw); before = {k: v.clone() for k, v in l.model.state_dict().items()}
@@ -246,24 +246,24 @@ def test_the_learner():
 
     kept, drifted = moved(freeze_bn=True), moved(freeze_bn=False)
 
-    # cell 58
+    # cell 65
     test_eq(kept, []); test_eq(moved(freeze_bn=True, freeze=2), []); assert drifted and all('running' in k or 'num_batches' in k for k in drifted)
     trained = toy_learner(freeze_bn=True); before = {k: v.clone() for k, v in trained.model.state_dict().items()}
     with trained.no_bar(), trained.no_logging(): trained.fit(1, 1e-2)
     changed = {k for k, v in trained.model.state_dict().items() if not torch.equal(v, before[k])}
     assert any('bn1.weight' in k for k in changed) and not any('running' in k for k in changed)      # trained, with fixed statistics
 
-    # cell 60, in part
+    # cell 67, in part
     probe = toy_learner(); probe.path = Path(tmp.name)          # where the finder keeps the weights meanwhile
     with probe.no_bar(): found = probe.lr_find(num_it=30, show_plot=True)
 
-    # cell 61
+    # cell 68
     assert 1e-6 < found.valley < 1
 
 
 def test_kill_it_start_it_again():
     "Kill it, start it again"
-    # cell 25, in part
+    # cell 28, in part
     def toy_set(folder, n=48, size=64):
         "Draw `n` shapes into `folder`; return the image set and a teacher representation"
         r, rows = rng(0), []
@@ -278,7 +278,7 @@ def test_kill_it_start_it_again():
     tmp = tempfile.TemporaryDirectory()
     toys, toy_teacher = toy_set(tmp.name)
 
-    # cell 47, in part
+    # cell 54, in part
     def toy_learner(seed=0, cbs=None, **kw):
         set_seed(seed)
         labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher, clusters=np.arange(48) % 6)       # a cluster is one shape in one colour
@@ -288,7 +288,7 @@ def test_kill_it_start_it_again():
     toy_trips = all_triplets(48).numpy()
     toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
 
-    # cell 63
+    # cell 70
     class StopAt(Callback):
         "Stand-in for a power cut"
         def __init__(self, n): self.n = n
@@ -312,7 +312,7 @@ def test_kill_it_start_it_again():
         test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='toy')]), contains='delete it')
     len(whole.recorder.losses), float(whole.recorder.losses[-1]), float(resumed.recorder.losses[-1])
 
-    # cell 65, in part
+    # cell 72, in part
     class Counter(Callback):
         "Counts steps"
         order, n = 30, 0
@@ -332,7 +332,7 @@ def test_kill_it_start_it_again():
         kept_at = torch.load(Path(d)/'c.pth', weights_only=True)['step']
         resumed2 = two_at_a_time([Checkpoint(Path(d)/'c.pth', every=3)])
 
-    # cell 67
+    # cell 74
     for every, n in ((2, 5), (1, 4), (4, 4), (1, 2)):
         with tempfile.TemporaryDirectory() as d:
             try: train_toys([Checkpoint(Path(d)/'c.pth', every=every), StopAt(n)])
@@ -341,7 +341,7 @@ def test_kill_it_start_it_again():
             state = torch.load(Path(d)/'c.pth', weights_only=True)
         test_eq([list(v) for v in on.recorder.values], [list(v) for v in whole.recorder.values]); test_eq(state['callbacks'], {})
 
-    # cell 69
+    # cell 76
     class Reads(Callback):
         "Which batches reach the model"
         def before_fit(self): self.seen = []
@@ -355,18 +355,18 @@ def test_kill_it_start_it_again():
         with l.no_bar(), l.no_logging(): test_fail(lambda: l.fit_one_cycle(4, 1e-3), contains='belongs to another run')          # another rate
     on.reads.seen, left
 
-    # cell 70
+    # cell 77
     test_eq((on.reads.seen, left), ([5, 6, 7], 0)); test_eq([float(o) for o in on.recorder.losses], [float(o) for o in whole.recorder.losses])
     with tempfile.TemporaryDirectory() as d:
         try: train_toys([Checkpoint(Path(d)/'c.pth', every=1, run_id='same'), StopAt(5)])
         except KeyboardInterrupt: pass
         test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='same'), StopAt(99), Counter()]), contains='written without counter')
 
-    # cell 71
+    # cell 78
     test_eq((kept_at, whole2.counter.n, resumed2.counter.n), (4, 4, 4))
     for p, q in zip(whole2.model.state_dict().values(), resumed2.model.state_dict().values()): assert (p == q).all()
 
-    # cell 72
+    # cell 79
     for other in (resumed, again, ended):
         for (k, p), q in zip(whole.model.state_dict().items(), other.model.state_dict().values()): assert (p == q).all(), k
         test_eq([float(l) for l in whole.recorder.losses], [float(l) for l in other.recorder.losses])
@@ -375,7 +375,7 @@ def test_kill_it_start_it_again():
 
 def test_errors():
     "Errors"
-    # cell 25, in part
+    # cell 28, in part
     def toy_set(folder, n=48, size=64):
         "Draw `n` shapes into `folder`; return the image set and a teacher representation"
         r, rows = rng(0), []
@@ -390,7 +390,7 @@ def test_errors():
     tmp = tempfile.TemporaryDirectory()
     toys, toy_teacher = toy_set(tmp.name)
 
-    # cell 47, in part
+    # cell 54, in part
     def toy_learner(seed=0, cbs=None, **kw):
         set_seed(seed)
         labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher, clusters=np.arange(48) % 6)       # a cluster is one shape in one colour
@@ -400,7 +400,7 @@ def test_errors():
     toy_trips = all_triplets(48).numpy()
     toy_trips, toy_sims = odd_last(toy_trips, triplet_sims(toy_teacher, toy_trips))
 
-    # cell 63, in part
+    # cell 70, in part
     class StopAt(Callback):
         "Stand-in for a power cut"
         def __init__(self, n): self.n = n
@@ -423,7 +423,7 @@ def test_errors():
         (Path(d)/'c.pth').write_text('not a checkpoint')
         test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='toy')]), contains='delete it')
 
-    # cell 65, in part
+    # cell 72, in part
     class Counter(Callback):
         "Counts steps"
         order, n = 30, 0
@@ -443,7 +443,7 @@ def test_errors():
         kept_at = torch.load(Path(d)/'c.pth', weights_only=True)['step']
         resumed2 = two_at_a_time([Checkpoint(Path(d)/'c.pth', every=3)])
 
-    # cell 67
+    # cell 74
     for every, n in ((2, 5), (1, 4), (4, 4), (1, 2)):
         with tempfile.TemporaryDirectory() as d:
             try: train_toys([Checkpoint(Path(d)/'c.pth', every=every), StopAt(n)])
@@ -452,7 +452,7 @@ def test_errors():
             state = torch.load(Path(d)/'c.pth', weights_only=True)
         test_eq([list(v) for v in on.recorder.values], [list(v) for v in whole.recorder.values]); test_eq(state['callbacks'], {})
 
-    # cell 69, in part
+    # cell 76, in part
     class Reads(Callback):
         "Which batches reach the model"
         def before_fit(self): self.seen = []
@@ -465,13 +465,13 @@ def test_errors():
         l = toy_learner(seed=4, cbs=[Checkpoint(Path(d)/'c.pth'), StopAt(99), Reads()])
         with l.no_bar(), l.no_logging(): test_fail(lambda: l.fit_one_cycle(4, 1e-3), contains='belongs to another run')          # another rate
 
-    # cell 70, in part
+    # cell 77, in part
     with tempfile.TemporaryDirectory() as d:
         try: train_toys([Checkpoint(Path(d)/'c.pth', every=1, run_id='same'), StopAt(5)])
         except KeyboardInterrupt: pass
         test_fail(lambda: train_toys([Checkpoint(Path(d)/'c.pth', run_id='same'), StopAt(99), Counter()]), contains='written without counter')
 
-    # cell 74
+    # cell 81
     labels = PseudoLabels(toys.names, toy_trips, toy_sims, toy_teacher)
     test_fail(lambda: align_learner(labels, 'test_efficientnet'), contains='images')
     test_fail(lambda: align_dls(labels, toys, bs=2), contains='at least the three')

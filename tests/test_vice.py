@@ -112,11 +112,11 @@ def test_which_dimensions_stay():
 
 def test_the_fitted_object():
     "The fitted object"
-    # cell 33, in part
+    # cell 34, in part
     m1 = np.full((20, 3), -.5, np.float32); m1[:8, 0] = 1; m1[4:18, 2] = 2; m1[:5, 1] = 1      # 8, 5 and 14 objects
     small = VICE(m1, np.full((20, 3), .1))
 
-    # cell 34
+    # cell 35
     test_eq(small.kept, [2, 0])                                                # five objects are not more than five; the heavier one first
     test_eq(small.embedding.shape, (20, 2)); test_eq(small.embedding.sum(0), [28, 8])
     test_eq(VICE(m1, np.full((20, 3), .1), k=4).kept, [2, 0, 1])
@@ -126,15 +126,15 @@ def test_the_fitted_object():
 
 def test_soft_labels():
     "Soft labels"
-    # cell 33, in part
+    # cell 34, in part
     m1 = np.full((20, 3), -.5, np.float32); m1[:8, 0] = 1; m1[4:18, 2] = 2; m1[:5, 1] = 1      # 8, 5 and 14 objects
 
-    # cell 38, in part
+    # cell 39, in part
     wide = VICE(m1, np.full((20, 3), .4))
     ask = np.array([[0, 1, 10], [0, 10, 1], [4, 5, 12], [18, 19, 3]])
     labels, plug_in = wide.soft_labels(ask, samples=200), choice_probs(triplet_sims(wide.embedding, ask))
 
-    # cell 39
+    # cell 40
     g, by_hand = torch.Generator().manual_seed(0), 0
     for _ in range(200):
         z = np.maximum(wide.mu[:, wide.kept] + wide.sigma[:, wide.kept]*torch.empty(20, len(wide.kept)).normal_(generator=g).numpy(), 0).astype(float)
@@ -153,12 +153,12 @@ def test_soft_labels():
 
 def test_fitting():
     "Fitting"
-    # cell 44, in part
+    # cell 45, in part
     def course(dims, losses): return [dict(dims=d, valid_loss=l, cooling=False) for d, l in zip(dims, losses)]
     flat, falling = [.9]*12, list(1 - .01*np.arange(12))
     s4 = dict(window=4, max_epochs=100, cool=3)
 
-    # cell 45
+    # cell 46
     assert _settled(course([7]*12, flat), 4) and not _settled(course(range(12), flat), 4) and not _settled(course([7]*12, falling), 4)
     assert not _settled(course([0]*12, flat), 4)                               # at the start nothing is kept, and that is no result
     assert _settled(course([7]*12, [None]*12), 4) and not _settled(course([7]*4, flat), 4)
@@ -167,7 +167,7 @@ def test_fitting():
     test_close(sizes, [(1 + np.cos(np.pi*o/4))/2 for o in (1, 2, 3)], 1e-12)   # three cooling epochs, then the end
     test_eq(_schedule(course([7]*12, falling), s4), 1.); test_eq(_schedule([], s4), 1.)
 
-    # cell 51, in part
+    # cell 52, in part
     def sparse_world(n=60, d=5, trials=20_000, seed=0):
         "A sparse, positive embedding, and answers drawn from its choice probabilities"
         r = rng(seed, 3); E = np.where(r.random((n, d)) < .3, r.uniform(.7, 1.6, (n, d)), 0).astype(np.float32)
@@ -178,7 +178,7 @@ def test_fitting():
     vice = VICE.fit(T5, **quick)
     match = np.corrcoef(E5.T, vice.embedding.T)[:5, 5:]; true, found = linear_sum_assignment(-match)
 
-    # cell 52
+    # cell 53
     assert abs(len(vice.kept) - 5) <= 1 and (match[true, found] > .9).all()
     E4, T4 = sparse_world(d=3, seed=2); other = VICE.fit(T4, **quick, prior='laplace', spike=.15, seed=1)       # another world, prior and seed
     match = np.corrcoef(E4.T, other.embedding.T)[:3, 3:]; true, found = linear_sum_assignment(-match)
@@ -193,7 +193,7 @@ def test_fitting():
 
 def test_interrupted_and_resumed():
     "Interrupted and resumed"
-    # cell 51, in part
+    # cell 52, in part
     def sparse_world(n=60, d=5, trials=20_000, seed=0):
         "A sparse, positive embedding, and answers drawn from its choice probabilities"
         r = rng(seed, 3); E = np.where(r.random((n, d)) < .3, r.uniform(.7, 1.6, (n, d)), 0).astype(np.float32)
@@ -203,7 +203,7 @@ def test_interrupted_and_resumed():
     quick = dict(n=60, dims=20, batch=256, lr=.05, window=6, cool=8)
     vice = VICE.fit(T5, **quick)
 
-    # cell 57
+    # cell 58
     def power_cut(row):
         if row['epoch'] == 8: raise KeyboardInterrupt('the light goes out')
 
@@ -225,7 +225,7 @@ def test_interrupted_and_resumed():
         np.savez(path, mu=np.ones(3)); test_fail(lambda: VICE.fit(T5, **quick, path=path), contains='lacks log_sigma')
         test_fail(lambda: VICE.fit(T5, **quick, path=Path(tmp)/'fit.pt'), contains="path must be a file that ends in .npz")
 
-    # cell 58
+    # cell 59
     test_eq(epochs[0], 8); test_eq('never' in epochs, False); test_eq(len(messages), 3)
     for o in (resumed, again):
         assert (o.mu == vice.mu).all() and (o.sigma == vice.sigma).all() and o.history.equals(vice.history) and o.meta == vice.meta
@@ -234,11 +234,11 @@ def test_interrupted_and_resumed():
 
 def test_saving_and_loading():
     "Saving and loading"
-    # cell 33, in part
+    # cell 34, in part
     m1 = np.full((20, 3), -.5, np.float32); m1[:8, 0] = 1; m1[4:18, 2] = 2; m1[:5, 1] = 1      # 8, 5 and 14 objects
     small = VICE(m1, np.full((20, 3), .1))
 
-    # cell 51, in part
+    # cell 52, in part
     def sparse_world(n=60, d=5, trials=20_000, seed=0):
         "A sparse, positive embedding, and answers drawn from its choice probabilities"
         r = rng(seed, 3); E = np.where(r.random((n, d)) < .3, r.uniform(.7, 1.6, (n, d)), 0).astype(np.float32)
@@ -248,7 +248,7 @@ def test_saving_and_loading():
     quick = dict(n=60, dims=20, batch=256, lr=.05, window=6, cool=8)
     vice = VICE.fit(T5, **quick)
 
-    # cell 57
+    # cell 58
     def power_cut(row):
         if row['epoch'] == 8: raise KeyboardInterrupt('the light goes out')
 
@@ -270,7 +270,7 @@ def test_saving_and_loading():
         np.savez(path, mu=np.ones(3)); test_fail(lambda: VICE.fit(T5, **quick, path=path), contains='lacks log_sigma')
         test_fail(lambda: VICE.fit(T5, **quick, path=Path(tmp)/'fit.pt'), contains="path must be a file that ends in .npz")
 
-    # cell 61
+    # cell 62
     with tempfile.TemporaryDirectory() as tmp:
         file = vice.save(f'{tmp}/vice.npz'); back, size = VICE.load(file), file.stat().st_size
         with np.load(file, allow_pickle=False) as z: print({o: z[o].shape for o in z.files}, f'{size/1e3:.0f} kB')
@@ -280,18 +280,18 @@ def test_saving_and_loading():
         np.savez(f'{tmp}/bad.npz', mu=m1*np.nan, sigma=abs(m1), about='{"k": 5, "alpha": 0.05, "meta": {}, "history": []}'); test_fail(lambda: VICE.load(f'{tmp}/bad.npz'), contains='bad.npz')
         test_fail(lambda: vice.save(f'{tmp}/vice.pkl'), contains='.npz')
 
-    # cell 62
+    # cell 63
     assert (back.mu == vice.mu).all() and (back.sigma == vice.sigma).all() and back.history.equals(vice.history); test_eq(back.meta, vice.meta)
     test_eq(back.soft_labels(T5[:9]), vice.soft_labels(T5[:9]))
 
 
 def test_looking_at_a_dimension():
     "Looking at a dimension"
-    # cell 33, in part
+    # cell 34, in part
     m1 = np.full((20, 3), -.5, np.float32); m1[:8, 0] = 1; m1[4:18, 2] = 2; m1[:5, 1] = 1      # 8, 5 and 14 objects
     small = VICE(m1, np.full((20, 3), .1))
 
-    # cell 51, in part
+    # cell 52, in part
     def sparse_world(n=60, d=5, trials=20_000, seed=0):
         "A sparse, positive embedding, and answers drawn from its choice probabilities"
         r = rng(seed, 3); E = np.where(r.random((n, d)) < .3, r.uniform(.7, 1.6, (n, d)), 0).astype(np.float32)
@@ -301,7 +301,7 @@ def test_looking_at_a_dimension():
     quick = dict(n=60, dims=20, batch=256, lr=.05, window=6, cool=8)
     vice = VICE.fit(T5, **quick)
 
-    # cell 61
+    # cell 62
     with tempfile.TemporaryDirectory() as tmp:
         file = vice.save(f'{tmp}/vice.npz'); back, size = VICE.load(file), file.stat().st_size
         with np.load(file, allow_pickle=False) as z: print({o: z[o].shape for o in z.files}, f'{size/1e3:.0f} kB')
@@ -311,13 +311,13 @@ def test_looking_at_a_dimension():
         np.savez(f'{tmp}/bad.npz', mu=m1*np.nan, sigma=abs(m1), about='{"k": 5, "alpha": 0.05, "meta": {}, "history": []}'); test_fail(lambda: VICE.load(f'{tmp}/bad.npz'), contains='bad.npz')
         test_fail(lambda: vice.save(f'{tmp}/vice.pkl'), contains='.npz')
 
-    # cell 66, in part
+    # cell 67, in part
     world = offline_world(n_objects=200, n_triplets=12_000, seed=1)
     answers = np.concatenate([draw_choices(world.judgements.triplets, world.truth, seed) for seed in range(4)])
     pictos = VICE.fit(Judgements(answers, world.objects, simulated=True), dims=30, lr=.05, window=6, cool=10)
     groups = world.items[world.items.scored].set_index('object').group[world.objects].to_numpy()
 
-    # cell 68
+    # cell 69
     same = [(groups[o] == pd.Series(groups[o]).mode()[0]).mean() for o in (pictos.top_objects(d, 8) for d in range(4))]
     alone = max(np.mean(groups == g) for g in set(groups))
     print(f'share of the commonest group among the top eight: {np.mean(same):.2f}; among all objects: {alone:.2f}')
@@ -329,7 +329,7 @@ def test_looking_at_a_dimension():
 
 def test_what_the_teacher_needs():
     "What the teacher needs"
-    # cell 51, in part
+    # cell 52, in part
     def sparse_world(n=60, d=5, trials=20_000, seed=0):
         "A sparse, positive embedding, and answers drawn from its choice probabilities"
         r = rng(seed, 3); E = np.where(r.random((n, d)) < .3, r.uniform(.7, 1.6, (n, d)), 0).astype(np.float32)
@@ -339,10 +339,10 @@ def test_what_the_teacher_needs():
     quick = dict(n=60, dims=20, batch=256, lr=.05, window=6, cool=8)
     vice = VICE.fit(T5, **quick)
 
-    # cell 52, in part
+    # cell 53, in part
     kl = lambda p, q: stats.entropy(p, q, axis=1).mean()                       # SciPy's KL divergence
 
-    # cell 57
+    # cell 58
     def power_cut(row):
         if row['epoch'] == 8: raise KeyboardInterrupt('the light goes out')
 
@@ -364,17 +364,17 @@ def test_what_the_teacher_needs():
         np.savez(path, mu=np.ones(3)); test_fail(lambda: VICE.fit(T5, **quick, path=path), contains='lacks log_sigma')
         test_fail(lambda: VICE.fit(T5, **quick, path=Path(tmp)/'fit.pt'), contains="path must be a file that ends in .npz")
 
-    # cell 66, in part
+    # cell 67, in part
     world = offline_world(n_objects=200, n_triplets=12_000, seed=1)
     answers = np.concatenate([draw_choices(world.judgements.triplets, world.truth, seed) for seed in range(4)])
     pictos = VICE.fit(Judgements(answers, world.objects, simulated=True), dims=30, lr=.05, window=6, cool=10)
 
-    # cell 71, in part
+    # cell 72, in part
     E = pictos.to_target(); asked = world.judgements.triplets; averaged, truth = pictos.soft_labels(asked), world.truth
     table = pd.DataFrame({'KL from the averaged probabilities': [kl(averaged, choice_probs(triplet_sims(o, asked))) for o in (pictos.embedding, E)],
                           'KL from the true ones': [kl(truth, choice_probs(triplet_sims(o, asked))) for o in (pictos.embedding, E)]}, index=['point estimate', 'to_target'])
 
-    # cell 72
+    # cell 73
     assert table.iloc[1, 0] < table.iloc[0, 0]
     test_close(np.corrcoef(E.ravel(), pictos.embedding.ravel())[0, 1], 1, 1e-5)             # the same but for a factor
     back = world.objects[::-1]; test_eq(pictos.to_target(back), E[::-1])                     # joined by name
@@ -388,7 +388,7 @@ def test_what_the_teacher_needs():
 
 def test_bad_input():
     "Bad input"
-    # cell 51, in part
+    # cell 52, in part
     def sparse_world(n=60, d=5, trials=20_000, seed=0):
         "A sparse, positive embedding, and answers drawn from its choice probabilities"
         r = rng(seed, 3); E = np.where(r.random((n, d)) < .3, r.uniform(.7, 1.6, (n, d)), 0).astype(np.float32)
@@ -397,7 +397,7 @@ def test_bad_input():
     E5, T5 = sparse_world()
     quick = dict(n=60, dims=20, batch=256, lr=.05, window=6, cool=8)
 
-    # cell 57
+    # cell 58
     def power_cut(row):
         if row['epoch'] == 8: raise KeyboardInterrupt('the light goes out')
 
@@ -419,7 +419,7 @@ def test_bad_input():
         np.savez(path, mu=np.ones(3)); test_fail(lambda: VICE.fit(T5, **quick, path=path), contains='lacks log_sigma')
         test_fail(lambda: VICE.fit(T5, **quick, path=Path(tmp)/'fit.pt'), contains="path must be a file that ends in .npz")
 
-    # cell 74
+    # cell 75
     few, nan = T5[:300], np.where(np.eye(300, 3) > 0, np.nan, T5[:300])
     for call, message in (
         (lambda: VICE.fit(nan), 'triplets must be integers'),
@@ -440,7 +440,7 @@ def test_bad_input():
 @pytest.mark.slow
 def test_how_fast_slow():
     "How fast"
-    # cell 76
+    # cell 77
     def by_product(Z, trials):
         "The same as `_choice_nll` from one product over the objects"
         (i, j, k), n, t = trials, len(Z), trials.shape[1]
@@ -487,15 +487,15 @@ def test_on_real_people_slow():
         print(prior[0], f'loss {full:.4f}, of it cross-entropy {got[0]:.4f}; largest difference of gradients {max((a - b).abs().max() for a, b in zip(got[1:], want)):.1e}')
         test_close(got[0].item(), ce.item(), 1e-12); test_close(got[1], want[0], 1e-12); test_close(got[2], want[1], 1e-12)
 
-    # cell 66, in part
+    # cell 67, in part
     world = offline_world(n_objects=200, n_triplets=12_000, seed=1)
     answers = np.concatenate([draw_choices(world.judgements.triplets, world.truth, seed) for seed in range(4)])
     pictos = VICE.fit(Judgements(answers, world.objects, simulated=True), dims=30, lr=.05, window=6, cool=10)
 
-    # cell 71, in part
+    # cell 72, in part
     asked = world.judgements.triplets; averaged, truth = pictos.soft_labels(asked), world.truth
 
-    # cell 76, in part
+    # cell 77, in part
     def by_product(Z, trials):
         "The same as `_choice_nll` from one product over the objects"
         (i, j, k), n, t = trials, len(Z), trials.shape[1]
@@ -517,7 +517,7 @@ def test_on_real_people_slow():
         one = _State(dict(seed=0, dims=100, lr=.02, batch=batch, prior='gaussian', spike=.25, slab=1., pi=.6, alpha=.05, k=5), 1854)
         rows.append((batch, *(steps*seconds(lambda: f(Z, b)) for f in (_choice_nll, by_product)), seconds(lambda: one.epoch(trials, None, 1.), 3)))
 
-    # cell 78
+    # cell 79
     if os.environ.get('ALIGNET_DATA'):
         concepts, T = things_choices(); people = Judgements(T, concepts.uniqueID, source='THINGS odd-one-out, a part')
         asked = np.unique(np.sort(T), axis=0, return_inverse=True, return_counts=True); often = asked[2][asked[1].ravel()] > 1
@@ -528,7 +528,7 @@ def test_on_real_people_slow():
         for a, b in ((train, test), (train, dev), (dev, test), (repeats, once)): assert not set(map(tuple, np.sort(a.triplets))) & set(map(tuple, np.sort(b.triplets)))
     else: print('skipped: set ALIGNET_DATA to the folder with the real data')
 
-    # cell 80
+    # cell 81
     def score(v, j): # One row of figures
         p = v.soft_labels(j, samples=50)
         return dict(point=ooo_accuracy(v.embedding, j.triplets, 'dot'), averaged=float(is_correct(p).mean()), cross_entropy=float(-np.log(p[:, 0]).mean()))
@@ -542,7 +542,7 @@ def test_on_real_people_slow():
         best = {o: int(starts.index[starts[o] < starts[o].min() + .001].max()) for o in starts}             # of equals, the largest
         print('cross-entropy on the validation part, by share of the training trials'); print(starts.round(4).to_string())
 
-    # cell 81
+    # cell 82
     if os.environ.get('ALIGNET_DATA'):
         fits, rows = {}, []
         for share, seed in ((share, seed) for share in best for seed in range(3)):
@@ -550,7 +550,7 @@ def test_on_real_people_slow():
             rows.append(dict(share=share, trials=v.meta['trials'], seed=seed, start=best[share], **score(v, test), dims=len(v.kept), epochs=len(v.history), cpu_seconds=cpu))
         curve = pd.DataFrame(rows); by_share = curve.groupby('share'); print(curve.round(4).to_string(index=False))
 
-    # cell 82
+    # cell 83
     if os.environ.get('ALIGNET_DATA'):
         published = {'VICE, published, 42 dimensions': things_matrix('vice'), 'SPoSE, published, 66 dimensions': things_matrix('spose')}
         full = curve[curve.share == 1]
@@ -559,7 +559,7 @@ def test_on_real_people_slow():
         assert full.averaged.mean() > .59 and full.averaged.std() < .01                      # a point and more below what was measured
         assert (by_share.averaged.mean().diff().dropna() > 0).all()                          # every doubling of the data helps
 
-    # cell 84
+    # cell 85
     if os.environ.get('ALIGNET_DATA'):
         truth = published['VICE, published, 42 dimensions']
         def matched(A, B): C = np.corrcoef(A.T, B.T)[:A.shape[1], A.shape[1]:]; return C[linear_sum_assignment(-C)]   # correlations of dimensions, one to one
@@ -574,12 +574,12 @@ def test_on_real_people_slow():
         simulated = pd.DataFrame(rows); bar = ooo_accuracy(truth, sim_test.triplets, 'dot')
         print(f'SIMULATED answers; accuracy of the truth itself {bar:.4f}, of its 42 dimensions "found" with a correlation above .9'); print(simulated.round(4).to_string(index=False))
 
-    # cell 86
+    # cell 87
     if os.environ.get('ALIGNET_DATA'):
         assert abs(simulated.averaged[0] - full.averaged.mean()) < .015                      # with as many answers, as good on simulated people as on real ones
         assert bar - simulated.averaged[1] < .01                                             # with 4.5 million, within a point of the truth
 
-    # cell 95
+    # cell 96
     def reliability(p, bins): # (t, 3) probabilities, the first pair chosen
         q, y = p.ravel(), np.tile([1., 0, 0], len(p)); parts = np.array_split(np.argsort(q, kind='stable'), bins)
         return [np.array([f(o[i]) for i in parts]) for o, f in ((q, np.mean), (y, np.mean), (y, lambda a: a.std()/math.sqrt(len(a))))]
@@ -593,18 +593,18 @@ def test_on_real_people_slow():
         ax[0].set(xlabel='predicted probability', ylabel='share of choices', xlim=(0, 1), ylim=(0, 1)); ax[1].set(xlabel='predicted probability', ylabel='share minus prediction'); ax[0].legend(frameon=False, fontsize=8)
         calibration = pd.DataFrame(errors).set_index('probabilities')
 
-    # cell 96
+    # cell 97
     if os.environ.get('ALIGNET_DATA'):
         print(calibration.round(4).to_string())
         assert calibration.calibration_error['averaged'] < .03 and calibration.cross_entropy['averaged'] < calibration.cross_entropy['point estimate']
 
-    # cell 98
+    # cell 99
     if os.environ.get('ALIGNET_DATA'):
         clip = things_matrix('clip'); targets = {'published VICE': truth, 'this VICE': fits[1., 0].to_target(concepts.uniqueID)}
         taught = {o: cross_validate(clip, test.triplets, target=E, lams=[.15]) for o, E in targets.items()}
         for o, c in taught.items(): print(f"teacher from {o:15} {c.table.accuracy.mean():.4f} +- {c.table.accuracy.std():.4f} on unseen concepts; plain features {c.table.zero_shot.mean():.4f}, {c.table.held_out.sum():,} test trials in three folds")
 
-    # cell 99
+    # cell 100
     if os.environ.get('ALIGNET_DATA'):
         got = {o: c.table.accuracy.mean() - c.table.zero_shot.mean() for o, c in taught.items()}
         assert got['this VICE'] > .5*got['published VICE'] > .02                             # most of what the published embedding teaches

@@ -153,7 +153,7 @@ def test_oddoneout():
     group = world.items.set_index('object').group.loc[lambda s: ~s.index.duplicated()]
     groups = group[objects].tolist(); X = toy_features(len(objects), groups)
 
-    # cell 52
+    # cell 53
     group_of = dict(zip(objects, groups))
 
     def taxonomist(shown, r):
@@ -171,17 +171,17 @@ def test_oddoneout():
 
     def asker(path, **kw): return OddOneOut(pictures, path, names=objects, simulated=True, **dict(annotator='p01', n=40) | kw)
 
-    # cell 53, in part
+    # cell 54, in part
     home = tempfile.TemporaryDirectory()
     w = run(asker(Path(home.name)/'first.csv'), 11)
     w.static()
 
-    # cell 54
+    # cell 55
     test_eq((w.n_done, w.n_trials, w.done), (11, 43, False)); test_eq(w.trial['number'], 12); test_eq(len(w.judgements()) + int(w.catch_report().trials.iloc[0]), 11)
     assert w.judgements().simulated and 'SIMULATED' in repr(w); test_eq(w.judgements().names, objects)
     for t, r in zip(w.judgements().triplets, [r for r in w._log.live if not r['catch']]): test_eq({objects[i] for i in t}, {r['left'], r['middle'], r['right']}); test_eq(objects[t[2]], r[r['odd']])
 
-    # cell 56
+    # cell 57
     with tempfile.TemporaryDirectory() as d, contextlib.redirect_stdout(io.StringIO()) as said:
         calm, f = run(asker(Path(d)/'calm.csv')), Path(d)/'troubled.csv'
         for stop in (5, 6, 17, 30, 43):
@@ -198,7 +198,7 @@ def test_oddoneout():
         test_fail(v.undo, contains='no answer to take back'); test_eq(asker(f).trial, asker(Path(d)/'new.csv').trial)
     test_eq(said.getvalue().count('was torn off'), 1)
 
-    # cell 58
+    # cell 59
     with tempfile.TemporaryDirectory() as d:
         f = Path(d)/'a.csv'; run(asker(f), 3); o = asker(f)
         test_fail(lambda: asker(f, seed=1), contains="already has 3 answers of 'p01' from another setting: seed is 1, not 0. Go on with the old setting"); test_fail(lambda: asker(f, catch=.2), contains='catch is 0.2, not 0.05')
@@ -214,7 +214,7 @@ def test_oddoneout():
         for o in pictures.names[:4]: (Path(d)/'colour').mkdir(exist_ok=True); shutil.copy(pictures.path(o), Path(d)/o)
         broken = ImageSet(d); broken.path(1).write_bytes(broken.path(1).read_bytes()[:300]); test_fail(lambda: OddOneOut(broken, f, n=3), contains=f"{Path(broken.names[1]).name}' is damaged")
 
-    # cell 60
+    # cell 61
     with tempfile.TemporaryDirectory() as d:
         long = asker(Path(d)/'long.csv', n=3000, catch=.05); long._ensure(9999); plan = long._plan; test_eq(len(plan), long.n_trials)
         odd = [taxonomist(tuple(objects[i] for i in p['rows']), rng(0)) for p in plan if not p['catch'] and len({groups[i] for i in p['rows']}) == 2]; assert chisquare(np.bincount(odd, minlength=3)).pvalue > 1e-6
@@ -227,7 +227,7 @@ def test_oddoneout():
         back = asker(Path(d)/'back.csv', triplets=x.judgements()); test_eq(same(back) or [sorted(back._questions.given[0].tolist())], [sorted(x.judgements().triplets[0].tolist())])
         test_fail(lambda: asker(Path(d)/'own2.csv', triplets=[[0, 1, 99]]), contains='outside the set of 42'); test_fail(lambda: asker(Path(d)/'own2.csv', triplets=Judgements([[0, 1, 2]], ['ant', 'bee', 'unicorn'])), contains='are not among the pictures')
 
-    # cell 62
+    # cell 63
     with tempfile.TemporaryDirectory() as d:
         f = Path(d)/'active.csv'; first = Teacher(.25*np.eye(8)); a = asker(f, sampling='uncertain', features=X, teacher=first, n=60, catch=.1); run(a, 20); on_screen = a.trial
         a.teacher = Teacher(np.diag([1., 0, 0, 0, 0, 0, 0, 0])); test_eq(a.trial, on_screen); old = [p['rows'] for p in a._plan[:20]]; run(a, 10)
@@ -237,7 +237,7 @@ def test_oddoneout():
         while not small.done: small.answer(0)
         test_eq(len({tuple(sorted(t)) for t in small.judgements().triplets.tolist()}), 20)                           # all there are, each once
 
-    # cell 64
+    # cell 65
     with tempfile.TemporaryDirectory() as d:
         b = asker(Path(d)/'b.csv'); test_eq(b._trial, {}); b._heard(b, dict(kind='ready')); test_eq((b._trial['number'], b._trial['n_done'], b._trial['labels']), (1, 0, None))
         assert not any(o in json.dumps(b._trial) for o in ('colour/', *objects, 'catch')); assert all(u.startswith('data:image/png;base64,') for u in b._trial['images'] + b._trial['next'])
@@ -265,7 +265,7 @@ def test_reading_the_answers():
     group = world.items.set_index('object').group.loc[lambda s: ~s.index.duplicated()]
     groups = group[objects].tolist(); X = toy_features(len(objects), groups)
 
-    # cell 52
+    # cell 53
     group_of = dict(zip(objects, groups))
 
     def taxonomist(shown, r):
@@ -283,10 +283,10 @@ def test_reading_the_answers():
 
     def asker(path, **kw): return OddOneOut(pictures, path, names=objects, simulated=True, **dict(annotator='p01', n=40) | kw)
 
-    # cell 53, in part
+    # cell 54, in part
     home = tempfile.TemporaryDirectory()
 
-    # cell 56, in part
+    # cell 57, in part
     with tempfile.TemporaryDirectory() as d, contextlib.redirect_stdout(io.StringIO()) as said:
         calm, f = run(asker(Path(d)/'calm.csv')), Path(d)/'troubled.csv'
         for stop in (5, 6, 17, 30, 43):
@@ -302,7 +302,7 @@ def test_reading_the_answers():
         while v.n_done: v.undo()
         test_fail(v.undo, contains='no answer to take back'); test_eq(asker(f).trial, asker(Path(d)/'new.csv').trial)
 
-    # cell 58
+    # cell 59
     with tempfile.TemporaryDirectory() as d:
         f = Path(d)/'a.csv'; run(asker(f), 3); o = asker(f)
         test_fail(lambda: asker(f, seed=1), contains="already has 3 answers of 'p01' from another setting: seed is 1, not 0. Go on with the old setting"); test_fail(lambda: asker(f, catch=.2), contains='catch is 0.2, not 0.05')
@@ -318,7 +318,7 @@ def test_reading_the_answers():
         for o in pictures.names[:4]: (Path(d)/'colour').mkdir(exist_ok=True); shutil.copy(pictures.path(o), Path(d)/o)
         broken = ImageSet(d); broken.path(1).write_bytes(broken.path(1).read_bytes()[:300]); test_fail(lambda: OddOneOut(broken, f, n=3), contains=f"{Path(broken.names[1]).name}' is damaged")
 
-    # cell 60
+    # cell 61
     with tempfile.TemporaryDirectory() as d:
         long = asker(Path(d)/'long.csv', n=3000, catch=.05); long._ensure(9999); plan = long._plan; test_eq(len(plan), long.n_trials)
         odd = [taxonomist(tuple(objects[i] for i in p['rows']), rng(0)) for p in plan if not p['catch'] and len({groups[i] for i in p['rows']}) == 2]; assert chisquare(np.bincount(odd, minlength=3)).pvalue > 1e-6
@@ -331,7 +331,7 @@ def test_reading_the_answers():
         back = asker(Path(d)/'back.csv', triplets=x.judgements()); test_eq(same(back) or [sorted(back._questions.given[0].tolist())], [sorted(x.judgements().triplets[0].tolist())])
         test_fail(lambda: asker(Path(d)/'own2.csv', triplets=[[0, 1, 99]]), contains='outside the set of 42'); test_fail(lambda: asker(Path(d)/'own2.csv', triplets=Judgements([[0, 1, 2]], ['ant', 'bee', 'unicorn'])), contains='are not among the pictures')
 
-    # cell 62
+    # cell 63
     with tempfile.TemporaryDirectory() as d:
         f = Path(d)/'active.csv'; first = Teacher(.25*np.eye(8)); a = asker(f, sampling='uncertain', features=X, teacher=first, n=60, catch=.1); run(a, 20); on_screen = a.trial
         a.teacher = Teacher(np.diag([1., 0, 0, 0, 0, 0, 0, 0])); test_eq(a.trial, on_screen); old = [p['rows'] for p in a._plan[:20]]; run(a, 10)
@@ -341,7 +341,7 @@ def test_reading_the_answers():
         while not small.done: small.answer(0)
         test_eq(len({tuple(sorted(t)) for t in small.judgements().triplets.tolist()}), 20)                           # all there are, each once
 
-    # cell 72, in part
+    # cell 73, in part
     def tired(shown, r, start=[0]): # one that stops looking
         start[0] += 1; return taxonomist(shown, r) if start[0] <= 60 else 1
 
@@ -354,10 +354,10 @@ def test_reading_the_answers():
 
     table = answers_table(collect(Path(home.name)/'study'))
 
-    # cell 74, in part
+    # cell 75, in part
     catches = catch_report(table).join(position_bias(table)[['middle', 'p']].add_prefix('side: ')).round(3)
 
-    # cell 75
+    # cell 76
     test_eq(catches.share[['p01', 'p02']].tolist(), [1, 1]); assert catches.share['p03'] < .8 and catches['side: p']['p03'] < 1e-3 < catches['side: p']['p01']
     with contextlib.redirect_stdout(io.StringIO()) as said: good = read_answers(table, drop_failed_catch=.2)
     assert 'left out: 1 of 3 annotators' in said.getvalue() and '(p03)' in said.getvalue(); test_eq((len(good), len(set(good.subjects.tolist()))), (200, 2)); assert good.simulated
@@ -369,7 +369,7 @@ def test_reading_the_answers():
     agree = all_of.agreement(); test_eq(set(agree.trials), {3}); test_eq(len(agree), 100)                                  # one seed: everybody was asked the same
     c = catch_report(table); p = binomtest(int(c.correct['p03']), int(c.trials['p03']), 1/3, alternative='greater').pvalue; test_close(c.p_guess['p03'], p, eps=1e-9)
 
-    # cell 76
+    # cell 77
     with tempfile.TemporaryDirectory() as d:
         d = Path(d); shutil.copy(files[0], d/'copy.csv'); (d/'notes.csv').write_text('not,ours\n1,2\n'); f = d/'more.csv'; f.write_bytes(files[1].read_bytes() + b'nonsense\n' + files[2].read_bytes().split(b'\n')[1][:50])
         with contextlib.redirect_stdout(io.StringIO()) as said: got = read_answers([files[0], d])
@@ -384,12 +384,12 @@ def test_reading_the_answers():
         for _ in range(3): untimed.answer(1)
         test_eq(answers_table(d/'untimed.csv').rt.isna().sum(), 3); plot_answers(answers_table(d/'untimed.csv')); plt.close()
 
-    # cell 78, in part
+    # cell 79, in part
     fit, held = good.split(.25, seed=1); rows = [objects.index(o) for o in good.names]
     noisy = np.hstack([toy_features(len(objects), groups, 4)[rows], 3*rng(9).normal(size=(len(rows), 24))]).astype(np.float32)
     t = Teacher.fit(noisy, fit.triplets); gain = {'features': ooo_accuracy(noisy, held.triplets), 'teacher': ooo_accuracy(t.transform(noisy), held.triplets, 'dot')}
 
-    # cell 79
+    # cell 80
     assert gain['teacher'] > gain['features'] and gain['teacher'] > .5
 
 
@@ -430,7 +430,7 @@ def test_tripletbrowser():
         text = (Path(d)/'both.csv').read_text()
         with contextlib.chdir(d) if hasattr(contextlib, 'chdir') else contextlib.nullcontext(): plain = Judgements.from_table('both.csv', columns=['left', 'middle', 'right'], odd='odd', subjects='annotator', drop=True)
 
-    # cell 52
+    # cell 53
     group_of = dict(zip(objects, groups))
 
     def taxonomist(shown, r):
@@ -448,10 +448,10 @@ def test_tripletbrowser():
 
     def asker(path, **kw): return OddOneOut(pictures, path, names=objects, simulated=True, **dict(annotator='p01', n=40) | kw)
 
-    # cell 53, in part
+    # cell 54, in part
     home = tempfile.TemporaryDirectory()
 
-    # cell 56, in part
+    # cell 57, in part
     with tempfile.TemporaryDirectory() as d, contextlib.redirect_stdout(io.StringIO()) as said:
         calm, f = run(asker(Path(d)/'calm.csv')), Path(d)/'troubled.csv'
         for stop in (5, 6, 17, 30, 43):
@@ -467,7 +467,7 @@ def test_tripletbrowser():
         while v.n_done: v.undo()
         test_fail(v.undo, contains='no answer to take back'); test_eq(asker(f).trial, asker(Path(d)/'new.csv').trial)
 
-    # cell 58
+    # cell 59
     with tempfile.TemporaryDirectory() as d:
         f = Path(d)/'a.csv'; run(asker(f), 3); o = asker(f)
         test_fail(lambda: asker(f, seed=1), contains="already has 3 answers of 'p01' from another setting: seed is 1, not 0. Go on with the old setting"); test_fail(lambda: asker(f, catch=.2), contains='catch is 0.2, not 0.05')
@@ -483,7 +483,7 @@ def test_tripletbrowser():
         for o in pictures.names[:4]: (Path(d)/'colour').mkdir(exist_ok=True); shutil.copy(pictures.path(o), Path(d)/o)
         broken = ImageSet(d); broken.path(1).write_bytes(broken.path(1).read_bytes()[:300]); test_fail(lambda: OddOneOut(broken, f, n=3), contains=f"{Path(broken.names[1]).name}' is damaged")
 
-    # cell 60
+    # cell 61
     with tempfile.TemporaryDirectory() as d:
         long = asker(Path(d)/'long.csv', n=3000, catch=.05); long._ensure(9999); plan = long._plan; test_eq(len(plan), long.n_trials)
         odd = [taxonomist(tuple(objects[i] for i in p['rows']), rng(0)) for p in plan if not p['catch'] and len({groups[i] for i in p['rows']}) == 2]; assert chisquare(np.bincount(odd, minlength=3)).pvalue > 1e-6
@@ -496,7 +496,7 @@ def test_tripletbrowser():
         back = asker(Path(d)/'back.csv', triplets=x.judgements()); test_eq(same(back) or [sorted(back._questions.given[0].tolist())], [sorted(x.judgements().triplets[0].tolist())])
         test_fail(lambda: asker(Path(d)/'own2.csv', triplets=[[0, 1, 99]]), contains='outside the set of 42'); test_fail(lambda: asker(Path(d)/'own2.csv', triplets=Judgements([[0, 1, 2]], ['ant', 'bee', 'unicorn'])), contains='are not among the pictures')
 
-    # cell 62
+    # cell 63
     with tempfile.TemporaryDirectory() as d:
         f = Path(d)/'active.csv'; first = Teacher(.25*np.eye(8)); a = asker(f, sampling='uncertain', features=X, teacher=first, n=60, catch=.1); run(a, 20); on_screen = a.trial
         a.teacher = Teacher(np.diag([1., 0, 0, 0, 0, 0, 0, 0])); test_eq(a.trial, on_screen); old = [p['rows'] for p in a._plan[:20]]; run(a, 10)
@@ -506,7 +506,7 @@ def test_tripletbrowser():
         while not small.done: small.answer(0)
         test_eq(len({tuple(sorted(t)) for t in small.judgements().triplets.tolist()}), 20)                           # all there are, each once
 
-    # cell 64
+    # cell 65
     with tempfile.TemporaryDirectory() as d:
         b = asker(Path(d)/'b.csv'); test_eq(b._trial, {}); b._heard(b, dict(kind='ready')); test_eq((b._trial['number'], b._trial['n_done'], b._trial['labels']), (1, 0, None))
         assert not any(o in json.dumps(b._trial) for o in ('colour/', *objects, 'catch')); assert all(u.startswith('data:image/png;base64,') for u in b._trial['images'] + b._trial['next'])
@@ -517,7 +517,7 @@ def test_tripletbrowser():
         c = asker(Path(d)/'b.csv'); c._heard(c, dict(kind='ready')); c._heard(c, dict(kind='undo', number=3)); test_eq((c.n_done, c._trial['number']), (1, 2))
         open_before = plt.get_fignums(); bundle, _ = c._repr_mimebundle_(); test_eq(set(bundle), {'text/plain', 'image/png', 'application/vnd.jupyter.widget-view+json'}); test_eq(Image.open(io.BytesIO(base64.b64decode(bundle['image/png']))).format, 'PNG'); test_eq(plt.get_fignums(), open_before)
 
-    # cell 72, in part
+    # cell 73, in part
     def tired(shown, r, start=[0]): # one that stops looking
         start[0] += 1; return taxonomist(shown, r) if start[0] <= 60 else 1
 
@@ -530,10 +530,10 @@ def test_tripletbrowser():
 
     table = answers_table(collect(Path(home.name)/'study'))
 
-    # cell 75, in part
+    # cell 76, in part
     with contextlib.redirect_stdout(io.StringIO()) as said: good = read_answers(table, drop_failed_catch=.2)
 
-    # cell 86, in part
+    # cell 88, in part
     def look_alikes(images, px=12):
         "Features of colour and shape: a tiny copy of each picture"
         return np.stack([np.asarray(images.thumb(o, px), np.float32).ravel()/255 - .8 for o in images.names])
@@ -541,10 +541,10 @@ def test_tripletbrowser():
     answers = world.judgements.restrict(objects); looks = look_alikes(pictures); mixed = np.hstack([X, looks[:, ::9]]).astype(np.float32); guide = Teacher.fit(mixed, answers)
     browse = TripletBrowser(pictures, answers, teacher=guide, model=looks, features=mixed, names=objects, n=4)
 
-    # cell 87, in part
+    # cell 89, in part
     browse.static()
 
-    # cell 88
+    # cell 90
     p = browse.opinions; test_eq(list(p), ['people', 'teacher', 'model']); test_close(p['people'], answers.probs, eps=1e-6); test_close(p['teacher'], choice_probs(triplet_sims(guide.transform(mixed), answers.triplets, 'dot')), eps=1e-5)
     test_close(browse.disagreement, [max(.5*sum(abs(a[k] - b[k]) for k in range(3)) for a, b in ((x, y), (x, z), (y, z))) for x, y, z in zip(*p.values())], eps=1e-9); test_eq(browse.rows[0], browse.disagreement.argmax())
     likely = [[t[2 - q.argmax()] for q in (x, y, z)] for t, x, y, z in zip(answers.triplets, *p.values())]; b = TripletBrowser(pictures, answers, teacher=guide, model=looks, features=mixed, names=objects, show='differ', order='given')
@@ -556,7 +556,7 @@ def test_tripletbrowser():
     nll = lambda tau: -(answers.probs*np.log(choice_probs(triplet_sims(looks, answers.triplets, 'cosine'), tau))).sum(1).mean()
     fitted = fit_temperature(triplet_sims(looks, answers.triplets, 'cosine'), answers.probs); assert nll(fitted) < min(nll(fitted*1.2), nll(fitted/1.2)); test_close(p['model'], choice_probs(triplet_sims(looks, answers.triplets, 'cosine'), fitted), eps=1e-4)
 
-    # cell 89
+    # cell 91
     test_eq((len(answers), browse.pages), (47, 12)); test_eq(len(browse.page(11)), 3); b._heard(b, dict(kind='page', value=1)); test_eq((b._at, b._page), (1, {})); b._heard(b, dict(kind='ready')); test_eq((b._page['page'], len(b._page['cards'])), (1, 6))
     card = b._page['cards'][0]; r = card['row']; test_eq(card['names'], [objects[i] for i in answers.triplets[r]]); test_close([card['probs']['people'][i] for i in range(3)], answers.probs[r][::-1], eps=1e-6)   # below its own picture
     b._heard(b, dict(kind='show', value='same')); test_eq((b._at, b._page['found']), (0, 47 - len(tab))); b._heard(b, dict(kind='order', value='agreement')); assert (np.diff(b.disagreement[b.rows]) >= 0).all(); b._heard(b, dict(kind='order', value='x')); b._heard(b, dict(kind='page', value=9999)); test_eq(b._at, 0)
@@ -597,7 +597,7 @@ def test_beforeafter():
         text = (Path(d)/'both.csv').read_text()
         with contextlib.chdir(d) if hasattr(contextlib, 'chdir') else contextlib.nullcontext(): plain = Judgements.from_table('both.csv', columns=['left', 'middle', 'right'], odd='odd', subjects='annotator', drop=True)
 
-    # cell 52
+    # cell 53
     group_of = dict(zip(objects, groups))
 
     def taxonomist(shown, r):
@@ -615,7 +615,7 @@ def test_beforeafter():
 
     def asker(path, **kw): return OddOneOut(pictures, path, names=objects, simulated=True, **dict(annotator='p01', n=40) | kw)
 
-    # cell 56, in part
+    # cell 57, in part
     with tempfile.TemporaryDirectory() as d, contextlib.redirect_stdout(io.StringIO()) as said:
         calm, f = run(asker(Path(d)/'calm.csv')), Path(d)/'troubled.csv'
         for stop in (5, 6, 17, 30, 43):
@@ -631,7 +631,7 @@ def test_beforeafter():
         while v.n_done: v.undo()
         test_fail(v.undo, contains='no answer to take back'); test_eq(asker(f).trial, asker(Path(d)/'new.csv').trial)
 
-    # cell 58
+    # cell 59
     with tempfile.TemporaryDirectory() as d:
         f = Path(d)/'a.csv'; run(asker(f), 3); o = asker(f)
         test_fail(lambda: asker(f, seed=1), contains="already has 3 answers of 'p01' from another setting: seed is 1, not 0. Go on with the old setting"); test_fail(lambda: asker(f, catch=.2), contains='catch is 0.2, not 0.05')
@@ -647,7 +647,7 @@ def test_beforeafter():
         for o in pictures.names[:4]: (Path(d)/'colour').mkdir(exist_ok=True); shutil.copy(pictures.path(o), Path(d)/o)
         broken = ImageSet(d); broken.path(1).write_bytes(broken.path(1).read_bytes()[:300]); test_fail(lambda: OddOneOut(broken, f, n=3), contains=f"{Path(broken.names[1]).name}' is damaged")
 
-    # cell 60
+    # cell 61
     with tempfile.TemporaryDirectory() as d:
         long = asker(Path(d)/'long.csv', n=3000, catch=.05); long._ensure(9999); plan = long._plan; test_eq(len(plan), long.n_trials)
         odd = [taxonomist(tuple(objects[i] for i in p['rows']), rng(0)) for p in plan if not p['catch'] and len({groups[i] for i in p['rows']}) == 2]; assert chisquare(np.bincount(odd, minlength=3)).pvalue > 1e-6
@@ -660,7 +660,7 @@ def test_beforeafter():
         back = asker(Path(d)/'back.csv', triplets=x.judgements()); test_eq(same(back) or [sorted(back._questions.given[0].tolist())], [sorted(x.judgements().triplets[0].tolist())])
         test_fail(lambda: asker(Path(d)/'own2.csv', triplets=[[0, 1, 99]]), contains='outside the set of 42'); test_fail(lambda: asker(Path(d)/'own2.csv', triplets=Judgements([[0, 1, 2]], ['ant', 'bee', 'unicorn'])), contains='are not among the pictures')
 
-    # cell 62
+    # cell 63
     with tempfile.TemporaryDirectory() as d:
         f = Path(d)/'active.csv'; first = Teacher(.25*np.eye(8)); a = asker(f, sampling='uncertain', features=X, teacher=first, n=60, catch=.1); run(a, 20); on_screen = a.trial
         a.teacher = Teacher(np.diag([1., 0, 0, 0, 0, 0, 0, 0])); test_eq(a.trial, on_screen); old = [p['rows'] for p in a._plan[:20]]; run(a, 10)
@@ -670,7 +670,7 @@ def test_beforeafter():
         while not small.done: small.answer(0)
         test_eq(len({tuple(sorted(t)) for t in small.judgements().triplets.tolist()}), 20)                           # all there are, each once
 
-    # cell 64
+    # cell 65
     with tempfile.TemporaryDirectory() as d:
         b = asker(Path(d)/'b.csv'); test_eq(b._trial, {}); b._heard(b, dict(kind='ready')); test_eq((b._trial['number'], b._trial['n_done'], b._trial['labels']), (1, 0, None))
         assert not any(o in json.dumps(b._trial) for o in ('colour/', *objects, 'catch')); assert all(u.startswith('data:image/png;base64,') for u in b._trial['images'] + b._trial['next'])
@@ -681,7 +681,7 @@ def test_beforeafter():
         c = asker(Path(d)/'b.csv'); c._heard(c, dict(kind='ready')); c._heard(c, dict(kind='undo', number=3)); test_eq((c.n_done, c._trial['number']), (1, 2))
         open_before = plt.get_fignums(); bundle, _ = c._repr_mimebundle_(); test_eq(set(bundle), {'text/plain', 'image/png', 'application/vnd.jupyter.widget-view+json'}); test_eq(Image.open(io.BytesIO(base64.b64decode(bundle['image/png']))).format, 'PNG'); test_eq(plt.get_fignums(), open_before)
 
-    # cell 86, in part
+    # cell 88, in part
     def look_alikes(images, px=12):
         "Features of colour and shape: a tiny copy of each picture"
         return np.stack([np.asarray(images.thumb(o, px), np.float32).ravel()/255 - .8 for o in images.names])
@@ -689,24 +689,24 @@ def test_beforeafter():
     answers = world.judgements.restrict(objects); looks = look_alikes(pictures); mixed = np.hstack([X, looks[:, ::9]]).astype(np.float32); guide = Teacher.fit(mixed, answers)
     browse = TripletBrowser(pictures, answers, teacher=guide, model=looks, features=mixed, names=objects, n=4)
 
-    # cell 87, in part
+    # cell 89, in part
     browse.static()
 
-    # cell 88, in part
+    # cell 90, in part
     b = TripletBrowser(pictures, answers, teacher=guide, model=looks, features=mixed, names=objects, show='differ', order='given')
 
-    # cell 89, in part
+    # cell 91, in part
     b._heard(b, dict(kind='page', value=1)); b._heard(b, dict(kind='ready'))
     b._heard(b, dict(kind='show', value='same')); b._heard(b, dict(kind='order', value='agreement')); b._heard(b, dict(kind='order', value='x')); b._heard(b, dict(kind='page', value=9999))
     none = TripletBrowser(pictures, answers, names=objects, show='differ'); none.static()
 
-    # cell 95, in part
+    # cell 97, in part
     change = BeforeAfter(pictures, looks, np.hstack([looks, .9*X]), groups=groups, names=objects, titles=('looks', 'looks and groups'))
 
-    # cell 96, in part
+    # cell 98, in part
     change.static()
 
-    # cell 97
+    # cell 99
     def nearest_by_hand(X, i, k=6):
         "The k nearest by cosine similarity, written out"
         U = X/np.linalg.norm(X, axis=1, keepdims=True); s = U @ U[i]; s[i] = -9; return [objects[j] for j in np.argsort(-s)[:k]]

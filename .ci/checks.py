@@ -102,9 +102,16 @@ def anchors(cells):
             try: tree = ast.parse(c.source)
             except SyntaxError: continue
             for s in tree.body:
-                if isinstance(s, (ast.FunctionDef, ast.ClassDef)): res.add(s.name.lower())
-                if isinstance(s, ast.ClassDef): res |= {f'{s.name}.{f.name}'.lower() for f in s.body if isinstance(f, ast.FunctionDef)}
+                if not isinstance(s, (ast.FunctionDef, ast.ClassDef)): continue
+                of = getattr(s.args.args[0].annotation, 'id', None) if 'patch' in names_in(s.decorator_list) and s.args.args else None       # a method that is patched in
+                res.add((f'{of}.' if of else '').lower() + s.name.lower())
+        elif c.kind == 'code': res |= {o.lower() for o in shown_docs(c)}
     return res
+
+
+def shown_docs(c):
+    "The names whose documentation a cell shows"
+    return re.findall(r'^show_doc\(([\w.]+)\)', c.source, re.M)
 
 
 def links(text):
@@ -327,15 +334,15 @@ def check_page(path, root, pages):
     if runs and not ran: yield f'{name}: stored without outputs; run it and save it'
     yield from check_yaml(path, root)
     yield from check_imports(cells, skip)
-    shown = {o for c in cells if c.kind == 'code' for o in re.findall(r'^show_doc\(([\w.]+)\)', c.source, re.M)}
+    shown = {o for c in cells if c.kind == 'code' for o in shown_docs(c)}
     for c in cells:
         if c.kind == 'code': yield from (f'{c.where}: {o}' for o in check_cell(c, skip, ran))
         if c.exported: yield from (f'{c.where}: {o}' for o in check_public(c, shown))
-        if c.kind != 'markdown': continue
-        for target, alt in links(c.source):
-            why = check_link(target, path, root, pages)
+        texts = [c.source] if c.kind == 'markdown' else [''.join(o.get('data', {}).get('text/markdown', '')) for o in c.outputs] if c.shown else []
+        for target, alt in (o for t in texts for o in links(t)):
+            why = check_link(target, path, root, pages) if alt is None or c.kind == 'markdown' else None
             if why: yield f'{c.where}: the link to {target} is broken: {why}'
-            if alt == '': yield f'{c.where}: the image {target} has no alt text; write it in the brackets, ![like this]({target})'
+            if alt == '' and c.kind == 'markdown': yield f'{c.where}: the image {target} has no alt text; write it in the brackets, ![like this]({target})'
 
 
 def check_site(root):

@@ -354,7 +354,7 @@ class DatasetPictures(ImageSet):
         return new
     @property
     def labels(self):
-        "{name: label}"
+        "The label of each picture, {name: label}"
         y = getattr(self.dataset, 'targets', None); y = getattr(self.dataset, '_labels', None) if y is None else y; classes = getattr(self.dataset, 'classes', None)
         y = [self.dataset[r][1] for r in self.rows] if y is None else [int(y[r]) for r in self.rows]
         return {n: classes[l] if classes is not None else str(l) for n, l in zip(self.names, y)}

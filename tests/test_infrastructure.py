@@ -192,6 +192,8 @@ def test_a_good_page_passes(project):
     ([TITLE, ('code', 'a = 1', [TEXT]), ('code', 'a, a + 1')], 'cell 3: it prints or shows a value, but none is stored'),
     ([TITLE, ('code', 'w', [{'output_type': 'display_data', 'data': {'application/vnd.jupyter.widget-view+json': {'model_id': '0'}, 'text/plain': 'W()'}, 'metadata': {}}])], 'cell 2: a widget is stored as its output'),
     ([TITLE, ('code', 'f()', [{'output_type': 'display_data', 'data': {'text/markdown': '![](a.png)'}, 'metadata': {}}])], 'the image a.png in its output has no alt text'),
+    ([TITLE, ('code', 'f()', [{'output_type': 'display_data', 'data': {'text/markdown': '[a](#gone)'}, 'metadata': {}}])], 'no heading or name with the anchor #gone'),
+    ([TITLE, ('code', '#| export\nclass A:\n    "A"\n    def _f(self): pass\n@patch\ndef g(self:A): "G"'), ('md', '[a](#a._f) [b](#a.g)')], 'no heading or name with the anchor #a._f'),
     ([TITLE, ('md', '[a](https://alignet.github.io/alignet/gone.html)')], 'the website has no page gone.html'),
     ([TITLE, ('md', '[a](https://alignet.github.io/alignet/small.html#gone)')], 'small.html has no heading or name with the anchor #gone'),
     ([TITLE, ('md', '[a](https://github.com/alignet/alignet/blob/main/gone.txt)')], 'there is no gone.txt in the project'),

@@ -88,9 +88,10 @@ def anchor(text):
 
 
 def anchors(cells):
-    "All anchors of a page: headings, explicit ones, labelled figures, documented names"
+    "All anchors of a page: headings below the title, explicit ones, labelled figures, documented names"
     res, seen = set(), {}
-    for _, text, _ in headings(cells):
+    for level, text, _ in headings(cells):
+        if level == 1: continue                              # the title stands above the page and has none
         own = re.search(r'\{#([\w.-]+).*\}\s*$', text)
         a = own[1] if own else anchor(text)
         seen[a] = seen.get(a, -1) + 1
@@ -102,9 +103,9 @@ def anchors(cells):
             try: tree = ast.parse(c.source)
             except SyntaxError: continue
             for s in tree.body:
-                if not isinstance(s, (ast.FunctionDef, ast.ClassDef)): continue
+                if not isinstance(s, (ast.FunctionDef, ast.ClassDef)) or s.name.startswith('_') or 'dispatch' in names_in(s.decorator_list): continue       # not documented
                 of = getattr(s.args.args[0].annotation, 'id', None) if 'patch' in names_in(s.decorator_list) and s.args.args else None       # a method that is patched in
-                res.add((f'{of}.' if of else '').lower() + s.name.lower())
+                if not (of or '').startswith('_'): res.add((f'{of}.' if of else '').lower() + s.name.lower())
         elif c.kind == 'code': res |= {o.lower() for o in shown_docs(c)}
     return res
 
@@ -410,6 +411,11 @@ def prepare(copy):
     return subprocess.run([sys.executable, '.prepare.py'], cwd=copy, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
+def links_in_links(text):
+    "Names in code font that have become a link within the name of a link"
+    return re.findall(r'(?<!!)\[[^\[\]]*(?<!!)\[`([^`\[\]]+)`\]\([^()]*\)[^\[\]]*\]\(', text)
+
+
 def check_docs(root=ROOT):
     "Pages that nbdev cannot prepare for the website (it runs their cells with imports and exports)"
     with project_copy(root) as copy:
@@ -425,6 +431,10 @@ def check_docs(root=ROOT):
             top = ''.join(json.loads(out.read_text(encoding='utf-8'))['cells'][0]['source'])
             meta = yaml.safe_load(top.strip().strip('-')) if top.startswith('---') else {}
             if not meta.get('title') or not meta.get('description'): bad.append(f'{p.relative_to(root)}: its page has no title or description')
+            for c in json.loads(out.read_text(encoding='utf-8'))['cells']:
+                texts = [c['source']] if c['cell_type'] == 'markdown' else [o.get('data', {}).get('text/markdown', '') for o in c.get('outputs', [])]
+                bad += [f'{p.relative_to(root)}: a link is named `{m}`, of which the website makes a link, too, and a link within a link falls apart; name it without the backticks'
+                        for t in texts for m in links_in_links(''.join(t))]
         for name in '_quarto.yml', 'styles.css':
             if not (copy/'_proc'/name).is_file(): bad.append(f'nbs/{name}: did not reach the pages')
     return bad

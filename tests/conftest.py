@@ -1,5 +1,5 @@
 """What every test runs under: no window, two threads, fixed seeds, and the folder of its notebook."""
-import os, random, shutil
+import os, random, shutil, sys
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +10,9 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT/'.ci'))
+import checks, common
+sys.path.remove(str(ROOT/'.ci'))
 torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
@@ -27,6 +30,17 @@ def browser():
         b = p.chromium.launch(executable_path=path, headless=True, args=CHROMIUM)
         yield b
         b.close()
+
+
+@pytest.fixture(scope='session')
+def prepared(tmp_path_factory):
+    "The pages as nbdev prepares them for the website, a notebook each, with the files around them"
+    folder = tmp_path_factory.mktemp('pages')/'_proc'
+    with common.project_copy(ROOT) as copy:
+        res = checks.prepare(copy)
+        assert not res.returncode, res.stdout[-3000:]
+        shutil.copytree(copy/'_proc', folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)

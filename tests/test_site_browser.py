@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT/'.ci'))
-import checks, common
+import common
 sys.path.remove(str(ROOT/'.ci'))
 
 PHONE, DESK = 380, 1280                             # widths of the window in CSS pixels
@@ -155,27 +155,23 @@ def tab(browser):
     context.close()
 
 
-def build(root, out):
-    "Render every page of a project into a folder"
+def build(proc, out):
+    "Render every prepared page into a folder"
     pages = {}
-    with common.project_copy(root) as copy:
-        res = checks.prepare(copy)
-        assert not res.returncode, res.stdout[-3000:]
-        proc = copy/'_proc'
-        for p in common.notebooks(root):
-            rel = p.relative_to(root/'nbs')
-            to = out/rel.with_suffix('.html')
-            to.parent.mkdir(parents=True, exist_ok=True)
-            to.write_text(render(proc/rel, proc), encoding='utf-8')
-            pages[rel.as_posix()] = to
-        for p in proc.rglob('*'):
-            if p.is_file() and p.suffix in ('.css', '.png', '.svg', '.jpg'): (out/p.relative_to(proc)).parent.mkdir(parents=True, exist_ok=True); shutil.copy2(p, out/p.relative_to(proc))
+    for p in sorted(proc.rglob('*')):
+        rel = p.relative_to(proc)
+        if p.suffix not in ('.ipynb', '.css', '.png', '.svg', '.jpg'): continue
+        to = (out/rel).with_suffix('.html' if p.suffix == '.ipynb' else p.suffix)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if p.suffix != '.ipynb': shutil.copy2(p, to); continue
+        to.write_text(render(p, proc), encoding='utf-8')
+        pages[rel.as_posix()] = to
     return pages
 
 
-def test_every_page_fits_a_phone_and_a_desk(tab, tmp_path):
+def test_every_page_fits_a_phone_and_a_desk(tab, prepared, tmp_path):
     pytest.importorskip('nbconvert', reason='needs nbconvert: pip install nbconvert')
-    pages, bad, least = build(ROOT, tmp_path), [], (1, '')
+    pages, bad, least = build(prepared, tmp_path), [], (1, '')
     assert len(pages) == len(common.notebooks(ROOT)) > 20
     for name, path in pages.items():
         found, scale = look(tab, path.as_uri())

@@ -8,9 +8,14 @@ __all__ = ['parser', 'main']
 # %% ../nbs/10_cli.ipynb #b36e2769
 import argparse, sys
 from pathlib import Path
-from .core import *
+from . import __version__
 
 # %% ../nbs/10_cli.ipynb #ae78a1a6
+def _error(message):
+    "An `AlignetError`; the module that has it loads PyTorch, so it is imported when there is one to raise"
+    from alignet.core import AlignetError
+    return AlignetError(message)
+
 def _demo(a):
     from alignet.demo import run_demo
     run_demo(a.out, a.world, **{k: v for k, v in dict(seeds=a.seeds, epochs=a.epochs, objects=a.objects).items() if v is not None})
@@ -23,7 +28,7 @@ def _features(a):
 def _judgements(path):
     "Judgements of an .npz file, or how to make one of a table"
     from alignet.data import Judgements
-    if Path(path).suffix != '.npz': raise AlignetError(f"'{path}' is no .npz of judgements. From a table: Judgements.from_table('{path}', ...).save('judgements.npz') in Python; from the record of the widgets: read_answers('{path}').save('judgements.npz')")
+    if Path(path).suffix != '.npz': raise _error(f"'{path}' is no .npz of judgements. From a table: Judgements.from_table('{path}', ...).save('judgements.npz') in Python; from the record of the widgets: read_answers('{path}').save('judgements.npz')")
     return Judgements.load(path)
 
 def _teacher(a):
@@ -37,7 +42,7 @@ def _label(a):
     from alignet.features import FeatureStore
     from alignet.pseudo_labels import pseudo_label
     from alignet.teacher import Teacher
-    if not a.control and a.teacher is None: raise AlignetError('give a teacher with --teacher FILE, or --control for the labels of the untransformed features')
+    if not a.control and a.teacher is None: raise _error('give a teacher with --teacher FILE, or --control for the labels of the untransformed features')
     teacher, store = None if a.control else Teacher.load(a.teacher), FeatureStore(a.features)
     if a.shards: print(f'{_shards(a, teacher, store)!r}\nsaved {a.out}/labels'); return
     labels = pseudo_label(teacher, store, n=a.n, sampling=a.sampling, clusters=a.clusters, seed=a.seed)
@@ -51,14 +56,15 @@ def _shards(a, teacher, store):
 
 def _train(a):
     import hashlib, numpy as np
+    from alignet.core import set_seed
     from alignet.hub import export_timm
     from alignet.pseudo_labels import PseudoLabels
     from alignet.recipes import RECIPES
     from alignet.sources import image_set
     from alignet.training import align_learner, Checkpoint
-    if a.steps and not a.recipe: raise AlignetError('--steps belongs to a --recipe; without one, say --epochs')
-    if a.epochs and a.recipe: raise AlignetError('--epochs does not go with --recipe; say --steps')
-    if a.recipe and a.recipe not in RECIPES: raise AlignetError(f"there is no recipe '{a.recipe}'; choose among {', '.join(RECIPES)}")
+    if a.steps and not a.recipe: raise _error('--steps belongs to a --recipe; without one, say --epochs')
+    if a.epochs and a.recipe: raise _error('--epochs does not go with --recipe; say --steps')
+    if a.recipe and a.recipe not in RECIPES: raise _error(f"there is no recipe '{a.recipe}'; choose among {', '.join(RECIPES)}")
     set_seed(a.seed); out, labels = Path(a.out), _labels(a.labels)
     h = hashlib.sha256(repr({k: v for k, v in vars(a).items() if k not in ('run', 'labels', 'out', 'workers', 'save_every')}).encode())
     for x in (labels.triplets, labels.sims, labels.embedding): h.update(b'-' if x is None else np.ascontiguousarray(x).tobytes())
@@ -91,15 +97,16 @@ def _labels(path):
 # %% ../nbs/10_cli.ipynb #b37f36be
 def _eval(a):
     from alignet.suites import evaluate, odd_one_out_tasks
-    data, suites = a.data, 'all' if a.suites == ['all'] else a.suites
-    if (a.judgements is None) != (a.images is None): raise AlignetError('--judgements and --images belong together: choices about the images of a folder')
-    if a.all_concepts and a.objects is None: raise AlignetError('--all-concepts belongs to --objects: it lets suites other than the judgements use pictures of any concept')
-    if a.judgements and a.data and a.objects: raise AlignetError('--objects would not say whether the objects are those of --judgements or those of --data; give one of the two')
+    data, suites = a.data, 'all' if a.suites in (None, ['all']) else a.suites
+    if (a.judgements is None) != (a.images is None): raise _error('--judgements and --images belong together: choices about the images of a folder')
+    if a.all_concepts and a.objects is None: raise _error('--all-concepts belongs to --objects: it lets suites other than the judgements use pictures of any concept')
+    if a.judgements and a.data and a.objects: raise _error('--objects would not say whether the objects are those of --judgements or those of --data; give one of the two')
     objects, shots = None if a.objects is None else _lines(a.objects), {k: v for k, v in dict(ks=_numbers(a.shots), draws=a.draws, max_test=a.max_test).items() if v is not None}
     if a.judgements:
         from alignet.sources import image_set
         j = _judgements(a.judgements); j, objects = (j, None) if objects is None else (j.restrict(objects), None); own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem); data = [a.data, *own] if a.data else own
     report = evaluate(a.models, suites, data, objects, size=a.size, batch_size=a.batch_size, num_workers=a.workers, seed=a.seed, restrict=not a.all_concepts, few_shot=shots, maps=False if a.maps == 'none' else a.maps)
+    if any('SIMULATED' in n for n in report.notes): print('Part of these data is SIMULATED: what `people` did there, no person did. The notes below say which.\n')
     shown = report.wide() if len(report.models) > 1 else report.table.drop(columns=['model', 'ceiling'])
     print(shown.to_string(index=False, float_format=lambda v: f'{v:.3f}', na_rep=''))
     for m in report.models[1:]: print(f'\n{m} against {report.models[0]}:\n' + report.compare(report.models[0], m).drop(columns=['p', 'n']).to_string(index=False, float_format=lambda v: f'{v:.3f}'))
@@ -110,29 +117,34 @@ def _eval(a):
 def _lines(path):
     "The lines of a text file, without empty ones"
     try: return [o.strip() for o in Path(path).read_text(encoding='utf-8').splitlines() if o.strip()]
-    except OSError as e: raise AlignetError(f"--objects: '{path}' cannot be read ({e.strerror}); give a text file with a name a line") from e
+    except OSError as e: raise _error(f"--objects: '{path}' cannot be read ({e.strerror}); give a text file with a name a line") from e
 
 def _numbers(text):
     "'1,5,10' as (1, 5, 10)"
     if text is None: return None
     try: return tuple(int(o) for o in text.replace(' ', '').split(','))
-    except ValueError: raise AlignetError(f"--shots: '{text}' is no list of whole numbers; write it like 1,5,10") from None
+    except ValueError: raise _error(f"--shots: '{text}' is no list of whole numbers; write it like 1,5,10") from None
 
 def _export(a):
     from alignet.features import create_backbone
     from alignet.hub import export_onnx, export_timm, push_to_hub
-    if a.onnx and a.push: raise AlignetError('--onnx and --push are two different things to make; give one of them')
+    if a.onnx and a.push: raise _error('--onnx and --push are two different things to make; give one of them')
     if a.onnx: print(f'saved {export_onnx(a.model, a.out, a.size)}')
     elif a.push: print(push_to_hub(a.model.removeprefix('local-dir:'), a.out, private=a.private))
     else: print(f'saved {export_timm(create_backbone(a.model), a.out)}')
 
 # %% ../nbs/10_cli.ipynb #c85cdc14
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    "Help that tells the default of an option where there is one"
+    def _get_help_string(self, action): return action.help if action.default is None or action.default is False else super()._get_help_string(action)
+
 def parser() -> argparse.ArgumentParser: # With a subcommand for each station
     "The command-line parser"
     top = argparse.ArgumentParser('alignet', description='Vision models that see more like people do.')
+    top.add_argument('--version', action='version', version=f'alignet {__version__}', help='show the version and exit')
     sub = top.add_subparsers(dest='command', required=True, metavar='command')
     def command(name, f, text, *args):
-        p = sub.add_parser(name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter); p.set_defaults(run=f)
+        p = sub.add_parser(name, help=text, description=text, formatter_class=_Help); p.set_defaults(run=f)
         for flags, kw in args: p.add_argument(*flags.split(), **kw)
     A = lambda flags, **kw: (flags, kw)
     out, seed, workers = A('--out', required=True, help='what to write'), A('--seed', type=int, default=0, help='seed'), A('--workers', type=int, default=0, help='processes that read images')
@@ -147,7 +159,7 @@ def parser() -> argparse.ArgumentParser: # With a subcommand for each station
             A('--steps', type=int, help='steps of the recipe'), A('--epochs', type=int, help='passes over the pool, without a recipe; 5 if left out'), A('--lr', type=float, help='learning rate; 3e-5, or the recipe\'s'), A('--head-lr', type=float, help='learning rate of head and scale; 2e-2, or the recipe\'s'), A('--save-every', type=int, default=100, help='steps between checkpoints'),
             A('--bs', type=int, help='images in a batch; 48, or the recipe\'s'), A('--size', type=int, help='side in pixels; 224, or the recipe\'s'), A('--loss', help='jsd, kl, contrastive or margin'), A('--triplets', help="'batch' or 'sampled'"), A('--weights', help="which triplets of a batch count, such as 'cluster_border'"),
             A('--per-cluster', type=int, help='images of one cluster that come together'), A('--head', type=int, help='features of a head'), A('--scale', type=float, help='start value of the scale'), A('--freeze', type=int, default=0, help='early stages kept'), A('--decay-to-init', type=float, help='pull to the pretrained weights'), workers, seed)
-    command('eval', _eval, 'every measure that has data, for one model or several', A('models', nargs='+', help='timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first'), A('--suites', nargs='+', default=['all'], help='all, or some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures'),
+    command('eval', _eval, 'every measure that has data, for one model or several', A('models', nargs='+', help='timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first'), A('--suites', nargs='+', help='some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures; all if left out'),
             A('--data', help='data folder; that of ALIGNET_DATA, or the offline world, if left out'), A('--judgements', help='.npz of Judgements.save, about the files of --images'), A('--images', help='folder, tar shards or dataset'), A('--objects', help='file with the names of the judged objects to score, one a line; all if left out'),
             A('--all-concepts', action='store_true', help='with --objects: let the other suites use pictures of any concept, also of those left out'), A('--shots', help='few-shot: training pictures a class, such as 1,5,10; 1,5 if left out'), A('--draws', type=int, help='few-shot: how many times to draw them; 3 if left out'),
             A('--max-test', type=int, help='few-shot: ask about at most so many pictures; 5000 if left out'), A('--maps', default='pca', choices=['pca', 'tsne', 'umap', 'none'], help='maps among the pictures of the report'),
@@ -161,6 +173,8 @@ def main(
 ) -> int: # Exit code: 0 done, 2 an input cannot be used
     "Entry point of the `alignet` command"
     a = parser().parse_args(args)
+    from alignet.core import AlignetError, keep_memory
+    keep_memory()
     try: a.run(a)
     except AlignetError as e: print(f'alignet {a.command}: {e}', file=sys.stderr); return 2
     except KeyboardInterrupt: print(f'\nalignet {a.command}: stopped; the same command goes on from here', file=sys.stderr); return 130

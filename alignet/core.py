@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SIMILARITIES', 'CHANCE', 'AlignetError', 'nearest_names', 'require', 'atomic_path', 'write_json', 'read_json',
-           'progress', 'rng', 'set_seed', 'check_triplets', 'check_probs', 'prep_features', 'pair_sims', 'triplet_sims',
-           'choice_probs', 'is_correct', 'ooo_accuracy', 'odd_last']
+           'progress', 'rng', 'set_seed', 'keep_memory', 'check_triplets', 'check_probs', 'prep_features', 'pair_sims',
+           'triplet_sims', 'choice_probs', 'is_correct', 'ooo_accuracy', 'odd_last']
 
 # %% ../nbs/00_core.ipynb #54674024
-import contextlib, difflib, errno, functools, glob, hashlib, importlib, json, os, platform, random, shutil
+import contextlib, difflib, errno, functools, glob, hashlib, importlib, json, os, platform, random, shutil, warnings
 from pathlib import Path
 import numpy as np
 import torch
@@ -37,6 +37,13 @@ def require(
         if e.name and e.name.split('.')[0] != module.split('.')[0]: raise
         raise AlignetError(f"this needs the package `{package or module}`, which is not installed: "
                            f"run `pip install {package or module}` and try again") from e
+
+@contextlib.contextmanager
+def _quiet_imports():
+    "Without the warning that PyTorch has for every import of fastai, about fastai's own code"
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message=r'.*torch\.jit\.script')
+        yield
 
 # %% ../nbs/00_core.ipynb #c2fcbb13
 def _file_error(path, e):
@@ -174,6 +181,15 @@ def set_seed(
     "Seed Python's, numpy's and PyTorch's global generators"
     seed = _seed(seed)
     random.seed(seed); np.random.seed(seed % 2**32); torch.manual_seed(seed)
+
+# %% ../nbs/00_core.ipynb #f0396aab
+def keep_memory() -> bool: # Whether the C library took it
+    "Have the C library keep freed memory for the next tensors instead of handing it back to the system"
+    if platform.system() != 'Linux' or any(o.startswith('MALLOC_') or o == 'GLIBC_TUNABLES' for o in os.environ): return False
+    import ctypes
+    try: mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError): return False                        # a C library without it
+    return bool(mallopt(-4, 0) and mallopt(-1, 2**31 - 1))                # M_MMAP_MAX, M_TRIM_THRESHOLD
 
 # %% ../nbs/00_core.ipynb #e906265e
 def _array(o):

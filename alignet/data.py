@@ -19,6 +19,8 @@ import torch
 import matplotlib.pyplot as plt
 from PIL import Image, ImageOps, UnidentifiedImageError
 from fastcore.basics import fastuple, patch
+from .core import _quiet_imports
+with _quiet_imports(): import fastai.torch_basics
 from fastai.torch_core import TensorBase
 from fastai.data.all import DataBlock, TransformBlock, RandomSplitter, IntToFloatTensor, ToTensor, Transform, dispatch
 from fastai.vision.core import PILImage

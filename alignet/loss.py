@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
+from .core import _quiet_imports
+with _quiet_imports(): import fastai.torch_basics
 from fastai.callback.core import Callback
 from .core import *
 

@@ -12,6 +12,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+from .core import _quiet_imports
+with _quiet_imports(): import fastai.torch_basics
 from fastai.callback.core import Callback, CancelTrainException
 from fastai.callback.schedule import ParamScheduler, SchedCos, SchedLin, combine_scheds, combined_cos
 from fastai.callback.training import GradientAccumulation

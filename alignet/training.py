@@ -15,6 +15,8 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from torchvision.transforms import functional as TF, InterpolationMode
+from .core import _quiet_imports
+with _quiet_imports(): import fastai.torch_basics
 from fastai.data.load import DataLoader
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner

@@ -2,13 +2,16 @@
 
 Generated from nbs/10_cli.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
 """
+import sys
 from pathlib import Path
-from alignet.core import *
+from alignet import __version__
 import contextlib
 import io
+import subprocess
 import tempfile
 import numpy as np
 from fastcore.test import test_eq
+from alignet.core import *
 from PIL import Image, ImageDraw
 from alignet.data import Judgements
 from alignet.features import create_backbone
@@ -24,10 +27,18 @@ def test_the_parser():
     # cell 16
     test_eq(set(parser()._subparsers._group_actions[0].choices), {'demo', 'features', 'teacher', 'label', 'train', 'eval', 'export'})
 
+    # cell 18, in part
+    code = "import sys; from alignet.cli import main\ntry: main(sys.argv[1:])\nexcept SystemExit: print('torch' in sys.modules)"
+    say = lambda *words: subprocess.run([sys.executable, '-c', code, *words], capture_output=True, text=True, check=True).stdout
+
+    # cell 19
+    assert say('--help').endswith('False\n') and say('eval', '--help').endswith('False\n')
+    assert say('--version').startswith(f'alignet {__version__}') and 'default: 64' in say('eval', '--help') and 'None' not in say('eval', '--help')
+
 
 def test_the_road_in_five_commands():
     "The road in five commands"
-    # cell 19, in part
+    # cell 22, in part
     def draw(folder):
         rows = []
         for i in range(18):
@@ -59,20 +70,20 @@ def test_the_road_in_five_commands():
             codes.append(main(f'train {d}/many {model} {d}/images --recipe all_triplets --steps 2 --bs 8 --size 48 --out {d}/shards-aligned'.split()))
         sharded, trained = (d/'many'/'labels'/'manifest.json').is_file(), (d/'published'/'config.json').is_file()
 
-    # cell 20
+    # cell 23
     test_eq(codes, [0] * 12); test_eq({r['measure'].split('-')[0] for r in shots['rows']}, {'2', '4'}); assert half['rows'][0]['n'] < scores['rows'][0]['n']; test_eq([_rate(*o) for o in ((None, None, 3e-5), (1e-5, None, 3e-5), (None, .1, 3e-5), (1e-5, None, slice(1, 2)))], [None, slice(1e-5, 1e-5), slice(3e-5, .1), slice(1e-5, 2)]); test_eq(refused, [2, 2, 2]); test_eq(left, []); assert sharded and trained
     assert other != first and again == first                                     # other settings train another model, the same settings the same
     assert whole and len(scores['models']) == 2 and {r['suite'] for r in scores['rows']} == {'odd_one_out', 'calibration'} and 'saved' in printed.getvalue()
 
-    # cell 22, in part
+    # cell 25, in part
     err = io.StringIO()
     with contextlib.redirect_stderr(err): codes = [main(['demo', '--world', 'mars']), main(['label', 'nowhere', '--out', 'x.npz']), main(['features', 'vit_bse_patch16_224', '.', '--out', 'x']), main(['eval', 'test_efficientnet', '--shots', '1,five'])]
 
-    # cell 23
+    # cell 26
     with contextlib.redirect_stderr(io.StringIO()) as table: test_eq(main(['eval', 'test_efficientnet', '--judgements', 'answers.csv', '--images', '.']), 2)
     assert "from_table('answers.csv'" in table.getvalue()
 
-    # cell 24
+    # cell 27
     test_eq(codes, [2, 2, 2, 2])
     for words, say in ((['--shots', '0'], 'ks must be'), (['--draws', '0'], 'draws must be'), (['--max-test', '-1'], 'max_test must be'), (['--objects', 'nowhere.txt'], 'cannot be read'), (['--all-concepts'], 'belongs to --objects')):
         with contextlib.redirect_stderr(io.StringIO()) as said: test_eq(main(['eval', 'test_efficientnet', *words]), 2)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import platform
 import shutil
 from pathlib import Path
 import numpy as np
@@ -147,15 +148,31 @@ def test_progress_and_chance():
         test_fail(lambda: rng(2, seed), contains='zero or a positive integer'); test_fail(lambda: set_seed(seed), contains='zero or a positive integer')
 
 
+def test_memory_that_is_kept():
+    "Memory that is kept"
+    # cell 43, in part
+    def cleared(first, **env):
+        code = f'import resource, numpy as np; from alignet.core import keep_memory; done = {first}; pages = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt; np.ones(1 << 23); at = pages()\nfor _ in range(9): np.ones(1 << 23)\nprint(done, pages() - at)'
+        own = {k: v for k, v in os.environ.items() if not k.startswith('MALLOC_') and k != 'GLIBC_TUNABLES'}
+        done, n = subprocess.run([sys.executable, '-c', code], env=own | env, capture_output=True, text=True, check=True).stdout.split()
+        return done == 'True', int(n)
+    GLIBC = platform.libc_ver()[0] == 'glibc'
+    kept, plain, left = cleared('keep_memory()'), cleared('False'), cleared('keep_memory()', MALLOC_ARENA_MAX='2')
+
+    # cell 44
+    assert kept[0] == GLIBC and not plain[0] and not left[0]                # whoever has set one of glibc's variables keeps it
+    if GLIBC: assert kept[1] < plain[1] / 10 and plain[1] > 100
+
+
 def test_triplets():
     "Triplets"
-    # cell 43
+    # cell 48
     for bad, why in [([[0, 1, 4]], 'outside the set of 4'), ([[0, 1, -1]], 'negative'), ([[2, 1, 2]], 'repeat an object'),
                      ([[0, 1]], 'shape'), ([[0., 1., 2.]], 'integers')]:
         test_fail(lambda: check_triplets(bad, n=4), contains=why)
     test_eq(check_triplets([]).shape, (0, 3))
 
-    # cell 47
+    # cell 52
     for bad, why in [([[.5, .5]], 'shape'), ([[1, 0, 0], [.5, .5, .5]], '1 of 2 rows do not sum to one'), ([[2, -1, 0]], 'negative'), ([[np.nan, .5, .5]], 'NaN')]: test_fail(lambda: check_probs(bad), contains=why)
     test_fail(lambda: check_probs([[1, 0, 0]], t=2), contains='(2, 3)'); test_eq(check_probs(torch.tensor([[.5, .25, .25]] * 2).bfloat16(), 2).dtype, np.float64)
     test_eq(check_triplets(torch.tensor([[0, 1, 2]]), n=3), np.array([[0, 1, 2]]))
@@ -163,18 +180,18 @@ def test_triplets():
 
 def test_similarities():
     "Similarities"
-    # cell 51, in part
+    # cell 56, in part
     a = np.deg2rad([0, 12, 60, 72, 30, 42])
     pts = np.stack([np.cos(a), np.sin(a)], 1).astype(np.float32) * np.array([1, 1, 1, 1, 3, 3], np.float32)[:, None]
 
-    # cell 52
+    # cell 57
     test_close(pair_sims(pts, 'cosine'), np.cos(a[:, None] - a[None]), eps=1e-6)      # the cosine of the angle between
     test_close(pair_sims(pts, 'centred'), 1 - cdist(pts - pts.mean(0), pts - pts.mean(0), 'cosine'), eps=1e-5)
     test_fail(lambda: pair_sims(pts, 'euclid'), contains='choose one of')
     test_fail(lambda: pair_sims(np.array([[0., np.nan]])), contains='NaN')
     for dtype in (torch.float16, torch.bfloat16): test_eq(pair_sims(torch.tensor(pts).to(dtype)), pair_sims(torch.tensor(pts).to(dtype).float()))
 
-    # cell 57
+    # cell 62
     X = rng(0).normal(size=(40, 8)); T = np.stack([rng(1, i).choice(40, 3, replace=False) for i in range(200)])
     slow = np.array([[X[i] @ X[j], X[i] @ X[k], X[j] @ X[k]] for i, j, k in T])
     few = T[:20]
@@ -185,7 +202,7 @@ def test_similarities():
 
 def test_choice_probabilities():
     "Choice probabilities"
-    # cell 61
+    # cell 66
     s = rng(2).normal(size=(50, 3)) * 30
     test_close(choice_probs(s, tau=2.), softmax(s / 2, axis=1), eps=1e-5)
     test_close(choice_probs(torch.tensor(s, dtype=torch.float16)).sum(1), torch.ones(50), eps=1e-5)
@@ -198,14 +215,14 @@ def test_choice_probabilities():
 
 def test_accuracy_with_honest_ties():
     "Accuracy, with honest ties"
-    # cell 51, in part
+    # cell 56, in part
     a = np.deg2rad([0, 12, 60, 72, 30, 42])
     pts = np.stack([np.cos(a), np.sin(a)], 1).astype(np.float32) * np.array([1, 1, 1, 1, 3, 3], np.float32)[:, None]
 
-    # cell 57, in part
+    # cell 62, in part
     X = rng(0).normal(size=(40, 8)); T = np.stack([rng(1, i).choice(40, 3, replace=False) for i in range(200)])
 
-    # cell 68
+    # cell 73
     test_close(ooo_accuracy(pts, [[0, 1, 2], [2, 3, 0], [0, 2, 1]]), 2/3)
     test_eq(ooo_accuracy(np.ones((4, 3)), [[0, 1, 2], [1, 2, 3]]), 0.)                    # constant features know nothing
     test_eq(ooo_accuracy(np.zeros((4, 3)), [[0, 1, 2], [1, 2, 3]]), 0.)
@@ -221,13 +238,13 @@ def test_accuracy_with_honest_ties():
 
 def test_a_row_with_the_odd_one_last():
     "A row with the odd one last"
-    # cell 57, in part
+    # cell 62, in part
     X = rng(0).normal(size=(40, 8)); T = np.stack([rng(1, i).choice(40, 3, replace=False) for i in range(200)])
 
-    # cell 71, in part
+    # cell 76, in part
     tl, sl = odd_last(T, triplet_sims(X, T))
 
-    # cell 72
+    # cell 77
     test_close(triplet_sims(X, tl), sl, eps=1e-5)            # the similarities still belong to their triplets
     assert (sl[:, 0] >= sl[:, 1:].max(1)).all() and (np.sort(tl) == np.sort(T)).all()
     hole = sl.copy(); hole[7, 1] = np.nan

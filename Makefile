@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 p
 export OMP_WAIT_POLICY ?= PASSIVE
 # Memory that a layer frees shall serve the next one, not go back to the system page by page: on some machines that halves the time
 export MALLOC_MMAP_MAX_ ?= 0
-export MALLOC_TRIM_THRESHOLD_ ?= 2147483647
+export MALLOC_TRIM_THRESHOLD_ ?= -1
 DEMO_ARGS ?=
 STEPS     ?=
 
@@ -36,6 +36,8 @@ $(STAMP): settings.ini setup.py pyproject.toml
 	@echo 'Installing the package and what it needs, PyTorch among it: several gigabytes and some minutes the first time'
 	@{ $(BIN)/python -m pip install -qq --upgrade pip && $(BIN)/python -m pip install -qq -e '.[dev]'; } || { \
 	    echo 'The installation failed; the reason is above. With a network and 8 GB of free disk, try again: make install'; exit 1; }
+# a script in the folder above finds the package, too, and not the folder of the same name
+	@$(BIN)/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "alignet-folder.pth").write_text("$(CURDIR)\n")'
 	@touch $@
 	@echo 'Installed'
 

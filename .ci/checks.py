@@ -112,7 +112,7 @@ def anchors(cells):
 
 def shown_docs(c):
     "The names whose documentation a cell shows"
-    return re.findall(r'^show_doc\(([\w.]+)\)', c.source, re.M)
+    return re.findall(r'^show_doc\(([\w.]+)[,)]', c.source, re.M)
 
 
 def links(text):
@@ -238,14 +238,15 @@ def check_imports(cells, skip):
         else: elsewhere.update(dict.fromkeys(binds - known, c.pos))
 
 
-def described(f, comments, skip=0):
-    "The parameters of a function as (name, its comment or ''): that on its line or the lines below, up to the next parameter"
+def described(f, comments, skip=0, head=None):
+    "The parameters of a function as (name, its comment or ''): that on its line or the lines below, up to the next parameter; `head`: the line whose comment tells of what is returned"
     params = sorted([*f.args.posonlyargs, *f.args.args, *f.args.kwonlyargs], key=lambda o: (o.lineno, o.col_offset))
     ends = [o.lineno for o in params[1:]] + [f.body[0].lineno]
-    return [(o.arg, ' '.join(comments.get(i, '') for i in range(o.lineno, max(end, o.lineno + 1)) if end != o.lineno).strip()) for o, end in zip(params, ends)][skip:]
+    return [(o.arg, ' '.join(comments.get(i, '') for i in range(o.lineno, max(end, o.lineno + 1)) if end != o.lineno and i != head).strip()) for o, end in zip(params, ends)][skip:]
 
 
 # Methods that a library calls by their names, and that its own pages tell of
+DEFS = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
 HOOKS = re.compile(r'(before|after)_\w+|encodes|get_idxs|extra_repr')
 
 
@@ -276,17 +277,20 @@ def names_in(decorators):
 
 def check_said(name, s, f, source, comments, marks, inside):
     "What is not said about a function, or a class `s` and its `__init__` `f`"
-    text, quick = ast.get_docstring(s) or '', s.body[0].lineno == s.lineno
+    text = ast.get_docstring(s) or ''
     if not text: yield f'`{name}` is public and has no docstring'
     elif '\n' in text: yield f'the docstring of `{name}` has several lines; say it in one, and the rest in the text around'
     if not f: return
-    params = described(f, comments, skip=int(f is not s or inside or 'patch' in marks))
+    head = header_end(source, f) if f.returns else None
+    params = described(f, comments, skip=int((f is not s or inside or 'patch' in marks) and 'staticmethod' not in marks), head=head)
     lost = [n for n, said in params if not said and not n.startswith('_')]
-    if lost and not quick: yield f"`{name}`: nothing is said about {', '.join(lost)}; write a comment behind each parameter, on a line of its own: what it is, its shape and unit"
+    if lost: yield f"`{name}`: nothing is said about {', '.join(lost)}; write a comment behind each parameter, on a line of its own: what it is, its shape and unit"
     marked = [n for n, said in params if '`' in said]
     if marked: yield f"`{name}`: the comment on {', '.join(marked)} has backticks, of which the website may make a link in the middle of the code; leave them out"
-    if f is s and gives(f) and not quick and not marks & {'property', 'as_prop'} and not (f.returns and comments.get(header_end(source, f))):
+    told = comments.get(head, '') if head else ''
+    if f is s and gives(f) and not marks & {'property', 'as_prop'} and (not told or told.startswith(('type:', 'noqa'))):
         yield f'`{name}`: nothing is said about what it returns; end its head with `-> type: # what it is, its shape and unit` (without a type, the website leaves the comment out)'
+    if f is s and '`' in told: yield f"`{name}`: the comment on what it returns has backticks, of which the website may make a link in the middle of the code; leave them out"
 
 
 def check_public(c, shown=()):
@@ -296,12 +300,12 @@ def check_public(c, shown=()):
     comments = {t.start[0]: t.string.lstrip('#').strip() for t in tokenize.generate_tokens(io.StringIO(c.source).readline) if t.type == tokenize.COMMENT}
     said = lambda name, s, f, inside=False: check_said(name, s, f, c.source, comments, names_in(s.decorator_list), inside)
     for s in tree.body:
-        if not isinstance(s, (ast.FunctionDef, ast.ClassDef)) or s.name.startswith('_'): continue
+        if not isinstance(s, DEFS) or s.name.startswith('_'): continue
         if names_in(s.decorator_list) & {'dispatch', 'typedispatch'}: continue          # one of fastai's own names for another type: its page is fastai's
-        if isinstance(s, ast.FunctionDef): yield from said(s.name, s, s); continue
+        if not isinstance(s, ast.ClassDef): yield from said(s.name, s, s); continue
         yield from said(s.name, s, next((o for o in s.body if isinstance(o, ast.FunctionDef) and o.name == '__init__'), None))
         for f in s.body:
-            if not isinstance(f, ast.FunctionDef) or f.name.startswith('_') or HOOKS.fullmatch(f.name) or 'setter' in names_in(f.decorator_list): continue
+            if not isinstance(f, DEFS[:2]) or f.name.startswith('_') or HOOKS.fullmatch(f.name) or 'setter' in names_in(f.decorator_list): continue
             name = f'{s.name}.{f.name}'
             yield from said(name, f, f, True)
             if name not in shown: yield f'`{name}` stands inside its class, so the website would not tell of it; add a cell with show_doc({name})'

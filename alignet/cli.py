@@ -6,7 +6,7 @@
 __all__ = ['parser', 'main']
 
 # %% ../nbs/10_cli.ipynb #b36e2769
-import argparse, sys
+import argparse, contextlib, sys
 from pathlib import Path
 from . import __version__
 
@@ -23,19 +23,29 @@ def _demo(a):
 def _features(a):
     from alignet.features import extract_features
     from alignet.sources import image_set
-    print(extract_features(a.model, image_set(a.images), a.out, a.batch_size, a.size, num_workers=a.workers, overwrite=a.overwrite))
+    print(extract_features(_model(a.model), image_set(a.images), a.out, a.batch_size, a.size, num_workers=a.workers, overwrite=a.overwrite))
 
-def _judgements(path):
-    "Judgements of an .npz file, or how to make one of a table"
+def _model(name):
+    "A model as the functions want it: a folder may stand without its prefix"
+    return f'local-dir:{name}' if (Path(name)/'config.json').is_file() else name
+
+def _judgements(path, columns=None, odd=None):
+    "Judgements of an .npz file, of the records of the widget, or of a table"
     from alignet.data import Judgements
-    if Path(path).suffix != '.npz': raise _error(f"'{path}' is no .npz of judgements. From a table: Judgements.from_table('{path}', ...).save('judgements.npz') in Python; from the record of the widgets: read_answers('{path}').save('judgements.npz')")
-    return Judgements.load(path)
+    from alignet.widgets import LOG_COLUMNS, read_answers
+    path = Path(path)
+    if path.suffix == '.npz' and not columns: return Judgements.load(path)
+    if path.is_dir(): return read_answers(path)
+    if path.suffix == '.csv':
+        with open(path, encoding='utf-8', errors='replace') as f: head = f.readline().strip()
+        if head == ','.join(LOG_COLUMNS): return read_answers(path)
+    return Judgements.from_table(path, columns=columns, odd=odd)
 
 def _teacher(a):
     from alignet.features import FeatureStore
     from alignet.teacher import Teacher
-    teacher = Teacher.fit_cv(FeatureStore(a.features), _judgements(a.judgements), folds=a.folds, seed=a.seed)
-    print(teacher.cv); print(f'saved {teacher.save(a.out)}')
+    teacher = Teacher.fit_cv(FeatureStore(a.features), _judgements(a.judgements, a.columns, a.odd), folds=a.folds, seed=a.seed)
+    s = teacher.cv.scores(); print(f"accuracy on unseen objects: {s['mean']:.3f} (sd {s['std']:.3f} over {s['count']:.0f} folds), of the features as they are: {teacher.cv.table.drop_duplicates('fold').zero_shot.mean():.3f}; strength of the pull: {teacher.cv.lam:.3g}"); print(f'saved {teacher.save(a.out)}')
 
 # %% ../nbs/10_cli.ipynb #a8366de3
 def _label(a):
@@ -71,12 +81,14 @@ def _train(a):
     h.update('\n'.join(labels.names).encode()); check = Checkpoint(out.with_name(out.name + '.checkpoint'), every=a.save_every)
     given = {k: v for k in ('loss', 'triplets', 'head', 'scale', 'decay_to_init', 'size', 'bs', 'weights') if (v := getattr(a, k)) is not None}
     settings = {**(RECIPES[a.recipe].settings if a.recipe else dict(bs=48, size=224)), **given}
-    learn = align_learner(labels, a.student, image_set(a.images), freeze=a.freeze, per_cluster=a.per_cluster, seed=a.seed, num_workers=a.workers, cbs=[check], **settings)
+    learn = align_learner(labels, _model(a.student), image_set(a.images), freeze=a.freeze, per_cluster=a.per_cluster, seed=a.seed, num_workers=a.workers, cbs=[check], **settings)
     for v in learn.model.state_dict().values(): h.update(v.cpu().numpy().tobytes())
     check.run_id = h.hexdigest()[:16]                                   # labels, settings and start weights: another run never goes on from this one's checkpoint
-    if a.recipe: RECIPES[a.recipe].fit(learn, steps=a.steps, lr=_rate(a.lr, a.head_lr, RECIPES[a.recipe].lr))
-    else: learn.fit_one_cycle(a.epochs or 5, _rate(a.lr, a.head_lr, slice(3e-5, 2e-2)) or slice(3e-5, 2e-2))
-    print(f'saved {export_timm(learn, out)}'); check.path.unlink(missing_ok=True)
+    with contextlib.nullcontext() if sys.stdout.isatty() else learn.no_bar():                    # a file of a log gets a line an epoch
+        if a.recipe: RECIPES[a.recipe].fit(learn, steps=a.steps, lr=_rate(a.lr, a.head_lr, RECIPES[a.recipe].lr))
+        else: learn.fit_one_cycle(a.epochs or 5, _rate(a.lr, a.head_lr, slice(3e-5, 2e-2)) or slice(3e-5, 2e-2))
+    card = dict(notes=f"Made by `alignet train` {__version__} from {a.student}, with {labels!r}. Trained and best used at {settings['size']} pixels. Settings: {settings | dict(freeze=a.freeze, seed=a.seed, recipe=a.recipe)}")
+    print(f'saved {export_timm(learn, out, card=card)}'); check.path.unlink(missing_ok=True)
 
 def _rate(lr, head, base):
     "Rates of backbone and head: what was given, and for the rest those of `base`; None if nothing was"
@@ -97,21 +109,22 @@ def _labels(path):
 # %% ../nbs/10_cli.ipynb #b37f36be
 def _eval(a):
     from alignet.suites import evaluate, odd_one_out_tasks
-    data, suites = a.data, 'all' if a.suites in (None, ['all']) else a.suites
+    data, suites = a.data, [s for o in a.suites or ['all'] for s in o.split(',') if s]; suites = 'all' if suites == ['all'] else suites
     if (a.judgements is None) != (a.images is None): raise _error('--judgements and --images belong together: choices about the images of a folder')
     if a.all_concepts and a.objects is None: raise _error('--all-concepts belongs to --objects: it lets suites other than the judgements use pictures of any concept')
     if a.judgements and a.data and a.objects: raise _error('--objects would not say whether the objects are those of --judgements or those of --data; give one of the two')
     objects, shots = None if a.objects is None else _lines(a.objects), {k: v for k, v in dict(ks=_numbers(a.shots), draws=a.draws, max_test=a.max_test).items() if v is not None}
     if a.judgements:
         from alignet.sources import image_set
-        j = _judgements(a.judgements); j, objects = (j, None) if objects is None else (j.restrict(objects), None); own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem); data = [a.data, *own] if a.data else own
+        j = _judgements(a.judgements, a.columns, a.odd); j, objects = (j, None) if objects is None else (j.restrict(objects), None); own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem); data = [a.data, *own] if a.data else own
     report = evaluate(a.models, suites, data, objects, size=a.size, batch_size=a.batch_size, num_workers=a.workers, seed=a.seed, restrict=not a.all_concepts, few_shot=shots, maps=False if a.maps == 'none' else a.maps)
-    if any('SIMULATED' in n for n in report.notes): print('Part of these data is SIMULATED: what `people` did there, no person did. The notes below say which.\n')
+    if any('SIMULATED' in n for n in report.notes): print('Scores on SIMULATED observers, not on people (the notes at the end say of which data).\n')
     shown = report.wide() if len(report.models) > 1 else report.table.drop(columns=['model', 'ceiling'])
     print(shown.to_string(index=False, float_format=lambda v: f'{v:.3f}', na_rep=''))
     for m in report.models[1:]: print(f'\n{m} against {report.models[0]}:\n' + report.compare(report.models[0], m).drop(columns=['p', 'n']).to_string(index=False, float_format=lambda v: f'{v:.3f}'))
     if len(report.left_out): print('\nleft out:\n' + '\n'.join(f"  {r['suite']}: {r['data']} ({r['why it was left out']}). Needs: {r['what it needs']}" for _, r in report.left_out.iterrows()))
     for n in report.notes: print(n)
+    if a.judgements and a.objects is None: print('All judged objects are scored. Of a model that was aligned with answers about some of them, score the others: --objects')
     if a.out: out = Path(a.out); report.to_html(out.with_name(out.name + '.html')); report.to_json(out.with_name(out.name + '.json')); print(f'saved {out}.html and {out}.json')
 
 def _lines(path):
@@ -129,9 +142,9 @@ def _export(a):
     from alignet.features import create_backbone
     from alignet.hub import export_onnx, export_timm, push_to_hub
     if a.onnx and a.push: raise _error('--onnx and --push are two different things to make; give one of them')
-    if a.onnx: print(f'saved {export_onnx(a.model, a.out, a.size)}')
+    if a.onnx: print(f'saved {export_onnx(_model(a.model), a.out, a.size)}')
     elif a.push: print(push_to_hub(a.model.removeprefix('local-dir:'), a.out, private=a.private))
-    else: print(f'saved {export_timm(create_backbone(a.model), a.out)}')
+    else: print(f'saved {export_timm(create_backbone(_model(a.model)), a.out)}')
 
 # %% ../nbs/10_cli.ipynb #c85cdc14
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -148,19 +161,20 @@ def parser() -> argparse.ArgumentParser: # With a subcommand for each station
         for flags, kw in args: p.add_argument(*flags.split(), **kw)
     A = lambda flags, **kw: (flags, kw)
     out, seed, workers = A('--out', required=True, help='what to write'), A('--seed', type=int, default=0, help='seed'), A('--workers', type=int, default=0, help='processes that read images')
+    table = A('--columns', nargs=3, help='in a table: the three columns of objects, if it has others'), A('--odd', help="in a table: 'first', 'last', or the column that tells the odd one")
     command('demo', _demo, 'the whole road: teacher, aligned model, report', A('--out', help="folder to write; 'alignet-demo' if left out, 'alignet-demo-things' for that world"), A('--world', default='offline', help="'offline' or 'things'"),
             A('--seeds', type=int, help='number of seeds'), A('--epochs', type=int, help='epochs of a student'), A('--objects', type=int, help='objects of the offline world'))
-    command('features', _features, 'features of a folder of images', A('model', help='timm name, open_clip:ARCH/WEIGHTS or local-dir:FOLDER'), A('images', help='folder, tar shards or dataset'), out, A('--size', type=int, help="side in pixels; the model's own if left out"),
+    command('features', _features, 'features of a folder of images', A('model', help='timm name, open_clip:ARCH/WEIGHTS, or a folder'), A('images', help='folder, tar shards or dataset'), out, A('--size', type=int, help="side in pixels; the model's own if left out"),
             A('--batch-size', type=int, default=64, help='images a forward pass'), workers, A('--overwrite', action='store_true', help='make a store anew'))
-    command('teacher', _teacher, 'fit a teacher to judgements about images', A('features', help='feature store of the judged images'), A('judgements', help='.npz of Judgements.save; names are file names'), out, A('--folds', type=int, default=3, help='folds over objects'), seed)
+    command('teacher', _teacher, 'fit a teacher to judgements about images', A('features', help='feature store of the judged images'), A('judgements', help='a table of answers, the record of a widget, or .npz of Judgements.save; names are file names'), *table, out, A('--folds', type=int, default=3, help='folds over objects'), seed)
     command('label', _label, 'label triplets of a pool', A('features', help='feature store of the pool'), A('--teacher', help='.npz of a teacher'), A('--control', action='store_true', help='labels of the untransformed features'), out,
             A('--n', type=int, default=1_000_000, help='number of triplets'), A('--sampling', default='cluster_border', help='how triplets are drawn'), A('--clusters', type=int, help='number of clusters'), A('--shards', action='store_true', help='write a folder of shards that a killed run goes on with; for millions of labels'), seed)
-    command('train', _train, 'align a backbone with labels', A('labels', help='.npz of pseudo-labels, or a folder of shards'), A('student', help='timm name'), A('images', help='folder, tar shards or dataset'), out, A('--recipe', help="'published' or 'all_triplets': settings and schedule, which the other options change"),
+    command('train', _train, 'align a backbone with labels', A('labels', help='.npz of pseudo-labels, or a folder of shards'), A('student', help='timm name, or a folder'), A('images', help='folder, tar shards or dataset'), out, A('--recipe', help="'published' or 'all_triplets': settings and schedule, which the other options change"),
             A('--steps', type=int, help='steps of the recipe'), A('--epochs', type=int, help='passes over the pool, without a recipe; 5 if left out'), A('--lr', type=float, help='learning rate; 3e-5, or the recipe\'s'), A('--head-lr', type=float, help='learning rate of head and scale; 2e-2, or the recipe\'s'), A('--save-every', type=int, default=100, help='steps between checkpoints'),
             A('--bs', type=int, help='images in a batch; 48, or the recipe\'s'), A('--size', type=int, help='side in pixels; 224, or the recipe\'s'), A('--loss', help='jsd, kl, contrastive or margin'), A('--triplets', help="'batch' or 'sampled'"), A('--weights', help="which triplets of a batch count, such as 'cluster_border'"),
             A('--per-cluster', type=int, help='images of one cluster that come together'), A('--head', type=int, help='features of a head'), A('--scale', type=float, help='start value of the scale'), A('--freeze', type=int, default=0, help='early stages kept'), A('--decay-to-init', type=float, help='pull to the pretrained weights'), workers, seed)
-    command('eval', _eval, 'every measure that has data, for one model or several', A('models', nargs='+', help='timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first'), A('--suites', nargs='+', help='some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures; all if left out'),
-            A('--data', help='data folder; that of ALIGNET_DATA, or the offline world, if left out'), A('--judgements', help='.npz of Judgements.save, about the files of --images'), A('--images', help='folder, tar shards or dataset'), A('--objects', help='file with the names of the judged objects to score, one a line; all if left out'),
+    command('eval', _eval, 'every measure that has data, for one model or several', A('models', nargs='+', help='timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first'), A('--suites', nargs='+', help='some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures; all if left out; behind the models, or with commas'),
+            A('--data', help='data folder; that of ALIGNET_DATA, or the offline world, if left out'), A('--judgements', help='a table of answers, the record of a widget, or .npz of Judgements.save, about the files of --images'), *table, A('--images', help='folder, tar shards or dataset'), A('--objects', help='file with the names of the judged objects to score, one a line; all if left out'),
             A('--all-concepts', action='store_true', help='with --objects: let the other suites use pictures of any concept, also of those left out'), A('--shots', help='few-shot: training pictures a class, such as 1,5,10; 1,5 if left out'), A('--draws', type=int, help='few-shot: how many times to draw them; 3 if left out'),
             A('--max-test', type=int, help='few-shot: ask about at most so many pictures; 5000 if left out'), A('--maps', default='pca', choices=['pca', 'tsne', 'umap', 'none'], help='maps among the pictures of the report'),
             A('--size', type=int, help='side in pixels'), A('--batch-size', type=int, default=64, help='pictures a forward pass'), workers, seed, A('--out', help='write OUT.html and OUT.json'))
@@ -168,14 +182,30 @@ def parser() -> argparse.ArgumentParser: # With a subcommand for each station
             A('--push', action='store_true', help='upload to the hub'), A('--private', action='store_true', help='a private repository'), A('--size', type=int, help='side in pixels, for ONNX'))
     return top
 
+_MAKE = dict(features='alignet features MODEL IMAGES --out {}', teacher='alignet teacher FEATURES JUDGEMENTS --out {}', labels='alignet label FEATURES --teacher FILE --out {}')
+
+def _absent(a):
+    "What a command names and is not there, told before anything heavy is loaded; or None"
+    for k in ('images', 'features', 'judgements', 'teacher', 'labels', 'data'):
+        v = getattr(a, k, None)
+        if v is None or Path(v).exists() or k == 'images' and set('*?[{:') & set(v): continue
+        return f"{k}: '{v}' does not exist; check the path" + (f', or make it: {_MAKE[k].format(v)}' if k in _MAKE else '')
+
+def _words(text, command):
+    "A message of the package in the words of the command line"
+    for a, b in {'; overwrite=True makes it anew': '; --overwrite makes it anew' if command == 'features' else '; delete it to make it anew', 'or overwrite=True to make': 'or --overwrite to make' if command == 'features' else 'or delete it to make', 'extract_features': '`alignet features`', '; or pretrained=False for random weights': '', ', or pretrained=False for random weights': ''}.items(): text = text.replace(a, b)
+    return text
+
 def main(
     args=None, # Words of the command line; those of the process if None
 ) -> int: # Exit code: 0 done, 2 an input cannot be used
     "Entry point of the `alignet` command"
     a = parser().parse_args(args)
-    from alignet.core import AlignetError, keep_memory
-    keep_memory()
-    try: a.run(a)
-    except AlignetError as e: print(f'alignet {a.command}: {e}', file=sys.stderr); return 2
+    try:
+        if why := _absent(a): print(f'alignet {a.command}: {why}', file=sys.stderr); return 2
+        from alignet.core import AlignetError, keep_memory
+        if args is None: keep_memory()                                    # a process of our own
+        try: a.run(a)
+        except AlignetError as e: print(f'alignet {a.command}: {_words(str(e), a.command)}', file=sys.stderr); return 2
     except KeyboardInterrupt: print(f'\nalignet {a.command}: stopped; the same command goes on from here', file=sys.stderr); return 130
     return 0

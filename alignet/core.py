@@ -41,9 +41,10 @@ def require(
 @contextlib.contextmanager
 def _quiet_imports():
     "Without the warning that PyTorch has for every import of fastai, about fastai's own code"
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message=r'.*torch\.jit\.script')
-        yield
+    warnings.filterwarnings('ignore', message=r'.torch\.jit\.script. is deprecated', category=FutureWarning); own = warnings.filters[0]
+    try: yield
+    finally:
+        if own in warnings.filters: warnings.filters.remove(own)             # and no other: what is imported may have set some
 
 # %% ../nbs/00_core.ipynb #c2fcbb13
 def _file_error(path, e):
@@ -185,11 +186,11 @@ def set_seed(
 # %% ../nbs/00_core.ipynb #f0396aab
 def keep_memory() -> bool: # Whether the C library took it
     "Have the C library keep freed memory for the next tensors instead of handing it back to the system"
-    if platform.system() != 'Linux' or any(o.startswith('MALLOC_') or o == 'GLIBC_TUNABLES' for o in os.environ): return False
+    if platform.system() != 'Linux' or any(o.startswith(('MALLOC_MMAP_', 'MALLOC_TRIM_', 'GLIBC_TUNABLES')) for o in os.environ): return False
     import ctypes
     try: mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError): return False                        # a C library without it
-    return bool(mallopt(-4, 0) and mallopt(-1, 2**31 - 1))                # M_MMAP_MAX, M_TRIM_THRESHOLD
+    return bool(mallopt(-4, 0) and mallopt(-1, -1))                       # M_MMAP_MAX: map nothing apart; M_TRIM_THRESHOLD: give nothing back
 
 # %% ../nbs/00_core.ipynb #e906265e
 def _array(o):
@@ -302,7 +303,7 @@ def _no_nan(s, what):
 def choice_probs(
     sims, # (t, 3) similarities [s_ij, s_ik, s_jk], array or tensor
     tau:float=1., # Temperature, in the units of the similarities
-) -> np.ndarray: # (t, 3) float32: probabilities that ij, ik, jk is the most similar pair, i.e. that k, j, i is odd
+) -> object: # (t, 3) float32 array (a tensor if sims is one): probabilities that ij, ik, jk is the most similar pair, i.e. that k, j, i is odd
     "Softmax over the three pairs of each triplet"
     if not tau > 0: raise AlignetError(f'tau must be above zero, not {tau}')
     if not isinstance(sims, torch.Tensor): sims = np.asarray(sims, np.float32)

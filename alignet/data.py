@@ -325,7 +325,7 @@ def pool(self:Judgements,
     return self._with(t, self.names, p)
 
 @patch
-def summary(self:Judgements) -> pd.Series: # A count, share or remark for each name
+def summary(self:Judgements) -> pd.Series: # Counts, a median, yes or no, and remarks, by what they tell
     "Counts worth knowing before use"
     each = np.bincount(self.triplets.ravel(), minlength=len(self.names))
     different = lambda t: len(_unique_rows(t, len(self.names))[0])
@@ -1036,7 +1036,7 @@ def _things_photos(root, table) -> pd.DataFrame: # ITEM_COLUMNS
 # %% ../nbs/01_data.ipynb #9d721bac
 def things_world(
     root=None, # Data folder; the environment variable ALIGNET_DATA if None
-) -> World: # Images, judgements (t, 3), items, and the human embedding (n, d) where there is one
+) -> World: # Images, judgements (t, 3), items, and the VICE embedding (n, 42)
     "Real photos and human judgements of THINGS concepts; needs data"
     root = _things_root(root); table, t = things_choices(root); items = _things_photos(root, table)
     human = Judgements(t, table.uniqueID, source='odd-one-out choices of people about THINGS concepts (Hebart et al.), a part')
@@ -1050,7 +1050,10 @@ def things_world(
 # %% ../nbs/01_data.ipynb #91dc3235
 class ChoiceProbs(TensorBase):
     "Choice probabilities of triplets, (..., 3): that the third, the second, the first is odd"
-    def show(self, ctx=None, **kwargs) -> plt.Axes: # What it was written on
+    def show(self,
+        ctx=None, # Matplotlib axis that gets the title; None prints it
+        **kwargs
+    ) -> object: # ctx; None if it was printed
         "Write the probabilities of being odd, in the order of the images, as a title"
         text = 'odd: ' + '  '.join(f'{float(v):.0%}' for v in self.flip(-1))
         if ctx is None: print(text)

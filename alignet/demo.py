@@ -120,7 +120,7 @@ def extract(self:Demo):
 def teacher_input(self:Demo,
     files, # (m,) file names
     splits:Splits, # This seed's parts; its pool gives mean and standard deviation
-) -> np.ndarray: # (n, d) float32
+) -> np.ndarray: # (m, d) float32
     "Signed square roots of the teacher backbones' features, side by side, each standardised over the pool"
     def get(names):
         X = np.concatenate([s.get(names) for s in self.stores], 1)
@@ -214,7 +214,7 @@ def match_entropy(
     Z, # (n, k) representation to be scaled
     ref, # (n, m) representation whose choices set the measure
     n:int=2000, # Triplets to compare on
-    seed:int=0,
+    seed:int=0, # Seed of the draw of triplets
 ) -> np.ndarray: # (n, k) Z times the factor that gives its choices the same mean entropy
     "Scale a representation so that its choices are as uncertain as another's"
     keep = rng(seed, 11).permutation(len(Z))[:400]

@@ -170,7 +170,7 @@ def plot_accuracy(
     table:pd.DataFrame, # From odd_one_out_table
     ceiling:float=None, # Draws the noise ceiling
     ax=None, # Axes to draw on; new ones if None
-) -> plt.Axes: # The axes
+) -> plt.Axes: # What it was drawn on
     "Odd-one-out accuracy of each model and similarity, with intervals"
     if ax is None: ax = plt.subplots(figsize=(6, 2.8), dpi=80, layout='constrained')[1]
     kinds, names = list(dict.fromkeys(table.kind)), list(dict.fromkeys(table.model))
@@ -293,7 +293,7 @@ def plot_reliability(
     bins:int=10, # Number of bins
     mass:bool=True, # Bins with equally many claims
     ax=None, # Axes to draw on; new ones if None
-) -> plt.Axes: # The axes
+) -> plt.Axes: # What it was drawn on
     "Share of right answers against claimed confidence"
     if ax is None: ax = plt.subplots(figsize=(4.2, 3.4), dpi=80, layout='constrained')[1]
     data = {name: reliability(c, a, bins, mass) for name, (c, a) in claims.items()}
@@ -479,7 +479,7 @@ def plot_rdms(
     order=None, # Order of the groups
     ranks:bool=True, # Draw percentile ranks rather than distances
     kind:str='cosine', # One of SIMILARITIES
-) -> plt.Figure: # The figure
+) -> plt.Figure: # A matrix for each model, side by side
     "Heat maps of several models side by side, with one colour scale"
     D = {n: (X if np.ndim(X) == 2 and len(X) == np.shape(X)[1] and np.allclose(np.diag(X), 0) else rdm(X, kind)) for n, X in models.items()}
     fig, axs = plt.subplots(1, len(D), figsize=(1.6 + 2.8 * len(D), 3.1), dpi=80, layout='constrained', squeeze=False)
@@ -534,7 +534,7 @@ def plot_map(
     names=('before', 'after'), # Titles
     lines:bool=False, # Draw in the second map the way that each object came
     px:int=22, # Size of the pictures
-) -> plt.Figure: # The figure
+) -> plt.Figure: # Before and after, side by side
     "Maps before and after, in one frame, with pictures"
     maps = [np.asarray(before), np.asarray(after)]; g = np.full(len(maps[0]), '') if groups is None else np.asarray(groups).astype(str)
     fig, axs = plt.subplots(1, 2, figsize=(8.4, 4.1 + .3 * (groups is not None)), dpi=80, layout='constrained', sharex=True, sharey=True)
@@ -582,7 +582,7 @@ def plot_neighbours(
     k:int=5, # How many neighbours
     kind:str='cosine', # One of SIMILARITIES
     names=None, # (n,) names, written over the queries
-) -> plt.Figure: # The figure
+) -> plt.Figure: # A row a query, the neighbours under each model side by side
     "The nearest neighbours of a few objects, model beside model"
     found = {m: neighbours(X, queries, k, kind) for m, X in check_models(models).items()}; cols = 1 + len(found) * (k + 1)
     widths = [1.15] + ([.25] + [1] * k) * len(found)

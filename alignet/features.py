@@ -132,8 +132,8 @@ def _behaviour(module):
         yield name, type(m).__qualname__, {} if known else {k: _code(f) for k, f in sorted(vars(type(m)).items()) if _code(f)}, kept
 
 @patch
-def digest(self:Backbone)->str: # Equal only for equal weights and code
-    "Fingerprint of the weights, and of what a module of one's own does with them; 16 hexadecimal digits"
+def digest(self:Backbone)->str: # 16 hexadecimal digits
+    "Fingerprint of the weights, and of what a module of one's own does with them"
     h = hashlib.sha256()
     for k, v in self.model.state_dict().items():
         h.update(f'{k} {v.dtype} {tuple(v.shape)}'.encode())
@@ -185,7 +185,7 @@ def create_backbone(
     weights:str='auto', # 'auto': the packaged weights where installed, else the hub's; 'shipped' or 'hub' to insist
     size:int=None, # Side of the square input in pixels that it will be used at; the model's own if None
     **kw, # Passed to timm.create_model (or open_clip.create_model), e.g. num_classes=10
-) -> Backbone: # In evaluation mode, on the CPU
+) -> Backbone: # Images (B, 3, H, W) to pre-logits (B, num_features); on the CPU, in training mode
     "Make a `Backbone` from a name"
     if weights not in ('auto', 'shipped', 'hub'): raise AlignetError(f"weights must be 'auto', 'shipped' or 'hub', not '{weights}'")
     scheme, _, rest = str(name).partition(':')
@@ -226,16 +226,17 @@ def _check_timm_name(name):
     "Raise if timm does not know this model or its tag, with the nearest names"
     arch, _, tag = name.partition('.')
     if not timm.is_model(arch):
+        if (Path(name)/'config.json').is_file(): raise AlignetError(f"no model is called '{name}', but there is a folder with one; write 'local-dir:{name}'")
         near = nearest_names(arch, timm.list_models())
-        raise AlignetError(f"no model is called '{name}'" + (f"; did you mean {', '.join(near)}?" if near else '')
-                           + " See timm.list_models('*vit*'); open_clip models are called 'open_clip:ARCH/WEIGHTS'")
+        raise AlignetError(f"no model is called '{name}'" + (f"; did you mean {', '.join(near)}?" if near else '.')
+                           + f" See timm.list_models('{name[:3]}*'); open_clip models are called 'open_clip:ARCH/WEIGHTS', folders 'local-dir:FOLDER'")
     tags = [o.partition('.')[2] for o in timm.list_pretrained(f'{arch}.*')]
     if tag and tag not in tags:
         raise AlignetError(f"'{arch}' has no weights called '{tag}'; it has {', '.join(tags) or 'none at all'}")
 
 def _creation_error(name, pretrained, e):
     "The `AlignetError` for a model that could not be made"
-    what = str(e).strip().split('\n')[0][:300] or type(e).__name__
+    what = str(e).strip().split('\n')[0][:300].rstrip('.') or type(e).__name__
     if not pretrained or isinstance(e, TypeError): return AlignetError(f"'{name}' could not be made: {what}; check its name and arguments")
     if str(name).startswith('local-dir:'): return AlignetError(f"cannot load '{name}': {what}; check that the folder is complete, or export the model again")
     have = ', '.join(f'{a} (`pip install {p}`)' for a, (p, *_) in SHIPPED.items())
@@ -325,7 +326,7 @@ class FeatureStore:
         model:str='', # What made them, for the record
         overwrite:bool=False, # Replace a store that is there
         **meta, # More to remember
-    ) -> 'FeatureStore': # FeatureStore
+    ) -> 'FeatureStore': # The store, opened
         "Make a store from an array, e.g. of published features"
         X, names = np.asarray(X), [str(n) for n in names]
         if X.ndim != 2 or len(X) != len(names): raise AlignetError(f'{len(names)} names do not fit features of shape {X.shape}')

@@ -149,9 +149,9 @@ class Taxonomy:
             if (n > 1).any(): raise AlignetError(f"taxonomy: the category '{n.idxmax()}' of level '{fine}' lies in {n.max()} categories of level '{coarse}': {sorted(set(self.levels[coarse][self.levels[fine] == n.idxmax()]))[:3]}; rename one of its meanings")
 
     @property
-    def basic(self): "Basic category of each thing"; return self.levels.iloc[:, 0].to_numpy()
+    def basic(self): "(n,) basic category of each thing"; return self.levels.iloc[:, 0].to_numpy()
     @property
-    def superordinate(self): "Superordinate of each thing"; return self.levels.iloc[:, 1].to_numpy()
+    def superordinate(self): "(n,) superordinate of each thing"; return self.levels.iloc[:, 1].to_numpy()
     def __len__(self): return len(self.names)
     def __repr__(self): return f'Taxonomy({len(self):,} things; ' + ', '.join(f'{self.levels[c].nunique():,} of level {c}' for c in self.levels.columns) + ')'
 
@@ -319,7 +319,7 @@ def _quantiles(draws, G, level=.95):
 def plot_hierarchy(
     changes, # A table of hierarchy_change, or {name: table}
     ax=None, # Axes to draw on; new ones if None
-) -> plt.Axes: # The axes
+) -> plt.Axes: # What it was drawn on
     "Change of distance of related and unrelated pairs, with intervals"
     changes = changes if isinstance(changes, dict) else {'': changes}
     if ax is None: ax = plt.subplots(figsize=(6.4, 2.1 + .25 * len(changes)), dpi=80, layout='constrained')[1]
@@ -409,7 +409,7 @@ def plot_trees(
     kind:str='cosine', # One of SIMILARITIES
     method:str='average', # Linkage
     level:int=0, # Level whose categories are the leaves; they are coloured by the next
-) -> plt.Figure: # The figure
+) -> plt.Figure: # A tree for each model
     "Trees of the categories, before and after, names coloured by the next coarser level"
     fine, coarse = tax.levels.iloc[:, level].to_numpy(), tax.levels.iloc[:, min(level + 1, tax.levels.shape[1] - 1)].to_numpy()
     over = dict(zip(fine, coarse)); tops = sorted(set(coarse)); colour = dict(zip(tops, _colours(len(tops)))); K = len(over)

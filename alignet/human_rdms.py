@@ -57,7 +57,7 @@ class HumanRDM:
         return len(self.pairs) if len(self.pairs) > 1 else 0
     @property
     def files(self): "(n,) names of the pictures"; return self.names
-    def mean(self) -> np.ndarray: # (p,) float32
+    def mean(self) -> np.ndarray: # (p,) float64
         "(p,) mean over the people who rated the pair; NaN where nobody did"
         n = (~np.isnan(self.pairs)).sum(0)
         return np.where(n > 0, np.nansum(self.pairs, 0, dtype=np.float64) / np.maximum(n, 1), np.nan)
@@ -461,7 +461,7 @@ def plot_human_rdms(
     scores:dict, # Name of the model -> result of score_human_rdms
     measure:str='mean of the people', # Or 'each person'
     ax=None, # Axes to draw on; new ones if None
-) -> plt.Axes: # The axes
+) -> plt.Axes: # What it was drawn on
     "Correlation of several models with people, by set, with intervals and ceilings"
     T = {m: s['table'][s['table'].measure.str.endswith(measure)].reset_index(drop=True) for m, s in scores.items()}; first = next(iter(T.values()))
     if not len(first): raise AlignetError(f"no row of the tables is a '{measure}'; measures are {_some(next(iter(scores.values()))['table'].measure)}")

@@ -46,12 +46,12 @@ class Levels:
     def __len__(self): return len(self.judgements)
     def __getitem__(self, rows): return Levels(self.judgements[rows], self.times[rows], self.kinds[rows], self.images, self.left_out)
     @property
-    def files(self): "Names of the pictures"; return self.judgements.names
+    def files(self): "(n,) names of the pictures"; return self.judgements.names
     @property
     def simulated(self): "Whether observers were simulated"; return self.judgements.simulated
     @property
     def source(self): "Where the answers come from"; return self.judgements.source
-    def summary(self) -> pd.DataFrame: # A row a kind
+    def summary(self) -> pd.DataFrame: # A row a kind and one of all; columns answers, triplets, people, median_time in seconds
         "Answers, triplets, people and the middle response time of each kind"
         q, s = np.sort(self.judgements.triplets, 1), self.judgements.subjects
         row = lambda m: dict(answers=int(m.sum()), triplets=len(np.unique(q[m], axis=0)), people=len(np.unique(s[m])), median_time=float(np.nanmedian(self.times[m])) if np.isfinite(self.times[m]).any() else float('nan'))
@@ -276,7 +276,7 @@ def plot_levels(
     scores:dict, # Name of the model -> result of score_levels
     measure:str='answers', # 'answers', 'majority', 'time' or 'disagreement'
     ax=None, # Axes to draw on; new ones if None
-) -> plt.Axes: # The axes
+) -> plt.Axes: # What it was drawn on
     "One measure of several models by kind of triplet, with intervals, people and the ceiling"
     T = {m: s['table'].set_index('measure') for m, s in scores.items()}; first = next(iter(T.values())); kinds = [k for k in LEVEL_KINDS if f'{measure}: {k}' in first.index]
     if not kinds: raise AlignetError(f"measure '{measure}' is not in the tables; choose one of answers, majority, time, disagreement")
@@ -299,7 +299,7 @@ def plot_hesitation(
     bins:int=6, # Bins with equally many questions
     kind:str='cosine', # One of SIMILARITIES
     least:int=2, # Fewest answers to a question
-) -> plt.Figure: # The figure
+) -> plt.Figure: # A panel for each kind of triplet
     "People's time against the entropy of each model's choices, by kind of triplet"
     q = level_questions(levels, least); kinds = [k for k in LEVEL_KINDS if (q['kind'] == k).any()]
     fig, axs = plt.subplots(1, len(kinds), figsize=(1 + 2.4 * len(kinds), 2.7), dpi=80, layout='constrained', sharey=True, squeeze=False)

@@ -60,7 +60,7 @@ def jsd_loss(
     probs, # (t, 3) teacher choice probabilities, same order
     tau:float=1., # Student temperature, in the units of sims
     reduction:str='mean', # 'mean', 'sum' or 'none'
-) -> torch.Tensor: # Scalar, or (t,) with 'none'; between 0 and log 2
+) -> torch.Tensor: # Scalar, or (t,) with 'none'; each between 0 and log 2
     "Jensen-Shannon divergence between the teacher's and the student's choices, in nats"
     _check_pair(sims, probs)
     lq, p = _log_choice(sims, tau), _up(probs)
@@ -157,7 +157,7 @@ class CosineHead(nn.Module):
 
     def forward(self,
         x, # (B, d) features
-    ) -> torch.Tensor: # (B, d) float32 features, whose dot products are the scaled cosines of x
+    ) -> torch.Tensor: # (B, d) at least float32, whose dot products are the scaled cosines of x
         "Bring the features to unit length, times the square root of the scale; in training with `centre`, update the running mean too"
         with torch.autocast(x.device.type, enabled=False):
             x = _up(x)

@@ -199,7 +199,7 @@ class PseudoLabels:
 
     def restrict(self,
         names, # (m,) names to keep, in the order wanted
-    ) -> 'PseudoLabels': # PseudoLabels
+    ) -> 'PseudoLabels': # Names and triplets that are left, indexed anew
         "Only these images, and the triplets with all three among them"
         names = [str(o) for o in names]; have = {o: i for i, o in enumerate(self.names)}
         missing = [o for o in names if o not in have]
@@ -218,7 +218,7 @@ def _npz(path):
 def save(self:PseudoLabels,
     path, # Where to; .npz is added if it is missing
     official:bool=False, # Also write the names of each triplet's images, as the released files do
-) -> Path: # The path
+) -> Path: # The file, its suffix added if it was missing
     "Write one `.npz`, whole or not at all"
     arrays = dict(names=np.array(self.names, dtype=np.str_), indices=self.triplets, similarities=self.sims, meta=np.array(json.dumps(self.meta)))
     if self.embedding is not None: arrays['embedding'] = self.embedding
@@ -231,7 +231,7 @@ def save(self:PseudoLabels,
 def load(cls:PseudoLabels,
     path, # A file of save, or one in the layout of the released ones
     control:bool=False, # Do not warn about labels of the untransformed teacher
-) -> PseudoLabels: # PseudoLabels
+) -> PseudoLabels: # triplets (t, 3), odd one last, sims (t, 3) float32
     "Read pseudo-labels; rows are turned so that the odd one is last"
     path = Path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")

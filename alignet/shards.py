@@ -505,7 +505,7 @@ def blocks(self:LabelShards) -> object: # Iterator over (m, 3) triplets and (m, 
 def shard(self:LabelShards,
     rank:int, # Which process, from 0
     world:int, # How many there are
-) -> LabelShards: # LabelShards
+) -> LabelShards: # The same files, fewer rows
     "One process's share: a stretch of rows"
     if not 0 <= rank < world: raise AlignetError(f'rank {rank} of {world} processes does not exist; ranks go from 0 to {world-1}')
     out = LabelShards.__new__(LabelShards); out.__dict__.update(self.__dict__)

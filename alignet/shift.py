@@ -237,7 +237,7 @@ class ShiftData:
     notes:str='' # What was left out
 
     @property
-    def files(self): "Names of the photos"; return self.items.file.tolist()
+    def files(self): "(n,) names of the photos"; return self.items.file.tolist()
     def __repr__(self): return f"{self.task}; photos: " + ', '.join(f'{(self.items.part == p).sum():,} {p}' for p in ('fit', 'source', 'target'))
 
 def folder_data(
@@ -335,7 +335,7 @@ def _t_interval(v):
 def plot_shift(
     runs:pd.DataFrame, # From shift_over_splits
     ax=None, # Axes to draw on; new ones if None
-) -> plt.Axes: # The axes
+) -> plt.Axes: # What it was drawn on
     "Source and target accuracy of each model, a line a split"
     if ax is None: ax = plt.subplots(figsize=(5.2, 2.9), dpi=80, layout='constrained')[1]
     names = list(dict.fromkeys(runs.model)); step = .8 / len(names)
@@ -371,7 +371,7 @@ class ShiftedImages:
         if len(self.classes) < 2: raise AlignetError(f"'{self.name}' has pictures of one class only ({', '.join(map(str, self.classes))}), so every answer is right; at least two classes are needed")
         return self
     @property
-    def files(self): "Names of the pictures"; return self.images.names
+    def files(self): "(n,) names of the pictures"; return self.images.names
     @property
     def mask(self) -> np.ndarray: # (1000,) bool
         "The outputs that can be right"
@@ -384,7 +384,7 @@ SHIFTS = {'imagenet-a': 200, 'imagenet-r': 200, 'imagenet-v2': 1000, 'imagenet-s
 def load_shift(
     name:str, # One of SHIFTS
     path, # The unpacked folder, or one above it
-) -> ShiftedImages: # Pictures, and the class of each as an index below 1,000
+) -> ShiftedImages: # Pictures, and the class of each as an index into .classes
     "Pictures and classes of a shifted ImageNet in its published layout"
     if name not in SHIFTS: raise AlignetError(f"'{name}' is not known; choose one of {', '.join(SHIFTS)}")
     if not Path(path).is_dir(): raise _get_it(name, f"'{path}' is no folder")
@@ -420,8 +420,14 @@ class CroppedImages(ImageSet):
     "Images without a border"
     border = 2 # Pixels to cut off on each side
     def __getitem__(self, i): im = super().__getitem__(i); b = self.border; return im.crop((b, b, im.width - b, im.height - b))
-    def subset(self, names): "The set of just these images, still cropped"; self.index(names); return type(self)(self.root, names)
-    def sizes(self): "Sizes of the files and the border, so that features of the uncropped images are not taken for these"; return [s if s is None else s + self.border for s in ImageSet.sizes(self)]
+    def subset(self,
+        names, # (m,) file names, in the order wanted
+    ) -> ImageSet: # In that order
+        "The set of just these images, still cropped"
+        self.index(names); return type(self)(self.root, names)
+    def sizes(self) -> list: # (n,) bytes and pixels, added
+        "Sizes of the files and the border, so that features of the uncropped images are not taken for these"
+        return [s if s is None else s + self.border for s in ImageSet.sizes(self)]
 
 def _load_objectnet(path):
     "ObjectNet: folders of objects, and the mappings that come with them"

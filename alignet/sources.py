@@ -177,7 +177,7 @@ def path(self:TarImages,
 @patch
 def subset(self:TarImages,
     names, # (m,) file names, in the order wanted
-) -> TarImages: # TarImages
+) -> TarImages: # In the order of names
     "The set of just these images"
     names = list(names); rows = self.index(names); new = object.__new__(TarImages)
     new.__dict__.update(self.__dict__, _where=self._where[rows], _open={}); new._named(self.root, names)
@@ -304,7 +304,7 @@ def path(self:HFImages,
 @patch
 def subset(self:HFImages,
     names, # (m,) names, in the order wanted
-) -> HFImages: # HFImages
+) -> HFImages: # In the order of names
     "The set of just these images"
     names = list(names); rows = self.index(names); new = object.__new__(HFImages)
     new.__dict__.update(self.__dict__, _rows=self._rows[rows]); new._named(self.root, names)

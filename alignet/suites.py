@@ -9,6 +9,7 @@ __all__ = ['SUITES', 'Task', 'cluster_ci', 'certainty_of', 'odd_one_out_tasks', 
 
 # %% ../nbs/06e_suites.ipynb #a013d3ce
 import contextlib, dataclasses, functools, hashlib, json, os, re
+from datetime import datetime, timezone
 from pathlib import Path
 from fastcore.basics import patch
 import matplotlib.pyplot as plt
@@ -17,6 +18,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 from torch import nn
+from . import __version__
 from .core import *
 from .data import ImageSet, World, offline_world, things_world, things_choices
 from .pseudo_labels import CEILING
@@ -218,7 +220,7 @@ def shift_task(
     splits:int=3, # How many splits; which ones depends on the seed
     files=None, # (n,) photos that any split may ask for; all of images if None
     notes:str='', # A remark for the reader
-) -> Task: # Accuracy on source and target subclasses, and the drop
+) -> Task: # Accuracy on source and target subclasses, and the ratio target / source
     "Superclasses learned from some subclasses and recognised in others, over several splits"
     def run(models, seed=0, n_boot=2000, **kw):
         rows, items, draws, per = [], [], {}, {}
@@ -249,7 +251,7 @@ def probe_task(
     most:int=10_000, # Fit on at most so many photos in all, the same number of each class
     Cs=(1e-3, 1e-2, .1), # Strengths that the probe chooses from
     name:str=None, # What to call it; the set's name and 'probe' if None
-) -> Task: # Accuracy with and without the shift
+) -> Task: # Accuracy under the shift, and without it if there are held_out photos
     "A shifted ImageNet, scored with a linear probe fitted on ImageNet's own photos"
     name, need = name or f'{data.name}, probe', {imagenet_classes()[o] for g in data._two().outputs for o in g}; parts = {}
     for what, (images, of) in (('train', train), *([('held_out', held_out)] if held_out else [])):
@@ -268,7 +270,7 @@ def probe_task(
 
 def head_task(
     data, # ShiftedImages
-) -> Task: # Accuracy over the classes that can be right
+) -> Task: # Accuracy over the classes that can be right, and among all 1,000 outputs
     "A shifted ImageNet, scored with the model's own head of 1,000 outputs"
     data._two()
     def run(models, seed=0, n_boot=2000, heads=None, **kw):
@@ -316,7 +318,7 @@ def rsa_task(
 def levels_task(
     levels, # Levels with pictures
     name:str='Levels', # What to call the data set
-) -> Task: # Accuracy for each kind of triplet
+) -> Task: # Accuracy, side with the majority, correlation with time and disagreement, for each kind of triplet
     "Choices at three levels of abstraction, and hesitation against response times"
     def run(models, seed=0, n_boot=2000, **kw):
         rows, values = [], {}
@@ -344,8 +346,14 @@ class DatasetPictures(ImageSet):
         if not hasattr(im, 'convert'): raise AlignetError(f'items of {type(self.dataset).__name__} must hold PIL images, not {type(im).__name__}; make the dataset without a transform')
         return im.convert('RGB')
     def __getitem__(self, i): return self._picture(self.rows[i])
-    def path(self, i): "Where a picture lies, for messages"; return self.root/self.names[i if not isinstance(i, str) else self._row[i]]
-    def sizes(self): "Not known before reading"; return [None] * len(self.names)
+    def path(self,
+        i, # Position or name
+    ) -> Path: # No file need be there
+        "Where a picture lies, for messages"
+        return self.root/self.names[i if not isinstance(i, str) else self._row[i]]
+    def sizes(self) -> list: # (n,) None
+        "Not known before reading"
+        return [None] * len(self.names)
     def subset(self,
         names, # (m,) names, in the order wanted
     ) -> ImageSet: # In that order
@@ -404,7 +412,7 @@ def folder_tasks(
     max_test:int=5000, # At most this many pictures are asked about
     keep=None, # A function of the file name: may this picture be used? All if None
     keep_class=None, # The same of the name of a class
-) -> list: # Of Tasks: one, or none if the folder has too few pictures
+) -> list: # One Task; too few pictures are an error
     "The few-shot task of a folder of folders"
     images = ImageSet.from_folder(folder); ks = shot_settings(dict(ks=ks))['ks']; name = name or Path(folder).name; places = {}
     if empty := sorted(o.name for o in Path(folder).iterdir() if o.is_dir() and not o.name.startswith('.') and not any(f.startswith(f'{o.name}/') for f in images.names)): raise AlignetError(f"'{folder}' has {len(empty)} class folder{'s' * (len(empty) > 1)} without a picture, such as '{empty[0]}'; put the pictures of the class there, or remove the folder")
@@ -503,7 +511,7 @@ def tasks_of(
             own, less = _world_tasks(d, objects, restrict, shots); tasks += own; left += [o for o in less if o[0] in suites]
             left += [(suite, name, 'not part of this data', need) for suite, name, _, need, _ in _folder_sources(Path('.'))[1:] if suite != 'hierarchy' and suite in suites] + _rsa_and_levels(None, suites)[1]
         else:
-            if not Path(d).is_dir(): raise AlignetError(f"data: '{d}' is no folder; give a folder of data, a World, or tasks")
+            if not Path(d).is_dir(): raise AlignetError(f"data: '{d}' is no folder" + ('; it comes from the environment variable ALIGNET_DATA: correct or unset it' if str(d) == os.environ.get('ALIGNET_DATA') else '; give a folder of data, a World, or tasks'))
             root = Path(d); sources = _folder_sources(root, objects if i in worlds else None, restrict and i in worlds, shots, worlds.get(i)) if _known_folder(d) else [('few_shot', root.name, lambda: folder_tasks(root, **shots, keep_class=keep_class), 'a folder of pictures for each class', restrict)]
             for suite, name, make, need, held in sources:
                 if suite not in suites and not (suite == 'odd_one_out' and {'calibration', 'pictures'} & set(suites)): continue
@@ -512,7 +520,7 @@ def tasks_of(
             more = _rsa_and_levels(root, suites); tasks += mark(more[0]); left += more[1]
     names = pd.Series([(t.suite, t.name) for t in tasks if t.suite in suites])
     if names.duplicated().any(): raise AlignetError(f"two data sets of the suite '{names[names.duplicated()].iloc[0][0]}' are called '{names[names.duplicated()].iloc[0][1]}'; rename a folder, or make the tasks yourself with a name each")
-    for suite in (o for o in suites if o not in ('pictures', *(t.suite for t in tasks), *(l[0] for l in left))): left.append((suite, '', 'this data has nothing for it', SUITES[suite]))
+    for suite in (o for o in suites if o not in ('pictures', *(t.suite for t in tasks), *(l[0] for l in left))): left.append((suite, '', 'this data has nothing for it', f'data for {SUITES[suite]}'))
     return [t for t in tasks if t.suite in suites or suites == ['pictures']], pd.DataFrame(sorted(set(left)), columns=['suite', 'data', 'why it was left out', 'what it needs'])
 
 def _rsa_and_levels(root, suites):
@@ -619,8 +627,9 @@ class Evaluation:
         seed:int=0, # Seed of the resampling
         n_boot:int=2000, # Number of resamples
         models=None, # Names of the models, the baseline first; as they come in the table if None
+        about:dict=None, # What made it: version, date, settings, pictures of each data set
     ):
-        self._compared = {}
+        self._compared, self.about = {}, dict(about or {})
         self.table, self.items, self.figures, self.notes, self.seed, self.n_boot = table, list(items), list(figures), list(dict.fromkeys(n for n in notes if n)), seed, n_boot
         self.left_out = pd.DataFrame(columns=['suite', 'data', 'why it was left out', 'what it needs']) if left_out is None else left_out
         self.models = list(dict.fromkeys(table.model)) if models is None else list(models)
@@ -659,7 +668,7 @@ class Evaluation:
 @patch
 def plot(self:Evaluation,
     suites=None, # Suites to draw; all if None
-) -> plt.Figure: # The figure
+) -> plt.Figure: # A panel a suite
     "Every measure with its interval, a panel a suite"
     t = self.table[self.table.value.notna()] if suites is None else self.table[self.table.suite.isin(suites)]
     t = t[~t.measure.str.contains('purity|equal mass')]; names = list(dict.fromkeys(t.suite)); many = t.groupby('suite').data.nunique(); label = lambda d: d.measure.where(d.suite.map(many) == 1, d.data + ': ' + d.measure)
@@ -690,6 +699,7 @@ def report(self:Evaluation,
     for f, alt, caption in self.figures: r.figure(f, alt, caption)
     if len(self.left_out): r.heading('Left out'); r.table(self.left_out, 'What could not be measured, and what it would need', name='left out')
     r.table(self.table, 'All rows, with intervals, numbers of items, chance and ceilings', name='rows')
+    if self.about: r.heading('How it was made'); r.table(pd.Series({k: ', '.join(f'{n}: {c:,} pictures' for n, c in v.items()) if isinstance(v, dict) else str(v) for k, v in self.about.items()}, name='value').to_frame(), 'Version, date and settings', name='about')
     return r
 
 @patch
@@ -704,7 +714,7 @@ def to_json(self:Evaluation,
     path=None, # File to write; none if None
 ) -> str: # JSON text
     "All numbers, notes and what was left out"
-    o = dict(models=self.models, notes=self.notes, rows=self.table.astype(object).where(self.table.notna(), None).to_dict('records'), left_out=self.left_out.to_dict('records'), comparisons={m: c.astype(object).where(c.notna(), None).to_dict('records') for m in self.models[1:] for c in (self.compare(self.models[0], m),)})
+    o = dict(about=self.about, models=self.models, notes=self.notes, rows=self.table.astype(object).where(self.table.notna(), None).to_dict('records'), left_out=self.left_out.to_dict('records'), comparisons={m: c.astype(object).where(c.notna(), None).to_dict('records') for m in self.models[1:] for c in (self.compare(self.models[0], m),)})
     if path is not None: write_json(path, o)
     return json.dumps(o, indent=1)
 
@@ -760,6 +770,7 @@ def evaluate(
     wanted = _suites(suites); _check_maps(maps, wanted); shot_settings(few_shot)
     if n_boot < 1: raise AlignetError(f'n_boot must be at least 1 resample, not {n_boot}')
     models = _name_models(models); tasks, left = tasks_of(data, suites, objects, restrict, few_shot)
+    about = dict(alignet=__version__, date=datetime.now(timezone.utc).isoformat(timespec='seconds'), size='of each model' if size is None else size, seed=seed, n_boot=n_boot, objects='all' if objects is None else len(objects), data={t.name: len(t.files) for t in tasks})
     if not tasks: raise AlignetError(f"there is no data for {', '.join(wanted)}: " + '; '.join(f"{r['data']}: {r['why it was left out']}" for _, r in left.head(3).iterrows()))
     feats = {n: _of_model(n, _features_of, m, tasks, path, size, batch_size, device, num_workers) for n, m in models.items()}; heads = {n: _head(m) for n, m in models.items() if isinstance(m, Backbone)}
     rows, items, figures = _measured(tasks, feats, heads, left, seed, n_boot) if wanted != ['pictures'] else ([], [], [])
@@ -770,7 +781,7 @@ def evaluate(
     if not rows and not figures: raise AlignetError('no suite gave a number for these models: ' + '; '.join(f"{r['data']}: {r['why it was left out']}" for _, r in left.head(5).iterrows()))
     if not rows: rows = [dict(suite='pictures', data=tasks[0].name, **_row(n, 'figures', np.nan)) for n in feats]
     table = pd.DataFrame(rows); columns = ['suite', 'data', 'model', 'measure', 'value', 'low', 'high', 'n', 'chance', 'ceiling'] + [c for c in ['people'] if c in table.columns]        # how people fare among themselves, where the set says it
-    return Evaluation(table[columns], items, left, figures, [t.notes for t in tasks], seed, n_boot, list(feats))
+    return Evaluation(table[columns], items, left, figures, [t.notes for t in tasks], seed, n_boot, list(feats), about)
 
 def _measured(tasks, feats, heads, left, seed, n_boot):
     "Rows, items and figures of all tasks; what cannot be done is added to `left`"

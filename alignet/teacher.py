@@ -560,7 +560,9 @@ class NestedCV:
     X:np.ndarray # (n, d) features
     triplets:np.ndarray # (t, 3) the choices
 
-    def held_out(self, f) -> np.ndarray: # (h, 3)
+    def held_out(self,
+        f:int, # Number of the fold, from 0
+    ) -> np.ndarray: # (h, 3), odd one last
         "The triplets of fold `f` that its teacher was scored on"
         return self.triplets[split_by_objects(self.triplets, self.folds == f)[1]]
     def probs(self) -> np.ndarray: # (h, 3) float32; the first column is the choice that people made
@@ -612,7 +614,11 @@ class AffineMap(torch.nn.Module):
     ):
         super().__init__()
         for k, v in dict(weights=weights, bias=bias, mean=mean, std=std).items(): self.register_buffer(k, torch.tensor(v))
-    def forward(self, x): "(B, d_in) -> (B, d_out)"; return ((x - self.mean) / self.std) @ self.weights + self.bias
+    def forward(self,
+        x, # (B, d_in) features
+    ) -> torch.Tensor: # (B, d_out)
+        "The map of a batch"
+        return ((x - self.mean) / self.std) @ self.weights + self.bias
 
 @patch
 def module(self:Teacher) -> torch.nn.Module: # (B, d_in) -> (B, d_out)
@@ -622,7 +628,9 @@ def module(self:Teacher) -> torch.nn.Module: # (B, d_in) -> (B, d_out)
 # %% ../nbs/02_teacher.ipynb #2b472ba2
 class UnitLength(torch.nn.Module):
     "Rows of unit length"
-    def forward(self, x) -> torch.Tensor: # (B, d)
+    def forward(self,
+        x, # (B, d) features
+    ) -> torch.Tensor: # (B, d) of length one
         "Divide each row by its length"
         return torch.nn.functional.normalize(x, dim=-1)
 

@@ -117,7 +117,7 @@ def things_fetch(
     folder=None, # Where downloads are kept; things in cache_folder() if None
     accept:bool=False, # Take a cached file that is not the one used before, from now on
     root=None, # Data folder with local copies, which win; the environment variable ALIGNET_DATA if None
-) -> Path: # A file that is there, its checksum recorded
+) -> Path: # A file that is there; the checksum of a cached one is recorded
     "The path of a public THINGS file: a local copy, a cached one, or a download"
     f = _entry(name); _licence(f)
     if (path := _local(f, root)): return path

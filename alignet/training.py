@@ -448,7 +448,7 @@ def align_dls(
     crop_pct:float=1., # Share of the picture's short side that the crop leaves, as in timm's data configuration
     student:Student=None, # A student whose frozen stages are computed once
     device=None, # Where batches go; the GPU if there is one
-) -> DataLoaders: # Of (images, teacher embedding or similarities), see above
+) -> DataLoaders: # Batches of images (B, 3, H, W) and teacher embeddings (B, k) (and clusters (B,) with give_clusters), or of (T, 3, 3, H, W) and similarities (T, 3)
     "Training and validation batches for a student"
     if triplets not in ('batch', 'sampled'): raise AlignetError(f"triplets='{triplets}' is not known; choose 'batch' or 'sampled'")
     if triplets == 'batch' and labels.embedding is None:

@@ -37,7 +37,7 @@ def _choice_nll(Z, trials, chunk=2048): # (n, d); (3, t) indices, the odd one la
 def draw_choices(
     triplets, # (t, 3) integers, indices of objects
     probs, # (t, 3) probabilities [p(third odd), p(second odd), p(first odd)], e.g. of soft_labels
-    seed:int=0,
+    seed:int=0, # Seed of the draw
 ) -> np.ndarray: # (t, 3) int64, the same triplets, the drawn odd one last
     "Draw one answer a triplet from choice probabilities"
     t, p = check_triplets(triplets), np.asarray(probs, np.float64)
@@ -312,7 +312,7 @@ def fit(cls:VICE,
 @patch
 def plot(self:VICE,
     ax=None, # Two axes to draw on
-) -> object: # The two Matplotlib axes
+) -> object: # (2,) Matplotlib axes
     "Losses, and the number of kept dimensions, over the epochs"
     import matplotlib.pyplot as plt
     if self.history is None or not len(self.history): raise AlignetError('this VICE has no history; it was made from arrays, not by fit')
@@ -369,7 +369,7 @@ def show_dimension(self:VICE,
     top:int=8, # Objects a dimension
     px:int=48, # Size of a thumbnail
     ncols:int=2, # Dimensions side by side
-) -> object: # The axes
+) -> object: # (rows, columns) Matplotlib axes
     "Draw the objects with the largest weights of dimensions"
     import matplotlib.pyplot as plt
     dims = list(range(min(6, len(self.kept)))) if dims is None else np.atleast_1d(dims).tolist()
@@ -393,7 +393,7 @@ def to_target(self:VICE,
     names=None, # (m,) names of the objects wanted, in this order; all, in their own order, if None
     n:int=20_000, # Random triplets for the scale
     samples:int=50, # Draws from the posterior
-    seed:int=0,
+    seed:int=0, # Seed of triplets and draws
 ) -> np.ndarray: # (len(names), len(kept)) float32
     "The embedding, scaled so that its choice probabilities are those averaged over the posterior as nearly as can be"
     rows = np.arange(len(self))

@@ -733,7 +733,7 @@ def position_bias(
 
 def plot_answers(
     answers, # A table of answers_table
-) -> plt.Figure: # The figure
+) -> plt.Figure: # Response times, their course, sides
     "Response times, their course over the session, and the sides that were chosen"
     import seaborn as sns
     df = answers.assign(sides=1); bias = position_bias(df); people = list(dict.fromkeys(df.annotator)); timed = df[df.rt > 0]
@@ -931,7 +931,7 @@ def _heard(self:TripletBrowser, _, message, buffers=None):
 _OPINION_COLOURS = dict(people='#de8f05', teacher='#029e73', model='#0173b2')
 
 @patch
-def static(self:TripletBrowser) -> plt.Figure: # A row a triplet, with probabilities
+def static(self:TripletBrowser) -> plt.Figure: # Two triplets a row, with probabilities
     "The present page as a plain figure"
     rows = self._rows_here(); across = min(2, max(1, len(rows))); down = max(1, -(-len(rows)//across)); who = list(self.opinions)
     fig, axs = plt.subplots(2*down, 3*across, figsize=(3.1*across, (1.3 + .17*len(who))*down), dpi=80, layout='constrained', squeeze=False, height_ratios=[1, .17*len(who)]*down)
@@ -1126,7 +1126,7 @@ def table(self:BeforeAfter) -> pd.DataFrame: # name, group, kept: share of the n
     return pd.DataFrame(dict(name=self.names, group=self.groups, kept=self.kept)).sort_values('kept', kind='stable')
 
 @patch
-def static(self:BeforeAfter) -> plt.Figure: # Two maps and two rows of neighbours
+def static(self:BeforeAfter) -> plt.Figure: # Two maps, and below them the neighbours in each
     "Both maps and the neighbours of the selected picture as a plain figure"
     i, m = self.selected, self._map; fig = plt.figure(figsize=(8.4, 5.9), dpi=80, layout='constrained'); top, low = fig.subfigures(2, 1, height_ratios=[3.9, 1.25 + .25*(len(m['groups']) > 1)]); shapes = 'os^Dv'
     for s, ax in enumerate(top.subplots(1, 2)):

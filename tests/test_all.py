@@ -32,6 +32,7 @@ import inspect
 import re
 from alignet import _modidx
 import alignet.all
+import alignet.cli
 from alignet.all import *
 
 NOTEBOOK = 'nbs/11_all.ipynb'     # a test runs in the folder of its notebook
@@ -58,7 +59,7 @@ def test_how_this_page_is_made():
             if obj is not None and first_line(obj) and not re.match('(before|after)_|get_idxs$|extra_repr$', own[-1]): yield '.'.join(own), first_line(obj)
 
     # cell 10
-    chapters = [importlib.import_module(f'alignet.{m}') for m in dict.fromkeys(m for m, _ in seen.values())]
+    chapters = [*(importlib.import_module(f'alignet.{m}') for m in dict.fromkeys(m for m, _ in seen.values())), alignet.cli]
     found = {mod: sorted(entries(mod), key=lambda o: (mod.__all__.index(o[0].split('.')[0]), '.' in o[0])) for mod in chapters}
 
     # cell 15

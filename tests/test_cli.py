@@ -2,22 +2,24 @@
 
 Generated from nbs/10_cli.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
 """
+import contextlib
 import sys
 from pathlib import Path
 from alignet import __version__
-import contextlib
 import io
 import subprocess
 import tempfile
 import numpy as np
 from fastcore.test import test_eq
 from alignet.core import *
+import pandas as pd
 from PIL import Image, ImageDraw
 from alignet.data import Judgements
 from alignet.features import create_backbone
 from alignet.hub import export_timm
+from alignet.teacher import Teacher
 from alignet.cli import *
-from alignet.cli import _rate
+from alignet.cli import _rate, _words
 
 NOTEBOOK = 'nbs/10_cli.ipynb'     # a test runs in the folder of its notebook
 
@@ -68,20 +70,24 @@ def test_the_road_in_five_commands():
             codes += [main(f'eval {model} --data {d}/sorted --suites few_shot pictures --shots 2,4 --draws 2 --max-test 9 --maps none --out {d}/shots'.split()), main(f'eval {model} --judgements {d}/judgements.npz --images {d}/images --objects {d}/half.txt --out {d}/half'.split())]
             shots, half = read_json(d/'shots.json'), read_json(d/'half.json')
             codes.append(main(f'train {d}/many {model} {d}/images --recipe all_triplets --steps 2 --bs 8 --size 48 --out {d}/shards-aligned'.split()))
-        sharded, trained = (d/'many'/'labels'/'manifest.json').is_file(), (d/'published'/'config.json').is_file()
+            j = Judgements.load(d/'judgements.npz'); pd.DataFrame(np.array(j.names)[j.triplets], columns=list('abc')).to_csv(d/'answers.csv', index=False)
+            codes += [main(o.split()) for o in (f'teacher {d}/store {d}/answers.csv --out {d}/table.npz', f'eval {d}/aligned --suites odd_one_out,calibration --judgements {d}/answers.csv --images {d}/images --out {d}/table', f'export {d}/tiny --out {d}/copy')]
+            teachers, table = [Teacher.load(d/o).weights for o in ('teacher.npz', 'table.npz')], read_json(d/'table.json')
+        sharded, trained, card = (d/'many'/'labels'/'manifest.json').is_file(), (d/'published'/'config.json').is_file(), (d/'aligned'/'README.md').read_text()
 
     # cell 23
-    test_eq(codes, [0] * 12); test_eq({r['measure'].split('-')[0] for r in shots['rows']}, {'2', '4'}); assert half['rows'][0]['n'] < scores['rows'][0]['n']; test_eq([_rate(*o) for o in ((None, None, 3e-5), (1e-5, None, 3e-5), (None, .1, 3e-5), (1e-5, None, slice(1, 2)))], [None, slice(1e-5, 1e-5), slice(3e-5, .1), slice(1e-5, 2)]); test_eq(refused, [2, 2, 2]); test_eq(left, []); assert sharded and trained
+    test_eq(codes, [0] * 15); test_eq(*teachers); test_eq(len({r['suite'] for r in table['rows']}), 2); test_eq(table['about']['data']['answers'], 18); assert 'at 48 pixels' in card; test_eq({r['measure'].split('-')[0] for r in shots['rows']}, {'2', '4'}); assert half['rows'][0]['n'] < scores['rows'][0]['n']; test_eq([_rate(*o) for o in ((None, None, 3e-5), (1e-5, None, 3e-5), (None, .1, 3e-5), (1e-5, None, slice(1, 2)))], [None, slice(1e-5, 1e-5), slice(3e-5, .1), slice(1e-5, 2)]); test_eq(refused, [2, 2, 2]); test_eq(left, []); assert sharded and trained
     assert other != first and again == first                                     # other settings train another model, the same settings the same
     assert whole and len(scores['models']) == 2 and {r['suite'] for r in scores['rows']} == {'odd_one_out', 'calibration'} and 'saved' in printed.getvalue()
 
     # cell 25, in part
     err = io.StringIO()
-    with contextlib.redirect_stderr(err): codes = [main(['demo', '--world', 'mars']), main(['label', 'nowhere', '--out', 'x.npz']), main(['features', 'vit_bse_patch16_224', '.', '--out', 'x']), main(['eval', 'test_efficientnet', '--shots', '1,five'])]
+    with contextlib.redirect_stderr(err): codes = [main(['demo', '--world', 'mars']), main(['label', '.', '--out', 'x.npz']), main(['features', 'vit_bse_patch16_224', '.', '--out', 'x']), main(['eval', 'test_efficientnet', '--shots', '1,five'])]
 
     # cell 26
-    with contextlib.redirect_stderr(io.StringIO()) as table: test_eq(main(['eval', 'test_efficientnet', '--judgements', 'answers.csv', '--images', '.']), 2)
-    assert "from_table('answers.csv'" in table.getvalue()
+    with contextlib.redirect_stderr(io.StringIO()) as told: test_eq([main(o.split()) for o in ('eval test_efficientnet --judgements answers.csv --images .', 'label nowhere --control --out x.npz', 'teacher x y --out z')], [2] * 3)
+    test_eq(told.getvalue().count('does not exist'), 3); assert 'make it: alignet features MODEL IMAGES --out nowhere' in told.getvalue()
+    test_eq(_words('choose another folder, or overwrite=True to make it anew', 'features'), 'choose another folder, or --overwrite to make it anew'); test_eq(_words('make one with extract_features', 'label'), 'make one with `alignet features`')
 
     # cell 27
     test_eq(codes, [2, 2, 2, 2])

@@ -1,7 +1,7 @@
 """The pages of the website as Pandoc reads them, which is what Quarto gives them to.
 
 nbdev prepares the pages; each is then written in the markdown that Quarto makes of a notebook (cells and outputs as fenced divs), and read by the Pandoc of this machine.
-Quarto adds its own filters, themes and navigation, and brings a newer Pandoc: those are not tried.
+Formulas are read by Pandoc, too (on the website MathJax sets them). Quarto adds its own filters, themes and navigation, and brings a newer Pandoc: those are not tried.
 """
 import html, json, posixpath, re, shutil, subprocess, sys
 from pathlib import Path
@@ -63,10 +63,10 @@ def pandoc(text, to, *args):
 def words(inlines):
     "The words of a paragraph; code, formulas and pictures stand as three dots"
     plain = {'Space': ' ', 'SoftBreak': '\n', 'LineBreak': '\n'}
-    return ''.join(o['c'] if o['t'] == 'Str' else plain.get(o['t']) or (words(o['c']) if o['t'] in ('Emph', 'Strong') else words(o['c'][1]) if o['t'] in ('Link', 'Span') else '\u2026') for o in inlines)
+    return ''.join(o['c'] if o['t'] == 'Str' else plain.get(o['t']) or (words(o['c']) if o['t'] in ('Emph', 'Strong', 'Strikeout', 'Superscript', 'Subscript', 'SmallCaps', 'Underline') else words(o['c'][1]) if o['t'] in ('Link', 'Span', 'Quoted') else '@' * (o['t'] == 'Cite') + '\u2026') for o in inlines)
 
 
-MARKS = re.compile(r'(^|\n)\s*([-*+]|\d+[.)])\s|(^|\n)\s*#+\s|(^|\n)\||\*\*|\]\(|:::|\$|`|\{[#.][a-z]')
+MARKS = re.compile(r'@\u2026|\[\^|(^|\n)>\s|(^|\n)\s*([-*+]|\d+[.)])\s|(^|\n)\s*#+\s|(^|\n)\||\*\*|\]\(|:::|\$|`|\{[#.][a-z]')
 
 
 def leftovers(doc):
@@ -136,7 +136,7 @@ def test_every_link_between_pages_arrives(read):
 @pytest.mark.parametrize('text, left', [
     ('Words\n- one\n- two', True), ('Words\n\n- one\n- two', False),
     ('Words\n1. one', True), ('Words\n| a | b |\n|---|---|\n| 1 | 2 |', True), ('Words\n\n| a | b |\n|---|---|\n| 1 | 2 |', False),
-    ('[[`a`](x.html)](y.html)', True), ('[a](y.html)', False), ('from $a to b', True), ('from $a$ to `$b`', False), ('**a', True), ('Words\n::: {.x}\n:::', True),
+    ('[[`a`](x.html)](y.html)', True), ('[a](y.html)', False), ('from $a to b', True), ('from $a$ to `$b`', False), ('**a', True), ('as "**a" said', True), ('Words\n> said', True), ('a note[^1]', True), ('by @somebody', True), ('~~$a~~', True), ('Words\n::: {.x}\n:::', True),
 ])
 def test_markup_that_stands_as_words_is_found(text, left):
     if not shutil.which('pandoc'): pytest.skip('needs Pandoc: apt install pandoc')

@@ -342,8 +342,10 @@ def run_demo(
     table = demo.summary(tables)
     report = demo.report(tables, table, *first)
     demo.say('[6/6] the aligned model of seed 0 in timm\'s format')
-    demo.export_model(table)
-    demo.say(f'\n{_show(table)}\n\nreport   {report}\nresults  {demo.out/"results.json"}\nmodel    {demo.out/"model"}\ntook     {(time.time() - start) / 60:.1f} minutes')
+    demo.export_model(table); held = demo.out/'held-out.txt'
+    with atomic_path(held) as tmp: tmp.write_text('\n'.join(first[0].test) + '\n', encoding='utf-8')
+    demo.say(f'\n{_show(table)}\n\nreport   {report}\nresults  {demo.out/"results.json"}\nmodel    {demo.out/"model"}\nheld out {held}, the objects that this model was not aligned with\ntook     {(time.time() - start) / 60:.1f} minutes')
+    if cfg.objects is None: demo.say(f'next     alignet eval {cfg.student} {demo.out/"model"} --size {cfg.size} --objects {held} --out scores')
     return dict(table=table, results=tables, report=report, demo=demo)
 
 # %% ../nbs/09_demo.ipynb #c32e66f7

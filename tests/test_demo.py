@@ -84,6 +84,9 @@ def test_the_parts_share_nothing():
         assert not shown & set(s.test + s.dev) and s.dev == w.splits(0).dev
     len(s.teacher), len(s.dev), len(s.test), len(s.pool)
 
+    # cell 45
+    test_eq((r['demo'].out/'held-out.txt').read_text().split('\n')[:-1], list(w.splits(0).test))
+
 
 def test_walking_on():
     "Walking on"
@@ -91,7 +94,7 @@ def test_walking_on():
     short = dict(objects=200, seeds=1, epochs=2, steps=6, n_labels=500, shots=2)
     tmp = tempfile.TemporaryDirectory()
 
-    # cell 46, in part
+    # cell 48, in part
     def walk_again():
         "Walk, walk again, then once more without the aligned model; are the results the same?"
         with tempfile.TemporaryDirectory() as d, contextlib.redirect_stdout(io.StringIO()):
@@ -104,10 +107,10 @@ def test_walking_on():
 
     again = walk_again()
 
-    # cell 47
+    # cell 49
     test_eq(again, (True, True))
 
-    # cell 49
+    # cell 51
     with tempfile.NamedTemporaryFile() as f: test_fail(lambda: run_demo(f.name, 'offline'), contains='choose another path')
     test_fail(lambda: run_demo(tmp.name, 'atlantis'), contains='choose one of offline, things')
     env = os.environ.pop('ALIGNET_DATA', None)

@@ -165,7 +165,7 @@ def test_generated_files_are_written_checked_and_deleted(project):
 
 def test_a_good_page_passes(project):
     notebook(project/'nbs/sub/b.ipynb', ('md', '# B\n\n> Another page'), ('md', '## The `end`, or {#x}\n\n## What it costs, in 3 steps'))
-    notebook(project/'nbs/00_small.ipynb', TITLE, ('code', '#| export\nclass Box:\n    "A box"\n    def open(self): "Open it"; return self\n    @property\n    def inside(self):\n        "What is in it"\n        return 1'), ('code', 'show_doc(Box.open)'), ('code', 'show_doc(Box.inside)'), ('code', '#| fig-cap: "One: two"\n#| fig-alt: "A line"\nplt.show()', [PNG]),
+    notebook(project/'nbs/00_small.ipynb', TITLE, ('code', '#| export\nclass Box:\n    "A box"\n    def open(self) -> object: # Itself\n        "Open it"\n        return self\n    @property\n    def inside(self):\n        "What is in it"\n        return 1'), ('code', 'show_doc(Box.open)'), ('code', 'show_doc(Box.inside)'), ('code', '#| fig-cap: "One: two"\n#| fig-alt: "A line"\nplt.show()', [PNG]),
              ('md', '[a](sub/b.ipynb#x) [b](sub/b.ipynb#what-it-costs-in-3-steps) [c](00_small.ipynb) [d](#box.open) [web](https://example.org/a.ipynb)\n`[e](gone.ipynb)`\n```\n[f](gone.ipynb)\n```'),
              ('md', '[own](https://alignet.github.io/alignet/small.html#box.open) [file](https://github.com/alignet/alignet/blob/main/settings.ini) [in Colab](https://colab.research.google.com/github/alignet/alignet/blob/main/nbs/00_small.ipynb)'),
              ('code', '#| export\n@patch\ndef shut(self:Box,\n    fast=False, # In a second\n    *, hard=1, # In newtons\n) -> str: # What it said\n    "Shut it"\ndef _own(a): return a\n@dispatch\ndef show(x:Box): pass'), ('code', 'if 0: print(1)'), ('code', 'a;'), ('code', '#| slow\nprint(1)'),

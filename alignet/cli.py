@@ -122,7 +122,7 @@ def _eval(a):
     shown = report.wide() if len(report.models) > 1 else report.table.drop(columns=['model', 'ceiling'])
     print(shown.to_string(index=False, float_format=lambda v: f'{v:.3f}', na_rep=''))
     for m in report.models[1:]: print(f'\n{m} against {report.models[0]}:\n' + report.compare(report.models[0], m).drop(columns=['p', 'n']).to_string(index=False, float_format=lambda v: f'{v:.3f}'))
-    if len(report.left_out): print('\nleft out:\n' + '\n'.join(f"  {r['suite']}: {r['data']} ({r['why it was left out']}). Needs: {r['what it needs']}" for _, r in report.left_out.iterrows()))
+    if len(report.left_out): print('\nleft out' + ' (the report says what each needs)' * bool(a.out) + ':\n' + '\n'.join(f"  {' '.join(filter(None, (r['suite'] + ':', r['data'])))} ({r['why it was left out']})" + ('' if a.out else f". Needs: {r['what it needs']}") for _, r in report.left_out.iterrows()))
     for n in report.notes: print(n)
     if a.objects is None and (a.judgements or any(Path(m).is_dir() for m in a.models)): print('All judged objects are scored. Of a model that was aligned with answers about some of them, score the others: --objects')
     if a.out: out = Path(a.out); report.to_html(out.with_name(out.name + '.html')); report.to_json(out.with_name(out.name + '.json')); print(f'saved {out}.html and {out}.json')

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from alignet import __version__
 from alignet.core import *
 from alignet.data import ImageSet, offline_world, things_world, Judgements
 from alignet.features import Backbone, extract_features, create_backbone
@@ -407,3 +408,4 @@ def test_one_call():
     with tempfile.TemporaryDirectory() as d:
         report.to_html(Path(d)/'r.html'); report.to_json(Path(d)/'r.json'); page, numbers = (Path(d)/'r.html').read_text(), read_json(Path(d)/'r.json')
     assert 'Left out' in page and 'SIMULATED' in page.upper() and page.count('<img') == page.count('alt="') >= 3 and len(numbers['rows']) == len(report.table)
+    assert numbers['about']['alignet'] == __version__ and numbers['about']['date'][:2] == '20' and set(numbers['about']['data']) == set(report.table.data) and 'How it was made' in page

@@ -61,7 +61,7 @@ def test_a_short_walk():
     made = sorted(p.name for p in Path(tmp.name).iterdir())
 
     # cell 39
-    test_eq(made, ['model', 'report.html', 'results.json', 'work'])
+    test_eq(made, ['held-out.txt', 'model', 'report.html', 'results.json', 'work'])
     assert {'base', 'control', 'aligned', 'teacher'} == set(r['table'].index) and r['table']['odd-one-out'].between(CHANCE, 1).all()
     assert '<b>simulated</b>' in r['report'].read_text() or '<strong>simulated</strong>' in r['report'].read_text()
     model = timm.create_model(f'local-dir:{tmp.name}/model', pretrained=True, num_classes=0)           # what a user does

@@ -87,7 +87,7 @@ def _train(a):
     with contextlib.nullcontext() if sys.stdout.isatty() else learn.no_bar():                    # a file of a log gets a line an epoch
         if a.recipe: RECIPES[a.recipe].fit(learn, steps=a.steps, lr=_rate(a.lr, a.head_lr, RECIPES[a.recipe].lr))
         else: learn.fit_one_cycle(a.epochs or 5, _rate(a.lr, a.head_lr, slice(3e-5, 2e-2)) or slice(3e-5, 2e-2))
-    card = dict(notes=f"Made by `alignet train` {__version__} from {a.student}, with {labels!r}. Trained and best used at {settings['size']} pixels. Settings: {settings | dict(freeze=a.freeze, seed=a.seed, recipe=a.recipe)}")
+    card = dict(notes=f"Made by `alignet train` {__version__} from {Path(a.student).name if Path(a.student.removeprefix('local-dir:')).is_dir() else a.student}, with {labels!r}. Trained and best used at {settings['size']} pixels. Settings: {settings | dict(freeze=a.freeze, seed=a.seed, recipe=a.recipe)}")
     print(f'saved {export_timm(learn, out, card=card)}'); check.path.unlink(missing_ok=True)
 
 def _rate(lr, head, base):

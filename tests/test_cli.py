@@ -76,7 +76,7 @@ def test_the_road_in_five_commands():
         sharded, trained, card = (d/'many'/'labels'/'manifest.json').is_file(), (d/'published'/'config.json').is_file(), (d/'aligned'/'README.md').read_text()
 
     # cell 23
-    test_eq(codes, [0] * 15); test_eq(*teachers); test_eq(len({r['suite'] for r in table['rows']}), 2); test_eq(table['about']['data']['answers'], 18); assert 'at 48 pixels' in card; test_eq({r['measure'].split('-')[0] for r in shots['rows']}, {'2', '4'}); assert half['rows'][0]['n'] < scores['rows'][0]['n']; test_eq([_rate(*o) for o in ((None, None, 3e-5), (1e-5, None, 3e-5), (None, .1, 3e-5), (1e-5, None, slice(1, 2)))], [None, slice(1e-5, 1e-5), slice(3e-5, .1), slice(1e-5, 2)]); test_eq(refused, [2, 2, 2]); test_eq(left, []); assert sharded and trained
+    test_eq(codes, [0] * 15); test_eq(*teachers); test_eq(len({r['suite'] for r in table['rows']}), 2); test_eq(table['about']['data']['answers'], 18); assert 'at 48 pixels' in card and 'from tiny' in card and str(d) not in card; test_eq({r['measure'].split('-')[0] for r in shots['rows']}, {'2', '4'}); assert half['rows'][0]['n'] < scores['rows'][0]['n']; test_eq([_rate(*o) for o in ((None, None, 3e-5), (1e-5, None, 3e-5), (None, .1, 3e-5), (1e-5, None, slice(1, 2)))], [None, slice(1e-5, 1e-5), slice(3e-5, .1), slice(1e-5, 2)]); test_eq(refused, [2, 2, 2]); test_eq(left, []); assert sharded and trained
     assert other != first and again == first                                     # other settings train another model, the same settings the same
     assert whole and len(scores['models']) == 2 and {r['suite'] for r in scores['rows']} == {'odd_one_out', 'calibration'} and 'saved' in printed.getvalue()
 

@@ -18,9 +18,11 @@ from .data import *
 def _answers(triplets):
     "The question of each trial as a row number, its choice 0..2 in the sorted question, and the sorted questions"
     t = check_triplets(triplets)
-    q, row = np.unique(np.sort(t), axis=0, return_inverse=True); row = row.ravel()
+    q, row = np.unique(np.sort(t), axis=0, return_inverse=True)
+    row = row.ravel()
     return row, (q[row] == t[:, 2:]).argmax(1), q
 
+# %% ../nbs/01c_ceiling.ipynb #4ad4432c
 def answer_counts(
     triplets, # (t, 3) one row an answer, odd one last
     least:int=2, # Leave out questions with fewer answers
@@ -37,15 +39,25 @@ def leave_one_out(
     subjects=None, # (t,) who answered; None takes each answer for another person's
 ) -> np.ndarray: # (t,) chance that the majority of the others hits this answer; NaN where nobody else answered
     "Predict each answer by the majority of other people's answers to the same question"
-    row, choice, q = _answers(triplets); n = len(row)
-    every = np.zeros((len(q), 3)); np.add.at(every, (row, choice), 1)
-    own = np.zeros((n, 3)); own[np.arange(n), choice] = 1
+    row, choice, q = _answers(triplets)
+    n = len(row)
+    every = np.zeros((len(q), 3))
+    np.add.at(every, (row, choice), 1)
+    own = np.zeros((n, 3))
+    own[np.arange(n), choice] = 1
     if subjects is not None:
         s = np.unique(np.asarray(subjects), return_inverse=True)[1].ravel()
-        if len(s) != n: raise AlignetError(f'subjects must have {n:,} entries, one for each triplet, not {len(s):,}')
-        _, pair = np.unique(row * (s.max(initial=0) + 1) + s, return_inverse=True); pair = pair.ravel()
-        total = np.zeros((pair.max(initial=0) + 1, 3)); np.add.at(total, pair, own); own = total[pair]
-    others = every[row] - own; top = others.max(1, keepdims=True)
+        if len(s) != n:
+            raise AlignetError(
+                f'subjects must have {n:,} entries, one for each triplet, not {len(s):,}'
+            )
+        _, pair = np.unique(row * (s.max(initial=0) + 1) + s, return_inverse=True)
+        pair = pair.ravel()
+        total = np.zeros((pair.max(initial=0) + 1, 3))
+        np.add.at(total, pair, own)
+        own = total[pair]
+    others = every[row] - own
+    top = others.max(1, keepdims=True)
     hit = (others == top)[np.arange(n), choice] / (others == top).sum(1)
     return np.where(others.sum(1) > 0, hit, np.nan)
 
@@ -54,9 +66,11 @@ def pair_agreement(
     counts, # (q, 3) answers to each question, at least two
 ) -> np.ndarray: # (q,) share of the pairs of answers that agree
     "How often two people agree, without bias, from any number of answers"
-    c = np.asarray(counts, float); n = c.sum(1)
+    c = np.asarray(counts, float)
+    n = c.sum(1)
     return (c * (c - 1)).sum(1) / (n * (n - 1))
 
+# %% ../nbs/01c_ceiling.ipynb #37004281
 def agreement_bounds(
     agreement, # How often two people agree, from 1/3 to 1; one number or an array
 ) -> tuple: # Lowest and highest noise ceiling
@@ -64,6 +78,7 @@ def agreement_bounds(
     a = np.maximum(np.asarray(agreement, float), CHANCE)
     return a, (1 + np.sqrt(6 * a - 2)) / 3
 
+# %% ../nbs/01c_ceiling.ipynb #78630275
 def dirichlet_ceiling(
     agreement:float, # How often two people agree, from 1/3 to 1
 ) -> float: # Mean of the largest share under a symmetric Dirichlet law with this agreement
@@ -72,7 +87,9 @@ def dirichlet_ceiling(
     if agreement >= 1: return 1.
     if agreement <= CHANCE + 1e-6: return CHANCE
     a = (1 - agreement) / (3 * agreement - 1)
-    u, w = np.polynomial.legendre.leggauss(400); u, w = (u + 1) / 2, w / 2                              # quantiles of the largest: its mean is the integral of its inverse cdf
+    # quantiles of the largest: its mean is the integral of its inverse cdf
+    u, w = np.polynomial.legendre.leggauss(400)
+    u, w = (u + 1) / 2, w / 2
     return float((stats.gamma.ppf(u ** (1/3), a) * w).sum() / (3 * a))
 
 # %% ../nbs/01c_ceiling.ipynb #cc51bbc6
@@ -87,22 +104,30 @@ class Ceiling:
     questions:int # Repeated questions that were used
     answers:int # Answers to them
     people:int # Different people, or 0 if unknown
-    possible:tuple # Lowest and highest ceiling that are possible with this agreement, whatever people are like
+    # Lowest and highest ceiling that are possible with this agreement, whatever people are like
+    possible:tuple
     level:float=.95 # Level of the intervals
 
     def __repr__(self):
-        show = lambda k: f"{getattr(self, k):.3f} [{self.intervals.low[k]:.3f}, {self.intervals.high[k]:.3f}]"
+        show = (
+            lambda k: f"{getattr(self, k):.3f} [{self.intervals.low[k]:.3f}, {self.intervals.high[k]:.3f}]"
+        )
         return f"Ceiling({show('estimate')}; between {show('lower')} and {show('upper')}; {self.answers:,} answers to {self.questions:,} repeated questions{f' by {self.people:,} people' if self.people else ''}; possible with this agreement: {self.possible[0]:.3f} to {self.possible[1]:.3f})"
 
     def table(self) -> pd.DataFrame: # Rows lower, estimate, upper, agreement; columns value, low, high; in 0..1
         "The four figures with their intervals"
-        return self.intervals.assign(value=[getattr(self, k) for k in self.intervals.index])[['value', 'low', 'high']]
+        return self.intervals.assign(value=[getattr(self, k) for k in self.intervals.index])[
+            ['value', 'low', 'high']
+        ]
 
 # %% ../nbs/01c_ceiling.ipynb #049c5d41
 @functools.cache
 def _ceiling_curve(): return np.array([dirichlet_ceiling(g) for g in _grid()])
+
+# %% ../nbs/01c_ceiling.ipynb #52280ed4
 def _grid(): return CHANCE + (1 - CHANCE) * np.linspace(0, 1, 101)**2           # closer near chance, where the curve is steep
 
+# %% ../nbs/01c_ceiling.ipynb #49be8f8e
 def noise_ceiling(
     triplets, # (t, 3) one row an answer, odd one last, or Judgements
     subjects=None, # (t,) who answered; those of the judgements if None
@@ -113,27 +138,55 @@ def noise_ceiling(
 ) -> Ceiling: # Bounds and estimate in 0..1, with intervals
     "Bounds and an estimate of the noise ceiling, from questions that were put more than once"
     if hasattr(triplets, 'triplets'):
-        if triplets.probs is not None: raise AlignetError('these judgements are pooled already; a noise ceiling needs the single answers, so give the trials before pool()')
-        subjects = triplets.subjects if subjects is None else subjects; triplets = triplets.triplets
-    hit = leave_one_out(triplets, subjects); row, choice, _ = _answers(triplets); used = ~np.isnan(hit)
-    if used.sum() < 2: raise AlignetError(f'none of the {len(hit):,} answers is to a question that somebody else answered too; a noise ceiling needs repeated questions')
+        if triplets.probs is not None:
+            raise AlignetError(
+                'these judgements are pooled already; a noise ceiling needs the single answers, so give the trials before pool()'
+            )
+        subjects = triplets.subjects if subjects is None else subjects
+        triplets = triplets.triplets
+    hit = leave_one_out(triplets, subjects)
+    row, choice, _ = _answers(triplets)
+    used = ~np.isnan(hit)
+    if used.sum() < 2:
+        raise AlignetError(
+            f'none of the {len(hit):,} answers is to a question that somebody else answered too; a noise ceiling needs repeated questions'
+        )
     first = used.copy()
-    if subjects is not None:                                               # agreement is between people: one answer a person and question
-        s = np.unique(np.asarray(subjects), return_inverse=True)[1].ravel(); keep = np.zeros(len(hit), bool)
-        keep[np.unique(row[used] * (s.max() + 1) + s[used], return_index=True)[1]] = True; first = np.zeros(len(hit), bool); first[np.flatnonzero(used)] = keep[:used.sum()]
-    q = np.unique(row[used], return_inverse=True)[1].ravel(); n = np.bincount(q)
-    t = np.asarray(triplets)[used]; pairs = int((n * (n - 1) // 2).sum())
+    # agreement is between people: one answer a person and question
+    if subjects is not None:
+        s = np.unique(np.asarray(subjects), return_inverse=True)[1].ravel()
+        keep = np.zeros(len(hit), bool)
+        keep[np.unique(row[used] * (s.max() + 1) + s[used], return_index=True)[1]] = True
+        first = np.zeros(len(hit), bool)
+        first[np.flatnonzero(used)] = keep[:used.sum()]
+    q = np.unique(row[used], return_inverse=True)[1].ravel()
+    n = np.bincount(q)
+    t = np.asarray(triplets)[used]
+    pairs = int((n * (n - 1) // 2).sum())
     if check and pairs >= 50 and len(np.unique(t, axis=0)) == len(t):
-        raise AlignetError(f'{len(t):,} answers to {len(n):,} repeated questions, and not one row occurs twice: equal rows have been removed, so agreement cannot be measured; give the answers as they were collected (or check=False)')
+        raise AlignetError(
+            f'{len(t):,} answers to {len(n):,} repeated questions, and not one row occurs twice: equal rows have been removed, so agreement cannot be measured; give the answers as they were collected (or check=False)'
+        )
     counts = np.bincount(q[first[used]] * 3 + choice[first], minlength=3 * len(n)).reshape(-1, 3)
-    each = np.stack([np.bincount(q, hit[used]) / n, counts.max(1) / counts.sum(1), pair_agreement(counts)])            # (3, questions)
+    # (3, questions)
+    each = np.stack(
+        [np.bincount(q, hit[used]) / n, counts.max(1) / counts.sum(1), pair_agreement(counts)]
+    )
     pick = rng(seed, 17).integers(len(n), size=(draws, len(n)))
-    lower, upper, agree = np.stack([e[pick].mean(1) for e in each]); grid = _grid()
+    lower, upper, agree = np.stack([e[pick].mean(1) for e in each])
+    grid = _grid()
     curve = np.interp(agree, grid, _ceiling_curve())
     ends = [(1 - level) / 2, (1 + level) / 2]
-    intervals = pd.DataFrame([np.quantile(b, ends) for b in (lower, curve, upper, agree)], index=['lower', 'estimate', 'upper', 'agreement'], columns=['low', 'high'])
+    intervals = pd.DataFrame(
+        [np.quantile(b, ends) for b in (lower, curve, upper, agree)],
+        index=['lower', 'estimate', 'upper', 'agreement'], columns=['low', 'high'],
+    )
     people = 0 if subjects is None else len(np.unique(np.asarray(subjects)[used]))
-    return Ceiling(float(each[0].mean()), dirichlet_ceiling(each[2].mean()), float(each[1].mean()), float(each[2].mean()), intervals, len(n), int(used.sum()), people, tuple(map(float, agreement_bounds(each[2].mean()))), level)
+    return Ceiling(
+        float(each[0].mean()), dirichlet_ceiling(each[2].mean()), float(each[1].mean()),
+        float(each[2].mean()), intervals, len(n), int(used.sum()), people,
+        tuple(map(float, agreement_bounds(each[2].mean()))), level,
+    )
 
 # %% ../nbs/01c_ceiling.ipynb #52a8f9b9
 def share_of_ceiling(
@@ -142,10 +195,13 @@ def share_of_ceiling(
 ) -> pd.DataFrame: # One row an accuracy: accuracy, share, above chance
     "Accuracies as a share of the noise ceiling, plainly and above chance"
     c = ceiling.estimate if isinstance(ceiling, Ceiling) else float(ceiling)
-    if not CHANCE < c <= 1: raise AlignetError(f'the ceiling must lie between chance (1/3) and 1, not at {c}')
+    if not CHANCE < c <= 1:
+        raise AlignetError(f'the ceiling must lie between chance (1/3) and 1, not at {c}')
     a = pd.Series(accuracy, dtype=float, name='accuracy')
     out = pd.DataFrame({'accuracy': a, 'share': a / c, 'above chance': (a - CHANCE) / (c - CHANCE)})
     if isinstance(ceiling, Ceiling):
         lo, hi = ceiling.intervals.loc['estimate']
-        out['low'], out['high'] = (a - CHANCE) / (hi - CHANCE), (a - CHANCE) / (max(lo, CHANCE + 1e-9) - CHANCE)
+        out['low'], out['high'] = (a - CHANCE) / (hi - CHANCE), (a - CHANCE) / (
+            max(lo, CHANCE + 1e-9) - CHANCE
+        )
     return out

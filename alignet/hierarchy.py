@@ -23,21 +23,36 @@ from .data import ImageSet, ancestors, read_hierarchy
 from .evaluation import _by_file, _colours, _MARKERS, check_features, rdm
 
 # %% ../nbs/06c_hierarchy.ipynb #ca51623c
-HIERARCHY_NEEDS = dict(name='ImageNet class hierarchy', what='class_hierarchy.txt, node_names.txt, dataset_class_info.json', where='github.com/MadryLab/BREEDS-Benchmarks, folder imagenet_class_hierarchy/modified (or wordnet)',
-    size='below 1 MB (modified), 4 MB (wordnet)', licence='none stated in the repository (not verified); WordNet has its own licence', layout='<folder>/class_hierarchy.txt, node_names.txt, dataset_class_info.json')
+HIERARCHY_NEEDS = dict(
+    name='ImageNet class hierarchy',
+    what='class_hierarchy.txt, node_names.txt, dataset_class_info.json',
+    where='github.com/MadryLab/BREEDS-Benchmarks, folder imagenet_class_hierarchy/modified (or wordnet)',
+    size='below 1 MB (modified), 4 MB (wordnet)',
+    licence='none stated in the repository (not verified); WordNet has its own licence',
+    layout='<folder>/class_hierarchy.txt, node_names.txt, dataset_class_info.json',
+)
 
 def _hierarchy_file(folder, name):
     "One of the files of a hierarchy, or an error that says how to get it"
     path = Path(folder)/name
-    if not path.is_file(): raise AlignetError(f"class hierarchy: '{path}' does not exist; put {HIERARCHY_NEEDS['what']} there ({HIERARCHY_NEEDS['size']}), published at {HIERARCHY_NEEDS['where']}")
+    if not path.is_file():
+        raise AlignetError(
+            f"class hierarchy: '{path}' does not exist; put {HIERARCHY_NEEDS['what']} there ({HIERARCHY_NEEDS['size']}), published at {HIERARCHY_NEEDS['where']}"
+        )
     return path
 
+# %% ../nbs/06c_hierarchy.ipynb #f3b40515
 def read_names(
     path, # File with a line 'ID<tab>name' for each node
 ) -> dict: # {ID: name}
     "Names of the nodes of a hierarchy"
-    lines = [l.split('\t', 1) for l in Path(path).read_text(encoding='utf-8').splitlines() if l.strip()]
-    if bad := [i for i, l in enumerate(lines) if len(l) != 2]: raise AlignetError(f"line {bad[0] + 1} of '{path}' does not hold an ID and a name with a tab between; copy the file again")
+    lines = [
+        l.split('\t', 1) for l in Path(path).read_text(encoding='utf-8').splitlines() if l.strip()
+    ]
+    if bad := [i for i, l in enumerate(lines) if len(l) != 2]:
+        raise AlignetError(
+            f"line {bad[0] + 1} of '{path}' does not hold an ID and a name with a tab between; copy the file again"
+        )
     return {k: v.strip() for k, v in lines}
 
 # %% ../nbs/06c_hierarchy.ipynb #32e5486d
@@ -50,26 +65,45 @@ class ClassTree:
         root:str=None, # The root; the only node without a parent if None
     ):
         self.names, self.classes = dict(names or {}), [c for c in dict.fromkeys(classes) if c in up]
-        self.missing = [c for c in dict.fromkeys(classes) if c not in up]                         # classes that the hierarchy leaves out
-        if not self.classes: raise AlignetError(f'class hierarchy: none of the {len(self.missing):,} classes is in it; are the IDs of the same kind, such as n02099601?')
+        # classes that the hierarchy leaves out
+        self.missing = [c for c in dict.fromkeys(classes) if c not in up]
+        if not self.classes:
+            raise AlignetError(
+                f'class hierarchy: none of the {len(self.missing):,} classes is in it; are the IDs of the same kind, such as n02099601?'
+            )
         keep = set(self.classes).union(*(ancestors(up, c) for c in self.classes))
-        self.up = {c: sorted(p) for c, p in up.items() if c in keep}; self.down = {}
+        self.up = {c: sorted(p) for c, p in up.items() if c in keep}
+        self.down = {}
         for c, parents in self.up.items():
             for p in parents: self.down.setdefault(p, set()).add(c)
         self.down = {p: sorted(c) for p, c in self.down.items()}
         tops = sorted(keep - set(self.up)) if root is None else [root]
-        if len(tops) != 1: raise AlignetError(f'class hierarchy: {len(tops)} nodes have no parent ({tops[:5]}); say which is the root with root=...')
+        if len(tops) != 1:
+            raise AlignetError(
+                f'class hierarchy: {len(tops)} nodes have no parent ({tops[:5]}); say which is the root with root=...'
+            )
         self.root, self.level = tops[0], _levels(self.down, tops[0])
 
-    def __repr__(self): return f'ClassTree({len(self.classes):,} classes' + (f' ({len(self.missing)} more are not in it)' if self.missing else '') + f', {len(self.level):,} nodes on levels 0 to {max(self.level.values())})'
+    def __repr__(self):
+        return (
+            f'ClassTree({len(self.classes):,} classes'
+            + (f' ({len(self.missing)} more are not in it)' if self.missing else '')
+            + f', {len(self.level):,} nodes on levels 0 to {max(self.level.values())})'
+        )
 
+# %% ../nbs/06c_hierarchy.ipynb #75570d2f
 def _levels(down, root):
     "Longest way from the root to each node below it"
     level, todo = {}, [(root, 0)]
     while todo:
         node, d = todo.pop()
-        if d > len(down) + 1: raise AlignetError(f"class hierarchy: '{node}' lies below itself; a hierarchy must not have circles")
-        if level.get(node, -1) < d: level[node] = d; todo += [(c, d + 1) for c in down.get(node, ())]
+        if d > len(down) + 1:
+            raise AlignetError(
+                f"class hierarchy: '{node}' lies below itself; a hierarchy must not have circles"
+            )
+        if level.get(node, -1) < d:
+            level[node] = d
+            todo += [(c, d + 1) for c in down.get(node, ())]
     return level
 
 # %% ../nbs/06c_hierarchy.ipynb #86dd77f9
@@ -80,22 +114,35 @@ def load(cls:ClassTree,
     root:str=None, # The root; the only node without a parent if None
 ) -> ClassTree: # Nodes, links and levels
     "Read a hierarchy from its files"
-    up, names = read_hierarchy(_hierarchy_file(folder, 'class_hierarchy.txt')), read_names(_hierarchy_file(folder, 'node_names.txt'))
+    up, names = read_hierarchy(_hierarchy_file(folder, 'class_hierarchy.txt')), read_names(
+        _hierarchy_file(folder, 'node_names.txt')
+    )
     if classes is None:
         info = read_json(path := _hierarchy_file(folder, 'dataset_class_info.json'))
         try: rows = sorted((int(n), str(i), str(name)) for n, i, name in info)
-        except (TypeError, ValueError) as e: raise AlignetError(f"'{path}' does not hold a list of [number, ID, name]; copy the file again") from e
-        if [n for n, *_ in rows] != list(range(len(rows))): raise AlignetError(f"'{path}': the classes are not numbered 0, 1, ..., {len(rows) - 1}; copy the file again")
+        except (TypeError, ValueError) as e:
+            raise AlignetError(
+                f"'{path}' does not hold a list of [number, ID, name]; copy the file again"
+            ) from e
+        if [n for n, *_ in rows] != list(range(len(rows))):
+            raise AlignetError(
+                f"'{path}': the classes are not numbered 0, 1, ..., {len(rows) - 1}; copy the file again"
+            )
         classes, names = [i for _, i, _ in rows], names | {i: name for _, i, name in rows}
     return cls(up, classes, names, root)
 
+# %% ../nbs/06c_hierarchy.ipynb #a177cbfd
 @patch
 def at_level(self:ClassTree,
     level:int, # Steps from the root
     under:str=None, # Only nodes below this one, or it
 ) -> list: # IDs, sorted
     "The nodes on a level"
-    return sorted(n for n, l in self.level.items() if l == level and (under is None or n == under or under in ancestors(self.up, n)))
+    return sorted(
+        n
+        for n, l in self.level.items()
+        if l == level and (under is None or n == under or under in ancestors(self.up, n))
+    )
 
 # %% ../nbs/06c_hierarchy.ipynb #96b9fa81
 @patch
@@ -107,26 +154,34 @@ def below(self:ClassTree,
     while todo:
         n = todo.pop()
         if n in seen: continue
-        seen.add(n); out |= {n} & known; todo += self.down.get(n, ())
+        seen.add(n)
+        out |= {n} & known
+        todo += self.down.get(n, ())
     return sorted(out)
 
+# %% ../nbs/06c_hierarchy.ipynb #e355808d
 @patch
 def above(self:ClassTree,
     node:str, # ID
     level:int, # Steps from the root
 ) -> str: # ID; the node itself if it lies no deeper, and the first in sorted order if there are several
     "The node on a level above this one"
-    if node not in self.level: raise AlignetError(f"'{node}' is not in the class hierarchy; near to it are {nearest_names(node, self.level)}")
+    if node not in self.level:
+        raise AlignetError(
+            f"'{node}' is not in the class hierarchy; near to it are {nearest_names(node, self.level)}"
+        )
     if self.level[node] <= level: return node
     return next((a for a in sorted(ancestors(self.up, node)) if self.level.get(a) == level), node)
 
+# %% ../nbs/06c_hierarchy.ipynb #01a1c0fc
 @patch
 def call(self:ClassTree,
     node:str, # ID
 ) -> str: # The first of its names, with the ID where two nodes share it
     "Short name of a node"
     short = lambda n: self.names.get(n, n).split(',')[0].strip()
-    if not hasattr(self, '_count'): self._count = pd.Series([short(n) for n in self.level]).value_counts()
+    if not hasattr(self, '_count'):
+        self._count = pd.Series([short(n) for n in self.level]).value_counts()
     return short(node) if self._count.get(short(node), 0) < 2 else f'{short(node)} ({node})'
 
 # %% ../nbs/06c_hierarchy.ipynb #77cb69a1
@@ -139,28 +194,55 @@ class Taxonomy:
         images:ImageSet=None, # The pictures
         notes:str='', # Where it comes from
     ):
-        self.names = [str(o) for o in names]; self.files = self.names if files is None else [str(f) for f in files]
-        self.levels, self.images, self.notes = pd.DataFrame(levels).reset_index(drop=True).astype(str), images, notes
-        if self.levels.shape[1] < 2: raise AlignetError(f'taxonomy: two levels are needed, basic and superordinate; the only column is {list(self.levels.columns)}')
-        if not len(self.names) == len(self.levels) == len(self.files): raise AlignetError(f'taxonomy: {len(self.names):,} names, {len(self.files):,} files and {len(self.levels):,} rows of categories; there must be one each')
-        if (twice := pd.Series(self.names)[pd.Series(self.names).duplicated()]).any(): raise AlignetError(f"taxonomy: '{twice.iloc[0]}' occurs twice; give each thing a name of its own")
+        self.names = [str(o) for o in names]
+        self.files = self.names if files is None else [str(f) for f in files]
+        self.levels, self.images, self.notes = (
+            pd.DataFrame(levels).reset_index(drop=True).astype(str), images, notes,
+        )
+        if self.levels.shape[1] < 2:
+            raise AlignetError(
+                f'taxonomy: two levels are needed, basic and superordinate; the only column is {list(self.levels.columns)}'
+            )
+        if not len(self.names) == len(self.levels) == len(self.files):
+            raise AlignetError(
+                f'taxonomy: {len(self.names):,} names, {len(self.files):,} files and {len(self.levels):,} rows of categories; there must be one each'
+            )
+        if (twice := pd.Series(self.names)[pd.Series(self.names).duplicated()]).any():
+            raise AlignetError(
+                f"taxonomy: '{twice.iloc[0]}' occurs twice; give each thing a name of its own"
+            )
         for fine, coarse in zip(self.levels.columns, self.levels.columns[1:]):
             n = self.levels.groupby(fine)[coarse].nunique()
-            if (n > 1).any(): raise AlignetError(f"taxonomy: the category '{n.idxmax()}' of level '{fine}' lies in {n.max()} categories of level '{coarse}': {sorted(set(self.levels[coarse][self.levels[fine] == n.idxmax()]))[:3]}; rename one of its meanings")
+            if (n > 1).any():
+                raise AlignetError(
+                    f"taxonomy: the category '{n.idxmax()}' of level '{fine}' lies in {n.max()} categories of level '{coarse}': {sorted(set(self.levels[coarse][self.levels[fine] == n.idxmax()]))[:3]}; rename one of its meanings"
+                )
 
     @property
-    def basic(self): "(n,) basic category of each thing"; return self.levels.iloc[:, 0].to_numpy()
+    def basic(self):
+        "(n,) basic category of each thing"
+        return self.levels.iloc[:, 0].to_numpy()
     @property
-    def superordinate(self): "(n,) superordinate of each thing"; return self.levels.iloc[:, 1].to_numpy()
+    def superordinate(self):
+        "(n,) superordinate of each thing"
+        return self.levels.iloc[:, 1].to_numpy()
     def __len__(self): return len(self.names)
-    def __repr__(self): return f'Taxonomy({len(self):,} things; ' + ', '.join(f'{self.levels[c].nunique():,} of level {c}' for c in self.levels.columns) + ')'
+    def __repr__(self):
+        return (
+            f'Taxonomy({len(self):,} things; '
+            + ', '.join(f'{self.levels[c].nunique():,} of level {c}' for c in self.levels.columns)
+            + ')'
+        )
 
     def subset(self,
         rows, # (m,) indices, or an (n,) mask
     ) -> 'Taxonomy': # Of these rows
         "Only some of the things"
         r = np.arange(len(self))[np.asarray(rows)]
-        return Taxonomy([self.names[i] for i in r], self.levels.iloc[r], [self.files[i] for i in r], self.images, self.notes)
+        return Taxonomy(
+            [self.names[i] for i in r], self.levels.iloc[r], [self.files[i] for i in r],
+            self.images, self.notes,
+        )
 
 # %% ../nbs/06c_hierarchy.ipynb #ab57f902
 @patch(cls_method=True)
@@ -172,12 +254,23 @@ def from_table(cls:Taxonomy,
     images:ImageSet=None, # The pictures
 ) -> Taxonomy: # A row a thing
     "A taxonomy from any table; rows with an empty category are left out"
-    df = table if isinstance(table, pd.DataFrame) else pd.read_csv(table, dtype=str, keep_default_na=False)
-    if miss := [c for c in (item, file or item, *levels) if c not in df.columns]: raise AlignetError(f'taxonomy: the table has no column {miss}; its columns are {list(df.columns)[:12]}')
+    df = (
+        table
+        if isinstance(table, pd.DataFrame)
+        else pd.read_csv(table, dtype=str, keep_default_na=False)
+    )
+    if miss := [c for c in (item, file or item, *levels) if c not in df.columns]:
+        raise AlignetError(
+            f'taxonomy: the table has no column {miss}; its columns are {list(df.columns)[:12]}'
+        )
     df = df[df[list(levels)].notna().all(axis=1) & (df[list(levels)].astype(str) != '').all(axis=1)]
-    if df.empty: raise AlignetError(f'taxonomy: no row of the table has all of the categories {list(levels)}')
+    if df.empty:
+        raise AlignetError(
+            f'taxonomy: no row of the table has all of the categories {list(levels)}'
+        )
     return cls(df[item], df[list(levels)], df[file or item], images)
 
+# %% ../nbs/06c_hierarchy.ipynb #b87d1833
 @patch(cls_method=True)
 def from_world(cls:Taxonomy,
     world, # A World
@@ -185,7 +278,8 @@ def from_world(cls:Taxonomy,
     levels=('subgroup', 'group'), # Columns of world.items
 ) -> Taxonomy: # A row an object
     "A taxonomy of a world's objects, each on its scored picture"
-    photos = world.photos(objects); t = world.items.set_index('file').loc[photos].reset_index()
+    photos = world.photos(objects)
+    t = world.items.set_index('file').loc[photos].reset_index()
     return cls.from_table(t, levels, 'object', 'file', world.images)
 
 # %% ../nbs/06c_hierarchy.ipynb #ac2c3f46
@@ -199,11 +293,20 @@ def from_classes(cls:Taxonomy,
 ) -> Taxonomy: # A row a picture
     "A taxonomy of pictures of a class hierarchy; pictures of classes that it leaves out are left out"
     pairs = [(f, c) for f, c in zip(files, classes) if c in tree.level]
-    if not pairs: raise AlignetError('taxonomy: no picture shows a class of the hierarchy; are the IDs of the same kind?')
-    table = pd.DataFrame({f'level {l}': [tree.call(tree.above(c, l)) for _, c in pairs] for l in levels})
+    if not pairs:
+        raise AlignetError(
+            'taxonomy: no picture shows a class of the hierarchy; are the IDs of the same kind?'
+        )
+    table = pd.DataFrame(
+        {f'level {l}': [tree.call(tree.above(c, l)) for _, c in pairs] for l in levels}
+    )
     files = [f for f, _ in pairs]
-    return cls(files, table, files, images, f'{len(pairs):,} pictures of {len({c for _, c in pairs}):,} classes')
+    return cls(
+        files, table, files, images,
+        f'{len(pairs):,} pictures of {len({c for _, c in pairs}):,} classes',
+    )
 
+# %% ../nbs/06c_hierarchy.ipynb #bd06db1c
 def load_hierarchy(
     root=None, # Data folder; the environment variable ALIGNET_DATA if None
     levels=(5, 3), # Levels of the class hierarchy: basic, superordinate, ...
@@ -212,15 +315,29 @@ def load_hierarchy(
 ) -> Taxonomy: # A row a photo
     "Photos of ImageNet classes with their place in the class hierarchy"
     root = root or os.environ.get('ALIGNET_DATA')
-    if not root: raise AlignetError('the ImageNet photos are not part of this package: give their folder, or set ALIGNET_DATA')
+    if not root:
+        raise AlignetError(
+            'the ImageNet photos are not part of this package: give their folder, or set ALIGNET_DATA'
+        )
     tree, folder = ClassTree.load(Path(root)/hierarchy), Path(root)/samples
-    if not folder.is_dir(): raise AlignetError(f"ImageNet photos: '{folder}' does not exist; put photos there, named <wnid>_<name>.JPEG or in folders <wnid>/ (image-net.org, after registration; research use)")
+    if not folder.is_dir():
+        raise AlignetError(
+            f"ImageNet photos: '{folder}' does not exist; put photos there, named <wnid>_<name>.JPEG or in folders <wnid>/ (image-net.org, after registration; research use)"
+        )
     images = ImageSet.from_folder(folder)
-    return Taxonomy.from_classes(tree, images.names, [_wnid(f) for f in images.names], levels, images)
+    return Taxonomy.from_classes(
+        tree, images.names, [_wnid(f) for f in images.names], levels, images
+    )
 
+# %% ../nbs/06c_hierarchy.ipynb #e041babf
 def _wnid(file):
     "The class in a file name, of its folder or before the first underscore"
-    p = Path(file); return p.parent.name if p.parent.name[:1] == 'n' and p.parent.name[1:].isdigit() else p.stem.split('_')[0]
+    p = Path(file)
+    return (
+        p.parent.name
+        if p.parent.name[:1] == 'n' and p.parent.name[1:].isdigit()
+        else p.stem.split('_')[0]
+    )
 
 # %% ../nbs/06c_hierarchy.ipynb #d3ea5a99
 RELATIONS = ('same basic category', 'same superordinate', 'no shared category')
@@ -231,7 +348,8 @@ def relations(
     "How each pair of things is related"
     b, s = (pd.factorize(x)[0] for x in (tax.basic, tax.superordinate))
     R = np.where(b[:, None] == b[None], 0, np.where(s[:, None] == s[None], 1, 2)).astype(np.int8)
-    np.fill_diagonal(R, -1); return R
+    np.fill_diagonal(R, -1)
+    return R
 
 # %% ../nbs/06c_hierarchy.ipynb #72497699
 def relative_distances(
@@ -240,10 +358,18 @@ def relative_distances(
     scale:str='mean', # 'mean': in units of the mean distance; 'rank': percentile rank / 100
 ) -> np.ndarray: # (n, n) float32, zeros on the diagonal
     "Pairwise distances in units that compare across models"
-    X = check_features(X); D = rdm(X, kind).astype(np.float64); u = np.triu_indices(len(D), 1)
-    if not len(u[0]) or (X == X[0]).all() or not D[u].max() > 0: raise AlignetError('all features are the same, so there are no distances to compare; check the features')
+    X = check_features(X)
+    D = rdm(X, kind).astype(np.float64)
+    u = np.triu_indices(len(D), 1)
+    if not len(u[0]) or (X == X[0]).all() or not D[u].max() > 0:
+        raise AlignetError(
+            'all features are the same, so there are no distances to compare; check the features'
+        )
     if scale == 'mean': D /= D[u].mean()
-    elif scale == 'rank': E = np.zeros_like(D); E[u] = (stats.rankdata(D[u]) - .5) / len(u[0]); D = E + E.T
+    elif scale == 'rank':
+        E = np.zeros_like(D)
+        E[u] = (stats.rankdata(D[u]) - .5) / len(u[0])
+        D = E + E.T
     else: raise AlignetError(f"scale '{scale}' is not known; choose 'mean' or 'rank'")
     return D.astype(np.float32)
 
@@ -252,26 +378,52 @@ _UNITS = ('superordinate', 'basic', 'thing')
 
 def _unit_of(tax, unit):
     "Number of the resampled unit of each thing"
-    if unit not in _UNITS: raise AlignetError(f"unit '{unit}' is not known; choose one of {', '.join(_UNITS)}")
-    return np.arange(len(tax)) if unit == 'thing' else pd.factorize(tax.basic if unit == 'basic' else tax.superordinate)[0]
+    if unit not in _UNITS:
+        raise AlignetError(f"unit '{unit}' is not known; choose one of {', '.join(_UNITS)}")
+    return (
+        np.arange(len(tax))
+        if unit == 'thing'
+        else pd.factorize(tax.basic if unit == 'basic' else tax.superordinate)[0]
+    )
 
+# %% ../nbs/06c_hierarchy.ipynb #253ec233
 def _unit_counts(U, n_boot, seed):
     "How often each unit was drawn, one row a resample; the first row is the data"
     return np.concatenate([np.ones((1, U)), rng(seed, 71).multinomial(U, np.full(U, 1/U), n_boot)])
 
+# %% ../nbs/06c_hierarchy.ipynb #238b20ca
 def _pair_weights(tax, R, average):
     "How much each pair counts, (n, n): once, or so that each category (or pair of superordinates) counts the same; and their number"
-    if average not in ('category', 'pair'): raise AlignetError(f"average '{average}' is not known; choose 'category' or 'pair'")
-    b, s = (pd.factorize(x)[0].astype(np.int64) for x in (tax.basic, tax.superordinate)); K = s.max() + 1
-    cell = np.where(R == 0, b[:, None] + 0*b[None], np.where(R == 1, s[:, None] + 0*s[None], np.minimum(s[:, None], s[None]) * K + np.maximum(s[:, None], s[None]))); W, cells = np.zeros(R.shape), []
-    for k in range(3): m = R == k; _, at, n = np.unique(cell[m], return_inverse=True, return_counts=True); W[m] = 1 / n[at] if average == 'category' else 1.; cells.append(len(n))
+    if average not in ('category', 'pair'):
+        raise AlignetError(f"average '{average}' is not known; choose 'category' or 'pair'")
+    b, s = (pd.factorize(x)[0].astype(np.int64) for x in (tax.basic, tax.superordinate))
+    K = s.max() + 1
+    cell = np.where(
+        R == 0,
+        b[:, None] + 0 * b[None],
+        np.where(
+            R == 1, s[:, None] + 0 * s[None],
+            np.minimum(s[:, None], s[None]) * K + np.maximum(s[:, None], s[None]),
+        ),
+    )
+    W, cells = np.zeros(R.shape), []
+    for k in range(3):
+        m = R == k
+        _, at, n = np.unique(cell[m], return_inverse=True, return_counts=True)
+        W[m] = 1 / n[at] if average == 'category' else 1.
+        cells.append(len(n))
     return W, cells
 
+# %% ../nbs/06c_hierarchy.ipynb #ab296b88
 def _relation_means(D, R, W, units, counts):
     "Weighted mean distance of each relation in each resample, (resamples, 3); NaN where it has no pair"
-    G = np.eye(units.max() + 1)[units]; out = []
+    G = np.eye(units.max() + 1)[units]
+    out = []
     def weighted(M):
-        S = G.T @ M @ G; inner = np.diag(S).copy(); np.fill_diagonal(S, 0)                       # between units, and within
+        # between units, and within
+        S = G.T @ M @ G
+        inner = np.diag(S).copy()
+        np.fill_diagonal(S, 0)
         return ((counts @ S) * counts).sum(1) + counts @ inner
     for k in range(3):
         s, n = weighted(np.where(R == k, W * D, 0.)), weighted(np.where(R == k, W, 0.))
@@ -291,29 +443,60 @@ def hierarchy_change(
     seed:int=0, # Seed of the resampling
 ) -> pd.DataFrame: # relation, pairs, categories, before, after, change, low, high, units
     "Relative distance of related and unrelated pairs, before and after"
-    R, units = relations(_two(tax)), _unit_of(tax, unit); counts = _unit_counts(units.max() + 1, n_boot, seed); u = np.triu_indices(len(R), 1); W, cells = _pair_weights(tax, R, average)
-    a, b = (_relation_means(relative_distances(_rows(X, tax, w), kind, scale), R, W, units, counts) for X, w in ((before, 'before'), (after, 'after')))
+    R, units = relations(_two(tax)), _unit_of(tax, unit)
+    counts = _unit_counts(units.max() + 1, n_boot, seed)
+    u = np.triu_indices(len(R), 1)
+    W, cells = _pair_weights(tax, R, average)
+    a, b = (
+        _relation_means(relative_distances(_rows(X, tax, w), kind, scale), R, W, units, counts)
+        for X, w in ((before, 'before'), (after, 'after'))
+    )
     with np.errstate(all='ignore'): low, high = _quantiles(b - a, int(units.max() + 1))
-    return pd.DataFrame(dict(relation=RELATIONS, pairs=[int((R[u] == k).sum()) for k in range(3)], categories=cells, before=a[0], after=b[0], change=b[0] - a[0], low=low, high=high, units=int(units.max() + 1)))
+    return pd.DataFrame(
+        dict(
+            relation=RELATIONS, pairs=[int((R[u] == k).sum()) for k in range(3)], categories=cells,
+            before=a[0], after=b[0], change=b[0] - a[0], low=low, high=high,
+            units=int(units.max() + 1),
+        )
+    )
 
+# %% ../nbs/06c_hierarchy.ipynb #9befaa03
 def _two(tax):
     "The taxonomy, or an error if all things have one superordinate: no pair would be unrelated"
-    if len(set(tax.superordinate)) < 2: raise AlignetError(f"taxonomy: all {len(tax):,} things belong to one superordinate, '{next(iter(tax.superordinate), '')}', so no pair is unrelated; add things of another, or use a finer level")
+    if len(set(tax.superordinate)) < 2:
+        raise AlignetError(
+            f"taxonomy: all {len(tax):,} things belong to one superordinate, '{next(iter(tax.superordinate), '')}', so no pair is unrelated; add things of another, or use a finer level"
+        )
     return tax
 
+# %% ../nbs/06c_hierarchy.ipynb #69ecf97d
 def _rows(X, tax, what='features'):
     "Features of the things of a taxonomy, found by file name, or as they are"
-    X = X if not isinstance(X, (tuple, dict)) and not hasattr(X, 'names') else _by_file(X, tax.files)
+    X = (
+        X
+        if not isinstance(X, (tuple, dict)) and not hasattr(X, 'names')
+        else _by_file(X, tax.files)
+    )
     return check_features(X, len(tax), what)
 
+# %% ../nbs/06c_hierarchy.ipynb #57637dbd
 def _widen(draws, value, G):
     "Draws of few groups are too close together; spread as Student's t spreads a mean of G values"
-    return np.full_like(draws, np.nan) if G < 2 else value + (draws - value) * np.sqrt(G / (G - 1)) * stats.t.ppf(.975, G - 1) / stats.norm.ppf(.975)
+    return (
+        np.full_like(draws, np.nan)
+        if G < 2
+        else value
+        + (draws - value) * np.sqrt(G / (G - 1)) * stats.t.ppf(0.975, G - 1) / stats.norm.ppf(0.975)
+    )
 
+# %% ../nbs/06c_hierarchy.ipynb #73b2eb02
 def _quantiles(draws, G, level=.95):
     "Ends of the interval of each column, from draws of G units; the first row is the data"
-    d = _widen(draws[1:], draws[0], G); ok = np.isfinite(d).any(0); q = np.full((2, d.shape[1]), np.nan)
-    q[:, ok] = np.nanquantile(d[:, ok], [(1 - level)/2, (1 + level)/2], axis=0); return q
+    d = _widen(draws[1:], draws[0], G)
+    ok = np.isfinite(d).any(0)
+    q = np.full((2, d.shape[1]), np.nan)
+    q[:, ok] = np.nanquantile(d[:, ok], [(1 - level)/2, (1 + level)/2], axis=0)
+    return q
 
 # %% ../nbs/06c_hierarchy.ipynb #41c6a102
 def plot_hierarchy(
@@ -322,14 +505,26 @@ def plot_hierarchy(
 ) -> plt.Axes: # What it was drawn on
     "Change of distance of related and unrelated pairs, with intervals"
     changes = changes if isinstance(changes, dict) else {'': changes}
-    if ax is None: ax = plt.subplots(figsize=(6.4, 2.1 + .25 * len(changes)), dpi=80, layout='constrained')[1]
+    if ax is None:
+        ax = plt.subplots(figsize=(6.4, 2.1 + .25 * len(changes)), dpi=80, layout='constrained')[1]
     for m, ((name, t), colour) in enumerate(zip(changes.items(), _colours(len(changes)))):
         y = np.arange(len(t))[::-1] - (m - (len(changes) - 1)/2) * .18
-        ax.errorbar(t.change, y, xerr=[t.change - t.low, t.high - t.change], fmt=_MARKERS[m % len(_MARKERS)], color=colour, capsize=3, label=name)
-    ax.axvline(0, color='grey', lw=1, ls=':'); t = next(iter(changes.values()))
-    ax.set(yticks=np.arange(len(t))[::-1], yticklabels=[f'{r}\n({n:,} pairs)' for r, n in zip(t.relation, t.pairs)], ylim=(-.5, len(t) - .5), xlabel='← nearer        change of relative distance        farther →')
-    if len(changes) > 1 or '' not in changes: ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5))
-    sns.despine(ax=ax); return ax
+        ax.errorbar(
+            t.change, y, xerr=[t.change - t.low, t.high - t.change],
+            fmt=_MARKERS[m % len(_MARKERS)], color=colour, capsize=3, label=name,
+        )
+    ax.axvline(0, color='grey', lw=1, ls=':')
+    t = next(iter(changes.values()))
+    ax.set(
+        yticks=np.arange(len(t))[::-1],
+        yticklabels=[f'{r}\n({n:,} pairs)' for r, n in zip(t.relation, t.pairs)],
+        ylim=(-0.5, len(t) - 0.5),
+        xlabel='← nearer        change of relative distance        farther →',
+    )
+    if len(changes) > 1 or '' not in changes:
+        ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5))
+    sns.despine(ax=ax)
+    return ax
 
 # %% ../nbs/06c_hierarchy.ipynb #e2e85ed1
 def kinship(
@@ -341,7 +536,11 @@ def kinship(
     out = np.full(len(D), np.nan)
     for i, (d, r) in enumerate(zip(np.asarray(D, np.float64), R)):
         near, far = d[r == relation], d[r == 2]
-        if len(near) and len(far): out[i] = 1 - (stats.rankdata(np.r_[near, far])[:len(near)].sum() - len(near) * (len(near) + 1) / 2) / (len(near) * len(far))
+        if len(near) and len(far):
+            out[i] = 1 - (
+                stats.rankdata(np.r_[near, far])[: len(near)].sum()
+                - len(near) * (len(near) + 1) / 2
+            ) / (len(near) * len(far))
     return out
 
 # %% ../nbs/06c_hierarchy.ipynb #e0af16d0
@@ -354,18 +553,24 @@ def grow_tree(
     if len(D) < 3: raise AlignetError(f'a tree needs at least three things, not {len(D)}')
     return sch.linkage(squareform((D + D.T) / 2, checks=False), method)
 
+# %% ../nbs/06c_hierarchy.ipynb #4d61e7ce
 def taxonomy_distances(
     tax:Taxonomy, # The taxonomy
 ) -> np.ndarray: # (n, n) float32
     "On how many levels the taxonomy tells two things apart"
-    return sum((f[:, None] != f[None]).astype(np.float32) for f in (pd.factorize(tax.levels[c])[0] for c in tax.levels.columns))
+    return sum(
+        (f[:, None] != f[None]).astype(np.float32)
+        for f in (pd.factorize(tax.levels[c])[0] for c in tax.levels.columns)
+    )
 
+# %% ../nbs/06c_hierarchy.ipynb #4a6e955b
 def cophenetic_agreement(
     Z, # (n - 1, 4) linkage matrix
     T, # (n, n) distances in the taxonomy
 ) -> float: # Pearson correlation; NaN if the taxonomy tells nothing apart
     "How well the heights of a tree agree with the taxonomy"
-    t = squareform(np.asarray(T, np.float64), checks=False); c = sch.cophenet(Z)
+    t = squareform(np.asarray(T, np.float64), checks=False)
+    c = sch.cophenet(Z)
     return float('nan') if not (np.ptp(t) > 0 and np.ptp(c) > 0) else float(np.corrcoef(c, t)[0, 1])
 
 # %% ../nbs/06c_hierarchy.ipynb #6c7ca387
@@ -374,15 +579,26 @@ def dendrogram_purity(
     labels, # (n,) category of each thing
 ) -> float: # Between 0 and 1
     "Mean purity of the smallest branch around two things of one category"
-    y = pd.factorize(np.asarray(labels))[0]; n, K = len(y), y.max() + 1
+    y = pd.factorize(np.asarray(labels))[0]
+    n, K = len(y), y.max() + 1
     if len(Z) != n - 1: raise AlignetError(f'a tree of {len(Z) + 1} things for {n} labels')
-    C = np.zeros((2*n - 1, K)); C[np.arange(n), y] = 1; s = total = 0.                            # members of each category in each branch
+    # members of each category in each branch
+    C = np.zeros((2*n - 1, K))
+    C[np.arange(n), y] = 1
+    s = total = 0.
     for i, (a, b) in enumerate(np.asarray(Z)[:, :2].astype(int)):
-        C[n + i] = C[a] + C[b]; met = C[a] * C[b]                                                 # pairs that first meet here
-        s += met @ C[n + i] / C[n + i].sum(); total += met.sum()
-    if not total: raise AlignetError('no two things share a category, so there is no purity; use a coarser level')
+        # pairs that first meet here
+        C[n + i] = C[a] + C[b]
+        met = C[a] * C[b]
+        s += met @ C[n + i] / C[n + i].sum()
+        total += met.sum()
+    if not total:
+        raise AlignetError(
+            'no two things share a category, so there is no purity; use a coarser level'
+        )
     return float(s / total)
 
+# %% ../nbs/06c_hierarchy.ipynb #b17578e6
 def purity_by_chance(
     Z, # (n - 1, 4) linkage matrix
     labels, # (n,) category of each thing
@@ -400,9 +616,11 @@ def category_means(
     kind:str='cosine', # Features are first brought to the form of this similarity
 ) -> tuple: # Names of the categories, (categories, d) float32 means
     "Mean features of each category"
-    y, names = pd.factorize(np.asarray(labels), sort=True); P = prep_features(X, kind)
+    y, names = pd.factorize(np.asarray(labels), sort=True)
+    P = prep_features(X, kind)
     return list(names), np.stack([P[y == k].mean(0) for k in range(len(names))])
 
+# %% ../nbs/06c_hierarchy.ipynb #a01c1141
 def plot_trees(
     models:dict, # Name -> features, as for hierarchy_change
     tax:Taxonomy, # The taxonomy
@@ -411,16 +629,41 @@ def plot_trees(
     level:int=0, # Level whose categories are the leaves; they are coloured by the next
 ) -> plt.Figure: # A tree for each model
     "Trees of the categories, before and after, names coloured by the next coarser level"
-    fine, coarse = tax.levels.iloc[:, level].to_numpy(), tax.levels.iloc[:, min(level + 1, tax.levels.shape[1] - 1)].to_numpy()
-    over = dict(zip(fine, coarse)); tops = sorted(set(coarse)); colour = dict(zip(tops, _colours(len(tops)))); K = len(over)
-    fig, axs = plt.subplots(1, len(models), figsize=(4.1 * len(models), .9 + .165 * K), dpi=80, layout='constrained', squeeze=False)
+    fine, coarse = (
+        tax.levels.iloc[:, level].to_numpy(),
+        tax.levels.iloc[:, min(level + 1, tax.levels.shape[1] - 1)].to_numpy(),
+    )
+    over = dict(zip(fine, coarse))
+    tops = sorted(set(coarse))
+    colour = dict(zip(tops, _colours(len(tops))))
+    K = len(over)
+    fig, axs = plt.subplots(
+        1, len(models), figsize=(4.1 * len(models), 0.9 + 0.165 * K), dpi=80, layout='constrained',
+        squeeze=False,
+    )
     for ax, (name, X) in zip(axs[0], models.items()):
-        names, M = category_means(_rows(X, tax, f"features of '{name}'"), fine, kind); Z = grow_tree(relative_distances(M, kind), method)
-        sch.dendrogram(Z, orientation='left', labels=names, ax=ax, color_threshold=0, above_threshold_color='dimgrey', leaf_font_size=8)
+        names, M = category_means(_rows(X, tax, f"features of '{name}'"), fine, kind)
+        Z = grow_tree(relative_distances(M, kind), method)
+        sch.dendrogram(
+            Z, orientation='left', labels=names, ax=ax, color_threshold=0,
+            above_threshold_color='dimgrey', leaf_font_size=8,
+        )
         for t in ax.get_yticklabels(): t.set_color(colour[over[t.get_text()]])
-        ax.set(xlabel='relative distance', title=f'{name}\npurity {dendrogram_purity(Z, [over[n] for n in names]):.2f}' if len(tops) < K else name); sns.despine(ax=ax, left=True)
+        ax.set(
+            xlabel='relative distance',
+            title=(
+                f'{name}\npurity {dendrogram_purity(Z, [over[n] for n in names]):.2f}'
+                if len(tops) < K
+                else name
+            ),
+        )
+        sns.despine(ax=ax, left=True)
     marks = [plt.Line2D([], [], marker='s', ls='', color=colour[t], label=t) for t in tops[:10]]
-    fig.legend(handles=marks, loc='outside lower center', ncols=min(5, len(marks)), frameon=False, handletextpad=.1); return fig
+    fig.legend(
+        handles=marks, loc='outside lower center', ncols=min(5, len(marks)), frameon=False,
+        handletextpad=0.1,
+    )
+    return fig
 
 # %% ../nbs/06c_hierarchy.ipynb #c02ba71e
 def score_hierarchy(
@@ -434,22 +677,65 @@ def score_hierarchy(
     seed:int=0, # Seed of the resampling and the shuffles
 ) -> dict: # table; items: {measure: (m,) scores of things}; items_rows: {measure: (m,) which things}; items_unit
     "Distances, kinship and tree agreement of one model"
-    D, R, units = relative_distances(_rows(features, _two(tax)), kind, scale), relations(tax), _unit_of(tax, unit)
-    counts = _unit_counts(units.max() + 1, n_boot, seed); m = _relation_means(D, R, _pair_weights(tax, R, average)[0], units, counts); low, high = _quantiles(m, int(units.max() + 1)); u = np.triu_indices(len(R), 1)
-    rows, at = [_row(f'distance, {r}', m[0, k], low[k], high[k], int((R[u] == k).sum()), 1. if scale == 'mean' else .5) for k, r in enumerate(RELATIONS)], {}; items = {}
+    D, R, units = (
+        relative_distances(_rows(features, _two(tax)), kind, scale), relations(tax),
+        _unit_of(tax, unit),
+    )
+    counts = _unit_counts(units.max() + 1, n_boot, seed)
+    m = _relation_means(D, R, _pair_weights(tax, R, average)[0], units, counts)
+    low, high = _quantiles(m, int(units.max() + 1))
+    u = np.triu_indices(len(R), 1)
+    rows, at = [
+        _row(
+            f'distance, {r}', m[0, k], low[k], high[k], int((R[u] == k).sum()),
+            1.0 if scale == 'mean' else 0.5,
+        )
+        for k, r in enumerate(RELATIONS)
+    ], {}
+    items = {}
     for k, what in ((0, 'basic category'), (1, 'superordinate')):
-        v = kinship(D, R, k); ok = np.isfinite(v)
-        if ok.any(): items[f'nearer to its {what}'], at[f'nearer to its {what}'] = v[ok], np.flatnonzero(ok); rows.append(_row(f'nearer to its {what}', v[ok].mean(), *_cluster_interval(v[ok], units[ok], n_boot, seed), int(ok.sum()), .5, 1.))
-    Z = grow_tree(D); rows.append(_row('tree, cophenetic correlation', cophenetic_agreement(Z, taxonomy_distances(tax)), n=len(tax), chance=0., ceiling=1.))
+        v = kinship(D, R, k)
+        ok = np.isfinite(v)
+        if ok.any():
+            items[f'nearer to its {what}'], at[f'nearer to its {what}'] = v[ok], np.flatnonzero(ok)
+            rows.append(
+                _row(
+                    f'nearer to its {what}', v[ok].mean(),
+                    *_cluster_interval(v[ok], units[ok], n_boot, seed), int(ok.sum()), 0.5, 1.0,
+                )
+            )
+    Z = grow_tree(D)
+    rows.append(
+        _row(
+            'tree, cophenetic correlation', cophenetic_agreement(Z, taxonomy_distances(tax)),
+            n=len(tax), chance=0.0, ceiling=1.0,
+        )
+    )
     for what, y in (('basic', tax.basic), ('superordinate', tax.superordinate)):
-        if pd.Series(y).duplicated().any(): rows.append(_row(f'tree, purity of {what}', dendrogram_purity(Z, y), n=len(tax), chance=purity_by_chance(Z, y, seed=seed), ceiling=1.))
-    return dict(table=pd.DataFrame(rows), items=items, items_rows=at, items_unit='things that have a relative of that sort, in the order of the taxonomy')
+        if pd.Series(y).duplicated().any():
+            rows.append(
+                _row(
+                    f'tree, purity of {what}', dendrogram_purity(Z, y), n=len(tax),
+                    chance=purity_by_chance(Z, y, seed=seed), ceiling=1.0,
+                )
+            )
+    return dict(
+        table=pd.DataFrame(rows), items=items, items_rows=at,
+        items_unit='things that have a relative of that sort, in the order of the taxonomy',
+    )
 
+# %% ../nbs/06c_hierarchy.ipynb #c9224647
 def _row(measure, value, low=np.nan, high=np.nan, n=0, chance=np.nan, ceiling=np.nan):
     "One row of a suite's table"
-    return dict(measure=measure, value=float(value), low=float(low), high=float(high), n=n, chance=chance, ceiling=ceiling)
+    return dict(
+        measure=measure, value=float(value), low=float(low), high=float(high), n=n, chance=chance,
+        ceiling=ceiling,
+    )
 
+# %% ../nbs/06c_hierarchy.ipynb #d6b6fc9d
 def _cluster_interval(v, units, n_boot, seed):
     "Interval of the mean when whole units are drawn"
-    k = pd.factorize(units)[0]; s, n = np.bincount(k, v), np.bincount(k); c = _unit_counts(len(n), n_boot, seed)[1:]
+    k = pd.factorize(units)[0]
+    s, n = np.bincount(k, v), np.bincount(k)
+    c = _unit_counts(len(n), n_boot, seed)[1:]
     return np.quantile(_widen((c @ s) / (c @ n), v.mean(), len(n)), [.025, .975])

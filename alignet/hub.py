@@ -31,7 +31,9 @@ def _markdown_table(df):
         if isinstance(v, float): return '' if v != v else f'{v:.3f}'
         return str(v).replace('|', r'\|').replace('\n', ' ')
     rows = [[cell(' '.join(map(str, c)) if isinstance(c, tuple) else c) for c in df.columns]]
-    rows += [['---' if i == 0 else '---:' for i in range(len(rows[0]))]] + [[cell(v) for v in r] for r in df.itertuples(index=False)]
+    rows += [['---' if i == 0 else '---:' for i in range(len(rows[0]))]] + [
+        [cell(v) for v in r] for r in df.itertuples(index=False)
+    ]
     return '\n'.join(f"| {' | '.join(r)} |" for r in rows)
 
 # %% ../nbs/08_hub.ipynb #eeccb33a
@@ -48,21 +50,54 @@ def model_card(
     library:str='timm', # 'timm' or 'open_clip'
 ) -> str: # Markdown
     "A model card with the model's own evidence"
-    license = license or (getattr(backbone.model, 'pretrained_cfg', None) or {}).get('license') or 'other'
-    front = dict(library_name=library, license=license, pipeline_tag='image-feature-extraction', tags=[library, 'image-feature-extraction', 'human-alignment', 'alignet'])
-    p, size, (mean, std) = sum(o.numel() for o in backbone.model.parameters()), backbone.input_size, backbone.normalize
+    license = (
+        license or (getattr(backbone.model, 'pretrained_cfg', None) or {}).get('license') or 'other'
+    )
+    front = dict(
+        library_name=library, license=license, pipeline_tag='image-feature-extraction',
+        tags=[library, 'image-feature-extraction', 'human-alignment', 'alignet'],
+    )
+    p, size, (mean, std) = (
+        sum(o.numel() for o in backbone.model.parameters()), backbone.input_size,
+        backbone.normalize,
+    )
     classes = getattr(backbone.model, 'num_classes', 0)
     say = lambda head, text: f'## {head}\n\n{text.strip()}\n\n' if text else ''
-    return ('---\n' + ''.join(f'{k}: {json.dumps(v)}\n' for k, v in front.items()) + f'---\n\n# {name}\n\n'
-        f'A `{backbone.arch}` vision backbone with {p/1e6:.1f} million parameters. {summary or _SUMMARY}\n\nExported by alignet {version("alignet")}.\n\n'
-        + say('Use', (_USAGE if library == 'timm' else _USAGE_OPEN_CLIP).format(d=backbone.num_features, where=where, args='' if backbone.projected else ', num_classes=0'))
-        + f'Images: {size} px, mean {_short(mean)}, standard deviation {_short(std)}, all in `config.json`. '
-        + (_PROJECTED if backbone.projected else _TEXT_TOWER if library == 'open_clip' else f'The classifier of the base model ({classes:,} classes) is kept as it was; it was not trained along, so check it before you rely on it.\n\n' if classes else 'There is no classifier.\n\n')
-        + say('Before and after', _markdown_table(table) if table is not None else 'Not measured.')
-        + say('Data', data or 'Not stated.') + say('Terms', licences or 'Not stated.') + say('Notes', notes))
+    return '---\n' + ''.join(
+        f'{k}: {json.dumps(v)}\n' for k, v in front.items()
+    ) + f'---\n\n# {name}\n\n' f'A `{backbone.arch}` vision backbone with {p/1e6:.1f} million parameters. {summary or _SUMMARY}\n\nExported by alignet {version("alignet")}.\n\n' + say(
+        'Use',
+        (_USAGE if library == 'timm' else _USAGE_OPEN_CLIP).format(
+            d=backbone.num_features, where=where,
+            args='' if backbone.projected else ', num_classes=0',
+        ),
+    ) + f'Images: {size} px, mean {_short(mean)}, standard deviation {_short(std)}, all in `config.json`. ' + (
+        _PROJECTED
+        if backbone.projected
+        else (
+            _TEXT_TOWER
+            if library == 'open_clip'
+            else (
+                f'The classifier of the base model ({classes:,} classes) is kept as it was; it was not trained along, so check it before you rely on it.\n\n'
+                if classes
+                else 'There is no classifier.\n\n'
+            )
+        )
+    ) + say(
+        'Before and after', _markdown_table(table) if table is not None else 'Not measured.'
+    ) + say(
+        'Data', data or 'Not stated.'
+    ) + say(
+        'Terms', licences or 'Not stated.'
+    ) + say(
+        'Notes', notes
+    )
 
-_SUMMARY = ('It comes from alignet, which aligns vision models with people: a teacher is fitted to odd-one-out judgements, and a backbone learns to judge the similarity of images '
-            'as the teacher does (after Muttenthaler et al., *Nature* 647, 2025). What was done to this one is said below.')
+# %% ../nbs/08_hub.ipynb #0f453796
+_SUMMARY = (
+    'It comes from alignet, which aligns vision models with people: a teacher is fitted to odd-one-out judgements, and a backbone learns to judge the similarity of images '
+    'as the teacher does (after Muttenthaler et al., *Nature* 647, 2025). What was done to this one is said below.'
+)
 _USAGE = """```python
 import timm, torch
 from PIL import Image
@@ -98,11 +133,17 @@ def export_timm(
     if hasattr(backbone.model, 'encode_image'): backbone = _timm_tower(backbone)
     net = backbone.model
     if not hasattr(net, 'pretrained_cfg') or not hasattr(net, 'forward_head'):
-        raise AlignetError(f"'{backbone.name}' is no timm model, and so cannot be exported as one; save its state_dict with safetensors instead")
+        raise AlignetError(
+            f"'{backbone.name}' is no timm model, and so cannot be exported as one; save its state_dict with safetensors instead"
+        )
     with _new_folder(path, 'config.json') as tmp:
         _save_tensors(net, tmp/'model.safetensors')
-        save_config_for_hf(net, tmp/'config.json', model_config=dict(pretrained_cfg=_config(backbone)))
-        (tmp/'README.md').write_text(_card_text(card, name or path.name, backbone), encoding='utf-8')
+        save_config_for_hf(
+            net, tmp / 'config.json', model_config=dict(pretrained_cfg=_config(backbone))
+        )
+        (tmp / 'README.md').write_text(
+            _card_text(card, name or path.name, backbone), encoding='utf-8'
+        )
         _verify(backbone, tmp)
     return path
 
@@ -114,78 +155,159 @@ def _new_folder(path, config):
         raise AlignetError(f"'{path}' exists and holds no model; choose another folder")
     tmp = path.with_name(f'.{path.name}.tmp')
     try:
-        shutil.rmtree(tmp, ignore_errors=True); tmp.mkdir(parents=True)
+        shutil.rmtree(tmp, ignore_errors=True)
+        tmp.mkdir(parents=True)
         yield tmp
         _replace_folder(tmp, path)
     except OSError as e: raise _file_error(path, e) from e
     finally: shutil.rmtree(tmp, ignore_errors=True)
 
+# %% ../nbs/08_hub.ipynb #c3b03ef0
 def _save_tensors(net, file):
     "All tensors of a module as safetensors, readable by all who may read the folder"
-    safetensors.torch.save_file({k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in net.state_dict().items()}, file, metadata=dict(format='pt'))
+    safetensors.torch.save_file(
+        {
+            k: v.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for k, v in net.state_dict().items()
+        },
+        file,
+        metadata=dict(format='pt'),
+    )
     with open(file.with_name('README.md'), 'a'): shutil.copymode(file.with_name('README.md'), file)      # safetensors makes it readable by its owner only
 
+# %% ../nbs/08_hub.ipynb #03760a28
 def _card_text(card, name, backbone, **kw):
     "The card as given, or made of its arguments or its table"
     if isinstance(card, pd.DataFrame): card = dict(table=card)
     return card if isinstance(card, str) else model_card(name, backbone, **{**kw, **(card or {})})
 
+# %% ../nbs/08_hub.ipynb #82aeb33e
 def _config(backbone):
     "The pretrained configuration of an exported model: its own data config, and no address of other weights"
-    cfg = {k: v for k, v in dict(backbone.model.pretrained_cfg).items() if v is not None and k not in ('url', 'hf_hub_id', 'hf_hub_filename', 'file', 'source', 'state_dict', 'tag', 'architecture', 'test_input_size')}
+    cfg = {
+        k: v
+        for k, v in dict(backbone.model.pretrained_cfg).items()
+        if v is not None
+        and k
+        not in (
+            'url', 'hf_hub_id', 'hf_hub_filename', 'file', 'source', 'state_dict', 'tag',
+            'architecture', 'test_input_size',
+        )
+    }
     return {**cfg, **json.loads(json.dumps(backbone.data_config))}
 
+# %% ../nbs/08_hub.ipynb #917e7930
 def _verify(backbone, folder, scheme='local-dir:'):
     "Load an exported folder as a stranger would, and compare"
     net, again = backbone.model, create_backbone(f'{scheme}{folder}')
     old, new = net.state_dict(), again.model.state_dict()
-    wrong = [k for k in old if k not in new or not torch.equal(old[k].cpu().to(new[k].dtype), new[k])] + [k for k in new if k not in old]
-    if wrong: raise AlignetError(f"the exported model does not load as it was: tensor '{wrong[0]}' differs; update timm, or save the state_dict instead")
-    if json.dumps(again.data_config) != json.dumps(backbone.data_config): raise AlignetError(f'the exported data config does not load as it was: {again.data_config}, not {backbone.data_config}')
+    wrong = [
+        k for k in old if k not in new or not torch.equal(old[k].cpu().to(new[k].dtype), new[k])
+    ] + [k for k in new if k not in old]
+    if wrong:
+        raise AlignetError(
+            f"the exported model does not load as it was: tensor '{wrong[0]}' differs; update timm, or save the state_dict instead"
+        )
+    if json.dumps(again.data_config) != json.dumps(backbone.data_config):
+        raise AlignetError(
+            f'the exported data config does not load as it was: {again.data_config}, not {backbone.data_config}'
+        )
     if next(net.parameters()).dtype != torch.float32: return
-    x = torch.rand(1, *backbone.data_config['input_size'], generator=torch.Generator().manual_seed(0))
+    x = torch.rand(
+        1, *backbone.data_config['input_size'], generator=torch.Generator().manual_seed(0)
+    )
     with _evaluating(net, 'cpu'):
-        if not torch.equal(backbone(x), again.eval()(x)): raise AlignetError('the exported model computes other features than the original; was it changed after timm made it? Save its state_dict instead')
+        if not torch.equal(backbone(x), again.eval()(x)):
+            raise AlignetError(
+                'the exported model computes other features than the original; was it changed after timm made it? Save its state_dict instead'
+            )
 
 # %% ../nbs/08_hub.ipynb #ac87bf66
 @torch.no_grad()
 def _timm_tower(backbone, tol=1e-4):
     "The image tower of an open_clip model as a `Backbone` on a timm model with the same features"
-    visual, no = getattr(backbone.model, 'visual', None), f"the tower of '{backbone.name}' cannot be exported as a timm model"
-    if next(visual.parameters()).dtype != torch.float32: raise AlignetError(f'{no} in half precision; call .float() first')
+    visual, no = (
+        getattr(backbone.model, 'visual', None),
+        f"the tower of '{backbone.name}' cannot be exported as a timm model",
+    )
+    if next(visual.parameters()).dtype != torch.float32:
+        raise AlignetError(f'{no} in half precision; call .float() first')
     try: net, projected = _trunk(visual) if hasattr(visual, 'trunk') else _clip_vit(visual)
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as e: raise AlignetError(f'{no} ({" ".join(str(e).split())[:200]}); use export_open_clip') from e
-    about = ('license', 'description', 'origin_url', 'paper_name', 'paper_ids', 'label_names', 'label_descriptions', 'tag', 'hf_hub_id', 'url')
-    net.pretrained_cfg = {k: v for k, v in net.pretrained_cfg.items() if k not in about} | dict(notes=[HEAD_NOTE] if projected else None, num_classes=net.num_classes, **backbone.data_config)
-    new, x = Backbone(net, backbone.name, backbone.data_config, source=backbone.source), torch.rand(2, *backbone.data_config['input_size'], generator=torch.Generator().manual_seed(0))
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as e:
+        raise AlignetError(f'{no} ({" ".join(str(e).split())[:200]}); use export_open_clip') from e
+    about = (
+        'license', 'description', 'origin_url', 'paper_name', 'paper_ids', 'label_names',
+        'label_descriptions', 'tag', 'hf_hub_id', 'url',
+    )
+    net.pretrained_cfg = {k: v for k, v in net.pretrained_cfg.items() if k not in about} | dict(
+        notes=[HEAD_NOTE] if projected else None,
+        num_classes=net.num_classes,
+        **backbone.data_config
+    )
+    new, x = Backbone(net, backbone.name, backbone.data_config, source=backbone.source), torch.rand(
+        2, *backbone.data_config['input_size'], generator=torch.Generator().manual_seed(0)
+    )
     with _evaluating(backbone, 'cpu'), _evaluating(new): a, b = backbone(x), new(x)
-    if a.shape != b.shape or (a - b).abs().max() > tol*a.abs().max(): raise AlignetError(f'{no}: as one it would compute other features; use export_open_clip')
+    if a.shape != b.shape or (a - b).abs().max() > tol*a.abs().max():
+        raise AlignetError(f'{no}: as one it would compute other features; use export_open_clip')
     return new
 
 # %% ../nbs/08_hub.ipynb #df40a01b
 def _trunk(visual):
     "The timm model inside an open_clip tower, its projection as classifier; and whether there is one"
-    net, head = copy.deepcopy(visual.trunk).cpu(), [m for m in visual.head.modules() if not isinstance(m, (nn.Sequential, nn.Dropout))]
+    net, head = copy.deepcopy(visual.trunk).cpu(), [
+        m for m in visual.head.modules() if not isinstance(m, (nn.Sequential, nn.Dropout))
+    ]
     if not head: return net, net.num_classes > 0
-    if len(head) > 1 or not isinstance(head[0], nn.Linear): raise ValueError(f'its head is a {type(head[0]).__name__}, not a linear layer')
-    net.reset_classifier(head[0].out_features); linear = net.get_classifier()
-    linear.weight.copy_(head[0].weight); linear.bias.zero_() if head[0].bias is None else linear.bias.copy_(head[0].bias)
+    if len(head) > 1 or not isinstance(head[0], nn.Linear):
+        raise ValueError(f'its head is a {type(head[0]).__name__}, not a linear layer')
+    net.reset_classifier(head[0].out_features)
+    linear = net.get_classifier()
+    linear.weight.copy_(head[0].weight)
+    linear.bias.zero_() if head[0].bias is None else linear.bias.copy_(head[0].bias)
     return net, True
 
-_CLIP_NAMES = {(256, 10): 'xsmall', (512, 12): 'medium', (640, 12): 'betwixt', (768, 12): 'base', (1024, 24): 'large', (1280, 32): 'huge', (1408, 40): 'giant', (1664, 48): 'gigantic'}
+# %% ../nbs/08_hub.ipynb #52f3836d
+_CLIP_NAMES = {
+    (256, 10): 'xsmall', (512, 12): 'medium', (640, 12): 'betwixt', (768, 12): 'base',
+    (1024, 24): 'large', (1280, 32): 'huge', (1408, 40): 'giant', (1664, 48): 'gigantic',
+}
 
 def _clip_vit(visual):
     "A timm vision transformer with the weights of CLIP's, the projection as classifier"
-    block, (width, patch), side = visual.transformer.resblocks[0], (visual.conv1.out_channels, visual.conv1.kernel_size[0]), tuple(visual.image_size)
+    block, (width, patch), side = (
+        visual.transformer.resblocks[0], (visual.conv1.out_channels, visual.conv1.kernel_size[0]),
+        tuple(visual.image_size),
+    )
     if visual.attn_pool is not None: raise ValueError('it pools by attention')
-    act = {'QuickGELU': 'quick_gelu', 'GELU': 'gelu_tanh' if getattr(block.mlp.gelu, 'approximate', '') == 'tanh' else 'gelu'}[type(block.mlp.gelu).__name__]
-    args = dict(img_size=side[0] if side[0] == side[1] else side, patch_size=patch, embed_dim=width, depth=len(visual.transformer.resblocks), num_heads=block.attn.num_heads, act_layer=act,
-                mlp_ratio=block.mlp.c_fc.out_features/width, pre_norm=not isinstance(visual.ln_pre, nn.Identity), num_classes=visual.proj.shape[1], init_values=1. if hasattr(block.ls_1, 'gamma') else None)
+    act = {
+        'QuickGELU': 'quick_gelu',
+        'GELU': 'gelu_tanh' if getattr(block.mlp.gelu, 'approximate', '') == 'tanh' else 'gelu',
+    }[type(block.mlp.gelu).__name__]
+    args = dict(
+        img_size=side[0] if side[0] == side[1] else side, patch_size=patch, embed_dim=width,
+        depth=len(visual.transformer.resblocks), num_heads=block.attn.num_heads, act_layer=act,
+        mlp_ratio=block.mlp.c_fc.out_features / width,
+        pre_norm=not isinstance(visual.ln_pre, nn.Identity), num_classes=visual.proj.shape[1],
+        init_values=1.0 if hasattr(block.ls_1, 'gamma') else None,
+    )
     if visual.pool_type == 'avg': args.update(global_pool='avg', fc_norm=visual.final_ln_after_pool)
     arch = f"vit_{_CLIP_NAMES.get((width, args['depth']))}_patch{patch}_clip_{side[0]}"
-    net = timm.create_model(arch if timm.is_model(arch) else 'vit_base_patch32_clip_224', pretrained=False, **args)
-    state = checkpoint_filter_fn({f'visual.{k}'.replace('ls_', 'ls'): v.detach().cpu() for k, v in visual.state_dict().items()}, net)
-    if isinstance(net.norm, nn.Identity): state = {k.replace('norm.', 'fc_norm.', 1) if k.startswith('norm.') else k: v for k, v in state.items()}
+    net = timm.create_model(
+        arch if timm.is_model(arch) else 'vit_base_patch32_clip_224', pretrained=False, **args
+    )
+    state = checkpoint_filter_fn(
+        {
+            f'visual.{k}'.replace('ls_', 'ls'): v.detach().cpu()
+            for k, v in visual.state_dict().items()
+        },
+        net,
+    )
+    if isinstance(net.norm, nn.Identity):
+        state = {
+            k.replace('norm.', 'fc_norm.', 1) if k.startswith('norm.') else k: v
+            for k, v in state.items()
+        }
     if net.patch_embed.proj.bias is not None: state['patch_embed.proj.bias'] = torch.zeros(width)      # timm has one where there is no first norm
     net.load_state_dict(state)
     return net, True
@@ -199,15 +321,27 @@ def export_open_clip(
     card=None, # Arguments of model_card as a dict, a table (DataFrame), or the card itself as a string
 ) -> Path: # The folder
     "Write a model so that `create_backbone('open_clip:local-dir:PATH')` and open_clip itself load it"
-    backbone, path = as_backbone(model), Path(path); oc = require('open_clip', 'open_clip_torch')
-    if getattr(backbone, 'open_clip_config', None) is None: raise AlignetError(f"'{backbone.name}' is no open_clip model that create_backbone made; make it with create_backbone('open_clip:ARCH/WEIGHTS'), or use export_timm")
+    backbone, path = as_backbone(model), Path(path)
+    oc = require('open_clip', 'open_clip_torch')
+    if getattr(backbone, 'open_clip_config', None) is None:
+        raise AlignetError(
+            f"'{backbone.name}' is no open_clip model that create_backbone made; make it with create_backbone('open_clip:ARCH/WEIGHTS'), or use export_timm"
+        )
     with _new_folder(path, 'open_clip_config.json') as tmp:
         _save_tensors(backbone.model, tmp/'open_clip_model.safetensors')
-        cfg = json.loads(json.dumps(backbone.open_clip_config)); side = backbone.data_config['input_size'][1:]; cfg['vision_cfg']['image_size'] = side[0] if side[0] == side[1] else list(side)
-        if 'timm_model_name' in cfg['vision_cfg']: cfg['vision_cfg']['timm_model_pretrained'] = False
+        cfg = json.loads(json.dumps(backbone.open_clip_config))
+        side = backbone.data_config['input_size'][1:]
+        cfg['vision_cfg']['image_size'] = side[0] if side[0] == side[1] else list(side)
+        if 'timm_model_name' in cfg['vision_cfg']:
+            cfg['vision_cfg']['timm_model_pretrained'] = False
         if 'hf_model_name' in cfg['text_cfg']: cfg['text_cfg']['hf_model_pretrained'] = False
-        write_json(tmp/'open_clip_config.json', dict(model_cfg=cfg, preprocess_cfg=oc.get_model_preprocess_cfg(backbone.model)))
-        (tmp/'README.md').write_text(_card_text(card, name or path.name, backbone, library='open_clip'), encoding='utf-8')
+        write_json(
+            tmp / 'open_clip_config.json',
+            dict(model_cfg=cfg, preprocess_cfg=oc.get_model_preprocess_cfg(backbone.model)),
+        )
+        (tmp / 'README.md').write_text(
+            _card_text(card, name or path.name, backbone, library='open_clip'), encoding='utf-8'
+        )
         _verify(backbone, tmp, 'open_clip:local-dir:')
     return path
 
@@ -224,20 +358,47 @@ def push_to_hub(
     endpoint:str=None, # Address of another hub than the usual one
 ) -> str: # Address of the commit, or of the proposal
     "Upload a model with its card"
-    token = token or get_token(); folder = Path(model) if isinstance(model, (str, Path)) and Path(model).is_dir() else None
-    if not token: raise AlignetError("there is no access token; make one that may write in your account's settings on the hub, then run `hf auth login`, set HF_TOKEN, or give token=")
-    if folder is not None and card is not None: raise AlignetError(f"the folder '{folder}' has its own card; edit its README.md, or export the model again with card=")
+    token = token or get_token()
+    folder = Path(model) if isinstance(model, (str, Path)) and Path(model).is_dir() else None
+    if not token:
+        raise AlignetError(
+            "there is no access token; make one that may write in your account's settings on the hub, then run `hf auth login`, set HF_TOKEN, or give token="
+        )
+    if folder is not None and card is not None:
+        raise AlignetError(
+            f"the folder '{folder}' has its own card; edit its README.md, or export the model again with card="
+        )
     with tempfile.TemporaryDirectory() as tmp:
-        folder = _export_any(model, Path(tmp)/(repo_id.rpartition('/')[2] or 'model'), card) if folder is None else folder
-        files = _hub_files(folder); api = HfApi(endpoint=endpoint, token=token)
+        folder = (
+            _export_any(model, Path(tmp) / (repo_id.rpartition('/')[2] or 'model'), card)
+            if folder is None
+            else folder
+        )
+        files = _hub_files(folder)
+        api = HfApi(endpoint=endpoint, token=token)
         try:
             repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-            text = (folder/'README.md').read_text(encoding='utf-8').replace("'local-dir:FOLDER'", f"'hf-hub:{repo_id}'")
-            adds = [CommitOperationAdd(f, text.encode() if f == 'README.md' else str(folder/f)) for f in files]
-            info = api.create_commit(repo_id, adds, commit_message=commit_message or f'Upload {repo_id.rpartition("/")[2]} with alignet {version("alignet")}', revision=revision, create_pr=create_pr)
+            text = (
+                (folder / 'README.md')
+                .read_text(encoding='utf-8')
+                .replace("'local-dir:FOLDER'", f"'hf-hub:{repo_id}'")
+            )
+            adds = [
+                CommitOperationAdd(f, text.encode() if f == 'README.md' else str(folder / f))
+                for f in files
+            ]
+            info = api.create_commit(
+                repo_id,
+                adds,
+                commit_message=commit_message
+                or f'Upload {repo_id.rpartition("/")[2]} with alignet {version("alignet")}',
+                revision=revision,
+                create_pr=create_pr,
+            )
         except Exception as e: raise _hub_error(e, repo_id, revision) from e
     return info.pr_url or info.commit_url
 
+# %% ../nbs/08_hub.ipynb #12840c31
 def _export_any(model, path, card):
     "A model as a timm folder if it can be one, else as an open_clip folder"
     backbone = as_backbone(model)
@@ -247,23 +408,39 @@ def _export_any(model, path, card):
         if 'use export_open_clip' not in str(e): raise
         return export_open_clip(backbone, path, card=card)
 
+# %% ../nbs/08_hub.ipynb #19bc507a
 def _hub_files(folder):
     "The three files of a model folder"
-    for files in (('model.safetensors', 'config.json', 'README.md'), ('open_clip_model.safetensors', 'open_clip_config.json', 'README.md')):
+    for files in (
+        ('model.safetensors', 'config.json', 'README.md'),
+        ('open_clip_model.safetensors', 'open_clip_config.json', 'README.md'),
+    ):
         if all((folder/f).is_file() for f in files): return files
-    raise AlignetError(f"'{folder}' is not a model that export_timm or export_open_clip wrote; it needs model.safetensors, config.json and README.md (or open_clip's two and README.md)")
+    raise AlignetError(
+        f"'{folder}' is not a model that export_timm or export_open_clip wrote; it needs model.safetensors, config.json and README.md (or open_clip's two and README.md)"
+    )
 
 # %% ../nbs/08_hub.ipynb #a3ef636c
 def _hub_error(e, repo_id, revision):
     "The `AlignetError` for what a hub, or the way to it, answered"
-    status = getattr(getattr(e, 'response', None), 'status_code', None); said = (getattr(e, 'server_message', None) or str(e)).strip().split('\n')[0][:200]
+    status = getattr(getattr(e, 'response', None), 'status_code', None)
+    said = (getattr(e, 'server_message', None) or str(e)).strip().split('\n')[0][:200]
     if isinstance(e, AlignetError): return e
-    if isinstance(e, HFValidationError): why = f'is not a name that a hub takes ({said}); write OWNER/NAME with letters, digits, -, _ and .'
-    elif status == 401: why = 'was refused because the token is not valid; make a new one that may write, and run `hf auth login`, set HF_TOKEN, or give token='
-    elif status == 403: why = f'was refused ({said}): the token may not write there; use a token with the permission to write, and an OWNER that is you or an organisation of yours'
-    elif status == 404: why = 'was not found' + (f", or has no branch '{revision}'; make the branch first" if revision else '; check the name and that the token may see it')
+    if isinstance(e, HFValidationError):
+        why = f'is not a name that a hub takes ({said}); write OWNER/NAME with letters, digits, -, _ and .'
+    elif status == 401:
+        why = 'was refused because the token is not valid; make a new one that may write, and run `hf auth login`, set HF_TOKEN, or give token='
+    elif status == 403:
+        why = f'was refused ({said}): the token may not write there; use a token with the permission to write, and an OWNER that is you or an organisation of yours'
+    elif status == 404:
+        why = 'was not found' + (
+            f", or has no branch '{revision}'; make the branch first"
+            if revision
+            else '; check the name and that the token may see it'
+        )
     elif status is not None: why = f'was refused with code {status}: {said}'
-    elif {c.__name__ for c in type(e).__mro__} & {'TransportError', 'RequestException', 'OSError'}: why = f"could not be reached ({said or type(e).__name__}); check the connection and HF_HUB_OFFLINE, or export_timm to a folder and push that later"
+    elif {c.__name__ for c in type(e).__mro__} & {'TransportError', 'RequestException', 'OSError'}:
+        why = f"could not be reached ({said or type(e).__name__}); check the connection and HF_HUB_OFFLINE, or export_timm to a folder and push that later"
     else: why = f'failed ({type(e).__name__}: {said})'
     return AlignetError(f"the upload to '{repo_id}' {why}")
 
@@ -271,10 +448,14 @@ def _hub_error(e, repo_id, revision):
 class _OnnxModel(nn.Module):
     "A backbone as it goes into the file"
     def __init__(self, backbone, pixels):
-        super().__init__(); self.backbone, self.pixels = backbone, pixels
-        for k, v in zip(('mean', 'std'), backbone.normalize): self.register_buffer(k, torch.tensor(v).view(3, 1, 1))
-    def forward(self, images): return self.backbone((images.float()/255 - self.mean)/self.std if self.pixels else images)
+        super().__init__()
+        self.backbone, self.pixels = backbone, pixels
+        for k, v in zip(('mean', 'std'), backbone.normalize):
+            self.register_buffer(k, torch.tensor(v).view(3, 1, 1))
+    def forward(self, images):
+        return self.backbone((images.float()/255 - self.mean)/self.std if self.pixels else images)
 
+# %% ../nbs/08_hub.ipynb #029c9e61
 @torch.no_grad()
 def export_onnx(
     model, # A Learner, a Student, a Backbone, a timm model, or a name
@@ -288,40 +469,86 @@ def export_onnx(
     tol:float=1e-3, # Largest difference of a feature, as a share of the largest feature
 ) -> Path: # The file
     "Write a backbone as an ONNX file, (B, 3, size, size) images to (B, d) features"
-    onnx = require('onnx'); require('onnxscript'); ort = require('onnxruntime') if check else None
-    backbone, path = as_backbone(model), Path(path); cfg = backbone.config_at(size); license = license or (getattr(backbone.model, 'pretrained_cfg', None) or {}).get('license') or 'other'
-    if next(backbone.parameters()).dtype != torch.float32: raise AlignetError(f"'{backbone.name}' is in half precision; call .float() first")
-    if (gb := sum(p.numel() for p in backbone.parameters())*4/1e9) > 1.9: raise AlignetError(f"'{backbone.name}' has {gb:.1f} GB of weights, and an ONNX file holds at most 2; export a smaller model")
-    net, draw = _OnnxModel(backbone, pixels), lambda n: torch.randint(0, 256, (n, *cfg['input_size']), dtype=torch.uint8, generator=torch.Generator().manual_seed(n))
+    onnx = require('onnx')
+    require('onnxscript')
+    ort = require('onnxruntime') if check else None
+    backbone, path = as_backbone(model), Path(path)
+    cfg = backbone.config_at(size)
+    license = (
+        license or (getattr(backbone.model, 'pretrained_cfg', None) or {}).get('license') or 'other'
+    )
+    if next(backbone.parameters()).dtype != torch.float32:
+        raise AlignetError(f"'{backbone.name}' is in half precision; call .float() first")
+    if (gb := sum(p.numel() for p in backbone.parameters())*4/1e9) > 1.9:
+        raise AlignetError(
+            f"'{backbone.name}' has {gb:.1f} GB of weights, and an ONNX file holds at most 2; export a smaller model"
+        )
+    net, draw = _OnnxModel(backbone, pixels), lambda n: torch.randint(
+        0, 256, (n, *cfg['input_size']), dtype=torch.uint8,
+        generator=torch.Generator().manual_seed(n),
+    )
     example = lambda n: draw(n) if pixels else (draw(n)/255 - net.mean.cpu())/net.std.cpu()
     with _evaluating(net, 'cpu'):
         try:
-            with _quiet(): made = torch.onnx.export(net, (example(2 if dynamic_batch else 1),), dynamo=True, opset_version=opset, verbose=False, input_names=['images'], output_names=['features'],
-                                                    dynamic_shapes=({0: torch.export.Dim('batch')},) if dynamic_batch else None).model_proto
-        except Exception as e: raise AlignetError(f"'{backbone.name}' cannot be exported to ONNX: {str(e).strip().splitlines()[0][:300]}; try another opset, or a model of timm's own") from e
-        onnx.helper.set_model_props(made, {k: v if isinstance(v, str) else json.dumps(v) for k, v in dict(cfg, model=backbone.name, architecture=backbone.arch, weights=backbone.digest(), source=backbone.source, license=license,
-                                                                                                    pixels='uint8 0..255' if pixels else 'normalised', features=backbone.num_features, producer=f'alignet {version("alignet")}').items()})
+            with _quiet():
+                made = torch.onnx.export(
+                    net, (example(2 if dynamic_batch else 1),), dynamo=True, opset_version=opset,
+                    verbose=False, input_names=['images'], output_names=['features'],
+                    dynamic_shapes=({0: torch.export.Dim('batch')},) if dynamic_batch else None,
+                ).model_proto
+        except Exception as e:
+            raise AlignetError(
+                f"'{backbone.name}' cannot be exported to ONNX: {str(e).strip().splitlines()[0][:300]}; try another opset, or a model of timm's own"
+            ) from e
+        onnx.helper.set_model_props(
+            made,
+            {
+                k: v if isinstance(v, str) else json.dumps(v)
+                for k, v in dict(
+                    cfg, model=backbone.name, architecture=backbone.arch, weights=backbone.digest(),
+                    source=backbone.source, license=license,
+                    pixels='uint8 0..255' if pixels else 'normalised',
+                    features=backbone.num_features, producer=f'alignet {version("alignet")}',
+                ).items()
+            },
+        )
         with atomic_path(path) as tmp:
             tmp.write_bytes(made.SerializeToString())
-            if check: _check_onnx(ort, tmp, net, [example(n) for n in ((1, 3) if dynamic_batch else (1,))], tol)
+            if check:
+                _check_onnx(
+                    ort, tmp, net, [example(n) for n in ((1, 3) if dynamic_batch else (1,))], tol
+                )
     return path
 
 # %% ../nbs/08_hub.ipynb #d4a0ae83
 @contextlib.contextmanager
 def _quiet():
     "No progress lines and warnings of the exporter; attention in the form that it can follow"
-    fast, names = torch.backends.mha.get_fastpath_enabled(), [logging.getLogger(n) for n in ('torch.onnx', 'onnxscript', 'onnx_ir', 'torch.export')]; levels = [l.level for l in names]
-    torch.backends.mha.set_fastpath_enabled(False); [l.setLevel(logging.ERROR) for l in names]
+    fast, names = torch.backends.mha.get_fastpath_enabled(), [
+        logging.getLogger(n) for n in ('torch.onnx', 'onnxscript', 'onnx_ir', 'torch.export')
+    ]
+    levels = [l.level for l in names]
+    torch.backends.mha.set_fastpath_enabled(False)
+    [l.setLevel(logging.ERROR) for l in names]
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()): warnings.simplefilter('ignore'); yield
+        with warnings.catch_warnings(), contextlib.redirect_stdout(
+            io.StringIO()
+        ), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter('ignore')
+            yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fast); [l.setLevel(v) for l, v in zip(names, levels)]
+        torch.backends.mha.set_fastpath_enabled(fast)
+        [l.setLevel(v) for l, v in zip(names, levels)]
 
+# %% ../nbs/08_hub.ipynb #179515b5
 def _check_onnx(ort, file, net, batches, tol):
     "Run an ONNX file and compare its features with PyTorch's"
-    options = ort.SessionOptions(); options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
     session = ort.InferenceSession(str(file), options, providers=['CPUExecutionProvider'])
     for x in batches:
         want, got = net(x), torch.from_numpy(session.run(None, {'images': x.numpy()})[0])
         if got.shape != want.shape or not (got - want).abs().max() <= tol*want.abs().max():
-            raise AlignetError(f"the ONNX file of '{net.backbone.name}' computes other features than PyTorch (they differ by {(got - want).abs().max()/want.abs().max():.1g} of the largest); it is not kept. Try another opset, or a larger tol")
+            raise AlignetError(
+                f"the ONNX file of '{net.backbone.name}' computes other features than PyTorch (they differ by {(got - want).abs().max()/want.abs().max():.1g} of the largest); it is not kept. Try another opset, or a larger tol"
+            )

@@ -26,9 +26,13 @@ from .evaluation import _by_file, _colours, _MARKERS
 def _square_root(p, what):
     "Number of pictures that have `p` pairs"
     n = int(round((1 + np.sqrt(1 + 8 * p)) / 2))
-    if n * (n - 1) // 2 != p: raise AlignetError(f'{what}: {p:,} numbers are no triangle: {n-1:,} pictures have {(n-1)*(n-2)//2:,} pairs, {n:,} have {n*(n-1)//2:,}')
+    if n * (n - 1) // 2 != p:
+        raise AlignetError(
+            f'{what}: {p:,} numbers are no triangle: {n-1:,} pictures have {(n-1)*(n-2)//2:,} pairs, {n:,} have {n*(n-1)//2:,}'
+        )
     return n
 
+# %% ../nbs/06a_rsa.ipynb #f877a440
 class HumanRDM:
     "How dissimilar people find each pair of some pictures"
     def __init__(self,
@@ -38,13 +42,28 @@ class HumanRDM:
         simulated:bool=False, # By simulated people
         images:ImageSet=None, # The pictures, if at hand
     ):
-        self.names, self.source, self.simulated, self.images = [str(o) for o in names], str(source), bool(simulated), images
-        n = len(self.names); self.pairs = np.atleast_2d(np.asarray(pairs, np.float32))
-        if len(set(self.names)) != n: raise AlignetError(f'names: {n - len(set(self.names)):,} of {n:,} pictures have the name of another one; give each its own')
+        self.names, self.source, self.simulated, self.images = (
+            [str(o) for o in names], str(source), bool(simulated), images,
+        )
+        n = len(self.names)
+        self.pairs = np.atleast_2d(np.asarray(pairs, np.float32))
+        if len(set(self.names)) != n:
+            raise AlignetError(
+                f'names: {n - len(set(self.names)):,} of {n:,} pictures have the name of another one; give each its own'
+            )
         if n < 3: raise AlignetError(f'{n} pictures make no order of pairs; at least 3 are needed')
-        if self.pairs.ndim != 2 or self.pairs.shape[1] != n * (n - 1) // 2: raise AlignetError(f'{n:,} pictures have {n*(n-1)//2:,} pairs, but there are {self.pairs.shape[-1]:,} numbers a person')
-        if np.isinf(self.pairs).any(): raise AlignetError('dissimilarities hold infinity; mark a pair that was not rated as NaN')
-        if len(empty := np.flatnonzero(np.isnan(self.pairs).all(1))): raise AlignetError(f'{len(empty)} of {len(self.pairs)} people rated no pair at all (row {empty[0]} first); leave them out')
+        if self.pairs.ndim != 2 or self.pairs.shape[1] != n * (n - 1) // 2:
+            raise AlignetError(
+                f'{n:,} pictures have {n*(n-1)//2:,} pairs, but there are {self.pairs.shape[-1]:,} numbers a person'
+            )
+        if np.isinf(self.pairs).any():
+            raise AlignetError(
+                'dissimilarities hold infinity; mark a pair that was not rated as NaN'
+            )
+        if len(empty := np.flatnonzero(np.isnan(self.pairs).all(1))):
+            raise AlignetError(
+                f'{len(empty)} of {len(self.pairs)} people rated no pair at all (row {empty[0]} first); leave them out'
+            )
 
     def __len__(self): return len(self.names)
     def __repr__(self):
@@ -56,21 +75,29 @@ class HumanRDM:
         "How many people there are"
         return len(self.pairs) if len(self.pairs) > 1 else 0
     @property
-    def files(self): "(n,) names of the pictures"; return self.names
+    def files(self):
+        "(n,) names of the pictures"
+        return self.names
     def mean(self) -> np.ndarray: # (p,) float64
         "(p,) mean over the people who rated the pair; NaN where nobody did"
         n = (~np.isnan(self.pairs)).sum(0)
-        return np.where(n > 0, np.nansum(self.pairs, 0, dtype=np.float64) / np.maximum(n, 1), np.nan)
+        return np.where(
+            n > 0, np.nansum(self.pairs, 0, dtype=np.float64) / np.maximum(n, 1), np.nan
+        )
 
 # %% ../nbs/06a_rsa.ipynb #892740e4
 _KINDS = ('similarity', 'dissimilarity')
 
 def _as_dissimilarity(x, kind, top=None):
     "Turn similarities over"
-    if kind not in _KINDS: raise AlignetError(f"kind must be 'similarity' (large: alike) or 'dissimilarity' (large: different), not {kind!r}")
+    if kind not in _KINDS:
+        raise AlignetError(
+            f"kind must be 'similarity' (large: alike) or 'dissimilarity' (large: different), not {kind!r}"
+        )
     x = np.asarray(x, np.float64)
     return x if kind == 'dissimilarity' else (np.nanmax(x) if top is None else top) - x
 
+# %% ../nbs/06a_rsa.ipynb #ebde9e8a
 @patch(cls_method=True)
 def from_vectors(cls:HumanRDM,
     vectors, # (p,) or (s, p) numbers, one row a person
@@ -80,10 +107,15 @@ def from_vectors(cls:HumanRDM,
     **kwargs, # source, simulated, images
 ) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "From triangles as lists"
-    v = np.atleast_2d(_as_dissimilarity(vectors, kind)); n = _square_root(v.shape[-1], 'vectors')
-    if order not in ('upper', 'lower'): raise AlignetError(f"order must be 'upper' or 'lower', not {order!r}")
+    v = np.atleast_2d(_as_dissimilarity(vectors, kind))
+    n = _square_root(v.shape[-1], 'vectors')
+    if order not in ('upper', 'lower'):
+        raise AlignetError(f"order must be 'upper' or 'lower', not {order!r}")
     if order == 'lower':
-        i, j = np.tril_indices(n, -1); at = np.zeros((n, n), int); at[j, i] = np.arange(len(i)); v = v[:, at[np.triu_indices(n, 1)]]
+        i, j = np.tril_indices(n, -1)
+        at = np.zeros((n, n), int)
+        at[j, i] = np.arange(len(i))
+        v = v[:, at[np.triu_indices(n, 1)]]
     return cls(v, [str(i) for i in range(n)] if names is None else names, **kwargs)
 
 # %% ../nbs/06a_rsa.ipynb #2927779b
@@ -97,16 +129,31 @@ def from_matrix(cls:HumanRDM,
     **kwargs, # source, simulated, images
 ) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "From square matrices"
-    M = np.asarray(M, np.float64); M = M[None] if M.ndim == 2 else M
-    if M.ndim != 3 or M.shape[1] != M.shape[2]: raise AlignetError(f'matrices must have the shape (n, n) or (people, n, n), not {M.shape}; one list of pairs a person goes to HumanRDM.from_vectors')
-    i, j = np.triu_indices(M.shape[1], 1); a, b = M[:, i, j], M[:, j, i]; span = np.nanmax([np.ptp(x[~np.isnan(x)]) if (~np.isnan(x)).any() else 0 for x in (a, b)])
-    one = np.isnan(a).all() or np.isnan(b).all() or (a == 0).all() or (b == 0).all()                # a triangle, the other half left empty
+    M = np.asarray(M, np.float64)
+    M = M[None] if M.ndim == 2 else M
+    if M.ndim != 3 or M.shape[1] != M.shape[2]:
+        raise AlignetError(
+            f'matrices must have the shape (n, n) or (people, n, n), not {M.shape}; one list of pairs a person goes to HumanRDM.from_vectors'
+        )
+    i, j = np.triu_indices(M.shape[1], 1)
+    a, b = M[:, i, j], M[:, j, i]
+    span = np.nanmax([np.ptp(x[~np.isnan(x)]) if (~np.isnan(x)).any() else 0 for x in (a, b)])
+    # a triangle, the other half left empty
+    one = np.isnan(a).all() or np.isnan(b).all() or (a == 0).all() or (b == 0).all()
     if one: v = b if np.isnan(a).all() or (a == 0).all() else a
     else:
-        gap = np.abs(a - b); far = (gap > tol * max(span, 1e-12)) | (np.isnan(a) != np.isnan(b))
-        if far.any() and not symmetrise: raise AlignetError(f'{int(far.sum()):,} of {far.size:,} pairs have two different numbers (or one), (i, j) and (j, i); if they were asked apart, average them with symmetrise=True')
+        gap = np.abs(a - b)
+        far = (gap > tol * max(span, 1e-12)) | (np.isnan(a) != np.isnan(b))
+        if far.any() and not symmetrise:
+            raise AlignetError(
+                f'{int(far.sum()):,} of {far.size:,} pairs have two different numbers (or one), (i, j) and (j, i); if they were asked apart, average them with symmetrise=True'
+            )
         v = np.where(np.isnan(a), b, np.where(np.isnan(b), a, (a + b) / 2))
-    return cls(_as_dissimilarity(v, kind), [str(k) for k in range(M.shape[1])] if names is None else names, **kwargs)
+    return cls(
+        _as_dissimilarity(v, kind),
+        [str(k) for k in range(M.shape[1])] if names is None else names,
+        **kwargs
+    )
 
 # %% ../nbs/06a_rsa.ipynb #776b5d27
 @patch(cls_method=True)
@@ -118,19 +165,41 @@ def from_table(cls:HumanRDM,
     **kwargs, # source, simulated, images
 ) -> HumanRDM: # Dissimilarities, pairs (s, p), NaN where nobody rated
     "From a table with a row a rating"
-    df = pd.read_csv(table) if isinstance(table, (str, Path)) else pd.DataFrame(table); columns = list(columns)
+    df = pd.read_csv(table) if isinstance(table, (str, Path)) else pd.DataFrame(table)
+    columns = list(columns)
     if len(columns) == 4 and columns[3] == 'subject' and 'subject' not in df: columns = columns[:3]
-    if miss := [c for c in columns if c not in df]: raise AlignetError(f"the table has no columns {_some(miss)}; it has {_some(list(df.columns), 12)}. Name yours: columns=('picture 1', 'picture 2', 'rating', 'who')")
-    a, b = (df[c].astype(str) for c in columns[:2]); x = pd.to_numeric(df[columns[2]], errors='coerce')
-    if (bad := x.isna() & df[columns[2]].notna()).any(): raise AlignetError(f"{int(bad.sum()):,} ratings are no numbers, the first is {df[columns[2]][bad].iloc[0]!r}; mend the column '{columns[2]}'")
-    names = sorted(set(a) | set(b)) if names is None else [str(o) for o in names]; at = {o: k for k, o in enumerate(names)}
-    if miss := sorted((set(a) | set(b)) - set(at)): raise AlignetError(f'{len(miss):,} pictures of the table are not among the names: {_some(miss)}; near to the first are {_some(nearest_names(miss[0], names))}')
+    if miss := [c for c in columns if c not in df]:
+        raise AlignetError(
+            f"the table has no columns {_some(miss)}; it has {_some(list(df.columns), 12)}. Name yours: columns=('picture 1', 'picture 2', 'rating', 'who')"
+        )
+    a, b = (df[c].astype(str) for c in columns[:2])
+    x = pd.to_numeric(df[columns[2]], errors='coerce')
+    if (bad := x.isna() & df[columns[2]].notna()).any():
+        raise AlignetError(
+            f"{int(bad.sum()):,} ratings are no numbers, the first is {df[columns[2]][bad].iloc[0]!r}; mend the column '{columns[2]}'"
+        )
+    names = sorted(set(a) | set(b)) if names is None else [str(o) for o in names]
+    at = {o: k for k, o in enumerate(names)}
+    if miss := sorted((set(a) | set(b)) - set(at)):
+        raise AlignetError(
+            f'{len(miss):,} pictures of the table are not among the names: {_some(miss)}; near to the first are {_some(nearest_names(miss[0], names))}'
+        )
     who = pd.factorize(df[columns[3]])[0] if len(columns) == 4 else np.zeros(len(df), int)
-    if (who < 0).any(): raise AlignetError(f"{int((who < 0).sum()):,} rows do not say who rated; fill the column '{columns[3]}' or leave it out of columns")
-    i, j = np.sort([a.map(at), b.map(at)], 0); keep = (i != j) & x.notna().to_numpy(); n = len(names)
+    if (who < 0).any():
+        raise AlignetError(
+            f"{int((who < 0).sum()):,} rows do not say who rated; fill the column '{columns[3]}' or leave it out of columns"
+        )
+    i, j = np.sort([a.map(at), b.map(at)], 0)
+    keep = (i != j) & x.notna().to_numpy()
+    n = len(names)
     if not keep.any(): raise AlignetError('the table holds no rating of two different pictures')
-    cell = (who * n * n + i * n + j)[keep]; u, inv = np.unique(cell, return_inverse=True); mean = np.bincount(inv, x.to_numpy(float)[keep]) / np.bincount(inv)
-    full = np.full((who.max() + 1, n, n), np.nan, np.float32); full.reshape(-1)[u] = _as_dissimilarity(mean, kind); u, v = np.triu_indices(n, 1); full = full[:, u, v]
+    cell = (who * n * n + i * n + j)[keep]
+    u, inv = np.unique(cell, return_inverse=True)
+    mean = np.bincount(inv, x.to_numpy(float)[keep]) / np.bincount(inv)
+    full = np.full((who.max() + 1, n, n), np.nan, np.float32)
+    full.reshape(-1)[u] = _as_dissimilarity(mean, kind)
+    u, v = np.triu_indices(n, 1)
+    full = full[:, u, v]
     return cls(full[~np.isnan(full).all(1)], names, **kwargs)
 
 # %% ../nbs/06a_rsa.ipynb #cdcfa39b
@@ -139,56 +208,90 @@ def matrix(self:HumanRDM,
     person=None, # Row of a person; the mean of all if None
 ) -> np.ndarray: # (n, n) with zeros on the diagonal
     "One matrix as a square"
-    n = len(self); M = np.zeros((n, n)); i, j = np.triu_indices(n, 1)
+    n = len(self)
+    M = np.zeros((n, n))
+    i, j = np.triu_indices(n, 1)
     M[i, j] = M[j, i] = self.mean() if person is None else self.pairs[person]
     return M
 
+# %% ../nbs/06a_rsa.ipynb #6e6099c0
 @patch
 def restrict(self:HumanRDM,
     names, # (m,) names of the pictures to keep, in the order wanted
 ) -> HumanRDM: # Over these names, in this order
     "Only some pictures"
-    at = {o: k for k, o in enumerate(self.names)}; names = [str(o) for o in names]
-    if miss := [o for o in names if o not in at]: raise AlignetError(f'{len(miss):,} of {len(names):,} pictures are not in the set: {_some(miss)}; near to the first are {_some(nearest_names(miss[0], self.names))}')
-    rows = np.array([at[o] for o in names], int); full = np.stack([self.matrix(k) for k in range(len(self.pairs))])[:, rows][:, :, rows]; i, j = np.triu_indices(len(rows), 1); v = full[:, i, j]
+    at = {o: k for k, o in enumerate(self.names)}
+    names = [str(o) for o in names]
+    if miss := [o for o in names if o not in at]:
+        raise AlignetError(
+            f'{len(miss):,} of {len(names):,} pictures are not in the set: {_some(miss)}; near to the first are {_some(nearest_names(miss[0], self.names))}'
+        )
+    rows = np.array([at[o] for o in names], int)
+    full = np.stack([self.matrix(k) for k in range(len(self.pairs))])[:, rows][:, :, rows]
+    i, j = np.triu_indices(len(rows), 1)
+    v = full[:, i, j]
     return HumanRDM(v[~np.isnan(v).all(1)], names, self.source, self.simulated, self.images)
 
+# %% ../nbs/06a_rsa.ipynb #d27d9d32
 @patch
 def save(self:HumanRDM,
     path, # .npz file
 ):
     "Write plain arrays"
-    with atomic_path(path) as tmp: np.savez_compressed(tmp, pairs=self.pairs, names=np.array(self.names), source=np.array(self.source), simulated=np.array(self.simulated))
+    with atomic_path(path) as tmp:
+        np.savez_compressed(
+            tmp, pairs=self.pairs, names=np.array(self.names), source=np.array(self.source),
+            simulated=np.array(self.simulated),
+        )
 
+# %% ../nbs/06a_rsa.ipynb #da8fa3ee
 @patch(cls_method=True)
 def load(cls:HumanRDM,
     path, # .npz file
 ) -> HumanRDM: # As it was saved
     "Read what `save` wrote"
     try:
-        with np.load(path, allow_pickle=False) as z: return cls(z['pairs'], z['names'].tolist(), str(z['source']), bool(z['simulated']))
-    except (OSError, ValueError, KeyError, EOFError) as e: raise AlignetError(f"'{path}' cannot be read as a HumanRDM ({e}); make it again with HumanRDM.save") from e
+        with np.load(path, allow_pickle=False) as z:
+            return cls(z['pairs'], z['names'].tolist(), str(z['source']), bool(z['simulated']))
+    except (OSError, ValueError, KeyError, EOFError) as e:
+        raise AlignetError(
+            f"'{path}' cannot be read as a HumanRDM ({e}); make it again with HumanRDM.save"
+        ) from e
 
+# %% ../nbs/06a_rsa.ipynb #5bfb5db9
 @patch
 def to_rsatoolbox(self:HumanRDM) -> object: # rsatoolbox RDMs (s, p) float64, with names and persons as descriptors
     "As `rsatoolbox.rdm.RDMs`, one matrix a person"
-    return require('rsatoolbox').rdm.RDMs(self.pairs.astype(np.float64), pattern_descriptors=dict(name=self.names), rdm_descriptors=dict(person=list(range(len(self.pairs)))))
+    return require('rsatoolbox').rdm.RDMs(
+        self.pairs.astype(np.float64), pattern_descriptors=dict(name=self.names),
+        rdm_descriptors=dict(person=list(range(len(self.pairs)))),
+    )
 
 # %% ../nbs/06a_rsa.ipynb #74955aeb
 def _spearman(a, b):
     "Spearman correlation over what neither lacks; NaN if one has no differences"
-    ok = np.isfinite(a) & np.isfinite(b); a, b = a[ok], b[ok]
+    ok = np.isfinite(a) & np.isfinite(b)
+    a, b = a[ok], b[ok]
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0: return float('nan')
     return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])
 
+# %% ../nbs/06a_rsa.ipynb #c573cd6e
 def _model_pairs(features, human, kind):
     "Dissimilarities of a model for the pairs of the human set"
-    X = check_features(_by_file(features, human.names), len(human)); return rdm(X, kind)[np.triu_indices(len(human), 1)].astype(np.float64)
+    X = check_features(_by_file(features, human.names), len(human))
+    return rdm(X, kind)[np.triu_indices(len(human), 1)].astype(np.float64)
 
+# %% ../nbs/06a_rsa.ipynb #5b55afec
 def _raters(human, min_pairs):
     "Rows of the people who rated enough pairs, and not all the same"
-    v = human.pairs; return np.flatnonzero(((~np.isnan(v)).sum(1) >= min_pairs) & (np.nanmax(v, 1) > np.nanmin(v, 1))) if human.people else np.array([], int)
+    v = human.pairs
+    return (
+        np.flatnonzero(((~np.isnan(v)).sum(1) >= min_pairs) & (np.nanmax(v, 1) > np.nanmin(v, 1)))
+        if human.people
+        else np.array([], int)
+    )
 
+# %% ../nbs/06a_rsa.ipynb #ed3be33d
 def rsa_people(
     features, # FeatureStore, (names, X), or {file: vector}
     human:HumanRDM, # What people said: pairs (s, p)
@@ -197,22 +300,31 @@ def rsa_people(
 ) -> dict: # mean: correlation with the mean of the people; each: (s,) with each person
     "Rank correlation of a model's matrix with people's"
     d = _model_pairs(features, human, kind)
-    return dict(mean=_spearman(d, human.mean()), each=np.array([_spearman(d, human.pairs[s].astype(np.float64)) for s in _raters(human, min_pairs)]))
+    return dict(
+        mean=_spearman(d, human.mean()),
+        each=np.array(
+            [_spearman(d, human.pairs[s].astype(np.float64)) for s in _raters(human, min_pairs)]
+        ),
+    )
 
 # %% ../nbs/06a_rsa.ipynb #529abe65
 def _unit_ranks(v):
     "Ranks of each row from 0 to 1, NaN where NaN"
     out = np.full(v.shape, np.nan)
     for o, x in zip(out, v):
-        ok = ~np.isnan(x); o[ok] = (stats.rankdata(x[ok]) - .5) / ok.sum()
+        ok = ~np.isnan(x)
+        o[ok] = (stats.rankdata(x[ok]) - .5) / ok.sum()
     return out
 
+# %% ../nbs/06a_rsa.ipynb #9bc41066
 def _mean_others(r, leave=None):
     "Mean of ranks over rows, with one row left out"
     n, t = (~np.isnan(r)).sum(0), np.nansum(r, 0)
     if leave is not None: n, t = n - ~np.isnan(r[leave]), t - np.nan_to_num(r[leave])
-    return np.where(n > 0, np.round(t / np.maximum(n, 1), 9), np.nan)                     # rounded: equal means must be ties
+    # rounded: equal means must be ties
+    return np.where(n > 0, np.round(t / np.maximum(n, 1), 9), np.nan)
 
+# %% ../nbs/06a_rsa.ipynb #66508ba9
 def rdm_ceiling(
     human:HumanRDM, # What people said: pairs (s, p)
     splits:int=100, # Random halves for the reliability of the mean
@@ -220,15 +332,23 @@ def rdm_ceiling(
     seed:int=0, # Seed of the halves
 ) -> dict: # lower, upper (each person); reliability, mean (the best possible for the mean of the people)
     "How well a perfect model could do"
-    rows = _raters(human, min_pairs); nan = float('nan')
+    rows = _raters(human, min_pairs)
+    nan = float('nan')
     if len(rows) < 2: return dict(lower=nan, upper=nan, reliability=nan, mean=nan)
-    v = human.pairs[rows].astype(np.float64); r = _unit_ranks(v); top = _mean_others(r)
-    lower = np.nanmean([_spearman(_mean_others(r, s), v[s]) for s in range(len(v))]); upper = np.nanmean([_spearman(top, v[s]) for s in range(len(v))])
+    v = human.pairs[rows].astype(np.float64)
+    r = _unit_ranks(v)
+    top = _mean_others(r)
+    lower = np.nanmean([_spearman(_mean_others(r, s), v[s]) for s in range(len(v))])
+    upper = np.nanmean([_spearman(top, v[s]) for s in range(len(v))])
     half = []
     for k in range(splits):
-        p = rng(seed, 91, k).permutation(len(v)); half.append(_spearman(*(_mean_others(v[p[i::2]]) for i in (0, 1))))
-    h = float(np.nanmean(half)); rel = 2 * h / (1 + h)
-    return dict(lower=float(lower), upper=float(upper), reliability=rel, mean=float(np.sqrt(max(rel, 0))))
+        p = rng(seed, 91, k).permutation(len(v))
+        half.append(_spearman(*(_mean_others(v[p[i::2]]) for i in (0, 1))))
+    h = float(np.nanmean(half))
+    rel = 2 * h / (1 + h)
+    return dict(
+        lower=float(lower), upper=float(upper), reliability=rel, mean=float(np.sqrt(max(rel, 0)))
+    )
 
 # %% ../nbs/06a_rsa.ipynb #aa6705dd
 def spearman_influence(
@@ -236,42 +356,64 @@ def spearman_influence(
     b, # (p,) numbers
 ) -> tuple: # The correlation, and (p,) the influence of each entry; their mean is 0
     "Spearman correlation and how much each entry moves it"
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64); n = len(a)
-    if a.shape != b.shape or a.ndim != 1 or not np.isfinite(a + b).all(): raise AlignetError('two lists of as many finite numbers are needed')
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    n = len(a)
+    if a.shape != b.shape or a.ndim != 1 or not np.isfinite(a + b).all():
+        raise AlignetError('two lists of as many finite numbers are needed')
     if n < 3 or np.ptp(a) == 0 or np.ptp(b) == 0: return float('nan'), np.full(n, np.nan)
-    u, v = ((stats.rankdata(x) - .5) / n - .5 for x in (a, b)); va, vb, c = (u @ u) / n, (v @ v) / n, (u @ v) / n
-    ca, cb = u * v - c + _above(a, u, v) + _above(b, v, u), [w * w - (w @ w) / n + 2 * _above(x, w, w) for x, w in ((a, u), (b, v))]
+    u, v = ((stats.rankdata(x) - .5) / n - .5 for x in (a, b))
+    va, vb, c = (u @ u) / n, (v @ v) / n, (u @ v) / n
+    ca, cb = u * v - c + _above(a, u, v) + _above(b, v, u), [
+        w * w - (w @ w) / n + 2 * _above(x, w, w) for x, w in ((a, u), (b, v))
+    ]
     rho = c / np.sqrt(va * vb)
     return float(rho), ca / np.sqrt(va * vb) - rho / 2 * (cb[0] / va + cb[1] / vb)
 
+# %% ../nbs/06a_rsa.ipynb #9da1bb05
 def _above(x, u, w):
     "Mean over all entries of (1[x_p < x] - U) w, ties one half, for each p"
-    inv = np.unique(x, return_inverse=True)[1].ravel(); s = np.bincount(inv, w)
+    inv = np.unique(x, return_inverse=True)[1].ravel()
+    s = np.bincount(inv, w)
     return ((s.sum() - np.cumsum(s) + s / 2)[inv] - (u + .5) @ w) / len(x)
 
 # %% ../nbs/06a_rsa.ipynb #194439ee
 def _parts(d, human, min_pairs):
     "For each measure: its value, (p,) contributions of the pairs, and (s,) correlations of the people or None"
     def one(v):
-        ok, c = np.isfinite(v) & np.isfinite(d), np.zeros(len(d)); rho, psi = spearman_influence(d[ok], v[ok]); c[ok] = psi / max(ok.sum(), 1); return rho, c
-    out = {'mean of the people': (*one(human.mean()), None)}; rows = _raters(human, min_pairs)
+        ok, c = np.isfinite(v) & np.isfinite(d), np.zeros(len(d))
+        rho, psi = spearman_influence(d[ok], v[ok])
+        c[ok] = psi / max(ok.sum(), 1)
+        return rho, c
+    out = {'mean of the people': (*one(human.mean()), None)}
+    rows = _raters(human, min_pairs)
     if len(rows) > 1:
-        r, c = zip(*(one(human.pairs[s].astype(np.float64)) for s in rows)); out['each person'] = (float(np.mean(r)), np.mean(c, 0), np.array(r))
+        r, c = zip(*(one(human.pairs[s].astype(np.float64)) for s in rows))
+        out['each person'] = (float(np.mean(r)), np.mean(c, 0), np.array(r))
     return out
 
+# %% ../nbs/06a_rsa.ipynb #3eed3ab4
 def _by_picture(c, n):
     "Contributions of the pairs summed by picture, and the standard error over pictures"
-    i, j = np.triu_indices(n, 1); R = np.bincount(i, c, n) + np.bincount(j, c, n); own = c @ c
+    i, j = np.triu_indices(n, 1)
+    R = np.bincount(i, c, n) + np.bincount(j, c, n)
+    own = c @ c
     return R, float(np.sqrt(max((R @ R - own) * n * (n - 1) / max(n - 2, 1)**2, own)))
 
+# %% ../nbs/06a_rsa.ipynb #2cc834be
 def _draws(part, n, n_boot, seed):
     "Draws of a measure (or a difference of two), over pictures, and over people where they were compared one by one"
-    value, c, r = part; g = rng(seed, 92); R, se = _by_picture(c, n); size = np.sqrt(R @ R)
+    value, c, r = part
+    g = rng(seed, 92)
+    R, se = _by_picture(c, n)
+    size = np.sqrt(R @ R)
     out = np.full(n_boot, value)
     if size > 0: out = out + (g.multinomial(n, np.full(n, 1/n), n_boot) - 1) @ R * (se / size)
-    if r is not None and len(r) > 1: s = len(r); out = out + (g.multinomial(s, np.full(s, 1/s), n_boot) - 1) @ r / s * np.sqrt(s / (s - 1))
+    if r is not None and len(r) > 1:
+        s = len(r)
+        out = out + (g.multinomial(s, np.full(s, 1/s), n_boot) - 1) @ r / s * np.sqrt(s / (s - 1))
     return out
 
+# %% ../nbs/06a_rsa.ipynb #9c1ff778
 def rsa_interval(
     features, # FeatureStore, (names, X), or {file: vector}
     human:HumanRDM, # What people said: pairs (s, p)
@@ -282,9 +424,11 @@ def rsa_interval(
     seed:int=0, # Seed of the draws
 ) -> pd.DataFrame: # One row a measure: value, low, high
     "Both measures with intervals"
-    ends = [(1 - level) / 2, (1 + level) / 2]; rows = {}
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    rows = {}
     for m, part in _parts(_model_pairs(features, human, kind), human, min_pairs).items():
-        low, high = np.quantile(_draws(part, len(human), n_boot, seed), ends); rows[m] = dict(value=part[0], low=float(low), high=float(high))
+        low, high = np.quantile(_draws(part, len(human), n_boot, seed), ends)
+        rows[m] = dict(value=part[0], low=float(low), high=float(high))
     return pd.DataFrame(rows).T
 
 # %% ../nbs/06a_rsa.ipynb #36311e00
@@ -299,53 +443,119 @@ def compare_rsa(
     seed:int=0, # Seed of the draws
 ) -> pd.DataFrame: # One row a measure: first, second, gain, low, high, p
     "Gain of the second model over the first, with an interval for the difference"
-    A, B = (_parts(_model_pairs(f, human, kind), human, min_pairs) for f in (features_a, features_b)); rows = {}
+    A, B = (
+        _parts(_model_pairs(f, human, kind), human, min_pairs) for f in (features_a, features_b)
+    )
+    rows = {}
     for m, (x, y) in ((m, (A[m], B[m])) for m in A):
-        w = _draws((y[0] - x[0], y[1] - x[1], None if x[2] is None else y[2] - x[2]), len(human), n_boot, seed); low, high = np.quantile(w, [(1 - level) / 2, (1 + level) / 2])
-        p = min(1., 2 * (1 + min((w <= 0).sum(), (w >= 0).sum())) / (n_boot + 1)) if np.isfinite(w).all() else float('nan'); rows[m] = dict(first=x[0], second=y[0], gain=y[0] - x[0], low=float(low), high=float(high), p=float(p))
+        w = _draws(
+            (y[0] - x[0], y[1] - x[1], None if x[2] is None else y[2] - x[2]), len(human), n_boot,
+            seed,
+        )
+        low, high = np.quantile(w, [(1 - level) / 2, (1 + level) / 2])
+        p = (
+            min(1.0, 2 * (1 + min((w <= 0).sum(), (w >= 0).sum())) / (n_boot + 1))
+            if np.isfinite(w).all()
+            else float('nan')
+        )
+        rows[m] = dict(
+            first=x[0], second=y[0], gain=y[0] - x[0], low=float(low), high=float(high), p=float(p)
+        )
     return pd.DataFrame(rows).T
 
 # %% ../nbs/06a_rsa.ipynb #18dfe158
 _WHERE = "put it under human_similarity/{} of the data folder (the environment variable ALIGNET_DATA, or the argument root)"
 HUMAN_RDM_NEEDS = [
-    dict(name='king2019', what='multi-arrangement of two sets of 144 pictures (King et al., NeuroImage 2019)', where='the data statement of the paper; no address is known to us', size='unknown', licence='not verified', layout='king2019/images/set1/*.jpg, king2019/images/set2/*.jpg, king2019/sim_judgements/BEHAVIOR.mat'),
-    dict(name='cichy2019', what='multi-arrangement of 118 pictures (Cichy et al., NeuroImage 2019)', where='the data statement of the paper; no address is known to us', size='unknown', licence='not verified', layout='cichy2019/images/*.jpg, cichy2019/sim_judgements/judgments_general.mat'),
-    dict(name='peterson', what='ratings, 0 to 10, of all pairs of 120 pictures in each of six categories (Peterson et al., CogSci 2016, Cognitive Science 2018)', where="animals: repository jcpeterson/percept2vec; the others from the authors", size='unknown', licence='not verified', layout='peterson/<category>/images/*.png or *.jpg, peterson/<category>/sim_judgements/*.mat (or a .npy)')]
+    dict(
+        name='king2019',
+        what='multi-arrangement of two sets of 144 pictures (King et al., NeuroImage 2019)',
+        where='the data statement of the paper; no address is known to us', size='unknown',
+        licence='not verified',
+        layout='king2019/images/set1/*.jpg, king2019/images/set2/*.jpg, king2019/sim_judgements/BEHAVIOR.mat',
+    ),
+    dict(
+        name='cichy2019', what='multi-arrangement of 118 pictures (Cichy et al., NeuroImage 2019)',
+        where='the data statement of the paper; no address is known to us', size='unknown',
+        licence='not verified',
+        layout='cichy2019/images/*.jpg, cichy2019/sim_judgements/judgments_general.mat',
+    ),
+    dict(
+        name='peterson',
+        what='ratings, 0 to 10, of all pairs of 120 pictures in each of six categories (Peterson et al., CogSci 2016, Cognitive Science 2018)',
+        where="animals: repository jcpeterson/percept2vec; the others from the authors",
+        size='unknown', licence='not verified',
+        layout='peterson/<category>/images/*.png or *.jpg, peterson/<category>/sim_judgements/*.mat (or a .npy)',
+    ),
+]
 PETERSON = ('animals', 'automobiles', 'fruits', 'furniture', 'various', 'vegetables')
 
 def _set_folder(name, root):
     "The folder of a set, or an error that says how to get it"
-    need = next(o for o in HUMAN_RDM_NEEDS if o['name'] == name); base = root or os.environ.get('ALIGNET_DATA')
-    tried = [] if base is None else [Path(base)/'human_similarity'/name, Path(base)/name, Path(base)]
+    need = next(o for o in HUMAN_RDM_NEEDS if o['name'] == name)
+    base = root or os.environ.get('ALIGNET_DATA')
+    tried = (
+        []
+        if base is None
+        else [Path(base) / 'human_similarity' / name, Path(base) / name, Path(base)]
+    )
     for p in tried:
-        if (p/'sim_judgements').is_dir() or (name == 'peterson' and any((p/c).is_dir() for c in PETERSON)): return p
-    raise AlignetError(f"{name} is not there ({'looked in ' + _some(tried) if tried else 'no data folder is set'}): {need['what']}. Get it: {need['where']}; {_WHERE.format(name)}. Layout: {need['layout']}")
+        if (p / 'sim_judgements').is_dir() or (
+            name == 'peterson' and any((p / c).is_dir() for c in PETERSON)
+        ):
+            return p
+    raise AlignetError(
+        f"{name} is not there ({'looked in ' + _some(tried) if tried else 'no data folder is set'}): {need['what']}. Get it: {need['where']}; {_WHERE.format(name)}. Layout: {need['layout']}"
+    )
 
 # %% ../nbs/06a_rsa.ipynb #15c7985d
 def _number(f): return [int(o) for o in re.findall(r'\d+', Path(f).stem)]
 
+# %% ../nbs/06a_rsa.ipynb #d5102084
 def _ordered(images, order, what):
     "Names of picture files in the order of the rows"
-    if order not in (None, 'names', 'numbers'): raise AlignetError(f"order must be 'names', 'numbers' or None, not {order!r}")
-    by_name = sorted(images.names); by_number = sorted(images.names, key=lambda f: (re.sub(r'\d+', '', f), _number(f)))
+    if order not in (None, 'names', 'numbers'):
+        raise AlignetError(f"order must be 'names', 'numbers' or None, not {order!r}")
+    by_name = sorted(images.names)
+    by_number = sorted(images.names, key=lambda f: (re.sub(r'\d+', '', f), _number(f)))
     if order is None and by_name != by_number:
         k = next(i for i, (a, b) in enumerate(zip(by_name, by_number)) if a != b)
-        raise AlignetError(f"{what}: sorted by name, picture {k+1} is '{by_name[k]}'; by number it is '{by_number[k]}'. The matrix carries no names, so say which it follows: order='names' (as public code reads it) or order='numbers'; tell_order compares the two")
+        raise AlignetError(
+            f"{what}: sorted by name, picture {k+1} is '{by_name[k]}'; by number it is '{by_number[k]}'. The matrix carries no names, so say which it follows: order='names' (as public code reads it) or order='numbers'; tell_order compares the two"
+        )
     return by_number if order == 'numbers' else by_name
 
+# %% ../nbs/06a_rsa.ipynb #3122c720
 def _pictures(folder, order, n, what):
     "The pictures of a set in the order of its rows, checked against their number"
-    if not folder.is_dir(): raise AlignetError(f"{what}: the folder of the pictures, '{folder}', is not there; the rows of the matrix are told by the sorted names of the files in it")
-    images = ImageSet.from_folder(folder, recursive=False); names = _ordered(images, order, what)
-    if len(names) != n: raise AlignetError(f"{what}: there are {len(names):,} pictures in '{folder}' for {n:,} rows; a file is missing or one too many")
+    if not folder.is_dir():
+        raise AlignetError(
+            f"{what}: the folder of the pictures, '{folder}', is not there; the rows of the matrix are told by the sorted names of the files in it"
+        )
+    images = ImageSet.from_folder(folder, recursive=False)
+    names = _ordered(images, order, what)
+    if len(names) != n:
+        raise AlignetError(
+            f"{what}: there are {len(names):,} pictures in '{folder}' for {n:,} rows; a file is missing or one too many"
+        )
     return names, images.subset(names)
 
+# %% ../nbs/06a_rsa.ipynb #89fddccd
 def _mat(path):
     "Read a MATLAB file into plain dictionaries and arrays"
-    if not path.is_file(): raise AlignetError(f"'{path}' is not there; see HUMAN_RDM_NEEDS for where the set is published")
-    try: return {k: v for k, v in loadmat(path, simplify_cells=True).items() if not k.startswith('__')}
-    except NotImplementedError as e: raise AlignetError(f"'{path}' is of MATLAB's version 7.3, which SciPy cannot read; save it in MATLAB or Octave with save -v7") from e
-    except Exception as e: raise AlignetError(f"'{path}' cannot be read as a MATLAB file ({e}); get it again") from e
+    if not path.is_file():
+        raise AlignetError(
+            f"'{path}' is not there; see HUMAN_RDM_NEEDS for where the set is published"
+        )
+    try:
+        return {
+            k: v for k, v in loadmat(path, simplify_cells=True).items() if not k.startswith('__')
+        }
+    except NotImplementedError as e:
+        raise AlignetError(
+            f"'{path}' is of MATLAB's version 7.3, which SciPy cannot read; save it in MATLAB or Octave with save -v7"
+        ) from e
+    except Exception as e:
+        raise AlignetError(f"'{path}' cannot be read as a MATLAB file ({e}); get it again") from e
 
 # %% ../nbs/06a_rsa.ipynb #5822aa48
 def load_king(
@@ -354,21 +564,37 @@ def load_king(
     order:str=None, # What the rows follow: 'names', 'numbers', or None if both are the same
 ) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "Multi-arrangement of King et al. 2019"
-    if stimuli not in ('set1', 'set2'): raise AlignetError(f"stimuli must be 'set1' or 'set2', not {stimuli!r}")
-    folder = _set_folder('king2019', root); path = folder/'sim_judgements'/'BEHAVIOR.mat'; m = _mat(path)
+    if stimuli not in ('set1', 'set2'):
+        raise AlignetError(f"stimuli must be 'set1' or 'set2', not {stimuli!r}")
+    folder = _set_folder('king2019', root)
+    path = folder/'sim_judgements'/'BEHAVIOR.mat'
+    m = _mat(path)
     try: v = np.atleast_2d(np.asarray(m['BEHAVIOR'][stimuli]['pairwisedistances'], float))
-    except (KeyError, TypeError, IndexError, ValueError) as e: raise AlignetError(f"'{path}' has no numbers under BEHAVIOR.{stimuli}.pairwisedistances (it holds {_some(list(m))}); get it again") from e
-    names, images = _pictures(folder/'images'/stimuli, order, _square_root(v.shape[1], f"'{path}'"), f'King et al., {stimuli}')
+    except (KeyError, TypeError, IndexError, ValueError) as e:
+        raise AlignetError(
+            f"'{path}' has no numbers under BEHAVIOR.{stimuli}.pairwisedistances (it holds {_some(list(m))}); get it again"
+        ) from e
+    names, images = _pictures(
+        folder / 'images' / stimuli, order, _square_root(v.shape[1], f"'{path}'"),
+        f'King et al., {stimuli}',
+    )
     return HumanRDM.from_vectors(v, names, source=f'King et al. 2019, {stimuli}', images=images)
 
+# %% ../nbs/06a_rsa.ipynb #c7f9a0c1
 def load_cichy(
     root=None, # Folder of the set, or data folder with human_similarity/cichy2019; ALIGNET_DATA if None
     order:str=None, # What the rows follow: 'names', 'numbers', or None if both are the same
 ) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "Multi-arrangement of Cichy et al. 2019"
-    folder = _set_folder('cichy2019', root); path = folder/'sim_judgements'/'judgments_general.mat'; m = _mat(path)
-    if np.ndim(m.get('judgments')) not in (2, 3): raise AlignetError(f"'{path}' has no matrices under 'judgments' (it holds {_some(list(m))}); get it again")
-    M = np.asarray(m['judgments'], float); names, images = _pictures(folder/'images', order, M.shape[-1], 'Cichy et al.')
+    folder = _set_folder('cichy2019', root)
+    path = folder/'sim_judgements'/'judgments_general.mat'
+    m = _mat(path)
+    if np.ndim(m.get('judgments')) not in (2, 3):
+        raise AlignetError(
+            f"'{path}' has no matrices under 'judgments' (it holds {_some(list(m))}); get it again"
+        )
+    M = np.asarray(m['judgments'], float)
+    names, images = _pictures(folder/'images', order, M.shape[-1], 'Cichy et al.')
     return HumanRDM.from_matrix(M, names, source='Cichy et al. 2019', images=images)
 
 # %% ../nbs/06a_rsa.ipynb #7965b5c3
@@ -376,40 +602,78 @@ class _PlainUnpickler(pickle.Unpickler):
     "Reads dictionaries, lists, texts and numbers, and nothing that could run code"
     def find_class(self, module, name): raise AlignetError(f'it wants {module}.{name}')
 
+# %% ../nbs/06a_rsa.ipynb #808b1fef
 def _plain_pickle(path):
     "A file of plain ratings"
     try: return _PlainUnpickler(io.BytesIO(Path(path).read_bytes()), encoding='latin1').load()
-    except Exception as e: raise AlignetError(f"'{path}' holds more than plain numbers and texts ({e}), and is not opened, since a pickle can run code; if you trust it, open it yourself and give the ratings to HumanRDM.from_table") from e
+    except Exception as e:
+        raise AlignetError(
+            f"'{path}' holds more than plain numbers and texts ({e}), and is not opened, since a pickle can run code; if you trust it, open it yourself and give the ratings to HumanRDM.from_table"
+        ) from e
 
+# %% ../nbs/06a_rsa.ipynb #fe33a3b2
 def _rated_pairs(ratings, n, path):
     "Mean ratings from a dictionary 'name1,name2' -> list of numbers"
     t, c = np.zeros((n, n)), np.zeros((n, n))
     for pair, x in ratings.items():
         ends = [_number(o) for o in str(pair).split(',')]
-        if len(ends) != 2 or not all(len(e) == 1 and 1 <= e[0] <= n for e in ends): raise AlignetError(f"'{path}': the pair {pair!r} does not name two of {n:,} pictures by a number from 1")
-        i, j = sorted(e[0] - 1 for e in ends); x = np.asarray(x, float).ravel(); x = x[~np.isnan(x)]; t[i, j] += x.sum(); c[i, j] += len(x)
+        if len(ends) != 2 or not all(len(e) == 1 and 1 <= e[0] <= n for e in ends):
+            raise AlignetError(
+                f"'{path}': the pair {pair!r} does not name two of {n:,} pictures by a number from 1"
+            )
+        i, j = sorted(e[0] - 1 for e in ends)
+        x = np.asarray(x, float).ravel()
+        x = x[~np.isnan(x)]
+        t[i, j] += x.sum()
+        c[i, j] += len(x)
     return np.where(c > 0, t / np.maximum(c, 1), np.nan)[np.triu_indices(n, 1)]
 
+# %% ../nbs/06a_rsa.ipynb #0b12864e
 def load_peterson(
     category:str, # One of PETERSON
     root=None, # Folder of the set, or data folder with human_similarity/peterson; ALIGNET_DATA if None
     order:str=None, # What the rows follow: 'names', 'numbers', or None if both are the same
 ) -> HumanRDM: # Dissimilarities, pairs (1, p): the mean over people
     "Ratings of Peterson et al. 2016, 2018"
-    if category not in PETERSON: raise AlignetError(f"category '{category}' is not one of {', '.join(PETERSON)}")
-    folder = _set_folder('peterson', root)/category; pics = folder/'images' if (folder/'images').is_dir() else folder; what = f'Peterson et al., {category}'
-    found = [f for d in (folder/'sim_judgements', folder) if d.is_dir() for f in sorted(d.iterdir()) if f.suffix in ('.mat', '.npy', '.pickle', '.pkl')]
+    if category not in PETERSON:
+        raise AlignetError(f"category '{category}' is not one of {', '.join(PETERSON)}")
+    folder = _set_folder('peterson', root)/category
+    pics = folder/'images' if (folder/'images').is_dir() else folder
+    what = f'Peterson et al., {category}'
+    found = [
+        f
+        for d in (folder / 'sim_judgements', folder)
+        if d.is_dir()
+        for f in sorted(d.iterdir())
+        if f.suffix in ('.mat', '.npy', '.pickle', '.pkl')
+    ]
     found.sort(key=lambda f: ('.mat', '.npy', '.pickle', '.pkl').index(f.suffix))
-    if not found: raise AlignetError(f"{what}: no matrix in '{folder}'; layout: {HUMAN_RDM_NEEDS[2]['layout']}")
+    if not found:
+        raise AlignetError(
+            f"{what}: no matrix in '{folder}'; layout: {HUMAN_RDM_NEEDS[2]['layout']}"
+        )
     for path in found:
         if path.suffix == '.npy': M = np.load(path, allow_pickle=False)
-        elif path.suffix == '.mat': M = next((v for k, v in _mat(path).items() if 'sim' in k.lower() and np.ndim(v) == 2 and np.shape(v)[0] == np.shape(v)[1]), None)
+        elif path.suffix == '.mat':
+            M = next(
+                (
+                    v
+                    for k, v in _mat(path).items()
+                    if 'sim' in k.lower() and np.ndim(v) == 2 and np.shape(v)[0] == np.shape(v)[1]
+                ),
+                None,
+            )
         else:
-            n = len(ImageSet.from_folder(pics, recursive=False).names); v = _rated_pairs(_plain_pickle(path), n, path); names, images = _pictures(pics, order or 'numbers', n, what)
+            n = len(ImageSet.from_folder(pics, recursive=False).names)
+            v = _rated_pairs(_plain_pickle(path), n, path)
+            names, images = _pictures(pics, order or 'numbers', n, what)
             return HumanRDM.from_vectors(v, names, 'similarity', source=what, images=images)
         if M is not None:
-            names, images = _pictures(pics, order, len(M), what); return HumanRDM.from_matrix(M, names, 'similarity', source=what, images=images)
-    raise AlignetError(f"{what}: none of {_some([f.name for f in found])} holds a square matrix under a name with 'sim' in it")
+            names, images = _pictures(pics, order, len(M), what)
+            return HumanRDM.from_matrix(M, names, 'similarity', source=what, images=images)
+    raise AlignetError(
+        f"{what}: none of {_some([f.name for f in found])} holds a square matrix under a name with 'sim' in it"
+    )
 
 # %% ../nbs/06a_rsa.ipynb #7c7075f3
 def tell_order(
@@ -418,7 +682,11 @@ def tell_order(
     kind:str='cosine', # One of SIMILARITIES
 ) -> pd.Series: # Correlation with the mean of the people under each order
     "Agreement of a model with a matrix whose rows follow the names, or the numbers in them"
-    images = type('Names', (), dict(names=human.names)); d = {o: _model_pairs(features, HumanRDM(human.pairs, _ordered(images, o, 'the set')), kind) for o in ('names', 'numbers')}
+    images = type('Names', (), dict(names=human.names))
+    d = {
+        o: _model_pairs(features, HumanRDM(human.pairs, _ordered(images, o, 'the set')), kind)
+        for o in ('names', 'numbers')
+    }
     return pd.Series({o: _spearman(x, human.mean()) for o, x in d.items()}, name='correlation')
 
 # %% ../nbs/06a_rsa.ipynb #58de8427
@@ -428,7 +696,11 @@ def load_human_rdms(
     out=print, # Where to say what is missing
 ) -> dict: # Name of the set -> HumanRDM
     "All public sets that are at hand"
-    readers = {f'king2019-{s}': lambda s=s: load_king(root, s, order) for s in ('set1', 'set2')} | {'cichy2019': lambda: load_cichy(root, order)} | {f'peterson-{c}': lambda c=c: load_peterson(c, root, order) for c in PETERSON}
+    readers = (
+        {f'king2019-{s}': lambda s=s: load_king(root, s, order) for s in ('set1', 'set2')}
+        | {'cichy2019': lambda: load_cichy(root, order)}
+        | {f'peterson-{c}': lambda c=c: load_peterson(c, root, order) for c in PETERSON}
+    )
     found, said = {}, set()
     for name, read in readers.items():
         try: found[name] = read()
@@ -437,6 +709,7 @@ def load_human_rdms(
             said.add(str(e))
     return found
 
+# %% ../nbs/06a_rsa.ipynb #0a908b8b
 def score_human_rdms(
     features, # FeatureStore, (names, X), or {file: vector}, for the pictures of all sets
     data, # A HumanRDM, or name -> HumanRDM
@@ -446,13 +719,26 @@ def score_human_rdms(
     seed:int=0, # Seed of the draws
 ) -> dict: # table (measure, value, low, high, n, chance, ceiling, ceiling_low), items, items_unit
     "Rank correlation of a model with people on one or more sets"
-    data = {'': data} if isinstance(data, HumanRDM) else dict(data); rows, items = [], {}
-    if not data: raise AlignetError('there is no set to score on; see HUMAN_RDM_NEEDS for where they are published')
+    data = {'': data} if isinstance(data, HumanRDM) else dict(data)
+    rows, items = [], {}
+    if not data:
+        raise AlignetError(
+            'there is no set to score on; see HUMAN_RDM_NEEDS for where they are published'
+        )
     for name, human in data.items():
-        top = rdm_ceiling(human, min_pairs=min_pairs, seed=seed); n = len(human)
+        top = rdm_ceiling(human, min_pairs=min_pairs, seed=seed)
+        n = len(human)
         for m, part in _parts(_model_pairs(features, human, kind), human, min_pairs).items():
-            label = f'{name}: {m}' if name else m; low, high = np.quantile(_draws(part, n, n_boot, seed), [.025, .975]); each = part[2] is not None
-            rows.append(dict(measure=label, value=part[0], low=float(low), high=float(high), n=n, chance=0., ceiling=top['upper' if each else 'mean'], ceiling_low=top['lower'] if each else float('nan')))
+            label = f'{name}: {m}' if name else m
+            low, high = np.quantile(_draws(part, n, n_boot, seed), [.025, .975])
+            each = part[2] is not None
+            rows.append(
+                dict(
+                    measure=label, value=part[0], low=float(low), high=float(high), n=n, chance=0.0,
+                    ceiling=top['upper' if each else 'mean'],
+                    ceiling_low=top['lower'] if each else float('nan'),
+                )
+            )
             if np.isfinite(part[0]): items[label] = part[0] + n * _by_picture(part[1], n)[0]
     return dict(table=pd.DataFrame(rows), items=items, items_unit='picture (pseudo-values)')
 
@@ -463,13 +749,39 @@ def plot_human_rdms(
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "Correlation of several models with people, by set, with intervals and ceilings"
-    T = {m: s['table'][s['table'].measure.str.endswith(measure)].reset_index(drop=True) for m, s in scores.items()}; first = next(iter(T.values()))
-    if not len(first): raise AlignetError(f"no row of the tables is a '{measure}'; measures are {_some(next(iter(scores.values()))['table'].measure)}")
-    if ax is None: ax = plt.subplots(figsize=(6.5, .6 + max(1.4, .55 * len(first))), dpi=80, layout='constrained')[1]
+    T = {
+        m: s['table'][s['table'].measure.str.endswith(measure)].reset_index(drop=True)
+        for m, s in scores.items()
+    }
+    first = next(iter(T.values()))
+    if not len(first):
+        raise AlignetError(
+            f"no row of the tables is a '{measure}'; measures are {_some(next(iter(scores.values()))['table'].measure)}"
+        )
+    if ax is None:
+        ax = plt.subplots(
+            figsize=(6.5, 0.6 + max(1.4, 0.55 * len(first))), dpi=80, layout='constrained'
+        )[1]
     y = np.arange(len(first))[::-1]
-    for k, (lo, hi) in enumerate(zip(first.ceiling_low.fillna(first.ceiling - .004), first.ceiling)):
-        if np.isfinite(hi): ax.fill_betweenx([y[k] - .4, y[k] + .4], lo, max(hi, lo + .004), color='.8', lw=0, label='ceiling' if k == 0 else None, zorder=0)
+    for k, (lo, hi) in enumerate(
+        zip(first.ceiling_low.fillna(first.ceiling - 0.004), first.ceiling)
+    ):
+        if np.isfinite(hi):
+            ax.fill_betweenx(
+                [y[k] - 0.4, y[k] + 0.4], lo, max(hi, lo + 0.004), color='.8', lw=0,
+                label='ceiling' if k == 0 else None, zorder=0,
+            )
     for k, ((m, t), colour) in enumerate(zip(T.items(), _colours(len(T)))):
-        ax.errorbar(t.value, y + ((len(T) - 1) / 2 - k) * .22, xerr=[t.value - t.low, t.high - t.value], fmt=_MARKERS[k % len(_MARKERS)], color=colour, ms=5, capsize=2, label=m)
-    ax.axvline(0, color='.5', lw=1, ls=':'); ax.set(yticks=y, yticklabels=[o.rpartition(': ')[0] or 'people' for o in first.measure], ylim=(-.6, len(first) - .4), xlabel=f'rank correlation with {"the mean of the people" if measure != "each person" else "each person"}')
-    sns.despine(ax=ax); ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5), fontsize=9); return ax
+        ax.errorbar(
+            t.value, y + ((len(T) - 1) / 2 - k) * 0.22, xerr=[t.value - t.low, t.high - t.value],
+            fmt=_MARKERS[k % len(_MARKERS)], color=colour, ms=5, capsize=2, label=m,
+        )
+    ax.axvline(0, color='.5', lw=1, ls=':')
+    ax.set(
+        yticks=y, yticklabels=[o.rpartition(': ')[0] or 'people' for o in first.measure],
+        ylim=(-0.6, len(first) - 0.4),
+        xlabel=f'rank correlation with {"the mean of the people" if measure != "each person" else "each person"}',
+    )
+    sns.despine(ax=ax)
+    ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5), fontsize=9)
+    return ax

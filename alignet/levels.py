@@ -23,8 +23,17 @@ from .evaluation import _by_file, _colours, _MARKERS
 from .human_rdms import spearman_influence
 
 # %% ../nbs/06b_levels.ipynb #721413c3
-LEVEL_KINDS = {'coarse': 'global coarse-grained', 'boundary': 'class boundary', 'fine': 'local fine-grained'}
-_KIND_WORDS = dict(between_class='coarse', class_boundary='boundary', class_border='boundary', within_class='fine') | {k: k for k in LEVEL_KINDS} | {v.replace(' ', '_').replace('-', '_'): k for k, v in LEVEL_KINDS.items()}
+LEVEL_KINDS = {
+    'coarse': 'global coarse-grained', 'boundary': 'class boundary', 'fine': 'local fine-grained',
+}
+_KIND_WORDS = (
+    dict(
+        between_class='coarse', class_boundary='boundary', class_border='boundary',
+        within_class='fine',
+    )
+    | {k: k for k in LEVEL_KINDS}
+    | {v.replace(' ', '_').replace('-', '_'): k for k, v in LEVEL_KINDS.items()}
+)
 
 @dataclasses.dataclass
 class Levels:
@@ -33,29 +42,66 @@ class Levels:
     times:np.ndarray # (t,) response times in seconds, NaN where not known
     kinds:np.ndarray # (t,) 'coarse', 'boundary' or 'fine'
     images:ImageSet=None # The pictures, if at hand
-    left_out:dict=dataclasses.field(default_factory=dict) # What was not used: reason -> number of answers
+    # What was not used: reason -> number of answers
+    left_out:dict=dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        t = len(self.judgements); self.times, self.kinds = np.asarray(self.times, np.float32), np.asarray(self.kinds).astype(str)
+        t = len(self.judgements)
+        self.times, self.kinds = np.asarray(self.times, np.float32), np.asarray(self.kinds).astype(
+            str
+        )
         for what, x in (('times', self.times), ('kinds', self.kinds)):
-            if x.shape != (t,): raise AlignetError(f'{what} must have the shape ({t:,},), one for each answer, not {x.shape}')
-        if bad := sorted(set(self.kinds) - set(LEVEL_KINDS)): raise AlignetError(f'kinds {_some(bad)} are not known; they must be {", ".join(LEVEL_KINDS)}')
-        if self.judgements.subjects is None: raise AlignetError("the judgements do not say who answered; people's agreement needs anonymous numbers in Judgements(..., subjects=...)")
-        if (self.times <= 0).any(): raise AlignetError(f'{int((self.times <= 0).sum()):,} response times are zero or negative; mark an unknown one as NaN')
+            if x.shape != (t,):
+                raise AlignetError(
+                    f'{what} must have the shape ({t:,},), one for each answer, not {x.shape}'
+                )
+        if bad := sorted(set(self.kinds) - set(LEVEL_KINDS)):
+            raise AlignetError(
+                f'kinds {_some(bad)} are not known; they must be {", ".join(LEVEL_KINDS)}'
+            )
+        if self.judgements.subjects is None:
+            raise AlignetError(
+                "the judgements do not say who answered; people's agreement needs anonymous numbers in Judgements(..., subjects=...)"
+            )
+        if (self.times <= 0).any():
+            raise AlignetError(
+                f'{int((self.times <= 0).sum()):,} response times are zero or negative; mark an unknown one as NaN'
+            )
 
     def __len__(self): return len(self.judgements)
-    def __getitem__(self, rows): return Levels(self.judgements[rows], self.times[rows], self.kinds[rows], self.images, self.left_out)
+    def __getitem__(self, rows):
+        return Levels(
+            self.judgements[rows], self.times[rows], self.kinds[rows], self.images, self.left_out
+        )
     @property
-    def files(self): "(n,) names of the pictures"; return self.judgements.names
+    def files(self):
+        "(n,) names of the pictures"
+        return self.judgements.names
     @property
-    def simulated(self): "Whether observers were simulated"; return self.judgements.simulated
+    def simulated(self):
+        "Whether observers were simulated"
+        return self.judgements.simulated
     @property
-    def source(self): "Where the answers come from"; return self.judgements.source
+    def source(self):
+        "Where the answers come from"
+        return self.judgements.source
     def summary(self) -> pd.DataFrame: # A row a kind and one of all; columns answers, triplets, people, median_time in seconds
         "Answers, triplets, people and the middle response time of each kind"
         q, s = np.sort(self.judgements.triplets, 1), self.judgements.subjects
-        row = lambda m: dict(answers=int(m.sum()), triplets=len(np.unique(q[m], axis=0)), people=len(np.unique(s[m])), median_time=float(np.nanmedian(self.times[m])) if np.isfinite(self.times[m]).any() else float('nan'))
-        return pd.DataFrame({k: row(self.kinds == k) for k in LEVEL_KINDS if (self.kinds == k).any()} | {'all': row(np.ones(len(self), bool))}).T.astype(dict(answers=int, triplets=int, people=int))
+        row = lambda m: dict(
+            answers=int(m.sum()),
+            triplets=len(np.unique(q[m], axis=0)),
+            people=len(np.unique(s[m])),
+            median_time=(
+                float(np.nanmedian(self.times[m]))
+                if np.isfinite(self.times[m]).any()
+                else float('nan')
+            ),
+        )
+        return pd.DataFrame(
+            {k: row(self.kinds == k) for k in LEVEL_KINDS if (self.kinds == k).any()}
+            | {'all': row(np.ones(len(self), bool))}
+        ).T.astype(dict(answers=int, triplets=int, people=int))
 
 # %% ../nbs/06b_levels.ipynb #61492f22
 def simulated_levels(
@@ -67,28 +113,61 @@ def simulated_levels(
     seed:int=0, # Seed
 ) -> tuple: # Levels, (n, 16) float32 embedding of its files, DataFrame with the truth of each triplet (sorted indices, kind, entropy, largest probability)
     "Simulated answers and response times made from a known embedding"
-    r = rng(seed, 71); wn = [f'n{10_000_000 + 37 * c}' for c in range(24)]; group = np.repeat(r.normal(size=(6, 16)), 4, 0)
-    centre = group + r.normal(size=(24, 16)) * 1.1; X = np.repeat(centre, 8, 0) + r.normal(size=(192, 16)) * .9; names = [f'{w}_{k}.JPEG' for w in wn for k in range(8)]
+    r = rng(seed, 71)
+    wn = [f'n{10_000_000 + 37 * c}' for c in range(24)]
+    group = np.repeat(r.normal(size=(6, 16)), 4, 0)
+    centre = group + r.normal(size=(24, 16)) * 1.1
+    X = np.repeat(centre, 8, 0) + r.normal(size=(192, 16)) * .9
+    names = [f'{w}_{k}.JPEG' for w in wn for k in range(8)]
     def draw(kind):
-        c = r.permutation(24)[:3]; c = dict(coarse=c, boundary=c[[0, 0, 1]], fine=c[[0, 0, 0]])[kind]; k = r.permutation(8)[:3]
+        c = r.permutation(24)[:3]
+        c = dict(coarse=c, boundary=c[[0, 0, 1]], fine=c[[0, 0, 0]])[kind]
+        k = r.permutation(8)[:3]
         return [int(a * 8 + b) for a, b in zip(c, k)]
     q = []
     for kind in LEVEL_KINDS:
         seen = set()
         while len(seen) < per_kind: seen.add(tuple(sorted(draw(kind))))
         q += [(kind, t) for t in sorted(seen)]
-    kind, t = np.array([k for k, _ in q]), np.array([t for _, t in q]); p = choice_probs(triplet_sims(X, t, 'cosine'), tau).astype(np.float64); h = stats.entropy(p, axis=1)
-    n, speed = len(t), r.normal(.7, .25, people); row = np.repeat(np.arange(n), answers); who = np.concatenate([r.permutation(people)[:answers] for _ in range(n)])
-    odd = np.array([2, 1, 0])[np.minimum((p.cumsum(1)[row] < r.random((len(row), 1))).sum(1), 2)]; lapse = r.random(len(row)) < .03; odd[lapse] = r.integers(0, 3, lapse.sum())
-    order = np.array([[1, 2, 0], [0, 2, 1], [0, 1, 2]])[odd]; log_time = speed[who] + slope * h[row] + r.normal(0, .3, len(row))
-    shuffle = r.permutation(len(row)); j = Judgements(np.take_along_axis(t[row], order, 1)[shuffle], names, source='made up by alignet', simulated=True, subjects=who[shuffle])
-    return Levels(j, np.exp(log_time[shuffle]), kind[row][shuffle]), X.astype(np.float32), pd.DataFrame(dict(triplet=list(map(tuple, t.tolist())), kind=kind, entropy=h, best=p.max(1)))
+    kind, t = np.array([k for k, _ in q]), np.array([t for _, t in q])
+    p = choice_probs(triplet_sims(X, t, 'cosine'), tau).astype(np.float64)
+    h = stats.entropy(p, axis=1)
+    n, speed = len(t), r.normal(.7, .25, people)
+    row = np.repeat(np.arange(n), answers)
+    who = np.concatenate([r.permutation(people)[:answers] for _ in range(n)])
+    odd = np.array([2, 1, 0])[np.minimum((p.cumsum(1)[row] < r.random((len(row), 1))).sum(1), 2)]
+    lapse = r.random(len(row)) < .03
+    odd[lapse] = r.integers(0, 3, lapse.sum())
+    order = np.array([[1, 2, 0], [0, 2, 1], [0, 1, 2]])[odd]
+    log_time = speed[who] + slope * h[row] + r.normal(0, .3, len(row))
+    shuffle = r.permutation(len(row))
+    j = Judgements(
+        np.take_along_axis(t[row], order, 1)[shuffle], names, source='made up by alignet',
+        simulated=True, subjects=who[shuffle],
+    )
+    return (
+        Levels(j, np.exp(log_time[shuffle]), kind[row][shuffle]),
+        X.astype(np.float32),
+        pd.DataFrame(
+            dict(triplet=list(map(tuple, t.tolist())), kind=kind, entropy=h, best=p.max(1))
+        ),
+    )
 
 # %% ../nbs/06b_levels.ipynb #54356fb5
-LEVELS_NEEDS = dict(name='levels', what='odd-one-out answers and response times of 473 people on ImageNet photos, at three levels of abstraction (Muttenthaler et al. 2025)', where='https://gin.g-node.org/fborn/Dataset_Levels (address not tried); the photos: ImageNet, training part',
-    size='unknown', licence='not verified', layout='levels/*.json, one file a session, one record a screen (or levels/*.csv with one row an answer)')
-LEVELS_COLUMNS = dict(image1=('image1Path', 'image1'), image2=('image2Path', 'image2'), image3=('image3Path', 'image3'), choice=('selected_image', 'choice', 'odd'), time=('rt', 'response_time'),
-    person=('subject_id', 'participant_id', 'id'), trial=('exp_trial_type',), kind=('triplet_class', 'triplet_type'), catch=('catch_trial_correct',))
+LEVELS_NEEDS = dict(
+    name='levels',
+    what='odd-one-out answers and response times of 473 people on ImageNet photos, at three levels of abstraction (Muttenthaler et al. 2025)',
+    where='https://gin.g-node.org/fborn/Dataset_Levels (address not tried); the photos: ImageNet, training part',
+    size='unknown', licence='not verified',
+    layout='levels/*.json, one file a session, one record a screen (or levels/*.csv with one row an answer)',
+)
+LEVELS_COLUMNS = dict(
+    image1=('image1Path', 'image1'), image2=('image2Path', 'image2'),
+    image3=('image3Path', 'image3'), choice=('selected_image', 'choice', 'odd'),
+    time=('rt', 'response_time'), person=('subject_id', 'participant_id', 'id'),
+    trial=('exp_trial_type',), kind=('triplet_class', 'triplet_type'),
+    catch=('catch_trial_correct',),
+)
 _NEEDED = ('image1', 'image2', 'image3', 'choice')
 
 def _records(path):
@@ -98,54 +177,137 @@ def _records(path):
     try: x = json.loads(text)
     except json.JSONDecodeError as e:
         try: x = [json.loads(l) for l in text.splitlines() if l.strip()]
-        except json.JSONDecodeError: raise AlignetError(f"'{path}' is neither JSON nor JSON lines ({e}); get it again") from e
+        except json.JSONDecodeError:
+            raise AlignetError(
+                f"'{path}' is neither JSON nor JSON lines ({e}); get it again"
+            ) from e
     if isinstance(x, dict): x = next((v for v in x.values() if isinstance(v, list)), [x])
     x = [o for r in x for o in (r if isinstance(r, list) else [r])]
-    if not all(isinstance(o, dict) for o in x): raise AlignetError(f"'{path}' holds no records (dictionaries with named fields); get it again")
+    if not all(isinstance(o, dict) for o in x):
+        raise AlignetError(
+            f"'{path}' holds no records (dictionaries with named fields); get it again"
+        )
     return x
 
+# %% ../nbs/06b_levels.ipynb #15a2acf0
 def _use_columns(columns):
     "Names to look for, by role"
-    if bad := set(columns or {}) - set(LEVELS_COLUMNS): raise AlignetError(f'columns: {_some(sorted(bad))} are not known; roles are {", ".join(LEVELS_COLUMNS)}')
-    return {k: ((columns[k],) if isinstance((columns or {}).get(k), str) else (columns or {}).get(k, v)) for k, v in LEVELS_COLUMNS.items()}
+    if bad := set(columns or {}) - set(LEVELS_COLUMNS):
+        raise AlignetError(
+            f'columns: {_some(sorted(bad))} are not known; roles are {", ".join(LEVELS_COLUMNS)}'
+        )
+    return {
+        k: ((columns[k],) if isinstance((columns or {}).get(k), str) else (columns or {}).get(k, v))
+        for k, v in LEVELS_COLUMNS.items()
+    }
 
 # %% ../nbs/06b_levels.ipynb #908cb359
 def _gather(path, columns):
     "The wanted fields of all trials in a file or a folder, and nothing else"
-    path = Path(path); files = [path] if path.is_file() else sorted(f for f in path.rglob('*') if f.suffix in ('.json', '.jsonl', '.csv') and not f.name.startswith('.')) if path.is_dir() else []
-    if not files: raise AlignetError(f"Levels is not there ('{path}' {'holds no .json or .csv' if path.is_dir() else 'does not exist'}): {LEVELS_NEEDS['what']}. Get it: {LEVELS_NEEDS['where']}; put it under levels/ of the data folder (the environment variable ALIGNET_DATA, or the argument path). Layout: {LEVELS_NEEDS['layout']}")
+    path = Path(path)
+    files = (
+        [path]
+        if path.is_file()
+        else (
+            sorted(
+                f
+                for f in path.rglob('*')
+                if f.suffix in ('.json', '.jsonl', '.csv') and not f.name.startswith('.')
+            )
+            if path.is_dir()
+            else []
+        )
+    )
+    if not files:
+        raise AlignetError(
+            f"Levels is not there ('{path}' {'holds no .json or .csv' if path.is_dir() else 'does not exist'}): {LEVELS_NEEDS['what']}. Get it: {LEVELS_NEEDS['where']}; put it under levels/ of the data folder (the environment variable ALIGNET_DATA, or the argument path). Layout: {LEVELS_NEEDS['layout']}"
+        )
     want, rows, seen = _use_columns(columns), [], {}
     for f in progress(files, desc='reading'):
         for o in _records(f):
-            seen.update(dict.fromkeys(o)); x = {k: next((o[n] for n in v if n in o), None) for k, v in want.items()}
-            if all(isinstance(x[k], str) and x[k] for k in _NEEDED[:3]): rows.append(x | dict(person=f'{f.name}|{x["person"]}'))
+            seen.update(dict.fromkeys(o))
+            x = {k: next((o[n] for n in v if n in o), None) for k, v in want.items()}
+            if all(isinstance(x[k], str) and x[k] for k in _NEEDED[:3]):
+                rows.append(x | dict(person=f'{f.name}|{x["person"]}'))
     if not rows or not any(o['choice'] is not None for o in rows):
         lack = [k for k in _NEEDED if not any(n in seen for n in want[k])]
-        raise AlignetError(f"no record of '{path}' has {'the fields for ' + ', '.join(lack) if lack else 'three pictures and a choice'}; its fields are {_some(list(seen), 30)}. Map them: columns=dict(image1='...', image2='...', image3='...', choice='...', time='...', person='...')")
-    if len(files) == 1 and all(str(o['person']).endswith(('|None', '|nan')) for o in rows): raise AlignetError(f"'{path}' does not say who answered, in any of {', '.join(want['person'])}; people's agreement needs it: columns=dict(person='...')")
+        raise AlignetError(
+            f"no record of '{path}' has {'the fields for ' + ', '.join(lack) if lack else 'three pictures and a choice'}; its fields are {_some(list(seen), 30)}. Map them: columns=dict(image1='...', image2='...', image3='...', choice='...', time='...', person='...')"
+        )
+    if len(files) == 1 and all(str(o['person']).endswith(('|None', '|nan')) for o in rows):
+        raise AlignetError(
+            f"'{path}' does not say who answered, in any of {', '.join(want['person'])}; people's agreement needs it: columns=dict(person='...')"
+        )
     return pd.DataFrame(rows)
 
+# %% ../nbs/06b_levels.ipynb #0b037c70
 def _position(df):
     "Which of the three was chosen, 0..2; -1 where none was"
-    base = lambda s: s.map(lambda v: str(v).replace('\\', '/').rsplit('/', 1)[-1] if isinstance(v, str) else v); c = base(df.choice); pos = np.full(len(df), -2)
-    none = df.choice.map(lambda v: v is None or v != v or str(v).strip().lower() in ('', 'no image selected', 'noresponse', 'null', 'none')).to_numpy(bool)
+    base = lambda s: s.map(
+        lambda v: str(v).replace('\\', '/').rsplit('/', 1)[-1] if isinstance(v, str) else v
+    )
+    c = base(df.choice)
+    pos = np.full(len(df), -2)
+    none = df.choice.map(
+        lambda v: v is None
+        or v != v
+        or str(v).strip().lower() in ('', 'no image selected', 'noresponse', 'null', 'none')
+    ).to_numpy(bool)
     for k in range(3): pos[(c == base(df[f'image{k+1}'])).to_numpy(bool)] = k
-    for k, key in enumerate(('ArrowLeft', 'ArrowDown', 'ArrowRight')): pos[(c == key).to_numpy(bool)] = k
-    rest = (pos == -2) & ~none; num = pd.to_numeric(c.where(rest), errors='coerce').to_numpy(float)
-    if rest.any() and np.isfinite(num[rest]).all() and set(num[rest]) <= {0, 1, 2, 3} and not {0., 3.} <= set(num[rest]) and {0., 3.} & set(num[rest]): pos[rest] = num[rest] - (3. in set(num[rest]))
+    for k, key in enumerate(('ArrowLeft', 'ArrowDown', 'ArrowRight')):
+        pos[(c == key).to_numpy(bool)] = k
+    rest = (pos == -2) & ~none
+    num = pd.to_numeric(c.where(rest), errors='coerce').to_numpy(float)
+    if (
+        rest.any()
+        and np.isfinite(num[rest]).all()
+        and set(num[rest]) <= {0, 1, 2, 3}
+        and not {0.0, 3.0} <= set(num[rest])
+        and {0.0, 3.0} & set(num[rest])
+    ):
+        pos[rest] = num[rest] - (3. in set(num[rest]))
     pos[none] = -1
-    if (pos == -2).any(): raise AlignetError(f"{int((pos == -2).sum()):,} of {len(pos):,} choices are neither one of the three pictures nor a position (1 to 3, or 0 to 2, told by a 3 or a 0 among them); the first is {df.choice[pos == -2].iloc[0]!r}")
+    if (pos == -2).any():
+        raise AlignetError(
+            f"{int((pos == -2).sum()):,} of {len(pos):,} choices are neither one of the three pictures nor a position (1 to 3, or 0 to 2, told by a 3 or a 0 among them); the first is {df.choice[pos == -2].iloc[0]!r}"
+        )
     return pos
 
 # %% ../nbs/06b_levels.ipynb #f1c2eb36
 def _tell_kinds(df):
     "The kind of each trial, by the classes in the file names or by what the file says; and how often the two differ"
-    said = df.kind.map(lambda v: _KIND_WORDS.get(re.sub(r'[\s-]+', '_', v.strip().lower())) if isinstance(v, str) else None); wn = np.stack([df[f'image{k}'].str.extract(r'(?:^|[/\\])(n\d{8})_[^/\\]*$')[0].to_numpy(object) for k in (1, 2, 3)], 1)
-    ok = pd.notna(wn).all(1); counted = pd.Series([{1: 'fine', 2: 'boundary', 3: 'coarse'}[len(set(w))] if o else None for w, o in zip(wn, ok)], index=df.index, dtype=object)
-    kinds = counted.where(ok, said); both = ok & said.notna().to_numpy()
-    if kinds.isna().any(): raise AlignetError(f"the kind of {int(kinds.isna().sum()):,} triplets is not known: the names carry no class (n01234567_...), and the file says {df.kind[kinds.isna()].iloc[0]!r}; give a column with {', '.join(LEVEL_KINDS)}: columns=dict(kind='...')")
+    said = df.kind.map(
+        lambda v: (
+            _KIND_WORDS.get(re.sub(r'[\s-]+', '_', v.strip().lower()))
+            if isinstance(v, str)
+            else None
+        )
+    )
+    wn = np.stack(
+        [
+            df[f'image{k}'].str.extract(r'(?:^|[/\\])(n\d{8})_[^/\\]*$')[0].to_numpy(object)
+            for k in (1, 2, 3)
+        ],
+        1,
+    )
+    ok = pd.notna(wn).all(1)
+    counted = pd.Series(
+        [
+            {1: 'fine', 2: 'boundary', 3: 'coarse'}[len(set(w))] if o else None
+            for w, o in zip(wn, ok)
+        ],
+        index=df.index,
+        dtype=object,
+    )
+    kinds = counted.where(ok, said)
+    both = ok & said.notna().to_numpy()
+    if kinds.isna().any():
+        raise AlignetError(
+            f"the kind of {int(kinds.isna().sum()):,} triplets is not known: the names carry no class (n01234567_...), and the file says {df.kind[kinds.isna()].iloc[0]!r}; give a column with {', '.join(LEVEL_KINDS)}: columns=dict(kind='...')"
+        )
     return kinds.to_numpy(str), int((both & (counted != said).to_numpy()).sum())
 
+# %% ../nbs/06b_levels.ipynb #718171cb
 def load_levels(
     path=None, # Folder of the set or one file; levels/ of ALIGNET_DATA if None
     columns:dict=None, # Other names of the fields: role of LEVELS_COLUMNS -> name
@@ -157,38 +319,90 @@ def load_levels(
     "The Levels set: choices, response times and kinds of triplets"
     if unit not in ('ms', 's'): raise AlignetError(f"unit must be 'ms' or 's', not {unit!r}")
     if path is None:
-        if not os.environ.get('ALIGNET_DATA'): raise AlignetError(f"give a path or set ALIGNET_DATA; Levels is {LEVELS_NEEDS['what']}, {LEVELS_NEEDS['where']}")
+        if not os.environ.get('ALIGNET_DATA'):
+            raise AlignetError(
+                f"give a path or set ALIGNET_DATA; Levels is {LEVELS_NEEDS['what']}, {LEVELS_NEEDS['where']}"
+            )
         path = Path(os.environ['ALIGNET_DATA'])/'levels'
-    df = _gather(path, columns); left = {}; who = pd.Series(pd.factorize(df.person)[0], index=df.index)
+    df = _gather(path, columns)
+    left = {}
+    who = pd.Series(pd.factorize(df.person)[0], index=df.index)
     def drop(mask, why):
         nonlocal df
-        if mask.any(): left[why] = int(mask.sum()); df = df[~mask]
+        if mask.any():
+            left[why] = int(mask.sum())
+            df = df[~mask]
     if max_catch_errors is not None:
-        if df.catch.isna().all(): raise AlignetError("max_catch_errors needs the field catch_trial_correct, which no record has; map it: columns=dict(catch='...')")
-        wrong = df.catch.map(lambda v: v is False or str(v).lower() in ('false', '0', '0.0')) & (df.trial == 'catch_trial'); failed = wrong.groupby(who).sum(); drop(who.isin(failed[failed > max_catch_errors].index).to_numpy(), 'people who failed catch trials')
-    if df.trial.notna().any(): drop((df.trial != 'exp_trial').to_numpy(), 'training and catch trials')
-    if not len(df): raise AlignetError(f"'{path}': no experimental trial is left ({left}); exp_trial_type must be 'exp_trial' for them")
-    pos = _position(df); keep = pos >= 0; drop(~keep, 'no answer'); pos = pos[keep]
-    if not len(df): raise AlignetError(f"'{path}': nobody answered any of {left['no answer']:,} trials")
-    time = pd.to_numeric(df.time, errors='coerce').to_numpy(float) / (1000 if unit == 'ms' else 1); time[~(time > 0)] = np.nan
-    if np.isfinite(time).any() and not .2 < np.nanmedian(time) < 60: raise AlignetError(f"the middle response time would be {np.nanmedian(time):.4g} seconds; is the unit '{unit}' right? Give unit='{'s' if unit == 'ms' else 'ms'}'")
-    if max_time is not None: keep = ~(time > max_time); drop(~keep, f'slower than {max_time:g} s'); pos, time = pos[keep], time[keep]
+        if df.catch.isna().all():
+            raise AlignetError(
+                "max_catch_errors needs the field catch_trial_correct, which no record has; map it: columns=dict(catch='...')"
+            )
+        wrong = df.catch.map(lambda v: v is False or str(v).lower() in ('false', '0', '0.0')) & (
+            df.trial == 'catch_trial'
+        )
+        failed = wrong.groupby(who).sum()
+        drop(
+            who.isin(failed[failed > max_catch_errors].index).to_numpy(),
+            'people who failed catch trials',
+        )
+    if df.trial.notna().any():
+        drop((df.trial != 'exp_trial').to_numpy(), 'training and catch trials')
+    if not len(df):
+        raise AlignetError(
+            f"'{path}': no experimental trial is left ({left}); exp_trial_type must be 'exp_trial' for them"
+        )
+    pos = _position(df)
+    keep = pos >= 0
+    drop(~keep, 'no answer')
+    pos = pos[keep]
+    if not len(df):
+        raise AlignetError(f"'{path}': nobody answered any of {left['no answer']:,} trials")
+    time = pd.to_numeric(df.time, errors='coerce').to_numpy(float) / (1000 if unit == 'ms' else 1)
+    time[~(time > 0)] = np.nan
+    if np.isfinite(time).any() and not .2 < np.nanmedian(time) < 60:
+        raise AlignetError(
+            f"the middle response time would be {np.nanmedian(time):.4g} seconds; is the unit '{unit}' right? Give unit='{'s' if unit == 'ms' else 'ms'}'"
+        )
+    if max_time is not None:
+        keep = ~(time > max_time)
+        drop(~keep, f'slower than {max_time:g} s')
+        pos, time = pos[keep], time[keep]
     return _to_levels(df, pos, time, who, images, left, Path(path).name)
 
 # %% ../nbs/06b_levels.ipynb #fb8988bc
 def _to_levels(df, pos, time, who, images, left, source):
     "Records as a `Levels`"
-    base = lambda s: s.str.replace('\\', '/').str.rsplit('/', n=1).str[-1]; kinds, differ = _tell_kinds(df); shown = np.stack([base(df[f'image{k}']).to_numpy(str) for k in (1, 2, 3)], 1)
+    base = lambda s: s.str.replace('\\', '/').str.rsplit('/', n=1).str[-1]
+    kinds, differ = _tell_kinds(df)
+    shown = np.stack([base(df[f'image{k}']).to_numpy(str) for k in (1, 2, 3)], 1)
     if differ: left['(used, but called another kind in the file)'] = differ
-    names = sorted(set(shown.ravel().tolist())); twice = np.array([len(set(t)) < 3 for t in shown])
-    if twice.any(): raise AlignetError(f'{int(twice.sum()):,} trials show one picture twice, the first is {shown[twice][0].tolist()}; leave them out')
-    at = {o: i for i, o in enumerate(names)}; t = np.vectorize(at.get, otypes=[int])(shown)
+    names = sorted(set(shown.ravel().tolist()))
+    twice = np.array([len(set(t)) < 3 for t in shown])
+    if twice.any():
+        raise AlignetError(
+            f'{int(twice.sum()):,} trials show one picture twice, the first is {shown[twice][0].tolist()}; leave them out'
+        )
+    at = {o: i for i, o in enumerate(names)}
+    t = np.vectorize(at.get, otypes=[int])(shown)
     if images is not None:
         known = {f.rsplit('/', 1)[-1]: f for f in images.names}
-        if miss := [o for o in names if o not in known]: raise AlignetError(f'{len(miss):,} of {len(names):,} pictures are not in the folder: {_some(miss)}; they are ImageNet training images')
-        names = [known[o] for o in names]; images = images.subset(names)
-    order = np.array([[1, 2, 0], [0, 2, 1], [0, 1, 2]])[pos]; subjects = pd.factorize(who.loc[df.index])[0]
-    return Levels(Judgements(np.take_along_axis(t, order, 1), names, source=f'Levels ({source})', subjects=subjects), time, kinds, images, left)
+        if miss := [o for o in names if o not in known]:
+            raise AlignetError(
+                f'{len(miss):,} of {len(names):,} pictures are not in the folder: {_some(miss)}; they are ImageNet training images'
+            )
+        names = [known[o] for o in names]
+        images = images.subset(names)
+    order = np.array([[1, 2, 0], [0, 2, 1], [0, 1, 2]])[pos]
+    subjects = pd.factorize(who.loc[df.index])[0]
+    return Levels(
+        Judgements(
+            np.take_along_axis(t, order, 1), names, source=f'Levels ({source})', subjects=subjects
+        ),
+        time,
+        kinds,
+        images,
+        left,
+    )
 
 # %% ../nbs/06b_levels.ipynb #aa23cf3c
 def level_questions(
@@ -197,22 +411,57 @@ def level_questions(
     centre:bool=True, # Take each person's own mean log time off
 ) -> dict: # triplets (q, 3) sorted, counts (q, 3), kind, entropy, time, agreement, share, majority (0..2, -1 for a tie), half_a, half_b (times of random halves)
     "What people said to each question"
-    t, s = levels.judgements.triplets, levels.judgements.subjects; q, row = np.unique(np.sort(t), axis=0, return_inverse=True); row = row.ravel(); n = len(q)
-    counts = np.zeros((n, 3)); np.add.at(counts, (row, (q[row] == t[:, 2:]).argmax(1)), 1); keep = counts.sum(1) >= max(least, 1)
-    if not keep.any(): raise AlignetError(f'none of {n:,} questions has {least} answers; the most is {int(counts.sum(1).max()) if n else 0}. Lower least')
-    kind = np.empty(n, levels.kinds.dtype); kind[row] = levels.kinds
-    if (kind[row] != levels.kinds).any(): raise AlignetError(f'{len(np.unique(row[kind[row] != levels.kinds])):,} questions are of one kind in some answers and of another in others; mend the kinds')
-    hit = leave_one_out(t, s); ok = ~np.isnan(hit); agreement = _by_row(hit, ok, row, n)
-    x = np.log(levels.times.astype(np.float64)); ok = np.isfinite(x); x = np.where(ok, x, 0)
-    if centre: x = x - (np.bincount(s[ok], x[ok], s.max() + 1) / np.maximum(np.bincount(s[ok], minlength=s.max() + 1), 1))[s]
-    order = np.lexsort((rng(0, 72).random(len(row)), row)); side = np.empty(len(row), int); side[order] = (np.arange(len(row)) - np.r_[0, np.cumsum(np.bincount(row, minlength=n))][row[order]]) % 2
-    top = counts == counts.max(1, keepdims=True); p = counts / counts.sum(1, keepdims=True)
-    out = dict(triplets=q, counts=counts, kind=kind, entropy=stats.entropy(p, axis=1), time=_by_row(x, ok, row, n), agreement=agreement, share=p.max(1), majority=np.where(top.sum(1) == 1, top.argmax(1), -1), half_a=_by_row(x, ok & (side == 0), row, n), half_b=_by_row(x, ok & (side == 1), row, n))
+    t, s = levels.judgements.triplets, levels.judgements.subjects
+    q, row = np.unique(np.sort(t), axis=0, return_inverse=True)
+    row = row.ravel()
+    n = len(q)
+    counts = np.zeros((n, 3))
+    np.add.at(counts, (row, (q[row] == t[:, 2:]).argmax(1)), 1)
+    keep = counts.sum(1) >= max(least, 1)
+    if not keep.any():
+        raise AlignetError(
+            f'none of {n:,} questions has {least} answers; the most is {int(counts.sum(1).max()) if n else 0}. Lower least'
+        )
+    kind = np.empty(n, levels.kinds.dtype)
+    kind[row] = levels.kinds
+    if (kind[row] != levels.kinds).any():
+        raise AlignetError(
+            f'{len(np.unique(row[kind[row] != levels.kinds])):,} questions are of one kind in some answers and of another in others; mend the kinds'
+        )
+    hit = leave_one_out(t, s)
+    ok = ~np.isnan(hit)
+    agreement = _by_row(hit, ok, row, n)
+    x = np.log(levels.times.astype(np.float64))
+    ok = np.isfinite(x)
+    x = np.where(ok, x, 0)
+    if centre:
+        x = (
+            x
+            - (
+                np.bincount(s[ok], x[ok], s.max() + 1)
+                / np.maximum(np.bincount(s[ok], minlength=s.max() + 1), 1)
+            )[s]
+        )
+    order = np.lexsort((rng(0, 72).random(len(row)), row))
+    side = np.empty(len(row), int)
+    side[order] = (
+        np.arange(len(row)) - np.r_[0, np.cumsum(np.bincount(row, minlength=n))][row[order]]
+    ) % 2
+    top = counts == counts.max(1, keepdims=True)
+    p = counts / counts.sum(1, keepdims=True)
+    out = dict(
+        triplets=q, counts=counts, kind=kind, entropy=stats.entropy(p, axis=1),
+        time=_by_row(x, ok, row, n), agreement=agreement, share=p.max(1),
+        majority=np.where(top.sum(1) == 1, top.argmax(1), -1),
+        half_a=_by_row(x, ok & (side == 0), row, n), half_b=_by_row(x, ok & (side == 1), row, n),
+    )
     return {k: v[keep] for k, v in out.items()}
 
+# %% ../nbs/06b_levels.ipynb #3b7c6689
 def _by_row(x, ok, row, n):
     "Mean of the usable values of each row, NaN where there is none"
-    m = np.bincount(row[ok], minlength=n); return np.where(m > 0, np.bincount(row[ok], x[ok], n) / np.maximum(m, 1), np.nan)
+    m = np.bincount(row[ok], minlength=n)
+    return np.where(m > 0, np.bincount(row[ok], x[ok], n) / np.maximum(m, 1), np.nan)
 
 # %% ../nbs/06b_levels.ipynb #cdbd79ff
 def model_choices(
@@ -223,34 +472,67 @@ def model_choices(
     tau:float=None, # Temperature; fitted to people's choices if None
 ) -> dict: # odd (q,) 0..2 within the sorted question, -1 for a tie; probs (q, 3) that the first, second, third is odd; entropy (q,); tau
     "What a model chooses and how undecided it is"
-    q = level_questions(levels) if questions is None else questions; X = check_features(_by_file(features, levels.files), len(levels.files))
-    sims = triplet_sims(X, q['triplets'], kind)[:, ::-1]                                              # in the order: first odd, second odd, third odd
-    sims = sims.astype(np.float64) * (X != X[0]).any()                                                  # features that are all the same have no similarities to tell apart
-    if tau is None: tau = min(fit_temperature(sims, q['counts'] / q['counts'].sum(1, keepdims=True)), 30 * max(sims.std(), 1e-9))
-    p = softmax(sims / tau, axis=1); top = sims == sims.max(1, keepdims=True)
-    return dict(odd=np.where(top.sum(1) == 1, top.argmax(1), -1), probs=p, entropy=stats.entropy(p, axis=1), tau=float(tau))
+    q = level_questions(levels) if questions is None else questions
+    X = check_features(_by_file(features, levels.files), len(levels.files))
+    # in the order: first odd, second odd, third odd
+    sims = triplet_sims(X, q['triplets'], kind)[:, ::-1]
+    # features that are all the same have no similarities to tell apart
+    sims = sims.astype(np.float64) * (X != X[0]).any()
+    if tau is None:
+        tau = min(
+            fit_temperature(sims, q['counts'] / q['counts'].sum(1, keepdims=True)),
+            30 * max(sims.std(), 1e-9),
+        )
+    p = softmax(sims / tau, axis=1)
+    top = sims == sims.max(1, keepdims=True)
+    return dict(
+        odd=np.where(top.sum(1) == 1, top.argmax(1), -1), probs=p, entropy=stats.entropy(p, axis=1),
+        tau=float(tau),
+    )
 
 # %% ../nbs/06b_levels.ipynb #50191b41
 def _reliability(q, rows):
     "Square root of the reliability of the mean times: how well the truth could be correlated with them"
-    a, b = q['half_a'][rows], q['half_b'][rows]; ok = np.isfinite(a) & np.isfinite(b)
+    a, b = q['half_a'][rows], q['half_b'][rows]
+    ok = np.isfinite(a) & np.isfinite(b)
     if ok.sum() < 10 or np.ptp(a[ok]) == 0 or np.ptp(b[ok]) == 0: return float('nan')
-    r = stats.spearmanr(a[ok], b[ok]).statistic; return float(np.sqrt(max(2 * r / (1 + r), 0))) if r > -1 else float('nan')
+    r = stats.spearmanr(a[ok], b[ok]).statistic
+    return float(np.sqrt(max(2 * r / (1 + r), 0))) if r > -1 else float('nan')
 
+# %% ../nbs/06b_levels.ipynb #5e30f8f1
 def _correlate(a, b):
     "Spearman correlation over what both have, and one value a question whose mean it is"
-    ok = np.isfinite(a) & np.isfinite(b); rho, psi = spearman_influence(a[ok], b[ok]) if ok.sum() > 2 else (float('nan'), np.full(ok.sum(), np.nan)); return rho, rho + psi
+    ok = np.isfinite(a) & np.isfinite(b)
+    rho, psi = (
+        spearman_influence(a[ok], b[ok])
+        if ok.sum() > 2
+        else (float('nan'), np.full(ok.sum(), np.nan))
+    )
+    return rho, rho + psi
 
+# %% ../nbs/06b_levels.ipynb #dad63dc6
 def _grid(x):
     "Values on a grid of 1/32 standard deviation with the same mean: as good for a bootstrap, and much faster, since equal values are drawn together"
-    step = x.std() / 32; g = np.round(x / step) * step if step > 0 else x; return g + (x.mean() - g.mean())
+    step = x.std() / 32
+    g = np.round(x / step) * step if step > 0 else x
+    return g + (x.mean() - g.mean())
 
+# %% ../nbs/06b_levels.ipynb #fdbacdab
 def _level_items(c, q, rows):
     "Per-question values of each measure for some questions"
-    rows = np.flatnonzero(rows); odd, n = c['odd'][rows], q['counts'][rows]; clear = q['majority'][rows] >= 0
-    each = np.where(odd >= 0, np.take_along_axis(n, np.maximum(odd, 0)[:, None], 1)[:, 0] / n.sum(1), 0.)
-    return dict(answers=each, majority=(odd == q['majority'][rows])[clear].astype(float), time=_correlate(c['entropy'][rows], q['time'][rows])[1], disagreement=_correlate(c['entropy'][rows], q['entropy'][rows])[1])
+    rows = np.flatnonzero(rows)
+    odd, n = c['odd'][rows], q['counts'][rows]
+    clear = q['majority'][rows] >= 0
+    each = np.where(
+        odd >= 0, np.take_along_axis(n, np.maximum(odd, 0)[:, None], 1)[:, 0] / n.sum(1), 0.0
+    )
+    return dict(
+        answers=each, majority=(odd == q['majority'][rows])[clear].astype(float),
+        time=_correlate(c['entropy'][rows], q['time'][rows])[1],
+        disagreement=_correlate(c['entropy'][rows], q['entropy'][rows])[1],
+    )
 
+# %% ../nbs/06b_levels.ipynb #4564784a
 def score_levels(
     features, # FeatureStore, (names, X), or {file: vector}
     levels:Levels, # The answers
@@ -262,14 +544,36 @@ def score_levels(
     seed:int=0, # Seed of the resampling
 ) -> dict: # table (measure, value, low, high, n, chance, ceiling, people), items, items_unit, tau
     "Accuracy and hesitation of a model at each level of abstraction"
-    q = level_questions(levels, least, centre); c = model_choices(features, levels, q, kind, tau); rows, items = [], {}
+    q = level_questions(levels, least, centre)
+    c = model_choices(features, levels, q, kind, tau)
+    rows, items = [], {}
     for level in [k for k in LEVEL_KINDS if (q['kind'] == k).any()] + ['all']:
-        on = (q['kind'] == level) | (level == 'all'); agree, nan = float(np.nanmean(q['agreement'][on])) if np.isfinite(q['agreement'][on]).any() else float('nan'), float('nan')
-        beside = dict(answers=(CHANCE, float(q['share'][on].mean()), agree), majority=(CHANCE, 1., agree), time=(0., _reliability(q, on), _correlate(q['entropy'][on], q['time'][on])[0]), disagreement=(0., nan, nan))
+        on = (q['kind'] == level) | (level == 'all')
+        agree, nan = (
+            float(np.nanmean(q['agreement'][on]))
+            if np.isfinite(q['agreement'][on]).any()
+            else float('nan')
+        ), float('nan')
+        beside = dict(
+            answers=(CHANCE, float(q['share'][on].mean()), agree), majority=(CHANCE, 1.0, agree),
+            time=(0.0, _reliability(q, on), _correlate(q['entropy'][on], q['time'][on])[0]),
+            disagreement=(0.0, nan, nan),
+        )
         for m, x in _level_items(c, q, on).items():
-            ok = len(x) and np.isfinite(x).all(); low, high = bootstrap_ci(_grid(x), n_boot=n_boot, seed=seed) if ok else (nan, nan); items[f'{m}: {level}'] = x
-            rows.append(dict(measure=f'{m}: {level}', value=float(x.mean()) if ok else nan, low=low, high=high, n=len(x), **dict(zip(('chance', 'ceiling', 'people'), beside[m]))))
-    return dict(table=pd.DataFrame(rows), items={k: x for k, x in items.items() if len(x) and np.isfinite(x).all()}, items_unit='question', tau=c['tau'])
+            ok = len(x) and np.isfinite(x).all()
+            low, high = bootstrap_ci(_grid(x), n_boot=n_boot, seed=seed) if ok else (nan, nan)
+            items[f'{m}: {level}'] = x
+            rows.append(
+                dict(
+                    measure=f'{m}: {level}', value=float(x.mean()) if ok else nan, low=low,
+                    high=high, n=len(x), **dict(zip(('chance', 'ceiling', 'people'), beside[m])),
+                )
+            )
+    return dict(
+        table=pd.DataFrame(rows),
+        items={k: x for k, x in items.items() if len(x) and np.isfinite(x).all()},
+        items_unit='question', tau=c['tau'],
+    )
 
 # %% ../nbs/06b_levels.ipynb #298203a3
 def plot_levels(
@@ -278,19 +582,55 @@ def plot_levels(
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "One measure of several models by kind of triplet, with intervals, people and the ceiling"
-    T = {m: s['table'].set_index('measure') for m, s in scores.items()}; first = next(iter(T.values())); kinds = [k for k in LEVEL_KINDS if f'{measure}: {k}' in first.index]
-    if not kinds: raise AlignetError(f"measure '{measure}' is not in the tables; choose one of answers, majority, time, disagreement")
+    T = {m: s['table'].set_index('measure') for m, s in scores.items()}
+    first = next(iter(T.values()))
+    kinds = [k for k in LEVEL_KINDS if f'{measure}: {k}' in first.index]
+    if not kinds:
+        raise AlignetError(
+            f"measure '{measure}' is not in the tables; choose one of answers, majority, time, disagreement"
+        )
     if ax is None: ax = plt.subplots(figsize=(6.5, 3), dpi=80, layout='constrained')[1]
     for k, level in enumerate(kinds):
         o = first.loc[f'{measure}: {level}']
-        for x, style, label in ((o.ceiling, '--', 'ceiling'), (o.people, '-', 'people' if measure in ('time', 'disagreement') else 'people, each against the others')):
-            if np.isfinite(x) and not (measure == 'majority' and label == 'ceiling'): ax.plot([k - .4, k + .4], [x, x], style, color='.4', lw=1.6, label=label if k == 0 else None, zorder=0)
+        for x, style, label in (
+            (o.ceiling, '--', 'ceiling'),
+            (
+                o.people,
+                '-',
+                (
+                    'people'
+                    if measure in ('time', 'disagreement')
+                    else 'people, each against the others'
+                ),
+            ),
+        ):
+            if np.isfinite(x) and not (measure == 'majority' and label == 'ceiling'):
+                ax.plot(
+                    [k - 0.4, k + 0.4], [x, x], style, color='.4', lw=1.6,
+                    label=label if k == 0 else None, zorder=0,
+                )
     for m, ((name, t), colour) in enumerate(zip(T.items(), _colours(len(T)))):
-        t = t.loc[[f'{measure}: {k}' for k in kinds]]; x = np.arange(len(kinds)) + (m - (len(T) - 1) / 2) * .18
-        ax.errorbar(x, t.value, [t.value - t.low, t.high - t.value], fmt=_MARKERS[m % len(_MARKERS)], color=colour, ms=5, capsize=3, label=name)
-    ax.axhline(first.chance[f'{measure}: {kinds[0]}'], color='.5', ls=':', lw=1, label='chance', zorder=0)
-    ax.set(xticks=range(len(kinds)), xticklabels=[LEVEL_KINDS[k].replace(' ', '\n') for k in kinds], xlim=(-.5, len(kinds) - .5), ylabel=dict(answers="share of people's answers", majority='sides with the majority', time='correlation with time', disagreement='correlation with disagreement')[measure])
-    sns.despine(ax=ax); ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5), fontsize=9); return ax
+        t = t.loc[[f'{measure}: {k}' for k in kinds]]
+        x = np.arange(len(kinds)) + (m - (len(T) - 1) / 2) * .18
+        ax.errorbar(
+            x, t.value, [t.value - t.low, t.high - t.value], fmt=_MARKERS[m % len(_MARKERS)],
+            color=colour, ms=5, capsize=3, label=name,
+        )
+    ax.axhline(
+        first.chance[f'{measure}: {kinds[0]}'], color='.5', ls=':', lw=1, label='chance', zorder=0
+    )
+    ax.set(
+        xticks=range(len(kinds)),
+        xticklabels=[LEVEL_KINDS[k].replace(' ', '\n') for k in kinds],
+        xlim=(-0.5, len(kinds) - 0.5),
+        ylabel=dict(
+            answers="share of people's answers", majority='sides with the majority',
+            time='correlation with time', disagreement='correlation with disagreement',
+        )[measure],
+    )
+    sns.despine(ax=ax)
+    ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5), fontsize=9)
+    return ax
 
 # %% ../nbs/06b_levels.ipynb #58450347
 def plot_hesitation(
@@ -301,15 +641,30 @@ def plot_hesitation(
     least:int=2, # Fewest answers to a question
 ) -> plt.Figure: # A panel for each kind of triplet
     "People's time against the entropy of each model's choices, by kind of triplet"
-    q = level_questions(levels, least); kinds = [k for k in LEVEL_KINDS if (q['kind'] == k).any()]
-    fig, axs = plt.subplots(1, len(kinds), figsize=(1 + 2.4 * len(kinds), 2.7), dpi=80, layout='constrained', sharey=True, squeeze=False)
+    q = level_questions(levels, least)
+    kinds = [k for k in LEVEL_KINDS if (q['kind'] == k).any()]
+    fig, axs = plt.subplots(
+        1, len(kinds), figsize=(1 + 2.4 * len(kinds), 2.7), dpi=80, layout='constrained',
+        sharey=True, squeeze=False,
+    )
     for (name, f), colour, mark in zip(models.items(), _colours(len(models)), _MARKERS):
         c = model_choices(f, levels, q, kind)
         for ax, k in zip(axs[0], kinds):
-            on = np.flatnonzero((q['kind'] == k) & np.isfinite(q['time'])); parts = np.array_split(on[np.argsort(c['entropy'][on], kind='stable')], bins); parts = [p for p in parts if len(p)]
-            x, y = np.arange(1, len(parts) + 1), np.array([q['time'][p].mean() for p in parts]); e = [q['time'][p].std() / np.sqrt(len(p)) for p in parts]
-            ax.errorbar(x, np.exp(y), [np.exp(y) - np.exp(np.subtract(y, e)), np.exp(np.add(y, e)) - np.exp(y)], color=colour, marker=mark, ms=4, lw=1.2, elinewidth=.8, label=name); ax.set(title=LEVEL_KINDS[k], xlabel="bin of the model's entropy", xticks=x)
-    axs[0, 0].set_ylabel("people's time (factor)"); axs[0, -1].legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5), fontsize=9); sns.despine(fig); return fig
+            on = np.flatnonzero((q['kind'] == k) & np.isfinite(q['time']))
+            parts = np.array_split(on[np.argsort(c['entropy'][on], kind='stable')], bins)
+            parts = [p for p in parts if len(p)]
+            x, y = np.arange(1, len(parts) + 1), np.array([q['time'][p].mean() for p in parts])
+            e = [q['time'][p].std() / np.sqrt(len(p)) for p in parts]
+            ax.errorbar(
+                x, np.exp(y),
+                [np.exp(y) - np.exp(np.subtract(y, e)), np.exp(np.add(y, e)) - np.exp(y)],
+                color=colour, marker=mark, ms=4, lw=1.2, elinewidth=0.8, label=name,
+            )
+            ax.set(title=LEVEL_KINDS[k], xlabel="bin of the model's entropy", xticks=x)
+    axs[0, 0].set_ylabel("people's time (factor)")
+    axs[0, -1].legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5), fontsize=9)
+    sns.despine(fig)
+    return fig
 
 # %% ../nbs/06b_levels.ipynb #cffa7c79
 def compare_levels(
@@ -320,15 +675,52 @@ def compare_levels(
 ) -> pd.DataFrame: # One row a measure: first, second, gain, low, high, p
     "Gain of the second model over the first, for each measure"
     both = [m for m in a['items'] if m in b['items']]
-    if not both: raise AlignetError('the two scores share no measure; make both with score_levels on the same answers')
-    if odd := [m for m in both if len(a['items'][m]) != len(b['items'][m])]: raise AlignetError(f'the two scores are about different questions ({_some(odd)}); make both with score_levels on the same answers')
-    rows = {m: dict(first=x.mean(), second=b['items'][m].mean(), **paired_bootstrap(np.zeros(len(x)), _grid(b['items'][m] - x), n_boot=n_boot, seed=seed)) for m, x in a['items'].items() if m in b['items']}
+    if not both:
+        raise AlignetError(
+            'the two scores share no measure; make both with score_levels on the same answers'
+        )
+    if odd := [m for m in both if len(a['items'][m]) != len(b['items'][m])]:
+        raise AlignetError(
+            f'the two scores are about different questions ({_some(odd)}); make both with score_levels on the same answers'
+        )
+    rows = {
+        m: dict(
+            first=x.mean(),
+            second=b['items'][m].mean(),
+            **paired_bootstrap(np.zeros(len(x)), _grid(b['items'][m] - x), n_boot=n_boot, seed=seed)
+        )
+        for m, x in a['items'].items()
+        if m in b['items']
+    }
     return pd.DataFrame(rows).T
 
 # %% ../nbs/06b_levels.ipynb #2bcb6d65
-_NOTES, _NOTEBOOK = 'second-hand: notes about Muttenthaler et al. 2025, not checked against the paper', 'stored output of analysis/stats_eval.ipynb, repository Frieda-Josefine/HumanEval_experiment'
-LEVELS_PUBLISHED = pd.DataFrame([
-    ('accuracy of ViT-B', 'coarse', '.36', _NOTES), ('accuracy of DINOv2', 'coarse', '.57', _NOTES), ('accuracy of AligNet students', 'coarse', '.66 to .69, above the mean agreement of people', _NOTES), ('people', 'all', '473', _NOTES),
-    ('agreement of people, leave-one-out, questions with 4 or 5 answers', 'all', '.6896', _NOTEBOOK), ('share of the majority among 4 answers', 'all', '.7893', _NOTEBOOK),
-    *[('trials', k, n, _NOTEBOOK) for k, n in (('coarse', '61,727'), ('boundary', '30,826'), ('fine', '62,549'))],
-    *[("median over people of their median response time, seconds", k, n, _NOTEBOOK) for k, n in (('coarse', '3.31'), ('boundary', '2.04'), ('fine', '3.07'))]], columns=['what', 'kind', 'value', 'source'])
+_NOTES, _NOTEBOOK = (
+    'second-hand: notes about Muttenthaler et al. 2025, not checked against the paper',
+    'stored output of analysis/stats_eval.ipynb, repository Frieda-Josefine/HumanEval_experiment',
+)
+LEVELS_PUBLISHED = pd.DataFrame(
+    [
+        ('accuracy of ViT-B', 'coarse', '.36', _NOTES),
+        ('accuracy of DINOv2', 'coarse', '.57', _NOTES),
+        (
+            'accuracy of AligNet students', 'coarse',
+            '.66 to .69, above the mean agreement of people', _NOTES,
+        ),
+        ('people', 'all', '473', _NOTES),
+        (
+            'agreement of people, leave-one-out, questions with 4 or 5 answers', 'all', '.6896',
+            _NOTEBOOK,
+        ),
+        ('share of the majority among 4 answers', 'all', '.7893', _NOTEBOOK),
+        *[
+            ('trials', k, n, _NOTEBOOK)
+            for k, n in (('coarse', '61,727'), ('boundary', '30,826'), ('fine', '62,549'))
+        ],
+        *[
+            ("median over people of their median response time, seconds", k, n, _NOTEBOOK)
+            for k, n in (('coarse', '3.31'), ('boundary', '2.04'), ('fine', '3.07'))
+        ],
+    ],
+    columns=['what', 'kind', 'value', 'source'],
+)

@@ -25,19 +25,25 @@ def _up(x):
     "float32 for anything narrower, float64 stays"
     return x if x.dtype == torch.float64 else x.float()
 
+# %% ../nbs/04_loss.ipynb #6720af19
 def _check_pair(sims, probs):
     "Student similarities and teacher probabilities must be two (t, 3) tensors"
     if sims.ndim != 2 or sims.shape[-1] != 3 or probs.shape != sims.shape:
-        raise AlignetError(f'sims {tuple(sims.shape)} and probs {tuple(probs.shape)} must both have the shape (t, 3), one row a triplet')
+        raise AlignetError(
+            f'sims {tuple(sims.shape)} and probs {tuple(probs.shape)} must both have the shape (t, 3), one row a triplet'
+        )
 
+# %% ../nbs/04_loss.ipynb #b5a6663a
 def _log_choice(sims, tau):
     "Log choice probabilities of the student, at least float32"
     if not tau > 0: raise AlignetError(f'tau must be above zero, not {tau}')
     return (_up(sims) / tau).log_softmax(-1)
 
+# %% ../nbs/04_loss.ipynb #4d1bea3b
 def _reduce(values, reduction):
     "Mean, sum, or one value a triplet"
-    if reduction not in ('mean', 'sum', 'none'): raise AlignetError(f"reduction '{reduction}' is not known; choose mean, sum or none")
+    if reduction not in ('mean', 'sum', 'none'):
+        raise AlignetError(f"reduction '{reduction}' is not known; choose mean, sum or none")
     return values if reduction == 'none' else getattr(values, reduction)()
 
 # %% ../nbs/04_loss.ipynb #ea5f15b3
@@ -55,6 +61,7 @@ def kl_loss(
 # %% ../nbs/04_loss.ipynb #b71794d0
 def _tiny(x): return torch.finfo(x.dtype).tiny
 
+# %% ../nbs/04_loss.ipynb #5269b15c
 def jsd_loss(
     sims, # (t, 3) student similarities [s_ij, s_ik, s_jk]
     probs, # (t, 3) teacher choice probabilities, same order
@@ -74,6 +81,7 @@ def _best_pair(probs, dim=-1):
     top = (probs == probs.amax(dim, keepdim=True)).to(probs.dtype)
     return top / top.sum(dim, keepdim=True)
 
+# %% ../nbs/04_loss.ipynb #ea51efda
 def contrastive_loss(
     sims, # (t, 3) student similarities [s_ij, s_ik, s_jk]
     probs, # (t, 3) teacher choice probabilities (or similarities): only their largest entry counts
@@ -96,15 +104,19 @@ def margin_loss(
     _check_pair(sims, probs)
     if not tau > 0: raise AlignetError(f'tau must be above zero, not {tau}')
     z, best = _up(sims) / tau, _best_pair(_up(probs))
-    hinge = (margin - z[:, :, None] + z[:, None, :]).relu() * (1 - torch.eye(3, dtype=z.dtype, device=z.device))
+    hinge = (margin - z[:, :, None] + z[:, None, :]).relu() * (
+        1 - torch.eye(3, dtype=z.dtype, device=z.device)
+    )
     return _reduce((best * hinge.sum(-1)).sum(-1) / 2, reduction)
 
 # %% ../nbs/04_loss.ipynb #4697664e
 TRIPLET_LOSSES = dict(jsd=jsd_loss, kl=kl_loss, contrastive=contrastive_loss, margin=margin_loss)
 
 def _check_kind(kind):
-    if kind not in TRIPLET_LOSSES: raise AlignetError(f"loss '{kind}' is not known; choose one of {', '.join(TRIPLET_LOSSES)}")
+    if kind not in TRIPLET_LOSSES:
+        raise AlignetError(f"loss '{kind}' is not known; choose one of {', '.join(TRIPLET_LOSSES)}")
 
+# %% ../nbs/04_loss.ipynb #8fd9d843
 def triplet_loss(
     sims, # (t, 3) student similarities [s_ij, s_ik, s_jk]
     probs, # (t, 3) teacher choice probabilities, same order
@@ -121,6 +133,7 @@ def _prep(Z, centre):
     Z = _up(Z)
     return Z - Z.mean(0, keepdim=True) if centre else Z
 
+# %% ../nbs/04_loss.ipynb #79d8b516
 def dots(
     Z, # (B, d) features, any float dtype
     tau:float=1., # Temperature
@@ -131,6 +144,7 @@ def dots(
         Z = _prep(Z, centre)
         return Z @ Z.T / tau
 
+# %% ../nbs/04_loss.ipynb #ac5c028c
 def scaled_cosine(
     Z, # (B, d) features, any float dtype
     log_scale=0., # Logarithm of the scale: number, tensor or parameter
@@ -174,6 +188,7 @@ def n_triplets(
     "How many triplets `B` images hold"
     return B * (B-1) * (B-2) // 6
 
+# %% ../nbs/04_loss.ipynb #a1112fc4
 def all_triplets(
     B:int, # Number of images
     device=None, # Where to make them
@@ -188,13 +203,15 @@ def _pairs(B, device):
     rest = torch.arange(B - 1, -1, -1, device=device)                    # images after i
     return (rest * (rest - 1) // 2).cumsum(0), *torch.triu_indices(B, B, 1, device=device)
 
+# %% ../nbs/04_loss.ipynb #bd805942
 def _ranks(B, lo, hi, device=None):
     "Indices i, j, k of the triplets with ranks lo..hi in the order of combinations"
     if hi <= lo: return (torch.zeros(0, dtype=torch.long, device=device),) * 3
     with torch.inference_mode(False): ends, pj, pk = _pairs(B, device)
     r = torch.arange(lo, hi, device=device)
     i = torch.searchsorted(ends, r, right=True)
-    pair = r + len(pj) - ends[i]                                         # the pairs behind i are the last ones of the list
+    # the pairs behind i are the last ones of the list
+    pair = r + len(pj) - ends[i]
     return i, pj[pair], pk[pair]
 
 # %% ../nbs/04_loss.ipynb #e21f7c89
@@ -206,74 +223,104 @@ def _value_grad(z, lp, kind):
             gap = 1 - z[a] + z[b]
             value = value + h[a] * gap.relu() / 2
             active = h[a] * (gap > 0) / 2
-            grad[a] -= active; grad[b] += active
+            grad[a] -= active
+            grad[b] += active
         return value, grad
-    lq = z.log_softmax(0); q = lq.exp()
+    lq = z.log_softmax(0)
+    q = lq.exp()
     if kind == 'contrastive':
         h = _best_pair(lp, 0)
         return -(h * lq).sum(0), q - h
     p = lp.exp()
     if kind == 'kl': return (p * (lp - lq)).sum(0), q - p
     lm = ((p + q) / 2).clamp_min(_tiny(q)).log()
-    a = lq - lm; qa = (q * a).sum(0)
+    a = lq - lm
+    qa = (q * a).sum(0)
     return ((p * (lp - lm)).sum(0) + qa) / 2, q * (a - qa) / 2
 
 # %% ../nbs/04_loss.ipynb #1a90449e
-TRIPLET_WEIGHTS = ('all', 'margin', 'cluster_border', 'class_border', 'between_class', 'within_class')
+TRIPLET_WEIGHTS = (
+    'all', 'margin', 'cluster_border', 'class_border', 'between_class', 'within_class',
+)
 _SAME_PAIRS = dict(cluster_border=1, class_border=1, between_class=0, within_class=3)
 
 def _check_weights_name(weights):
-    if isinstance(weights, str) and weights not in TRIPLET_WEIGHTS: raise AlignetError(f"weights '{weights}' is not known; choose one of {', '.join(TRIPLET_WEIGHTS)}, or give a function or a tensor")
+    if isinstance(weights, str) and weights not in TRIPLET_WEIGHTS:
+        raise AlignetError(
+            f"weights '{weights}' is not known; choose one of {', '.join(TRIPLET_WEIGHTS)}, or give a function or a tensor"
+        )
 
+# %% ../nbs/04_loss.ipynb #8232916e
 def _check_weights(weights, clusters, B):
     "Bring `weights` and `clusters` to tensors, or say what is wrong"
     if isinstance(weights, str):
         _check_weights_name(weights)
         if weights in _SAME_PAIRS:
-            if clusters is None: raise AlignetError(f"weights='{weights}' needs `clusters`, one cluster number for each image of the batch")
+            if clusters is None:
+                raise AlignetError(
+                    f"weights='{weights}' needs `clusters`, one cluster number for each image of the batch"
+                )
             clusters = torch.as_tensor(clusters)
-            if clusters.shape != (B,): raise AlignetError(f'clusters must have the shape ({B},), one for each image, not {tuple(clusters.shape)}')
+            if clusters.shape != (B,):
+                raise AlignetError(
+                    f'clusters must have the shape ({B},), one for each image, not {tuple(clusters.shape)}'
+                )
     elif not callable(weights):
         weights = torch.as_tensor(weights)
-        if weights.shape != (n_triplets(B),): raise AlignetError(f'weights must have the shape ({n_triplets(B)},), one for each row of all_triplets({B}), not {tuple(weights.shape)}')
+        if weights.shape != (n_triplets(B),):
+            raise AlignetError(
+                f'weights must have the shape ({n_triplets(B)},), one for each row of all_triplets({B}), not {tuple(weights.shape)}'
+            )
         if not (weights >= 0).all(): raise AlignetError('weights must be zero or more, and not NaN')
     return weights, clusters
 
+# %% ../nbs/04_loss.ipynb #8fb387e6
 def _probs_margin(p):
     "Lead of the largest of three probabilities over the second, (3, n) -> (n,)"
     top = p.amax(0)
     return 2 * top + p.amin(0) - p.sum(0)
 
 # %% ../nbs/04_loss.ipynb #78f20e6f
-_KEEP = 1 << 19                                                          # keep the positions of batches with up to this many triplets
+# keep the positions of batches with up to this many triplets
+_KEEP = 1 << 19
 
 def _flat(B, lo, hi, device):
     i, j, k = _ranks(B, lo, hi, device)
     return torch.stack([i*B + j, i*B + k, j*B + k])
 
+# %% ../nbs/04_loss.ipynb #3373f517
 @lru_cache(16)
 def _kept(B, chunk, device):
     T = n_triplets(B)
-    with torch.inference_mode(False): return [(lo, _flat(B, lo, min(lo + chunk, T), device)) for lo in range(0, T, chunk)]
+    with torch.inference_mode(False):
+        return [(lo, _flat(B, lo, min(lo + chunk, T), device)) for lo in range(0, T, chunk)]
 
+# %% ../nbs/04_loss.ipynb #b29c4d1c
 def _chunk(chunk, device):
     "Triplets handled at a time"
     if chunk is None: return 1 << 15 if device.type == 'cpu' else 1 << 22
     if chunk < 1: raise AlignetError(f'chunk must be at least 1 triplet, not {chunk}')
     return chunk
 
+# %% ../nbs/04_loss.ipynb #d61b0ab2
 def _stretches(B, chunk, device, rank=0, world=1):
     "Yield (first rank, (3, n) flat positions of ij, ik, jk) over all triplets, or over every `world`-th stretch of them"
     chunk, T = _chunk(chunk, device), n_triplets(B)
     if T <= _KEEP: yield from _kept(B, chunk, device)[rank::world]
-    else: yield from ((lo, _flat(B, lo, min(lo + chunk, T), device)) for lo in range(rank * chunk, T, world * chunk))
+    else:
+        yield from (
+            (lo, _flat(B, lo, min(lo + chunk, T), device))
+            for lo in range(rank * chunk, T, world * chunk)
+        )
 
 # %% ../nbs/04_loss.ipynb #7719ee0d
 def _plain(s, t, lo, idx, grad, kind, weights, same, outside, B):
     "Sum of losses and of weights of one stretch; adds its gradient to `grad`"
-    if isinstance(weights, str) and weights in _SAME_PAIRS:              # compute only those that count
+    # compute only those that count
+    if isinstance(weights, str) and weights in _SAME_PAIRS:
         keep = same[idx].sum(0) == _SAME_PAIRS[weights]
-        if outside is not None: keep &= ~(outside[idx[0] // B] | outside[idx[0] % B] | outside[idx[1] % B])
+        if outside is not None:
+            keep &= ~(outside[idx[0] // B] | outside[idx[0] % B] | outside[idx[1] % B])
         idx = idx[:, keep]
         if not idx.shape[1]: return 0, 0
     flat, n = idx.reshape(-1), idx.shape[1]
@@ -281,7 +328,8 @@ def _plain(s, t, lo, idx, grad, kind, weights, same, outside, B):
     value, g = _value_grad(s.index_select(0, flat).view(3, n), lp, kind)
     w = None
     if isinstance(weights, torch.Tensor): w = weights[lo:lo+n].to(value)
-    elif callable(weights): w = weights(torch.stack([idx[0] // B, idx[0] % B, idx[1] % B], 1), lp.exp().T).to(value)
+    elif callable(weights):
+        w = weights(torch.stack([idx[0] // B, idx[0] % B, idx[1] % B], 1), lp.exp().T).to(value)
     elif weights == 'margin': w = _probs_margin(lp.exp())
     if w is not None: value, g = value * w, g * w
     if grad is not None: grad.scatter_add_(0, flat, g.reshape(-1))
@@ -301,35 +349,84 @@ def _fused(kind, weights, need_grad):
         if weights == 'all': w = torch.ones_like(value)
         elif weights == 'given': w = given[r].to(value)
         elif weights == 'margin': w = _probs_margin(lp.exp())
-        else: w = ((same[idx].sum(0) == _SAME_PAIRS[weights]) & inside[i] & inside[j] & inside[k]).to(value)
+        else:
+            w = ((same[idx].sum(0) == _SAME_PAIRS[weights]) & inside[i] & inside[j] & inside[k]).to(
+                value
+            )
         if need_grad: grad.scatter_add_(0, idx.reshape(-1), (g * w).reshape(-1))
         return (value * w).sum(), w.sum()
     return torch.compile(run, dynamic=True)
 
+# %% ../nbs/04_loss.ipynb #7a654321
 def _run_fused(s, t, lo, hi, grad, kind, weights, same, inside, B):
     "The same as `_plain` through the compiled kernel, or what to do where it cannot be compiled"
     given = weights if isinstance(weights, torch.Tensor) else None
-    try: return _fused(kind, weights if given is None else 'given', grad is not None)(s, t, torch.arange(lo, hi, device=s.device), *_pairs(B, s.device), B, same, inside, given, grad)
+    try:
+        return _fused(kind, weights if given is None else 'given', grad is not None)(
+            s,
+            t,
+            torch.arange(lo, hi, device=s.device),
+            *_pairs(B, s.device),
+            B,
+            same,
+            inside,
+            given,
+            grad
+        )
     except torch.OutOfMemoryError: raise
     except RuntimeError as e:
-        why = next((o.strip() for o in str(e).splitlines() if 'Error' in o or 'compiler' in o), str(e)[:200])
-        raise AlignetError(f'fused=True: the loss could not be compiled here ({type(e).__name__}: {why}). It takes a C++ compiler for a processor, Triton for a GPU; fused=False gives the same result without them') from e
+        why = next(
+            (o.strip() for o in str(e).splitlines() if 'Error' in o or 'compiler' in o),
+            str(e)[:200],
+        )
+        raise AlignetError(
+            f'fused=True: the loss could not be compiled here ({type(e).__name__}: {why}). It takes a C++ compiler for a processor, Triton for a GPU; fused=False gives the same result without them'
+        ) from e
 
 # %% ../nbs/04_loss.ipynb #af5f3931
 class _AllTriplets(torch.autograd.Function):
     "Weighted mean loss over all triplets, with the gradient made on the way"
     @staticmethod
-    def forward(ctx, S, St, kind, tau, tau_teacher, weights, clusters, chunk, need_grad, rank=0, world=1, fused=False):
+    def forward(
+        ctx, S, St, kind, tau, tau_teacher, weights, clusters, chunk, need_grad, rank=0, world=1,
+        fused=False,
+    ):
         B, T, dtype = len(S), n_triplets(len(S)), torch.promote_types(_up(S).dtype, _up(St).dtype)
         if world > 1: chunk = min(_chunk(chunk, S.device), -(-T // world))                          # a stretch at least for each process
-        s, t = (x.detach().to(dtype).reshape(-1) / tau_ for x, tau_ in ((S, tau), (St, tau_teacher)))
-        total, mass, grad = s.new_zeros(()), s.new_zeros(()), torch.zeros_like(s) if need_grad else None
-        same = None if clusters is None else ((clusters[:, None] == clusters[None]) & (clusters >= 0)).reshape(-1)
-        outside = None if clusters is None or bool((clusters >= 0).all()) else (clusters < 0)       # belong to no cluster
-        if fused: c = _chunk(chunk, S.device); parts = (_run_fused(s, t, lo, min(lo + c, T), grad, kind, weights, same, None if clusters is None else clusters >= 0, B) for lo in range(rank * c, T, world * c))
-        else: parts = (_plain(s, t, lo, idx, grad, kind, weights, same, outside, B) for lo, idx in _stretches(B, chunk, S.device, rank, world))
-        for value, m in parts: total += value; mass += m
-        if world > 1: both = torch.stack([total, mass]); dist.all_reduce(both); total, mass = both
+        s, t = (
+            x.detach().to(dtype).reshape(-1) / tau_ for x, tau_ in ((S, tau), (St, tau_teacher))
+        )
+        total, mass, grad = (
+            s.new_zeros(()), s.new_zeros(()), torch.zeros_like(s) if need_grad else None,
+        )
+        same = (
+            None
+            if clusters is None
+            else ((clusters[:, None] == clusters[None]) & (clusters >= 0)).reshape(-1)
+        )
+        # belong to no cluster
+        outside = None if clusters is None or bool((clusters >= 0).all()) else (clusters < 0)
+        if fused:
+            c = _chunk(chunk, S.device)
+            parts = (
+                _run_fused(
+                    s, t, lo, min(lo + c, T), grad, kind, weights, same,
+                    None if clusters is None else clusters >= 0, B,
+                )
+                for lo in range(rank * c, T, world * c)
+            )
+        else:
+            parts = (
+                _plain(s, t, lo, idx, grad, kind, weights, same, outside, B)
+                for lo, idx in _stretches(B, chunk, S.device, rank, world)
+            )
+        for value, m in parts:
+            total += value
+            mass += m
+        if world > 1:
+            both = torch.stack([total, mass])
+            dist.all_reduce(both)
+            total, mass = both
         mass = torch.where(mass > 0, mass, 1)
         if need_grad: ctx.save_for_backward(grad.view(B, B) * (world / (mass * tau)))
         ctx.dtype = S.dtype
@@ -339,12 +436,20 @@ class _AllTriplets(torch.autograd.Function):
     def backward(ctx, out):
         return (out * ctx.saved_tensors[0]).to(ctx.dtype), *[None] * 11
 
+# %% ../nbs/04_loss.ipynb #8a177835
 def _check_square(**mats):
-    shapes = {k: tuple(v.shape) for k, v in mats.items()}; first = next(iter(shapes.values()))
+    shapes = {k: tuple(v.shape) for k, v in mats.items()}
+    first = next(iter(shapes.values()))
     if any(len(s) != 2 or s[0] != s[1] or s != first for s in shapes.values()):
-        raise AlignetError(f"similarity matrices must be square and of one size, not {' and '.join(f'{k} {v}' for k, v in shapes.items())}")
-    if first[0] < 3: raise AlignetError(f'a batch of {first[0]} images holds no triplet; it takes three or more (use a larger batch size, or drop the last incomplete batch)')
+        raise AlignetError(
+            f"similarity matrices must be square and of one size, not {' and '.join(f'{k} {v}' for k, v in shapes.items())}"
+        )
+    if first[0] < 3:
+        raise AlignetError(
+            f'a batch of {first[0]} images holds no triplet; it takes three or more (use a larger batch size, or drop the last incomplete batch)'
+        )
 
+# %% ../nbs/04_loss.ipynb #ddc2aeea
 def batch_triplet_loss(
     S_student, # (B, B) student similarities; the upper triangle is read
     S_teacher, # (B, B) teacher similarities; a constant, no gradient goes there
@@ -358,12 +463,31 @@ def batch_triplet_loss(
     fused:bool=False, # One compiled kernel instead of many; pays on large batches
 ) -> torch.Tensor: # Scalar; 0 if no triplet of the batch has a weight
     "Mean of the triplet loss over all triplets of a batch"
-    _check_kind(kind); _check_square(S_student=S_student, S_teacher=S_teacher)
-    if not (tau > 0 and tau_teacher > 0): raise AlignetError(f'tau and tau_teacher must be above zero, not {tau} and {tau_teacher}')
+    _check_kind(kind)
+    _check_square(S_student=S_student, S_teacher=S_teacher)
+    if not (tau > 0 and tau_teacher > 0):
+        raise AlignetError(f'tau and tau_teacher must be above zero, not {tau} and {tau_teacher}')
     weights, clusters = _check_weights(weights, clusters, len(S_student))
-    if fused and callable(weights): raise AlignetError('fused=True cannot take a Python function for `weights`; give one of TRIPLET_WEIGHTS or a tensor, or fused=False')
-    clusters, weights = (o.to(S_student.device) if isinstance(o, torch.Tensor) else o for o in (clusters, weights))
-    return _AllTriplets.apply(S_student, S_teacher, kind, tau, tau_teacher, weights, clusters, chunk, torch.is_grad_enabled() and S_student.requires_grad, *share, fused)
+    if fused and callable(weights):
+        raise AlignetError(
+            'fused=True cannot take a Python function for `weights`; give one of TRIPLET_WEIGHTS or a tensor, or fused=False'
+        )
+    clusters, weights = (
+        o.to(S_student.device) if isinstance(o, torch.Tensor) else o for o in (clusters, weights)
+    )
+    return _AllTriplets.apply(
+        S_student,
+        S_teacher,
+        kind,
+        tau,
+        tau_teacher,
+        weights,
+        clusters,
+        chunk,
+        torch.is_grad_enabled() and S_student.requires_grad,
+        *share,
+        fused
+    )
 
 # %% ../nbs/04_loss.ipynb #5e2e1f83
 def batch_agreement(
@@ -382,19 +506,28 @@ def batch_agreement(
 # %% ../nbs/04_loss.ipynb #0f2b81e9
 def _processes():
     "Which process this is, and how many train together"
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
+    return (
+        (dist.get_rank(), dist.get_world_size())
+        if dist.is_available() and dist.is_initialized()
+        else (0, 1)
+    )
 
+# %% ../nbs/04_loss.ipynb #53ba9984
 class _Gather(torch.autograd.Function):
     "The rows of all processes, one process below the other; the gradient of one's own rows is summed over all"
     @staticmethod
     def forward(ctx, x):
-        parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+        parts = [
+            torch.empty_like(x, memory_format=torch.contiguous_format)
+            for _ in range(dist.get_world_size())
+        ]
         dist.all_gather(parts, x.detach().contiguous())
         return torch.cat(parts)
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        grad = grad.contiguous().clone(); dist.all_reduce(grad)
+        grad = grad.contiguous().clone()
+        dist.all_reduce(grad)
         return grad.chunk(dist.get_world_size())[dist.get_rank()]
 
 # %% ../nbs/04_loss.ipynb #5a00ba3d
@@ -414,12 +547,21 @@ class AlignLoss(nn.Module):
         fused:bool=False, # Batch mode: one compiled kernel, see batch_triplet_loss
     ):
         super().__init__()
-        _check_kind(kind); _check_weights_name(weights)
+        _check_kind(kind)
+        _check_weights_name(weights)
         for name, value in (('sims', sims), ('teacher_sims', teacher_sims)):
-            if value not in ('dot', 'cosine'): raise AlignetError(f"{name} '{value}' is not known; choose dot or cosine")
-        if not (tau > 0 and tau_teacher > 0 and scale > 0): raise AlignetError(f'tau, tau_teacher and scale must be above zero, not {tau}, {tau_teacher}, {scale}')
-        self.kind, self.tau, self.tau_teacher, self.sims, self.scale = kind, tau, tau_teacher, sims, scale
-        self.centre, self.teacher_sims, self.weights, self.chunk, self.gather, self.fused = centre, teacher_sims, weights, chunk, gather, fused
+            if value not in ('dot', 'cosine'):
+                raise AlignetError(f"{name} '{value}' is not known; choose dot or cosine")
+        if not (tau > 0 and tau_teacher > 0 and scale > 0):
+            raise AlignetError(
+                f'tau, tau_teacher and scale must be above zero, not {tau}, {tau_teacher}, {scale}'
+            )
+        self.kind, self.tau, self.tau_teacher, self.sims, self.scale = (
+            kind, tau, tau_teacher, sims, scale,
+        )
+        self.centre, self.teacher_sims, self.weights, self.chunk, self.gather, self.fused = (
+            centre, teacher_sims, weights, chunk, gather, fused,
+        )
 
     def extra_repr(self) -> str: # Name and value of each
         "The settings that `repr` shows"
@@ -430,7 +572,11 @@ class AlignLoss(nn.Module):
         target, # (B, k) teacher features
     ) -> tuple: # (B, B) student similarities, (B, B) teacher similarities
         "The two similarity matrices of batch mode"
-        S = dots(z, centre=self.centre) if self.sims == 'dot' else scaled_cosine(z, math.log(self.scale), self.centre)
+        S = (
+            dots(z, centre=self.centre)
+            if self.sims == 'dot'
+            else scaled_cosine(z, math.log(self.scale), self.centre)
+        )
         return S, dots(target) if self.teacher_sims == 'dot' else scaled_cosine(target)
 
     def forward(self,
@@ -441,39 +587,70 @@ class AlignLoss(nn.Module):
         "The loss over all triplets of the batch, or over given triplets, by the shapes that come in"
         if z.ndim == 2 and target.ndim == 2 and len(z) == len(target):
             rank, world = _processes() if self.gather and z.requires_grad else (0, 1)
-            if world > 1: z, target, clusters = (None if o is None else _Gather.apply(o) for o in (_up(z), target, clusters))
-            return batch_triplet_loss(*self.matrices(z, target), self.kind, self.tau, self.tau_teacher, self.weights, clusters, self.chunk, (rank, world), self.fused)
-        if target.ndim != 2 or target.shape[1] != 3 or z.ndim not in (2, 3) or z.shape[:-1].numel() != 3 * len(target):
-            raise AlignetError(f'student features {tuple(z.shape)} and target {tuple(target.shape)} do not fit: give (B, d) and (B, k), or (T, 3, d) and (T, 3)')
+            if world > 1:
+                z, target, clusters = (
+                    None if o is None else _Gather.apply(o) for o in (_up(z), target, clusters)
+                )
+            return batch_triplet_loss(
+                *self.matrices(z, target),
+                self.kind,
+                self.tau,
+                self.tau_teacher,
+                self.weights,
+                clusters,
+                self.chunk,
+                (rank, world),
+                self.fused
+            )
+        if (
+            target.ndim != 2
+            or target.shape[1] != 3
+            or z.ndim not in (2, 3)
+            or z.shape[:-1].numel() != 3 * len(target)
+        ):
+            raise AlignetError(
+                f'student features {tuple(z.shape)} and target {tuple(target.shape)} do not fit: give (B, d) and (B, k), or (T, 3, d) and (T, 3)'
+            )
         with torch.autocast(z.device.type, enabled=False):
             z = _up(z).reshape(len(target), 3, -1)
             if self.sims == 'cosine': z = F.normalize(z, dim=-1) * math.sqrt(self.scale)
             i, j, k = z.unbind(1)
             s = torch.stack([(i * j).sum(-1), (i * k).sum(-1), (j * k).sum(-1)], 1)
-            return triplet_loss(s, (_up(target) / self.tau_teacher).softmax(-1), self.kind, self.tau)
+            return triplet_loss(
+                s, (_up(target) / self.tau_teacher).softmax(-1), self.kind, self.tau
+            )
 
 # %% ../nbs/04_loss.ipynb #c64093b2
 def _clean(name): return name.replace('_orig_mod.', '').removeprefix('module.')
 
+# %% ../nbs/04_loss.ipynb #bc7c8b05
 class DecayToInit(Callback):
     "Decoupled weight decay towards the pretrained weights, for any optimiser"
     order, run_valid, _learn = 20, False, None
-    _stateattrs = ('init', 'pulled', '_learn')                           # not pickled by `Learner.export`
+    # not pickled by `Learner.export`
+    _stateattrs = ('init', 'pulled', '_learn')
     def __init__(self,
         strength:float=1., # Decay per step is learning rate times strength
         reference=None, # Pretrained weights: a module or state dict; None takes the model's own when the callback meets its Learner
         skip=(), # Patterns of parameter names to leave alone, e.g. ('head.*', '*log_scale')
     ):
-        super().__init__(); self._init_state()
+        super().__init__()
+        self._init_state()
         if not strength >= 0: raise AlignetError(f'strength must be zero or more, not {strength}')
-        self.strength, self.skip = float(strength), (skip,) if isinstance(skip, str) else tuple(skip)
+        self.strength, self.skip = float(strength), (
+            (skip,) if isinstance(skip, str) else tuple(skip)
+        )
         if reference is not None: self._remember(reference)
 
-    def _init_state(self): super()._init_state(); self.init, self.pulled, self.warned = {}, [], False
+    def _init_state(self):
+        super()._init_state()
+        self.init, self.pulled, self.warned = {}, [], False
 
     def _remember(self, reference):
         "Keep a copy of the pretrained weights"
-        named = reference.named_parameters() if isinstance(reference, nn.Module) else reference.items()
+        named = (
+            reference.named_parameters() if isinstance(reference, nn.Module) else reference.items()
+        )
         self.init = {_clean(n): p.detach().clone() for n, p in named}
 
     @property
@@ -491,23 +668,36 @@ class DecayToInit(Callback):
     def before_fit(self):
         "Pair the optimiser's parameters with their pretrained values"
         if any(h.get('wd', 0) for h in self.opt.hypers):
-            warnings.warn("the optimiser's own weight decay (wd) pulls the weights to zero while DecayToInit pulls them to the pretrained ones; use wd=0")
-        names, self.pulled, self.warned = {id(p): _clean(n) for n, p in self.model.named_parameters()}, [], False
+            warnings.warn(
+                "the optimiser's own weight decay (wd) pulls the weights to zero while DecayToInit pulls them to the pretrained ones; use wd=0"
+            )
+        names, self.pulled, self.warned = (
+            {id(p): _clean(n) for n, p in self.model.named_parameters()}, [], False,
+        )
         for group, params in enumerate(self.opt.param_lists):
             for p in params:
                 name = names.get(id(p))
                 if name not in self.init or any(fnmatch(name, o) for o in self.skip): continue
                 if self.init[name].shape != p.shape:
-                    raise AlignetError(f"DecayToInit: '{name}' has the shape {tuple(p.shape)} but {tuple(self.init[name].shape)} in the reference; give the reference of this model")
+                    raise AlignetError(
+                        f"DecayToInit: '{name}' has the shape {tuple(p.shape)} but {tuple(self.init[name].shape)} in the reference; give the reference of this model"
+                    )
                 self.init[name] = self.init[name].to(p)
                 self.pulled.append((group, p, self.init[name]))
-        if not self.pulled: raise AlignetError(f'DecayToInit: none of the {len(names)} parameters of the model is in the reference; give the state dict of the same model, or fewer `skip` patterns')
+        if not self.pulled:
+            raise AlignetError(
+                f'DecayToInit: none of the {len(names)} parameters of the model is in the reference; give the state dict of the same model, or fewer `skip` patterns'
+            )
 
     def before_step(self):
         "Move each trained parameter towards its pretrained value"
         rates = [float(h['lr']) * self.strength for h in self.opt.hypers]
         if max(rates) > 1 and not self.warned and not hasattr(self.learn, 'lr_finder'):
-            warnings.warn(f'DecayToInit: learning rate times strength is {max(rates):.3g}; above 1 it would overshoot the pretrained weights and is cut to 1: lower one of them'); self.warned = True
+            warnings.warn(
+                f'DecayToInit: learning rate times strength is {max(rates):.3g}; above 1 it would overshoot the pretrained weights and is cut to 1: lower one of them'
+            )
+            self.warned = True
         with torch.no_grad():
             for group, p, init in self.pulled:
-                if p.requires_grad and p.grad is not None and rates[group]: p.lerp_(init, min(rates[group], 1.))
+                if p.requires_grad and p.grad is not None and rates[group]:
+                    p.lerp_(init, min(rates[group], 1.))

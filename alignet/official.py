@@ -24,25 +24,48 @@ def official_path(
     path, # {transform}/{split}_{sampling}.npz
 ) -> dict: # transform ('aligned', 'untransformed', 'unknown'), split and sampling, 'unknown' where the path does not say
     "What the path of a released file says about it"
-    path = Path(path); m = re.fullmatch(r'(?:alignet_)?([a-z]+)(?:_(.+))?', path.stem)
+    path = Path(path)
+    m = re.fullmatch(r'(?:alignet_)?([a-z]+)(?:_(.+))?', path.stem)
     split = _SPLITS.get(m[1], 'unknown') if m else 'unknown'
-    return dict(transform=_TRANSFORMS.get(path.absolute().parent.name, 'unknown'), split=split, sampling=(m[2] if split != 'unknown' else None) or 'unknown')
+    return dict(
+        transform=_TRANSFORMS.get(path.absolute().parent.name, 'unknown'), split=split,
+        sampling=(m[2] if split != 'unknown' else None) or 'unknown',
+    )
 
 # %% ../nbs/03a_official.ipynb #e0e6616f
 class _Array:
     "One array of an .npz, read as a stream of rows"
     def __init__(self, archive, key, path):
         try: info = archive.getinfo(f'{key}.npy')
-        except KeyError: raise AlignetError(f"'{path}' has no array '{key}'; the released files hold filenames, similarities and indices: get the file again") from None
+        except KeyError:
+            raise AlignetError(
+                f"'{path}' has no array '{key}'; the released files hold filenames, similarities and indices: get the file again"
+            ) from None
         self.file, self.key, self.path = archive.open(info), key, path
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(np.lib.format.read_magic(self.file))
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(np.lib.format.read_magic(self.file))
         if read is None: raise ValueError(f'{key} is in an unknown version of the npy format')
         self.shape, fortran, self.dtype = read(self.file)
-        if self.dtype.hasobject: raise AlignetError(f"'{path}': {key} holds pickled Python objects, which are not read; save it as plain strings or numbers")
-        if len(self.shape) != 2 or self.shape[1] != 3: raise AlignetError(f"'{path}': {key} must have the shape (n, 3), one row a triplet, not {self.shape}")
-        if fortran: raise AlignetError(f"'{path}': {key} is stored by columns; save it again with np.ascontiguousarray")
-        if (size := info.file_size - self.file.tell()) != (want := int(np.prod(self.shape)) * self.dtype.itemsize):
-            raise AlignetError(f"'{path}': {key} has {size:,} bytes, {self.shape} of {self.dtype} takes {want:,}; the file is damaged: get it again")
+        if self.dtype.hasobject:
+            raise AlignetError(
+                f"'{path}': {key} holds pickled Python objects, which are not read; save it as plain strings or numbers"
+            )
+        if len(self.shape) != 2 or self.shape[1] != 3:
+            raise AlignetError(
+                f"'{path}': {key} must have the shape (n, 3), one row a triplet, not {self.shape}"
+            )
+        if fortran:
+            raise AlignetError(
+                f"'{path}': {key} is stored by columns; save it again with np.ascontiguousarray"
+            )
+        if (size := info.file_size - self.file.tell()) != (
+            want := int(np.prod(self.shape)) * self.dtype.itemsize
+        ):
+            raise AlignetError(
+                f"'{path}': {key} has {size:,} bytes, {self.shape} of {self.dtype} takes {want:,}; the file is damaged: get it again"
+            )
 
     def block(self, n):
         "The next `n` rows"
@@ -52,15 +75,27 @@ class _Array:
     def finish(self): self.file.read(1)                                       # at the end the checksum is compared
 
 # %% ../nbs/03a_official.ipynb #ee3d606d
-_KINDS = dict(filenames=('US', 'strings'), similarities=('f', 'floating-point numbers'), indices=('iu', 'integers'))
+_KINDS = dict(
+    filenames=('US', 'strings'), similarities=('f', 'floating-point numbers'),
+    indices=('iu', 'integers'),
+)
 
 def _open_arrays(archive, keys, path):
     "The arrays of these names, each of its kind, all of one length"
     arrays = {k: _Array(archive, k, path) for k in keys}
     for k, a in arrays.items():
-        if a.dtype.kind not in _KINDS[k][0]: raise AlignetError(f"'{path}': {k} must be {_KINDS[k][1]}, not {a.dtype}; this is not a released file, or one of its columns was replaced")
-    if len({a.shape for a in arrays.values()}) > 1: raise AlignetError(f"'{path}': its arrays differ in length: " + ', '.join(f'{k} {a.shape}' for k, a in arrays.items()) + '; get the file again')
-    if not len(arrays['filenames']): raise AlignetError(f"'{path}' holds no triplets; get the file again")
+        if a.dtype.kind not in _KINDS[k][0]:
+            raise AlignetError(
+                f"'{path}': {k} must be {_KINDS[k][1]}, not {a.dtype}; this is not a released file, or one of its columns was replaced"
+            )
+    if len({a.shape for a in arrays.values()}) > 1:
+        raise AlignetError(
+            f"'{path}': its arrays differ in length: "
+            + ', '.join(f'{k} {a.shape}' for k, a in arrays.items())
+            + '; get the file again'
+        )
+    if not len(arrays['filenames']):
+        raise AlignetError(f"'{path}' holds no triplets; get the file again")
     return arrays
 
 # %% ../nbs/03a_official.ipynb #e2b04260
@@ -68,9 +103,14 @@ def odd_places(
     sims, # (t, 3) similarities [s_01, s_02, s_12]
 ) -> dict: # Shares of rows in which the last, middle or first is odd, the top two are equal, and s_12 is the smallest
     "Which place the odd one has in these rows"
-    s = np.asarray(sims); top = s.max(1, keepdims=True); tied = (s == top).sum(1) > 1
+    s = np.asarray(sims)
+    top = s.max(1, keepdims=True)
+    tied = (s == top).sum(1) > 1
     odd = np.where(tied, 3, s.argmax(1))
-    return {**{k: float((odd == i).mean()) for i, k in enumerate(('last', 'middle', 'first', 'tied'))}, 's12_smallest': float((s[:, 2] < s[:, :2].min(1)).mean())}
+    return {
+        **{k: float((odd == i).mean()) for i, k in enumerate(('last', 'middle', 'first', 'tied'))},
+        's12_smallest': float((s[:, 2] < s[:, :2].min(1)).mean()),
+    }
 
 # %% ../nbs/03a_official.ipynb #8d89f400
 _IMAGENET = re.compile(r'(n\d{8})_\d+$')
@@ -80,64 +120,115 @@ def _class_of(name):
     m = _IMAGENET.match(name.rsplit('/', 1)[-1].rsplit('.', 1)[0])
     return m and m[1]
 
+# %% ../nbs/03a_official.ipynb #1a4f9158
 def _folder_files(root, names):
     "Relative names of the files in a flat folder or in the class folders of these names"
     root = Path(root)
-    if not root.is_dir(): raise AlignetError(f"image folder '{root}' does not exist; give the folder that holds ImageNet's training photos")
+    if not root.is_dir():
+        raise AlignetError(
+            f"image folder '{root}' does not exist; give the folder that holds ImageNet's training photos"
+        )
     subs = [o for o in sorted({_class_of(n) for n in names} - {None}) if (root/o).is_dir()]
-    return [f'{s}/{e.name}' if s else e.name for s in ['', *subs] for e in scandir(root/s) if not e.is_dir()]
+    return [
+        f'{s}/{e.name}' if s else e.name
+        for s in ['', *subs]
+        for e in scandir(root / s)
+        if not e.is_dir()
+    ]
 
+# %% ../nbs/03a_official.ipynb #f995dabc
 def _resolve(names, files):
     "For each name the relative file name that it stands for, or None"
     base = lambda o: o.rsplit('/', 1)[-1]
-    whole = {}; stems = {}
-    for f in files: whole.setdefault(base(f), f); stems.setdefault(base(f).rsplit('.', 1)[0], f)
+    whole = {}
+    stems = {}
+    for f in files:
+        whole.setdefault(base(f), f)
+        stems.setdefault(base(f).rsplit('.', 1)[0], f)
     return [whole.get(base(n)) or stems.get(base(n).rsplit('.', 1)[0]) for n in names]
 
 # %% ../nbs/03a_official.ipynb #d835fa3e
 def _missing_text(names, found, touched, rows, where):
     "How many photos are missing, which, and what may be the matter"
     gone = [n for n, f in zip(names, found) if f is None]
-    hint = "; none was found: give the folder whose sub-folders are called n01440764 and so on (often `.../train`)" if len(gone) == len(names) else ''
-    return (f"{len(gone):,} of {len(names):,} photos are not in {where} ({touched:,} of {rows:,} triplets need them); "
-            f"the first are {', '.join(gone[:3])}{hint}")
+    hint = (
+        "; none was found: give the folder whose sub-folders are called n01440764 and so on (often `.../train`)"
+        if len(gone) == len(names)
+        else ''
+    )
+    return (
+        f"{len(gone):,} of {len(names):,} photos are not in {where} ({touched:,} of {rows:,} triplets need them); "
+        f"the first are {', '.join(gone[:3])}{hint}"
+    )
 
+# %% ../nbs/03a_official.ipynb #0245d6e9
 def _to_files(names, triplets, sims, images, root, missing, path):
     "Names and triplets with photos resolved, and what to note about it"
     if images is None and root is None: return names, triplets, sims, {}
-    if images is not None and not hasattr(images, 'names'): raise AlignetError(f'images must be an ImageSet, not a {type(images).__name__}; for a folder say root=')
+    if images is not None and not hasattr(images, 'names'):
+        raise AlignetError(
+            f'images must be an ImageSet, not a {type(images).__name__}; for a folder say root='
+        )
     where = f"the folder '{root}'" if images is None else 'the image set'
     found = _resolve(names, _folder_files(root, names) if images is None else images.names)
-    have = np.array([f is not None for f in found]); keep = have[triplets].all(1)
+    have = np.array([f is not None for f in found])
+    keep = have[triplets].all(1)
     if not have.all():
         text = f"'{path}': " + _missing_text(names, found, int((~keep).sum()), len(keep), where)
-        if missing == 'error' or not keep.any(): raise AlignetError(text + ("; missing='drop' would leave those triplets out" if keep.any() else ''))
+        if missing == 'error' or not keep.any():
+            raise AlignetError(
+                text + ("; missing='drop' would leave those triplets out" if keep.any() else '')
+            )
         warnings.warn(text + '; these triplets were left out', stacklevel=3)
     new = (np.cumsum(have) - 1).astype(np.int32)
-    note = dict(missing=int((~have).sum()), dropped=int((~keep).sum()), other_ending=sum(f is not None and f.rsplit('.', 1)[-1] != n.rsplit('.', 1)[-1] for n, f in zip(names, found)))
+    note = dict(
+        missing=int((~have).sum()),
+        dropped=int((~keep).sum()),
+        other_ending=sum(
+            f is not None and f.rsplit('.', 1)[-1] != n.rsplit('.', 1)[-1]
+            for n, f in zip(names, found)
+        ),
+    )
     return [f for f in found if f is not None], new[triplets[keep]], sims[keep], note
 
 # %% ../nbs/03a_official.ipynb #529cc09f
 def _load_listing(listing):
     "A list of file names from a list, a .npy or a text file"
-    if not isinstance(listing, (str, Path)): return np.array([str(o).rsplit('/', 1)[-1] for o in listing])
+    if not isinstance(listing, (str, Path)):
+        return np.array([str(o).rsplit('/', 1)[-1] for o in listing])
     path = Path(listing)
-    if not path.is_file(): raise AlignetError(f"listing '{path}' does not exist; give the list of file names that `indices` count in, or leave it out: the photos are found by name")
-    try: o = np.load(path, allow_pickle=False).ravel().tolist() if path.suffix == '.npy' else path.read_text(encoding='utf-8').split()
-    except (OSError, ValueError, EOFError) as e: raise AlignetError(f"listing '{path}' cannot be read ({e}); give a .npy of plain strings or a text file with one name a line") from e
+    if not path.is_file():
+        raise AlignetError(
+            f"listing '{path}' does not exist; give the list of file names that `indices` count in, or leave it out: the photos are found by name"
+        )
+    try:
+        o = (
+            np.load(path, allow_pickle=False).ravel().tolist()
+            if path.suffix == '.npy'
+            else path.read_text(encoding='utf-8').split()
+        )
+    except (OSError, ValueError, EOFError) as e:
+        raise AlignetError(
+            f"listing '{path}' cannot be read ({e}); give a .npy of plain strings or a text file with one name a line"
+        ) from e
     return np.array([(b.decode() if isinstance(b, bytes) else b).rsplit('/', 1)[-1] for b in o])
 
+# %% ../nbs/03a_official.ipynb #abc9b32a
 def _check_indices(indices, files, listing, row, path):
     "Raise unless the listing's names at `indices` are the file names of these rows"
     if indices.min() < 0 or indices.max() >= len(listing):
-        raise AlignetError(f"'{path}': indices go from {indices.min():,} to {indices.max():,}, the listing has {len(listing):,} names; it is the listing of something else. Leave it out: the photos are found by name")
+        raise AlignetError(
+            f"'{path}': indices go from {indices.min():,} to {indices.max():,}, the listing has {len(listing):,} names; it is the listing of something else. Leave it out: the photos are found by name"
+        )
     base = np.array([o.rsplit('/', 1)[-1] for o in files.ravel().tolist()]).reshape(files.shape)
     wrong = listing[indices] != base
     if wrong.any():
         r, c = np.argwhere(wrong)[0]
-        raise AlignetError(f"'{path}': in {int(wrong.any(1).sum()):,} of the {len(wrong):,} rows from {row:,} the listing has other names at `indices` than `filenames` says; the first is row {row + r:,}: position {indices[r, c]:,} is "
-                           f"'{listing[indices[r, c]]}', the file name is '{base[r, c]}'. The listing is in another order (sorted, or of another split) than the one that indices count in; joined by it, nearly every similarity would belong to other photos. "
-                           "Leave the listing out: the photos are found by name")
+        raise AlignetError(
+            f"'{path}': in {int(wrong.any(1).sum()):,} of the {len(wrong):,} rows from {row:,} the listing has other names at `indices` than `filenames` says; the first is row {row + r:,}: position {indices[r, c]:,} is "
+            f"'{listing[indices[r, c]]}', the file name is '{base[r, c]}'. The listing is in another order (sorted, or of another split) than the one that indices count in; joined by it, nearly every similarity would belong to other photos. "
+            "Leave the listing out: the photos are found by name"
+        )
 
 # %% ../nbs/03a_official.ipynb #fa9d8c39
 def _read_blocks(path, rows, listing, block):
@@ -145,24 +236,43 @@ def _read_blocks(path, rows, listing, block):
     number, triplets, sims, order, done = {}, [], [], [], 0
     with ExitStack() as stack:
         archive = stack.enter_context(zipfile.ZipFile(path))
-        a = _open_arrays(archive, ['filenames', 'similarities'] + ['indices'] * (listing is not None), path)
-        n = len(a['filenames']) if rows is None else min(rows, len(a['filenames'])); total = len(a['filenames'])
+        a = _open_arrays(
+            archive, ['filenames', 'similarities'] + ['indices'] * (listing is not None), path
+        )
+        n = len(a['filenames']) if rows is None else min(rows, len(a['filenames']))
+        total = len(a['filenames'])
         steps = range(0, n, block)
         for lo in (progress(steps, desc='reading triplets') if len(steps) > 4 else steps):
-            m = min(block, n - lo); files, s = a['filenames'].block(m), a['similarities'].block(m).astype(np.float32)
+            m = min(block, n - lo)
+            files, s = a['filenames'].block(m), a['similarities'].block(m).astype(np.float32)
             if files.dtype.kind == 'S': files = np.char.decode(files, 'utf-8')
-            if (bad := ~np.isfinite(s).all(1)).any(): raise AlignetError(f"'{path}': row {lo + int(bad.argmax()):,} holds a similarity that is no finite number ({int(bad.sum()):,} rows in this block); get the file again")
+            if (bad := ~np.isfinite(s).all(1)).any():
+                raise AlignetError(
+                    f"'{path}': row {lo + int(bad.argmax()):,} holds a similarity that is no finite number ({int(bad.sum()):,} rows in this block); get the file again"
+                )
             if listing is not None: _check_indices(a['indices'].block(m), files, listing, lo, path)
-            t = np.array([number.setdefault(o, len(number)) for o in files.ravel().tolist()], np.int32).reshape(m, 3)
-            order.append((m, odd_places(s))); t, s = odd_last(t, s); triplets.append(t); sims.append(s)
+            t = np.array(
+                [number.setdefault(o, len(number)) for o in files.ravel().tolist()], np.int32
+            ).reshape(m, 3)
+            order.append((m, odd_places(s)))
+            t, s = odd_last(t, s)
+            triplets.append(t)
+            sims.append(s)
         if n == total: [o.finish() for o in a.values()]
-    names = list(number); rank = np.argsort(names); new = np.empty(len(rank), np.int32); new[rank] = np.arange(len(rank))
+    names = list(number)
+    rank = np.argsort(names)
+    new = np.empty(len(rank), np.int32)
+    new[rank] = np.arange(len(rank))
     order = {k: sum(m * o[k] for m, o in order) / n for k in order[0][1]}
-    return [names[i] for i in rank], new[np.concatenate(triplets)], np.concatenate(sims), order, total
+    return (
+        [names[i] for i in rank], new[np.concatenate(triplets)], np.concatenate(sims), order, total,
+    )
 
 # %% ../nbs/03a_official.ipynb #c0e9ba70
-_CONTROL = ("holds labels of the UNTRANSFORMED teacher: the control (UnAligNet), without anything learned from people. The released training configuration names it as its default. "
-            "For AligNet read the file of the same name in `uncertainty_distillation`; if you want the control say control=True")
+_CONTROL = (
+    "holds labels of the UNTRANSFORMED teacher: the control (UnAligNet), without anything learned from people. The released training configuration names it as its default. "
+    "For AligNet read the file of the same name in `uncertainty_distillation`; if you want the control say control=True"
+)
 
 def official_triplets(
     path, # A released .npz, best under its own name {transform}/{split}_{sampling}.npz
@@ -178,33 +288,63 @@ def official_triplets(
     "Read the released AligNet triplets, check them, and find their photos by name"
     path, said = Path(path), official_path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
-    if images is not None and root is not None: raise AlignetError('give `images` or `root`, not both')
-    if missing not in ('error', 'drop'): raise AlignetError(f"missing='{missing}' is not known; choose error or drop")
-    if rows is not None and rows < 1 or block < 1: raise AlignetError(f'rows={rows} and block={block} must be at least 1')
-    if transform not in (None, 'aligned', 'untransformed'): raise AlignetError(f"transform='{transform}' is not known; choose aligned or untransformed")
-    if transform and said['transform'] not in ('unknown', transform): raise AlignetError(f"'{path}' lies in the folder of the {said['transform']} labels, and transform='{transform}' says otherwise; leave `transform` out, or move the file back where it belongs")
+    if images is not None and root is not None:
+        raise AlignetError('give `images` or `root`, not both')
+    if missing not in ('error', 'drop'):
+        raise AlignetError(f"missing='{missing}' is not known; choose error or drop")
+    if rows is not None and rows < 1 or block < 1:
+        raise AlignetError(f'rows={rows} and block={block} must be at least 1')
+    if transform not in (None, 'aligned', 'untransformed'):
+        raise AlignetError(f"transform='{transform}' is not known; choose aligned or untransformed")
+    if transform and said['transform'] not in ('unknown', transform):
+        raise AlignetError(
+            f"'{path}' lies in the folder of the {said['transform']} labels, and transform='{transform}' says otherwise; leave `transform` out, or move the file back where it belongs"
+        )
     said['transform'] = transform or said['transform']
     listing = None if listing is None else _load_listing(listing)
     try: names, t, s, order, total = _read_blocks(path, rows, listing, block)
     except AlignetError: raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as e: raise AlignetError(f"'{path}' cannot be read as released triplets ({e}); it is damaged or no .npz: get it again") from e
-    meta = dict(source='released layout', file=path.name, **said, rows_in_file=total, order=order, already_odd_last=order['last'] + order['tied'],
-                indices='not read' if listing is None else 'agree with filenames in every row read')
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as e:
+        raise AlignetError(
+            f"'{path}' cannot be read as released triplets ({e}); it is damaged or no .npz: get it again"
+        ) from e
+    meta = dict(
+        source='released layout',
+        file=path.name,
+        **said,
+        rows_in_file=total,
+        order=order,
+        already_odd_last=order['last'] + order['tied'],
+        indices='not read' if listing is None else 'agree with filenames in every row read'
+    )
     names, t, s, note = _to_files(names, t, s, images, root, missing, path)
     try: labels = PseudoLabels(names, t, s, meta={**meta, **note})
     except AlignetError as e: raise AlignetError(f"'{path}': {e}") from e
-    if labels.transform == 'untransformed' and not control: warnings.warn(f"'{path}' {_CONTROL}", stacklevel=2)
-    if labels.transform == 'unknown': warnings.warn(f"'{path}': the path does not say which teacher made these labels, and nothing inside does; the aligned ones and the control look alike. Say transform='aligned' if you know", stacklevel=2)
+    if labels.transform == 'untransformed' and not control:
+        warnings.warn(f"'{path}' {_CONTROL}", stacklevel=2)
+    if labels.transform == 'unknown':
+        warnings.warn(
+            f"'{path}': the path does not say which teacher made these labels, and nothing inside does; the aligned ones and the control look alike. Say transform='aligned' if you know",
+            stacklevel=2,
+        )
     return labels
 
 # %% ../nbs/03a_official.ipynb #692a817e
 def _pairs(t, s):
     "How many pairs occur again, and the share of these whose similarity is the same as before"
-    a, b = t[:, [0, 0, 1]].ravel().astype(np.int64), t[:, [1, 2, 2]].ravel().astype(np.int64); s = s.ravel()
-    key = np.minimum(a, b) * (int(t.max()) + 1) + np.maximum(a, b); o = np.argsort(key, kind='stable')
-    again = key[o][1:] == key[o][:-1]; d = np.abs(s[o][1:] - s[o][:-1])[again]
-    return int(again.sum()), float((d <= .02 * s.std() + 2e-3 * np.abs(s[o][1:][again])).mean()) if again.any() else float('nan')
+    a, b = t[:, [0, 0, 1]].ravel().astype(np.int64), t[:, [1, 2, 2]].ravel().astype(np.int64)
+    s = s.ravel()
+    key = np.minimum(a, b) * (int(t.max()) + 1) + np.maximum(a, b)
+    o = np.argsort(key, kind='stable')
+    again = key[o][1:] == key[o][:-1]
+    d = np.abs(s[o][1:] - s[o][:-1])[again]
+    return int(again.sum()), (
+        float((d <= 0.02 * s.std() + 2e-3 * np.abs(s[o][1:][again])).mean())
+        if again.any()
+        else float('nan')
+    )
 
+# %% ../nbs/03a_official.ipynb #91845257
 def _repeats(t):
     "Share of rows that ask a question again, number of questions with more than one answer"
     (a, b, c), big = np.sort(t.astype(np.int64), 1).T, int(t.max()) + 1
@@ -220,39 +360,55 @@ def _class_check(names, t, sampling):
     c = [_class_of(n) for n in names]
     if None in c: return None, (0, float('nan'))
     c = np.unique(c, return_inverse=True)[1][t]
-    same = np.stack([c[:, 0] == c[:, 1], c[:, 0] == c[:, 2], c[:, 1] == c[:, 2]], 1); two = same.sum(1) == 1
+    same = np.stack([c[:, 0] == c[:, 1], c[:, 0] == c[:, 2], c[:, 1] == c[:, 2]], 1)
+    two = same.sum(1) == 1
     promised = _CLASSES.get(sampling)
-    share = None if promised is None else float((same.sum(1) == {1: 3, 2: 1, 3: 0}[promised]).mean())
+    share = (
+        None if promised is None else float((same.sum(1) == {1: 3, 2: 1, 3: 0}[promised]).mean())
+    )
     return share, (int(two.sum()), float(same[two, 0].mean()) if two.any() else float('nan'))
 
 # %% ../nbs/03a_official.ipynb #ee778821
 def _jsd(s, p, tau):
     "Jensen-Shannon divergence between softmax(s / tau) and p"
-    lq = (s / tau).log_softmax(-1); q = lq.exp(); lm = ((p + q) / 2).clamp_min(1e-30).log()
+    lq = (s / tau).log_softmax(-1)
+    q = lq.exp()
+    lm = ((p + q) / 2).clamp_min(1e-30).log()
     return ((torch.xlogy(p, p) - p * lm + q * (lq - lm)).sum(-1) / 2).mean()
 
+# %% ../nbs/03a_official.ipynb #0449cc06
 def _torch_sims(z, t):
     "Dot products [ij, ik, jk]; by one product where the photos are few"
-    if len(z) <= 512: S = z @ z.T; return torch.stack([S[t[:, 0], t[:, 1]], S[t[:, 0], t[:, 2]], S[t[:, 1], t[:, 2]]], 1)
+    if len(z) <= 512:
+        S = z @ z.T
+        return torch.stack([S[t[:, 0], t[:, 1]], S[t[:, 0], t[:, 2]], S[t[:, 1], t[:, 2]]], 1)
     i, j, k = (z[t[:, c]] for c in range(3))
     return torch.stack([(i * j).sum(1), (i * k).sum(1), (j * k).sum(1)], 1)
 
+# %% ../nbs/03a_official.ipynb #fd7f84d4
 class _Head:
     "A linear head on frozen features, and a few steps of it"
     def __init__(self, width, head=1024, normalise=False, seed=0):
-        self.gen = torch.Generator().manual_seed(seed); self.normalise = normalise
+        self.gen = torch.Generator().manual_seed(seed)
+        self.normalise = normalise
         self.W = (torch.randn(width, head, generator=self.gen) / width ** .5).requires_grad_()
     def __call__(self, X):
         z = torch.as_tensor(X, dtype=torch.float32) @ self.W
         return F.normalize(z, dim=1) if self.normalise else z
     def fit(self, X, t, p, loss=_jsd, tau=100., steps=40, lr=1e-2, bs=512, opt=torch.optim.Adam):
         "Train on triplets `t` with targets `p`; the loss of each step"
-        o, t, p, out = opt([self.W], lr=lr), torch.as_tensor(np.ascontiguousarray(t), dtype=torch.long), torch.as_tensor(np.ascontiguousarray(p)), []
+        o, t, p, out = (
+            opt([self.W], lr=lr), torch.as_tensor(np.ascontiguousarray(t), dtype=torch.long),
+            torch.as_tensor(np.ascontiguousarray(p)), [],
+        )
         for _ in range(steps):
             b = torch.randint(len(t), (bs,), generator=self.gen)
             u, at = torch.unique(t[b], return_inverse=True)
             l = loss(_torch_sims(self(np.asarray(X)[u.numpy()]), at), p[b], tau)
-            o.zero_grad(); l.backward(); o.step(); out.append(float(l.detach()))
+            o.zero_grad()
+            l.backward()
+            o.step()
+            out.append(float(l.detach()))
         return out
     def sims(self, X, t):
         "(t, 3) similarities of the head's features"
@@ -261,48 +417,101 @@ class _Head:
 # %% ../nbs/03a_official.ipynb #2cade5a5
 def _entropy(p): return float(-(p * np.log(np.maximum(p, 1e-30))).sum(1).mean())
 
+# %% ../nbs/03a_official.ipynb #41d74f50
 def _verdict(good): return 'unknown' if good is None else 'ok' if good else 'LOOK'
 
+# %% ../nbs/03a_official.ipynb #8ab43a2b
 def _label_rows(t, s, names, transform, sampling, tau, meta):
     "The part of the report that needs labels only"
-    order = odd_places(s); last = order['last'] + order['tied']; again, same = _pairs(t, s); repeats, twice = _repeats(t); share, (two, pair) = _class_check(names or [''], t, sampling) if names else (None, (0, 0.))
-    h = _entropy(choice_probs(s, tau)); was = f"; in the file {meta['order']['last']:.1%}" if 'order' in meta else ''
-    yield 'teacher', transform, None if transform == 'unknown' else transform == 'aligned', 'untransformed is the control, and the default of the released configuration'
-    yield 'odd one last', f'{last:.1%}{was}', last > .999, 'a contrastive loss and every accuracy count on it'
+    order = odd_places(s)
+    last = order['last'] + order['tied']
+    again, same = _pairs(t, s)
+    repeats, twice = _repeats(t)
+    share, (two, pair) = _class_check(names or [''], t, sampling) if names else (None, (0, 0.))
+    h = _entropy(choice_probs(s, tau))
+    was = f"; in the file {meta['order']['last']:.1%}" if 'order' in meta else ''
+    yield 'teacher', transform, (
+        None if transform == 'unknown' else transform == 'aligned'
+    ), 'untransformed is the control, and the default of the released configuration'
+    yield 'odd one last', f'{last:.1%}{was}', last > 0.999, 'a contrastive loss and every accuracy count on it'
     yield 'ties', f"{order['tied']:.2%}", order['tied'] < .01, 'rows without an answer'
-    yield 'one similarity a pair', f'{same:.1%} of {again:,}' if again else 'no pair occurs twice', same > .98 if again >= 20 else None, 'else the columns of the similarities are in another order'
+    yield 'one similarity a pair', (
+        f'{same:.1%} of {again:,}' if again else 'no pair occurs twice'
+    ), (
+        same > 0.98 if again >= 20 else None
+    ), 'else the columns of the similarities are in another order'
     yield 'repeated questions', f'{repeats:.2%}, {twice:,} contradicted', twice == 0, 'one question, two answers: rows are mixed up'
-    yield 'classes as promised', 'unknown' if share is None else f'{share:.1%}', None if share is None else share > .999, 'else file names and rows do not belong together'
-    yield 'same class, most similar', f'{pair:.1%} of {two:,}' if two else 'unknown', pair > .45 if two >= 50 else None, 'a third is chance: another column order, another join, or distances'
-    yield 'entropy of the teacher', f'{h:.2f} nats (log 3 is 1.10)', .01 < h < 1.05, 'near log 3 there is nothing to learn, near 0 the labels are hard'
+    yield 'classes as promised', 'unknown' if share is None else f'{share:.1%}', (
+        None if share is None else share > 0.999
+    ), 'else file names and rows do not belong together'
+    yield 'same class, most similar', f'{pair:.1%} of {two:,}' if two else 'unknown', (
+        pair > 0.45 if two >= 50 else None
+    ), 'a third is chance: another column order, another join, or distances'
+    yield 'entropy of the teacher', f'{h:.2f} nats (log 3 is 1.10)', 0.01 < h < 1.05, 'near log 3 there is nothing to learn, near 0 the labels are hard'
 
 # %% ../nbs/03a_official.ipynb #f5239c17
 def _student_rows(t, s, X, tau, tau_teacher, normalise, head, steps, lr, seed):
     "The part of the report that needs features"
-    picks = lambda X: np.bincount(triplet_sims(X, t[:5000], 'cosine').argmax(1), minlength=3) / len(t[:5000])
-    agree, null = picks(X), np.array([picks(X[rng(seed, 2, i).permutation(len(X))])[0] for i in range(30)])
-    yield 'agreement before training', f'{agree[0]:.1%} (photos shuffled: {null.mean():.1%} ± {null.std():.1%}); other pairs {agree[1]:.1%}, {agree[2]:.1%}', agree[0] > null.mean() + 4 * null.std() and agree[0] >= agree.max(), 'as with shuffled photos, or another pair ahead: similarities and photos do not belong together'
-    student, half = _Head(X.shape[1], head, normalise, seed), np.zeros(len(X), int); half[rng(seed, 1).permutation(len(X))[:len(X) // 2]] = 1
-    inside = half[t].sum(1); learn, look = t[inside == 3], t[inside == 0]; sims = student.sims(X, t)
-    q = choice_probs(sims, tau); h = _entropy(q); lead = float(q.max(1).mean())
-    yield 'entropy of the student', f'{h:.2f} nats, largest probability {lead:.2f}', .02 < h < 1.09, 'near log 3: tau is too large for these features; near 0: too small'
-    if min(len(learn), len(look)) < 30: yield 'moves in a few steps', 'too few triplets', None, 'give more rows'; return
+    picks = lambda X: np.bincount(triplet_sims(X, t[:5000], 'cosine').argmax(1), minlength=3) / len(
+        t[:5000]
+    )
+    agree, null = picks(X), np.array(
+        [picks(X[rng(seed, 2, i).permutation(len(X))])[0] for i in range(30)]
+    )
+    yield 'agreement before training', f'{agree[0]:.1%} (photos shuffled: {null.mean():.1%} ± {null.std():.1%}); other pairs {agree[1]:.1%}, {agree[2]:.1%}', agree[
+        0
+    ] > null.mean() + 4 * null.std() and agree[
+        0
+    ] >= agree.max(), 'as with shuffled photos, or another pair ahead: similarities and photos do not belong together'
+    student, half = _Head(X.shape[1], head, normalise, seed), np.zeros(len(X), int)
+    half[rng(seed, 1).permutation(len(X))[:len(X) // 2]] = 1
+    inside = half[t].sum(1)
+    learn, look = t[inside == 3], t[inside == 0]
+    sims = student.sims(X, t)
+    q = choice_probs(sims, tau)
+    h = _entropy(q)
+    lead = float(q.max(1).mean())
+    yield 'entropy of the student', f'{h:.2f} nats, largest probability {lead:.2f}', 0.02 < h < 1.09, 'near log 3: tau is too large for these features; near 0: too small'
+    if min(len(learn), len(look)) < 30:
+        yield 'moves in a few steps', 'too few triplets', None, 'give more rows'
+        return
     p, a = choice_probs(s, tau_teacher), is_correct(sims[inside == 0]).mean()
-    losses = student.fit(X, learn, p[inside == 3], tau=tau, steps=steps, lr=lr); k = max(1, steps // 8)
-    first, after, b = np.mean(losses[:k]), np.mean(losses[-k:]), is_correct(student.sims(X, look)).mean()
-    yield 'loss falls', f'{first:.3f} to {after:.3f}', bool(after < .9 * first), 'else the gradient is nil: tau, learning rate, or a detached graph'
-    yield 'unseen photos follow', f'{a:.1%} to {b:.1%}', bool(b > CHANCE + 3 * (.22 / len(look)) ** .5 and b > a), 'else it learns by heart: the labels belong to other photos'
+    losses = student.fit(X, learn, p[inside == 3], tau=tau, steps=steps, lr=lr)
+    k = max(1, steps // 8)
+    first, after, b = (
+        np.mean(losses[:k]), np.mean(losses[-k:]), is_correct(student.sims(X, look)).mean(),
+    )
+    yield 'loss falls', f'{first:.3f} to {after:.3f}', bool(
+        after < 0.9 * first
+    ), 'else the gradient is nil: tau, learning rate, or a detached graph'
+    yield 'unseen photos follow', f'{a:.1%} to {b:.1%}', bool(
+        b > CHANCE + 3 * (0.22 / len(look)) ** 0.5 and b > a
+    ), 'else it learns by heart: the labels belong to other photos'
 
 # %% ../nbs/03a_official.ipynb #792c8bbe
 def _parts(labels):
     "Triplets and similarities, the names, transform, sampling and meta of labels or of plain arrays"
-    if hasattr(labels, 'sims'): return labels.triplets, labels.sims, labels.names, labels.transform, labels.meta.get('sampling'), labels.meta
-    if not isinstance(labels, tuple) or len(labels) not in (2, 3): raise AlignetError('labels must be what official_triplets returns, or a tuple (triplets, sims) or (triplets, sims, names)')
+    if hasattr(labels, 'sims'):
+        return (
+            labels.triplets, labels.sims, labels.names, labels.transform,
+            labels.meta.get('sampling'), labels.meta,
+        )
+    if not isinstance(labels, tuple) or len(labels) not in (2, 3):
+        raise AlignetError(
+            'labels must be what official_triplets returns, or a tuple (triplets, sims) or (triplets, sims, names)'
+        )
     t, s = check_triplets(labels[0]), np.asarray(labels[1], np.float32)
-    if t.shape != s.shape: raise AlignetError(f'triplets {t.shape} and similarities {s.shape} must have the same shape, (t, 3)')
-    if not np.isfinite(s).all(): raise AlignetError(f'similarities: {int((~np.isfinite(s)).any(1).sum()):,} rows hold NaN or infinity; mend the reader')
+    if t.shape != s.shape:
+        raise AlignetError(
+            f'triplets {t.shape} and similarities {s.shape} must have the same shape, (t, 3)'
+        )
+    if not np.isfinite(s).all():
+        raise AlignetError(
+            f'similarities: {int((~np.isfinite(s)).any(1).sum()):,} rows hold NaN or infinity; mend the reader'
+        )
     return t, s, list(labels[2]) if len(labels) == 3 else None, 'unknown', None, {}
 
+# %% ../nbs/03a_official.ipynb #3fad2e6c
 def check_official(
     labels, # PseudoLabels, or (triplets, sims) or (triplets, sims, names) as your loop sees them
     features=None, # FeatureStore or (n, d) array of any pretrained network, in the order of the labels' names; None leaves out the student's part
@@ -318,18 +527,37 @@ def check_official(
     "Look for the slips that leave a student at chance, before it is trained"
     t, s, names, transform, sampling, meta = _parts(labels)
     if not len(t): raise AlignetError('there are no triplets to check')
-    if not (tau > 0 and tau_teacher > 0): raise AlignetError(f'tau={tau} and tau_teacher={tau_teacher} must be above zero')
-    check_triplets(t, len(names) if names else None); report = [*_label_rows(t, s, names, transform, sampling, tau_teacher, meta)]
+    if not (tau > 0 and tau_teacher > 0):
+        raise AlignetError(f'tau={tau} and tau_teacher={tau_teacher} must be above zero')
+    check_triplets(t, len(names) if names else None)
+    report = [*_label_rows(t, s, names, transform, sampling, tau_teacher, meta)]
     if features is not None:
-        pick = rng(seed).permutation(len(t))[:rows]; t, s = odd_last(t[pick], s[pick]); used, t = np.unique(t, return_inverse=True); t = t.reshape(-1, 3)
+        pick = rng(seed).permutation(len(t))[:rows]
+        t, s = odd_last(t[pick], s[pick])
+        used, t = np.unique(t, return_inverse=True)
+        t = t.reshape(-1, 3)
         if hasattr(features, 'get'):
-            if names is None: raise AlignetError('a feature store is joined by name; give (triplets, sims, names), or an array of features')
+            if names is None:
+                raise AlignetError(
+                    'a feature store is joined by name; give (triplets, sims, names), or an array of features'
+                )
             X = features.get([names[i] for i in used])
-        elif len(features) != (want := len(names) if names else len(features)): raise AlignetError(f'features has {len(features):,} rows for {want:,} photos; give one row for each of labels.names, in that order')
-        elif used[-1] >= len(features): raise AlignetError(f'triplets point to photo {used[-1]:,}, and features has {len(features):,} rows; give one for each photo')
+        elif len(features) != (want := len(names) if names else len(features)):
+            raise AlignetError(
+                f'features has {len(features):,} rows for {want:,} photos; give one row for each of labels.names, in that order'
+            )
+        elif used[-1] >= len(features):
+            raise AlignetError(
+                f'triplets point to photo {used[-1]:,}, and features has {len(features):,} rows; give one for each photo'
+            )
         else: X = np.asarray(features, np.float32)[used]
-        report += _student_rows(t, s, prep_features(X, 'dot'), tau, tau_teacher, normalise, head, steps, lr, seed)
-    return pd.DataFrame([(a, b, _verdict(c), d) for a, b, c, d in report], columns=['check', 'found', 'verdict', 'means'])
+        report += _student_rows(
+            t, s, prep_features(X, 'dot'), tau, tau_teacher, normalise, head, steps, lr, seed
+        )
+    return pd.DataFrame(
+        [(a, b, _verdict(c), d) for a, b, c, d in report],
+        columns=['check', 'found', 'verdict', 'means'],
+    )
 
 # %% ../nbs/03a_official.ipynb #2234779c
 def check_scorer(
@@ -339,9 +567,26 @@ def check_scorer(
     seed:int=0, # Seed of both
 ) -> pd.DataFrame: # Columns check, found, verdict, means
     "Try a scoring function on features whose score is known"
-    r = rng(seed); X = prep_features(r.normal(size=(n, 8)) + 2 * np.eye(8)[r.integers(0, 8, n)], 'cosine')
-    rows = np.argsort(r.random((t, n)), 1)[:, :3]; rows = odd_last(rows, triplet_sims(X, rows))[0]; noise = r.normal(size=X.shape).astype(np.float32)
-    value = lambda X, rows: float(score(X, rows)); a, b, c, d = value(X, rows), value(noise, rows), value(np.ones_like(X), rows), value(X, rows[:, [2, 0, 1]])
-    report = [('features that made the answers', a, a == 1, 'must be 100%; 0% reads another place, or distances as similarities'), ('noise', b, abs(b - CHANCE) < 4 * (.23 / t) ** .5 + .01, 'must be a third'),
-              ('constant features', c, c < CHANCE + .02, 'must not beat chance: ties count as wrong'), ('rows turned, the odd one first', d, d < .05, 'must break down to zero')]
-    return pd.DataFrame([(k, f'{v:.1%}', _verdict(bool(ok)), m) for k, v, ok, m in report], columns=['check', 'found', 'verdict', 'means'])
+    r = rng(seed)
+    X = prep_features(r.normal(size=(n, 8)) + 2 * np.eye(8)[r.integers(0, 8, n)], 'cosine')
+    rows = np.argsort(r.random((t, n)), 1)[:, :3]
+    rows = odd_last(rows, triplet_sims(X, rows))[0]
+    noise = r.normal(size=X.shape).astype(np.float32)
+    value = lambda X, rows: float(score(X, rows))
+    a, b, c, d = (
+        value(X, rows), value(noise, rows), value(np.ones_like(X), rows),
+        value(X, rows[:, [2, 0, 1]]),
+    )
+    report = [
+        (
+            'features that made the answers', a, a == 1,
+            'must be 100%; 0% reads another place, or distances as similarities',
+        ),
+        ('noise', b, abs(b - CHANCE) < 4 * (0.23 / t) ** 0.5 + 0.01, 'must be a third'),
+        ('constant features', c, c < CHANCE + 0.02, 'must not beat chance: ties count as wrong'),
+        ('rows turned, the odd one first', d, d < 0.05, 'must break down to zero'),
+    ]
+    return pd.DataFrame(
+        [(k, f'{v:.1%}', _verdict(bool(ok)), m) for k, v, ok, m in report],
+        columns=['check', 'found', 'verdict', 'means'],
+    )

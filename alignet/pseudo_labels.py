@@ -27,25 +27,39 @@ def cluster_features(
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from threadpoolctl import threadpool_limits
     Z = prep_features(Z, 'dot')
-    if not 2 <= k <= len(Z): raise AlignetError(f'k={k} clusters of {len(Z):,} images: k must lie between 2 and the number of images, and should leave several images to a cluster')
+    if not 2 <= k <= len(Z):
+        raise AlignetError(
+            f'k={k} clusters of {len(Z):,} images: k must lie between 2 and the number of images, and should leave several images to a cluster'
+        )
     work = len(Z) * k * Z.shape[1]
-    model = KMeans(k, n_init=1, max_iter=50, random_state=seed) if work <= exact_below else MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4*k), random_state=seed)
+    model = (
+        KMeans(k, n_init=1, max_iter=50, random_state=seed)
+        if work <= exact_below
+        else MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4 * k), random_state=seed)
+    )
     with threadpool_limits(1 if work <= 2e9 else None): return model.fit_predict(Z).astype(np.int32)
 
 # %% ../nbs/03_pseudo_labels.ipynb #a9014a0d
 SAMPLINGS = ('cluster_border', 'class_border', 'between_class', 'within_class', 'random')
-_FIRST = dict(cluster_border=2, class_border=2, between_class=1, within_class=3, random=1)       # images that the first one's group must hold
+# images that the first one's group must hold
+_FIRST = dict(cluster_border=2, class_border=2, between_class=1, within_class=3, random=1)
 
 def _jump(r, *taken):
     "Map draws from a range shortened by (start, length) stretches to the full range without them; equal starts are not allowed"
-    for start, length in (taken if len(taken) < 2 else _ordered(*taken)): r = r + (r >= start) * length
+    for start, length in (taken if len(taken) < 2 else _ordered(*taken)):
+        r = r + (r >= start) * length
     return r
 
+# %% ../nbs/03_pseudo_labels.ipynb #c441d88d
 def _ordered(a, b):
     "Two stretches, row by row the one with the smaller start first"
     swap = a[0] > b[0]
-    return [tuple(np.where(swap, y, x) for x, y in zip(a, b)), tuple(np.where(swap, x, y) for x, y in zip(a, b))]
+    return [
+        tuple(np.where(swap, y, x) for x, y in zip(a, b)),
+        tuple(np.where(swap, x, y) for x, y in zip(a, b)),
+    ]
 
+# %% ../nbs/03_pseudo_labels.ipynb #7766baed
 class TripletSampler:
     "Draws blocks of triplets by a rule; block `b` depends on the seed and `b` alone"
     def __init__(self,
@@ -56,32 +70,60 @@ class TripletSampler:
         by:str='image', # 'image': each image has the same chance; 'cluster': each cluster or class has
         block_size:int=1 << 16, # Triplets in a block
     ):
-        if kind not in SAMPLINGS: raise AlignetError(f"sampling '{kind}' is not known; choose one of {', '.join(SAMPLINGS)}")
-        if by not in ('image', 'cluster'): raise AlignetError(f"by='{by}' is not known; choose image or cluster")
+        if kind not in SAMPLINGS:
+            raise AlignetError(
+                f"sampling '{kind}' is not known; choose one of {', '.join(SAMPLINGS)}"
+            )
+        if by not in ('image', 'cluster'):
+            raise AlignetError(f"by='{by}' is not known; choose image or cluster")
         if block_size < 1: raise AlignetError(f'block_size must be at least 1, not {block_size}')
-        if classes is not None and len(classes) != len(clusters): raise AlignetError(f'{len(classes):,} classes do not fit {len(clusters):,} clusters; give one of each for every image')
-        ids = np.asarray(clusters if classes is None or kind in ('cluster_border', 'random') else classes)
-        if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer): raise AlignetError(f'clusters and classes must be one integer for each image, not {ids.dtype} of shape {ids.shape}')
-        self.kind, self.seed, self.by, self.block_size, self.n = kind, seed, by, block_size, len(ids)
+        if classes is not None and len(classes) != len(clusters):
+            raise AlignetError(
+                f'{len(classes):,} classes do not fit {len(clusters):,} clusters; give one of each for every image'
+            )
+        ids = np.asarray(
+            clusters if classes is None or kind in ('cluster_border', 'random') else classes
+        )
+        if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+            raise AlignetError(
+                f'clusters and classes must be one integer for each image, not {ids.dtype} of shape {ids.shape}'
+            )
+        self.kind, self.seed, self.by, self.block_size, self.n = (
+            kind, seed, by, block_size, len(ids),
+        )
         if kind == 'random': ids = np.where(ids < 0, -1, 0)
-        self.images = np.argsort(ids, kind='stable')[(ids < 0).sum():].astype(np.int32)          # sorted by group; a group is a stretch
-        _, self.start, self.size = np.unique(ids[self.images], return_index=True, return_counts=True)
-        self.group = np.repeat(np.arange(len(self.start)), self.size)                              # of each sorted position
-        self.able = np.flatnonzero(self.size >= _FIRST[kind])                                      # groups that can hold the first image
-        self.first = np.flatnonzero(self.size[self.group] >= _FIRST[kind])                         # positions that can be the first image
+        # sorted by group; a group is a stretch
+        self.images = np.argsort(ids, kind='stable')[(ids < 0).sum():].astype(np.int32)
+        _, self.start, self.size = np.unique(
+            ids[self.images], return_index=True, return_counts=True
+        )
+        # of each sorted position
+        self.group = np.repeat(np.arange(len(self.start)), self.size)
+        # groups that can hold the first image
+        self.able = np.flatnonzero(self.size >= _FIRST[kind])
+        # positions that can be the first image
+        self.first = np.flatnonzero(self.size[self.group] >= _FIRST[kind])
         self.left_out = self.n - len(self.first)
         self._check()
 
     def _check(self):
         name = 'clusters' if self.kind == 'cluster_border' else 'classes'
         g, why = len(self.start), None
-        if self.kind == 'random': why = None if len(self.images) >= 3 else f'three images are needed, there are {len(self.images)}'
-        elif self.kind == 'between_class': why = None if g >= 3 else f'images of three {name} are needed, there are {g}'
-        elif not len(self.able): why = f'a group of {_FIRST[self.kind]} images is needed, and the largest of {g} {name} has {self.size.max(initial=0)}; use fewer clusters'
+        if self.kind == 'random':
+            why = (
+                None
+                if len(self.images) >= 3
+                else f'three images are needed, there are {len(self.images)}'
+            )
+        elif self.kind == 'between_class':
+            why = None if g >= 3 else f'images of three {name} are needed, there are {g}'
+        elif not len(self.able):
+            why = f'a group of {_FIRST[self.kind]} images is needed, and the largest of {g} {name} has {self.size.max(initial=0)}; use fewer clusters'
         elif self.kind != 'within_class' and g < 2: why = f'two {name} are needed, there is one'
         if why: raise AlignetError(f"no triplet can be drawn by '{self.kind}': {why}")
 
-    def __repr__(self): return f"TripletSampler('{self.kind}', {self.n:,} images in {len(self.start):,} groups, {self.left_out:,} cannot come first, seed {self.seed})"
+    def __repr__(self):
+        return f"TripletSampler('{self.kind}', {self.n:,} images in {len(self.start):,} groups, {self.left_out:,} cannot come first, seed {self.seed})"
 
     def _inside(self, g, u, *taken):
         "Uniform positions in group `g`, other than `taken`"
@@ -91,32 +133,44 @@ class TripletSampler:
     def _outside(self, u, v, *groups):
         "Uniform positions (or groups, then positions) outside `groups`"
         if self.by == 'cluster':
-            g = _jump(np.floor(u * (len(self.start) - len(groups))).astype(np.int64), *[(g, np.ones_like(g)) for g in groups])
+            g = _jump(
+                np.floor(u * (len(self.start) - len(groups))).astype(np.int64),
+                *[(g, np.ones_like(g)) for g in groups]
+            )
             return self._inside(g, v)
         left = len(self.images) - sum(self.size[g] for g in groups)
-        return _jump(np.floor(u * left).astype(np.int64), *[(self.start[g], self.size[g]) for g in groups])
+        return _jump(
+            np.floor(u * left).astype(np.int64), *[(self.start[g], self.size[g]) for g in groups]
+        )
 
     def block(self,
         b:int, # Number of the block
     ) -> np.ndarray: # (block_size, 3) int32 image indices
         "The triplets of block `b`"
-        u = rng(self.seed, b, SAMPLINGS.index(self.kind)).random((6, self.block_size))                # two for each image
-        if self.by == 'image' or self.kind == 'random': i = self.first[np.floor(u[0] * len(self.first)).astype(np.int64)]
+        # two for each image
+        u = rng(self.seed, b, SAMPLINGS.index(self.kind)).random((6, self.block_size))
+        if self.by == 'image' or self.kind == 'random':
+            i = self.first[np.floor(u[0] * len(self.first)).astype(np.int64)]
         else: i = self._inside(self.able[np.floor(u[0] * len(self.able)).astype(np.int64)], u[1])
         gi = self.group[i]
         if self.kind in ('random', 'within_class'):
-            j = self._inside(gi, u[2], i); k = self._inside(gi, u[4], i, j)
+            j = self._inside(gi, u[2], i)
+            k = self._inside(gi, u[4], i, j)
         elif self.kind == 'between_class':
-            j = self._outside(u[2], u[3], gi); k = self._outside(u[4], u[5], gi, self.group[j])
+            j = self._outside(u[2], u[3], gi)
+            k = self._outside(u[4], u[5], gi, self.group[j])
         else:
-            j = self._inside(gi, u[2], i); k = self._outside(u[4], u[5], gi)
+            j = self._inside(gi, u[2], i)
+            k = self._outside(u[4], u[5], gi)
         return self.images[np.stack([i, j, k], 1)]
 
     def __call__(self,
         n:int, # How many
     ) -> np.ndarray: # (n, 3) int32
         "The first `n` triplets"
-        return np.concatenate([self.block(b) for b in range(-(-n // self.block_size))] + [np.zeros((0, 3), np.int32)])[:n]
+        return np.concatenate(
+            [self.block(b) for b in range(-(-n // self.block_size))] + [np.zeros((0, 3), np.int32)]
+        )[:n]
 
 # %% ../nbs/03_pseudo_labels.ipynb #912a5820
 def sample_triplets(
@@ -147,11 +201,13 @@ def label_triplets(
     else:
         for lo in range(0, len(t), chunk):
             i, j, k = (Z[t[lo:lo+chunk, c]] for c in range(3))
-            for col, (a, b) in enumerate(((i, j), (i, k), (j, k))): np.einsum('nd,nd->n', a, b, out=s[lo:lo+chunk, col])
+            for col, (a, b) in enumerate(((i, j), (i, k), (j, k))):
+                np.einsum('nd,nd->n', a, b, out=s[lo:lo+chunk, col])
     return odd_last(t, s)
 
 # %% ../nbs/03_pseudo_labels.ipynb #fba4e3d2
-_TRANSFORMS = {'untransformed': 'untransformed', 'uncertainty_distillation': 'aligned'}             # folder names of the released files
+# folder names of the released files
+_TRANSFORMS = {'untransformed': 'untransformed', 'uncertainty_distillation': 'aligned'}
 
 class PseudoLabels:
     "Triplets of named images with a teacher's similarities, the odd one last; and the teacher's features"
@@ -165,21 +221,39 @@ class PseudoLabels:
     ):
         self.names, self.meta = [str(o) for o in names], dict(meta or {})
         n = len(self.names)
-        if len(set(self.names)) < n: raise AlignetError(f'pseudo-labels: {n - len(set(self.names)):,} of {n:,} image names occur twice; names must be unique')
-        self.triplets = check_triplets([] if triplets is None else triplets, n, 'pseudo-label triplets').astype(np.int32)
+        if len(set(self.names)) < n:
+            raise AlignetError(
+                f'pseudo-labels: {n - len(set(self.names)):,} of {n:,} image names occur twice; names must be unique'
+            )
+        self.triplets = check_triplets(
+            [] if triplets is None else triplets, n, 'pseudo-label triplets'
+        ).astype(np.int32)
         self.sims = np.asarray(np.zeros((0, 3)) if sims is None else sims, np.float32)
-        if self.sims.shape != self.triplets.shape: raise AlignetError(f'pseudo-labels: similarities {self.sims.shape} do not fit triplets {self.triplets.shape}; give three for each triplet')
-        if not np.isfinite(self.sims).all(): raise AlignetError(f'pseudo-labels: {int((~np.isfinite(self.sims)).any(1).sum()):,} rows of similarities hold NaN or infinity')
+        if self.sims.shape != self.triplets.shape:
+            raise AlignetError(
+                f'pseudo-labels: similarities {self.sims.shape} do not fit triplets {self.triplets.shape}; give three for each triplet'
+            )
+        if not np.isfinite(self.sims).all():
+            raise AlignetError(
+                f'pseudo-labels: {int((~np.isfinite(self.sims)).any(1).sum()):,} rows of similarities hold NaN or infinity'
+            )
         wrong = (self.sims[:, :1] < self.sims[:, 1:]).any(1)
-        if wrong.any(): raise AlignetError(f'pseudo-labels: in {int(wrong.sum()):,} of {len(wrong):,} rows the last image is not the odd one (the first similarity is not the largest); turn them with odd_last')
+        if wrong.any():
+            raise AlignetError(
+                f'pseudo-labels: in {int(wrong.sum()):,} of {len(wrong):,} rows the last image is not the odd one (the first similarity is not the largest); turn them with odd_last'
+            )
         self.embedding = None if embedding is None else prep_features(embedding, 'dot')
         self.clusters = None if clusters is None else np.asarray(clusters, np.int32)
         for what, o in (('embedding', self.embedding), ('clusters', self.clusters)):
-            if o is not None and len(o) != n: raise AlignetError(f'pseudo-labels: {what} has {len(o):,} rows for {n:,} images')
+            if o is not None and len(o) != n:
+                raise AlignetError(f'pseudo-labels: {what} has {len(o):,} rows for {n:,} images')
 
     def __len__(self): return len(self.triplets)
-    def __repr__(self): return (f"PseudoLabels({len(self):,} triplets of {len(self.names):,} images, {self.meta.get('sampling', 'unknown')} sampling, transform '{self.transform}'"
-                                f"{'' if self.embedding is None else f', {self.embedding.shape[1]} teacher features'})")
+    def __repr__(self):
+        return (
+            f"PseudoLabels({len(self):,} triplets of {len(self.names):,} images, {self.meta.get('sampling', 'unknown')} sampling, transform '{self.transform}'"
+            f"{'' if self.embedding is None else f', {self.embedding.shape[1]} teacher features'})"
+        )
 
     @property
     def transform(self):
@@ -201,32 +275,46 @@ class PseudoLabels:
         names, # (m,) names to keep, in the order wanted
     ) -> 'PseudoLabels': # Names and triplets that are left, indexed anew
         "Only these images, and the triplets with all three among them"
-        names = [str(o) for o in names]; have = {o: i for i, o in enumerate(self.names)}
+        names = [str(o) for o in names]
+        have = {o: i for i, o in enumerate(self.names)}
         missing = [o for o in names if o not in have]
-        if missing: raise AlignetError(f"pseudo-labels: {len(missing):,} of {len(names):,} names are not there; the first is '{missing[0]}'")
-        rows = np.array([have[o] for o in names], np.int64); new = np.full(len(self.names), -1, np.int32); new[rows] = np.arange(len(rows))
-        t = new[self.triplets]; keep = (t >= 0).all(1)
+        if missing:
+            raise AlignetError(
+                f"pseudo-labels: {len(missing):,} of {len(names):,} names are not there; the first is '{missing[0]}'"
+            )
+        rows = np.array([have[o] for o in names], np.int64)
+        new = np.full(len(self.names), -1, np.int32)
+        new[rows] = np.arange(len(rows))
+        t = new[self.triplets]
+        keep = (t >= 0).all(1)
         pick = lambda o: None if o is None else o[rows]
-        return PseudoLabels(names, t[keep], self.sims[keep], pick(self.embedding), self.meta, pick(self.clusters))
+        return PseudoLabels(
+            names, t[keep], self.sims[keep], pick(self.embedding), self.meta, pick(self.clusters)
+        )
 
 # %% ../nbs/03_pseudo_labels.ipynb #195f6963
 def _npz(path):
     path = Path(path)
     return path if path.suffix == '.npz' else path.with_name(path.name + '.npz')
 
+# %% ../nbs/03_pseudo_labels.ipynb #e9d6ab35
 @patch
 def save(self:PseudoLabels,
     path, # Where to; .npz is added if it is missing
     official:bool=False, # Also write the names of each triplet's images, as the released files do
 ) -> Path: # The file, its suffix added if it was missing
     "Write one `.npz`, whole or not at all"
-    arrays = dict(names=np.array(self.names, dtype=np.str_), indices=self.triplets, similarities=self.sims, meta=np.array(json.dumps(self.meta)))
+    arrays = dict(
+        names=np.array(self.names, dtype=np.str_), indices=self.triplets, similarities=self.sims,
+        meta=np.array(json.dumps(self.meta)),
+    )
     if self.embedding is not None: arrays['embedding'] = self.embedding
     if self.clusters is not None: arrays['clusters'] = self.clusters
     if official: arrays['filenames'] = self.filenames
     with atomic_path(_npz(path)) as tmp: np.savez(tmp, **arrays)
     return _npz(path)
 
+# %% ../nbs/03_pseudo_labels.ipynb #0db516aa
 @patch(cls_method=True)
 def load(cls:PseudoLabels,
     path, # A file of save, or one in the layout of the released ones
@@ -236,20 +324,38 @@ def load(cls:PseudoLabels,
     path = Path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
     try:
-        with np.load(path, allow_pickle=False) as z: a = {k: z[k] for k in z.files if k != 'filenames' or 'names' not in z.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as e: raise AlignetError(f"'{path}' cannot be read as pseudo-labels ({e}); it is damaged or no .npz of plain arrays: get or make it again") from e
+        with np.load(path, allow_pickle=False) as z:
+            a = {k: z[k] for k in z.files if k != 'filenames' or 'names' not in z.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as e:
+        raise AlignetError(
+            f"'{path}' cannot be read as pseudo-labels ({e}); it is damaged or no .npz of plain arrays: get or make it again"
+        ) from e
     ours = 'names' in a
     need = ('names', 'indices', 'similarities') if ours else ('filenames', 'similarities')
-    if missing := [k for k in need if k not in a]: raise AlignetError(f"'{path}' has no {' and no '.join(missing)}; pseudo-labels have names, indices and similarities, the released files filenames, similarities and indices")
+    if missing := [k for k in need if k not in a]:
+        raise AlignetError(
+            f"'{path}' has no {' and no '.join(missing)}; pseudo-labels have names, indices and similarities, the released files filenames, similarities and indices"
+        )
     try: meta = json.loads(str(a['meta'])) if 'meta' in a else {}
-    except json.JSONDecodeError as e: raise AlignetError(f"'{path}': its meta is not JSON ({e}); make the file again") from e
+    except json.JSONDecodeError as e:
+        raise AlignetError(f"'{path}': its meta is not JSON ({e}); make the file again") from e
     if ours: names, triplets = a['names'].tolist(), a['indices']
     else:
         files = a['filenames']
-        if files.ndim != 2 or files.shape[1] != 3: raise AlignetError(f"'{path}': filenames must have the shape (t, 3), not {files.shape}")
-        names, triplets = np.unique(np.char.decode(files, 'utf-8') if files.dtype.kind == 'S' else files, return_inverse=True)
+        if files.ndim != 2 or files.shape[1] != 3:
+            raise AlignetError(f"'{path}': filenames must have the shape (t, 3), not {files.shape}")
+        names, triplets = np.unique(
+            np.char.decode(files, 'utf-8') if files.dtype.kind == 'S' else files,
+            return_inverse=True,
+        )
         names, triplets = names.tolist(), triplets.reshape(files.shape)
-        meta = dict(dict(source='released layout', sampling=path.stem.split('_', 1)[-1], transform=_TRANSFORMS.get(path.parent.name, 'unknown')), **meta)
+        meta = dict(
+            dict(
+                source='released layout', sampling=path.stem.split('_', 1)[-1],
+                transform=_TRANSFORMS.get(path.parent.name, 'unknown'),
+            ),
+            **meta
+        )
     try:
         sims = np.asarray(a['similarities'], np.float32)
         if sims.shape == np.shape(triplets) and len(sims):
@@ -259,20 +365,26 @@ def load(cls:PseudoLabels,
         labels = cls(names, triplets, sims, a.get('embedding'), meta, a.get('clusters'))
     except (AlignetError, ValueError) as e: raise AlignetError(f"'{path}': {e}") from e
     if labels.transform == 'untransformed' and not control:
-        warnings.warn(f"'{path}' holds labels of the UNTRANSFORMED teacher: the control (UnAligNet), without anything learned from people. For AligNet load the aligned labels; for the control say control=True", stacklevel=2)
+        warnings.warn(
+            f"'{path}' holds labels of the UNTRANSFORMED teacher: the control (UnAligNet), without anything learned from people. For AligNet load the aligned labels; for the control say control=True",
+            stacklevel=2,
+        )
     return labels
 
 # %% ../nbs/03_pseudo_labels.ipynb #aa094c41
-CEILING = .6722                                                          # how often people agree with each other on repeated random triplets of THINGS
+# how often people agree with each other on repeated random triplets of THINGS
+CEILING = .6722
 
 def _random_sims(Z):
     "Similarities of some random triplets of these features"
     return triplet_sims(Z, sample_triplets(np.zeros(len(Z), int), 4000, 'random', seed=0))
 
+# %% ../nbs/03_pseudo_labels.ipynb #4b9052f9
 def _decided(sims):
     "Mean of the largest choice probability"
     return float(choice_probs(sims).max(1).mean())
 
+# %% ../nbs/03_pseudo_labels.ipynb #dc4555f7
 def control_teacher(
     X, # (n, d) features, a sample is enough
     teacher=None, # The Teacher to be a control for
@@ -282,22 +394,45 @@ def control_teacher(
     base = Teacher.identity(X)
     if hasattr(teacher, 'mean'): base = Teacher(base.weights, None, teacher.mean, teacher.std)
     sims, lo, hi = _random_sims(base.transform(X)), -30., 30.
-    for _ in range(40): mid = (lo + hi) / 2; lo, hi = (mid, hi) if _decided(sims * np.exp(mid)) < aim else (lo, mid)      # more scale, more decided
-    return Teacher(base.weights * np.exp(lo / 2), None, base.mean, base.std, dict(objective='control', decided=aim))
+    # more scale, more decided
+    for _ in range(40):
+        mid = (lo + hi) / 2
+        lo, hi = (mid, hi) if _decided(sims * np.exp(mid)) < aim else (lo, mid)
+    return Teacher(
+        base.weights * np.exp(lo / 2), None, base.mean, base.std,
+        dict(objective='control', decided=aim),
+    )
 
 # %% ../nbs/03_pseudo_labels.ipynb #927ffbb2
 def _store_parts(store, names):
     "Names, a function that gives feature rows as float32, and what is known of them"
     if isinstance(store, tuple):
         have, X, meta = [str(o) for o in store[0]], store[1], {}
-        if len(have) != len(X): raise AlignetError(f'{len(have):,} names do not fit {len(X):,} rows of features')
-        if np.ndim(X) != 2: raise AlignetError(f'features must have the shape (images, dimensions), not {np.shape(X)}')
-    else: have, X, meta = list(store.names), store.X, {k: v for k, v in store.meta.items() if isinstance(v, (str, int, float))}
+        if len(have) != len(X):
+            raise AlignetError(f'{len(have):,} names do not fit {len(X):,} rows of features')
+        if np.ndim(X) != 2:
+            raise AlignetError(
+                f'features must have the shape (images, dimensions), not {np.shape(X)}'
+            )
+    else:
+        have, X, meta = (
+            list(store.names), store.X,
+            {k: v for k, v in store.meta.items() if isinstance(v, (str, int, float))},
+        )
     if names is None: rows = None
     else:
-        at = {o: i for i, o in enumerate(have)}; names = [str(o) for o in names]
+        at = {o: i for i, o in enumerate(have)}
+        names = [str(o) for o in names]
         missing = [o for o in names if o not in at]
-        if missing: raise AlignetError(f"{len(missing):,} of {len(names):,} names have no features; the first is '{missing[0]}'" + (f" (there is '{near[0]}')" if (near := nearest_names(missing[0], have, 1)) else ''))
+        if missing:
+            raise AlignetError(
+                f"{len(missing):,} of {len(names):,} names have no features; the first is '{missing[0]}'"
+                + (
+                    f" (there is '{near[0]}')"
+                    if (near := nearest_names(missing[0], have, 1))
+                    else ''
+                )
+            )
         rows = np.array([at[o] for o in names], np.int64)
     n = len(have) if rows is None else len(rows)
     def features(lo, hi, step=1):
@@ -307,22 +442,36 @@ def _store_parts(store, names):
         bad = ~np.isfinite(F).all(1)
         if bad.any():
             r = int(at[bad.argmax()])
-            raise AlignetError(f"the features of '{have[r]}' (row {r:,} of {len(have):,}) hold NaN or infinity; extract the features again, or leave that image out")
+            raise AlignetError(
+                f"the features of '{have[r]}' (row {r:,} of {len(have):,}) hold NaN or infinity; extract the features again, or leave that image out"
+            )
         return F
     return have if rows is None else names, n, features, meta
 
+# %% ../nbs/03_pseudo_labels.ipynb #47e0cdbf
 def _check_origin(teacher, store):
     "Raise if a store holds the features of another network than the one that the teacher was fitted on, where both are known"
-    want, have = getattr(teacher, 'meta', {}).get('features'), store.identity() if hasattr(store, 'identity') else None
+    want, have = getattr(teacher, 'meta', {}).get('features'), (
+        store.identity() if hasattr(store, 'identity') else None
+    )
     if not want or not have: return
-    keys = [k for k in ('arch', 'weights', 'data_config') if want.get(k) and have.get(k)] or [k for k in ['model'] if want.get(k) and have.get(k)]   # a network's name only counts where nothing better is known
+    # a network's name only counts where nothing better is known
+    keys = [k for k in ('arch', 'weights', 'data_config') if want.get(k) and have.get(k)] or [
+        k for k in ['model'] if want.get(k) and have.get(k)
+    ]
     if diff := [k for k in keys if want.get(k) != have.get(k)]:
-        say = lambda o: f"'{o.get('model') or o.get('arch')}'" + (f" (weights {o['weights']})" if o.get('weights') else '')
-        raise AlignetError(f"the teacher was fitted on features of {say(want)}, and the feature store '{store.path}' holds those of {say(have)}; they differ in {' and '.join(diff)}. "
-                           "Extract the features of these images with the teacher's network, or fit a teacher on features of the other one")
+        say = lambda o: f"'{o.get('model') or o.get('arch')}'" + (
+            f" (weights {o['weights']})" if o.get('weights') else ''
+        )
+        raise AlignetError(
+            f"the teacher was fitted on features of {say(want)}, and the feature store '{store.path}' holds those of {say(have)}; they differ in {' and '.join(diff)}. "
+            "Extract the features of these images with the teacher's network, or fit a teacher on features of the other one"
+        )
 
+# %% ../nbs/03_pseudo_labels.ipynb #2ac4b2d6
 def _bar(steps, desc): return progress(steps, desc=desc) if len(steps) > 4 else steps
 
+# %% ../nbs/03_pseudo_labels.ipynb #afb3d6c1
 def pseudo_label(
     teacher, # A Teacher, or anything with transform; None for the control
     store, # A FeatureStore, or a tuple of names (n,) and features (n, d)
@@ -342,17 +491,32 @@ def pseudo_label(
     if size < 3: raise AlignetError(f'pseudo-labels need at least three images, there are {size}')
     _check_origin(teacher, store)
     if control: teacher = control_teacher(features(0, size, -(-size // 4000)), teacher)
-    Z = np.concatenate([teacher.transform(features(lo, lo + chunk)) for lo in _bar(range(0, size, chunk), 'teacher features')])
+    Z = np.concatenate(
+        [
+            teacher.transform(features(lo, lo + chunk))
+            for lo in _bar(range(0, size, chunk), 'teacher features')
+        ]
+    )
     if clusters is None: clusters = max(2, min(500, size // 10))
     if np.ndim(clusters) == 0: k, clusters = int(clusters), cluster_features(Z, int(clusters), seed)
     else: k, clusters = len(np.unique(clusters)), np.asarray(clusters)
-    if len(clusters) != size: raise AlignetError(f'{len(clusters):,} clusters do not fit {size:,} images')
-    meta = dict(transform='untransformed' if control else 'aligned', sampling=sampling, by=by, seed=seed, clusters=k, teacher=teacher.digest() if hasattr(teacher, 'digest') else type(teacher).__name__,
-                features=origin, versions=dict(alignet=__version__, numpy=np.__version__, sklearn=sklearn.__version__))
+    if len(clusters) != size:
+        raise AlignetError(f'{len(clusters):,} clusters do not fit {size:,} images')
+    meta = dict(
+        transform='untransformed' if control else 'aligned', sampling=sampling, by=by, seed=seed,
+        clusters=k,
+        teacher=teacher.digest() if hasattr(teacher, 'digest') else type(teacher).__name__,
+        features=origin,
+        versions=dict(alignet=__version__, numpy=np.__version__, sklearn=sklearn.__version__),
+    )
     if n:
-        sampler = TripletSampler(clusters, sampling, seed, classes, by); meta['left_out'] = sampler.left_out
+        sampler = TripletSampler(clusters, sampling, seed, classes, by)
+        meta['left_out'] = sampler.left_out
         S, step = Z @ Z.T if size <= 8192 and n > size else None, sampler.block_size
-        parts = [label_triplets(Z, sampler.block(b)[:n - b*step], S) for b in _bar(range(-(-n // step)), 'triplets')]
+        parts = [
+            label_triplets(Z, sampler.block(b)[: n - b * step], S)
+            for b in _bar(range(-(-n // step)), 'triplets')
+        ]
         triplets, sims = (np.concatenate(o) for o in zip(*parts))
     else: triplets = sims = None
     return PseudoLabels(names, triplets, sims, Z, meta, clusters)

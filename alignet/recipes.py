@@ -15,7 +15,9 @@ import torch
 from .core import _quiet_imports
 with _quiet_imports(): import fastai.torch_basics
 from fastai.callback.core import Callback, CancelTrainException
-from fastai.callback.schedule import ParamScheduler, SchedCos, SchedLin, combine_scheds, combined_cos
+from fastai.callback.schedule import (
+    ParamScheduler, SchedCos, SchedLin, combine_scheds, combined_cos,
+)
 from fastai.callback.training import GradientAccumulation
 from fastai.learner import Learner
 from fastai.optimizer import Adam
@@ -28,26 +30,37 @@ from .training import *
 from .loss import _processes
 
 # %% ../nbs/05a_recipes.ipynb #175ecaa8
-_CLIP_LAYERS = dict(stem=r'^(?:conv\d|bn\d|class_embedding|positional_embedding|ln_pre)',
-                    blocks=[(r'^transformer\.resblocks\.(\d+)', None), (r'^layer(\d+)\.(\d+)', None), (r'^ln_post', (99999,))])
+_CLIP_LAYERS = dict(
+    stem=r'^(?:conv\d|bn\d|class_embedding|positional_embedding|ln_pre)',
+    blocks=[
+        (r'^transformer\.resblocks\.(\d+)', None), (r'^layer(\d+)\.(\d+)', None),
+        (r'^ln_post', (99999,)),
+    ],
+)
 
 def _student(model):
     "The `Student` in a learner's model, which may be wrapped for several processes"
     return getattr(model, 'module', model)
 
+# %% ../nbs/05a_recipes.ipynb #7bcca886
 def _tower(student):
     "The module whose layers are counted, and whether it is timm's"
     net = student.backbone.model
     tower = getattr(net, 'visual', net)
     return getattr(tower, 'trunk', tower)
 
+# %% ../nbs/05a_recipes.ipynb #d3feebc2
 def _depths(student):
     "Depth below the top of each parameter of the image tower, by `id`; the classifier's layer is 0"
     tower = _tower(student)
     matcher = tower.group_matcher(coarse=False) if hasattr(tower, 'group_matcher') else _CLIP_LAYERS
     top = (getattr(tower, 'pretrained_cfg', None) or {}).get('classifier') or 'head'
-    top = f'{top if isinstance(top, str) else top[0]}.weight'                                # where a classifier is, or would be
-    layer = group_with_matcher([(n, None) for n in dict.fromkeys([*dict(tower.named_parameters()), top])], matcher, reverse=True)
+    # where a classifier is, or would be
+    top = f'{top if isinstance(top, str) else top[0]}.weight'
+    layer = group_with_matcher(
+        [(n, None) for n in dict.fromkeys([*dict(tower.named_parameters()), top])], matcher,
+        reverse=True,
+    )
     return {id(p): max(layer.values()) - layer[n] for n, p in tower.named_parameters()}
 
 # %% ../nbs/05a_recipes.ipynb #d65dce2e
@@ -55,7 +68,8 @@ def layer_groups(
     student, # A Student
 ) -> list: # Lists of parameters, from the stem to the top; the last holds the head and the scale
     "Parameter groups by layer, as timm's `group_matcher` says; a fastai splitter"
-    student = _student(student); depth, groups = _depths(student), defaultdict(list)
+    student = _student(student)
+    depth, groups = _depths(student), defaultdict(list)
     own = [*student.head.parameters(), student.log_scale]
     for p in student.parameters():
         if p.requires_grad and not any(p is o for o in own): groups[depth.get(id(p), 0)].append(p)
@@ -69,12 +83,20 @@ def layer_lrs(
     head_lr:float=None, # Rate of head and scale; that of the top if None
 ) -> list: # One rate a group, for fit, fit_one_cycle and Recipe.fit
     "Learning rates that fall with the depth of the layer"
-    if not 0 < decay <= 1: raise AlignetError(f'decay={decay}: the factor for each layer is above 0 and at most 1')
-    student = _student(learn.model); want, have = layer_groups(student), learn.opt.param_lists if learn.opt else learn.splitter(learn.model)
+    if not 0 < decay <= 1:
+        raise AlignetError(f'decay={decay}: the factor for each layer is above 0 and at most 1')
+    student = _student(learn.model)
+    want, have = layer_groups(student), (
+        learn.opt.param_lists if learn.opt else learn.splitter(learn.model)
+    )
     if [[id(p) for p in g] for g in have] != [[id(p) for p in g] for g in want]:
-        raise AlignetError(f'this learner has {len(have)} parameter groups that are not its layers; make it with align_learner(..., splitter=layer_groups)')
+        raise AlignetError(
+            f'this learner has {len(have)} parameter groups that are not its layers; make it with align_learner(..., splitter=layer_groups)'
+        )
     depth = _depths(student)
-    return [lr * decay ** depth.get(id(g[0]), 0) for g in want[:-1]] + [lr if head_lr is None else head_lr]
+    return [lr * decay ** depth.get(id(g[0]), 0) for g in want[:-1]] + [
+        lr if head_lr is None else head_lr
+    ]
 
 # %% ../nbs/05a_recipes.ipynb #30f416f1
 @dataclasses.dataclass
@@ -82,15 +104,23 @@ class Recipe:
     "Settings of a learner, and how to train it"
     name:str # What to call it
     settings:dict # Keyword arguments for `align_learner`
-    lr:object # Highest learning rate; a number, a list with one for each parameter group, or a slice
+    # Highest learning rate; a number, a list with one for each parameter group, or a slice
+    lr:object
     steps:int # Steps of the optimiser
     warmup:int # Of which so many are warm-up
-    schedule:str # 'cosine': linear warm-up from zero, cosine to zero; '1cycle': cosine up from a tenth, cosine down, momentum the other way round
+    # 'cosine': linear warm-up from zero, cosine to zero; '1cycle': cosine up from a tenth, cosine down, momentum the other way round
+    schedule:str
     source:str # Where it comes from, in words
 
     def __post_init__(self):
-        if self.schedule not in ('cosine', '1cycle'): raise AlignetError(f"schedule='{self.schedule}' is not known; choose 'cosine' or '1cycle'")
-        if not 0 <= self.warmup < self.steps: raise AlignetError(f'warmup={self.warmup} must be at least 0 and below the number of steps, {self.steps}')
+        if self.schedule not in ('cosine', '1cycle'):
+            raise AlignetError(
+                f"schedule='{self.schedule}' is not known; choose 'cosine' or '1cycle'"
+            )
+        if not 0 <= self.warmup < self.steps:
+            raise AlignetError(
+                f'warmup={self.warmup} must be at least 0 and below the number of steps, {self.steps}'
+            )
 
     @property
     def decay_to_init(self) -> float:
@@ -98,11 +128,36 @@ class Recipe:
         return self.settings.get('decay_to_init', 1.)
 
 # %% ../nbs/05a_recipes.ipynb #31466588
-RECIPES = {r.name: r for r in (
-    Recipe('published', dict(triplets='sampled', bs=1536, head=1024, sims='dot', scale=.01, learn_scale=False, loss='jsd', decay_to_init=1., augment=None, size=224, opt_func=partial(Adam, sqr_mom=.999, eps=1e-8)),
-           lr=3e-5, steps=100_000, warmup=5_000, schedule='cosine', source='released configuration of Muttenthaler et al. (2025) for SigLIP-B/16'),
-    Recipe('all_triplets', dict(triplets='batch', bs=48, head=0, sims='cosine', scale=10., learn_scale=True, loss='jsd', decay_to_init=1., augment=None, size=128, freeze_bn=True),
-           lr=slice(4e-4, 2e-2), steps=180, warmup=18, schedule='1cycle', source='this project, chosen on development concepts; backbone and scale have their own rate'))}
+RECIPES = {
+    r.name: r
+    for r in (
+        Recipe(
+            'published',
+            dict(
+                triplets='sampled', bs=1536, head=1024, sims='dot', scale=0.01, learn_scale=False,
+                loss='jsd', decay_to_init=1.0, augment=None, size=224,
+                opt_func=partial(Adam, sqr_mom=0.999, eps=1e-8),
+            ),
+            lr=3e-5,
+            steps=100_000,
+            warmup=5_000,
+            schedule='cosine',
+            source='released configuration of Muttenthaler et al. (2025) for SigLIP-B/16',
+        ),
+        Recipe(
+            'all_triplets',
+            dict(
+                triplets='batch', bs=48, head=0, sims='cosine', scale=10.0, learn_scale=True,
+                loss='jsd', decay_to_init=1.0, augment=None, size=128, freeze_bn=True,
+            ),
+            lr=slice(4e-4, 2e-2),
+            steps=180,
+            warmup=18,
+            schedule='1cycle',
+            source='this project, chosen on development concepts; backbone and scale have their own rate',
+        ),
+    )
+}
 
 def recipe_table(
     *names, # Names in RECIPES, or recipes; all that are kept if none
@@ -111,9 +166,18 @@ def recipe_table(
     rs = [RECIPES[n] if isinstance(n, str) else n for n in names or RECIPES]
     keys = list(dict.fromkeys(k for r in rs for k in r.settings))
     def say(v):
-        if isinstance(v, partial): return f'{v.func.__name__}({", ".join(f"{k}={x}" for k, x in v.keywords.items())})'
-        return f'{v.start:g} to {v.stop:g}' if isinstance(v, slice) else 'default' if v is ... else str(v)
-    cols = {r.name: [say(r.settings.get(k, ...)) for k in keys] + [say(getattr(r, f)) for f in ('lr', 'steps', 'warmup', 'schedule', 'source')] for r in rs}
+        if isinstance(v, partial):
+            return f'{v.func.__name__}({", ".join(f"{k}={x}" for k, x in v.keywords.items())})'
+        return (
+            f'{v.start:g} to {v.stop:g}'
+            if isinstance(v, slice)
+            else 'default' if v is ... else str(v)
+        )
+    cols = {
+        r.name: [say(r.settings.get(k, ...)) for k in keys]
+        + [say(getattr(r, f)) for f in ('lr', 'steps', 'warmup', 'schedule', 'source')]
+        for r in rs
+    }
     return pd.DataFrame(cols, index=keys + ['lr', 'steps', 'warmup', 'schedule', 'source'])
 
 # %% ../nbs/05a_recipes.ipynb #7a4bd20d
@@ -124,7 +188,8 @@ def scheds(self:Recipe,
 ) -> dict: # Hyper-parameter -> function of the share of the run that is done
     "How learning rate and momentum move"
     pct = self.warmup / self.steps
-    if self.schedule == 'cosine': return dict(lr=combine_scheds([pct, 1 - pct], [SchedLin(lr * 0, lr), SchedCos(lr, lr * 0)]))
+    if self.schedule == 'cosine':
+        return dict(lr=combine_scheds([pct, 1 - pct], [SchedLin(lr * 0, lr), SchedCos(lr, lr * 0)]))
     return dict(lr=combined_cos(pct, lr / 10, lr, lr / 1e5), mom=combined_cos(pct, *moms))
 
 # %% ../nbs/05a_recipes.ipynb #440c426d
@@ -136,11 +201,14 @@ class StopAt(Callback):
     ): self.n = n
     def after_batch(self):
         "Leave the epoch, unless it ends by itself here"
-        if self.train_iter >= self.n and self.iter + 1 < self.n_iter: self.stopped = True; raise CancelTrainException()
+        if self.train_iter >= self.n and self.iter + 1 < self.n_iter:
+            self.stopped = True
+            raise CancelTrainException()
     def after_cancel_train(self):
         "This end is a regular one: fastai's recorder shall log the epoch's training loss"
         if self.stopped and hasattr(self.learn, 'recorder'): self.recorder.cancel_train = False
 
+# %% ../nbs/05a_recipes.ipynb #1d357528
 def _batches_a_step(learn, cbs=()):
     "How many batches one step of the optimiser takes"
     acc = [cb for cb in [*learn.cbs, *cbs] if isinstance(cb, GradientAccumulation)]
@@ -159,20 +227,34 @@ def fit(self:Recipe,
     if steps < 1: raise AlignetError(f'steps={steps} must be at least 1')
     if not learn.opt: learn.create_opt()
     lr = self.lr if lr is None else lr
-    if isinstance(lr, (list, tuple)) and len(lr) != len(learn.opt.hypers): raise AlignetError(f'{len(lr)} learning rates do not fit the {len(learn.opt.hypers)} parameter groups of this learner')
+    if isinstance(lr, (list, tuple)) and len(lr) != len(learn.opt.hypers):
+        raise AlignetError(
+            f'{len(lr)} learning rates do not fit the {len(learn.opt.hypers)} parameter groups of this learner'
+        )
     learn.opt.set_hyper('lr', lr)
     k = _batches_a_step(learn, cbs)
     scheds = self.scheds(np.array([h['lr'] for h in learn.opt.hypers]), learn.moms)
-    at = ParamScheduler({name: lambda _, f=f: f(learn.train_iter // k / steps) for name, f in scheds.items()})        # by steps: epochs may be cut short, and hold k batches a step
-    stop, dl = StopAt(steps * k), learn.dls.train; stop.fingerprint = [self.schedule, steps, self.warmup / self.steps, [h['lr'] for h in learn.opt.hypers]]     # a checkpoint of another schedule is refused
-    learn.fit(math.ceil(steps * k / (dl.batches(_processes()[1]) if hasattr(dl, 'batches') else len(dl))), cbs=[at, stop, *cbs])
+    # by steps: epochs may be cut short, and hold k batches a step
+    at = ParamScheduler(
+        {name: lambda _, f=f: f(learn.train_iter // k / steps) for name, f in scheds.items()}
+    )
+    # a checkpoint of another schedule is refused
+    stop, dl = StopAt(steps * k), learn.dls.train
+    stop.fingerprint = [
+        self.schedule, steps, self.warmup / self.steps, [h['lr'] for h in learn.opt.hypers],
+    ]
+    learn.fit(
+        math.ceil(steps * k / (dl.batches(_processes()[1]) if hasattr(dl, 'batches') else len(dl))),
+        cbs=[at, stop, *cbs],
+    )
     return learn
 
 # %% ../nbs/05a_recipes.ipynb #4791c5ec
 class EMA(Callback):
     "Exponential moving average of the weights, over the steps of the optimiser; timm's `ModelEmaV3`"
     order, run_valid, on, swapped, skipped = 65, True, False, False, False
-    _stateattrs = ('average',)                                                # not pickled by `Learner.export`
+    # not pickled by `Learner.export`
+    _stateattrs = ('average',)
     def __init__(self,
         decay:float=.999, # Share of the average that stays in a step, in the long run
         warmup:bool=True, # Begin with a smaller share, which grows as 1 - t ** (-2/3)
@@ -181,13 +263,18 @@ class EMA(Callback):
         device=None, # Where to keep them; with the model if None
     ):
         if not 0 <= decay < 1: raise AlignetError(f'decay={decay} must be at least 0 and below 1')
-        super().__init__(); self.decay, self.warmup, self.check, self.final, self.device, self.average, self.steps = decay, warmup, validate, final, device, None, 0
+        super().__init__()
+        self.decay, self.warmup, self.check, self.final, self.device, self.average, self.steps = (
+            decay, warmup, validate, final, device, None, 0,
+        )
 
     def before_train(self):
         "Begin an average with a fit"
         if self.epoch or hasattr(self.learn, 'lr_finder'): return
         if self.swapped: self.swap()                                       # the last fit was stopped while it validated
-        self.average = ModelEmaV3(_student(self.model), self.decay, use_warmup=self.warmup, device=self.device)
+        self.average = ModelEmaV3(
+            _student(self.model), self.decay, use_warmup=self.warmup, device=self.device
+        )
         self.on, self.steps, self.skipped = True, 0, False
 
     def before_step(self):
@@ -198,13 +285,19 @@ class EMA(Callback):
         self.skipped = True
     def after_step(self):
         "Count a step"
-        if self.on and not self.skipped: self.steps += 1; self.average.update(_student(self.model), self.steps if self.warmup else None)
+        if self.on and not self.skipped:
+            self.steps += 1
+            self.average.update(_student(self.model), self.steps if self.warmup else None)
 
     @torch.no_grad()
     def swap(self):
         "Exchange the model's weights and their average"
-        for p, q in zip(_student(self.model).state_dict().values(), self.average.module.state_dict().values()):
-            t = p.clone(); p.copy_(q); q.copy_(t)
+        for p, q in zip(
+            _student(self.model).state_dict().values(), self.average.module.state_dict().values()
+        ):
+            t = p.clone()
+            p.copy_(q)
+            q.copy_(t)
         self.swapped = not self.swapped
 
     def before_validate(self):
@@ -215,19 +308,26 @@ class EMA(Callback):
         if self.swapped: self.swap()
     def after_fit(self):
         "Leave the average in the model"
-        if self.on and self.final and self.steps: self.swap(); self.swapped = False       # the weights of the last step are now in `average.module`
+        # the weights of the last step are now in `average.module`
+        if self.on and self.final and self.steps:
+            self.swap()
+            self.swapped = False
         self.on = False
 
     def state_dict(self) -> dict: # Keys steps and average; empty before training
         "What a checkpoint keeps"
-        return dict(steps=self.steps, average=self.average.module.state_dict()) if self.average else {}
+        return (
+            dict(steps=self.steps, average=self.average.module.state_dict()) if self.average else {}
+        )
     def load_state_dict(self,
         state:dict, # Of state_dict
     ):
         "Go on from a checkpoint"
         if not state: return
-        if self.average is None: raise AlignetError('EMA goes on from a checkpoint within a fit only')
-        self.steps = state['steps']; self.average.module.load_state_dict(state['average'])
+        if self.average is None:
+            raise AlignetError('EMA goes on from a checkpoint within a fit only')
+        self.steps = state['steps']
+        self.average.module.load_state_dict(state['average'])
 
 # %% ../nbs/05a_recipes.ipynb #8ea05aa4
 def checkpoint_gradients(
@@ -235,10 +335,23 @@ def checkpoint_gradients(
     enable:bool=True, # Switch it on or off
 ) -> Learner: # The same learner
     "Compute the inside of each block twice instead of keeping it: less memory, the same gradients"
-    student = _student(learn.model); tower = _tower(student)
-    if student.freeze: raise AlignetError(f'checkpoint_gradients: with freeze={student.freeze} the blocks are called one by one and cannot be checkpointed; use freeze=0')
+    student = _student(learn.model)
+    tower = _tower(student)
+    if student.freeze:
+        raise AlignetError(
+            f'checkpoint_gradients: with freeze={student.freeze} the blocks are called one by one and cannot be checkpointed; use freeze=0'
+        )
     try: tower.set_grad_checkpointing(enable)
-    except (AttributeError, AssertionError) as e: raise AlignetError(f"'{student.backbone.name}' has no gradient checkpointing ({e}); use a smaller batch with GradientAccumulation instead") from e
-    if enable and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in tower.modules()) and not any(isinstance(cb, FreezeBatchNorm) for cb in learn.cbs):
-        warnings.warn('gradient checkpointing runs batch-norm layers twice a step, so their statistics move twice as fast; use freeze_bn=True')
+    except (AttributeError, AssertionError) as e:
+        raise AlignetError(
+            f"'{student.backbone.name}' has no gradient checkpointing ({e}); use a smaller batch with GradientAccumulation instead"
+        ) from e
+    if (
+        enable
+        and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in tower.modules())
+        and not any(isinstance(cb, FreezeBatchNorm) for cb in learn.cbs)
+    ):
+        warnings.warn(
+            'gradient checkpointing runs batch-norm layers twice a step, so their statistics move twice as fast; use freeze_bn=True'
+        )
     return learn

@@ -17,26 +17,38 @@ from . import __version__
 from .core import *
 from .core import _file_error, _plain
 from .features import FeatureStore, _StoreWriter
-from .pseudo_labels import PseudoLabels, TripletSampler, control_teacher, _check_origin, _store_parts
+from alignet.pseudo_labels import (
+    PseudoLabels, TripletSampler, control_teacher, _check_origin, _store_parts,
+)
 
 # %% ../nbs/03b_shards.ipynb #0165561a
 def _fingerprint(X):
     "16 hexadecimal digits of shape, dtype and up to 1,024 evenly spread rows"
     rows = np.unique(np.linspace(0, len(X) - 1, min(len(X), 1024)).astype(np.int64))
-    return hashlib.sha256(f'{X.shape} {X.dtype.str}'.encode() + np.ascontiguousarray(X[rows]).tobytes()).hexdigest()[:16]
+    return hashlib.sha256(
+        f'{X.shape} {X.dtype.str}'.encode() + np.ascontiguousarray(X[rows]).tobytes()
+    ).hexdigest()[:16]
 
-def _digest_of(teacher): return teacher.digest() if hasattr(teacher, 'digest') else type(teacher).__name__
+# %% ../nbs/03b_shards.ipynb #12f47139
+def _digest_of(teacher):
+    return teacher.digest() if hasattr(teacher, 'digest') else type(teacher).__name__
 
+# %% ../nbs/03b_shards.ipynb #419ff3ec
 def _parts_of(Z):
     "Names (None for a bare array), features as they are stored, and a function that gives checked float32 rows"
     if isinstance(Z, tuple): names, X = Z
     elif hasattr(Z, 'names'): names, X = Z.names, Z.X
     else: names, X = None, np.asanyarray(Z)
     X = X if hasattr(X, 'dtype') else np.asarray(X, np.float32)
-    if np.ndim(X) != 2: raise AlignetError(f'features must have the shape (images, dimensions), not {np.shape(X)}')
-    if X.dtype not in (np.float16, np.float32): raise AlignetError(f'features must be float16 or float32, not {X.dtype}; convert them with .astype')
+    if np.ndim(X) != 2:
+        raise AlignetError(f'features must have the shape (images, dimensions), not {np.shape(X)}')
+    if X.dtype not in (np.float16, np.float32):
+        raise AlignetError(
+            f'features must be float16 or float32, not {X.dtype}; convert them with .astype'
+        )
     return names, X, _store_parts((range(len(X)) if names is None else names, X), None)[2]
 
+# %% ../nbs/03b_shards.ipynb #bf2ad7f3
 def transform_store(
     teacher, # A Teacher, or anything with transform; None for the control
     store, # A FeatureStore, or a tuple of names (n,) and features (n, d)
@@ -48,22 +60,35 @@ def transform_store(
     "The teacher's features of all images of a store, on disk; resumable"
     control, path = control or teacher is None, Path(path)
     names, n, features, _ = _store_parts(store, None)
-    if not n: raise AlignetError('the feature store is empty; extract the features of some images first')
+    if not n:
+        raise AlignetError('the feature store is empty; extract the features of some images first')
     if chunk < 1: raise AlignetError(f'chunk must be at least 1, not {chunk}')
     _check_origin(teacher, store)
     if control: teacher = control_teacher(features(0, n, -(-n // 4000)), teacher)
     plain = getattr(teacher, 'meta', {}).get('objective') in ('control', 'identity')
-    origin, mark = (store.identity() if hasattr(store, 'identity') else {}), _fingerprint(_parts_of(store)[1])
-    meta = dict(model=f"{origin.get('model') or 'features'} through teacher {_digest_of(teacher)}", arch='teacher', weights=f'{_digest_of(teacher)} of {mark}', data_config=origin.get('data_config') or {},
-                teacher=_digest_of(teacher), transform='untransformed' if plain else 'aligned', features=origin, chunk=chunk)
+    origin, mark = (store.identity() if hasattr(store, 'identity') else {}), _fingerprint(
+        _parts_of(store)[1]
+    )
+    meta = dict(
+        model=f"{origin.get('model') or 'features'} through teacher {_digest_of(teacher)}",
+        arch='teacher', weights=f'{_digest_of(teacher)} of {mark}',
+        data_config=origin.get('data_config') or {}, teacher=_digest_of(teacher),
+        transform='untransformed' if plain else 'aligned', features=origin, chunk=chunk,
+    )
     if (path/'meta.json').is_file() and not overwrite:
         have = FeatureStore(path)
         if have.meta.get('weights') == meta['weights'] and have.names == names: return have
-        raise AlignetError(f"'{path}' holds '{have.meta.get('model')}', made by another teacher or of other features; choose another folder, or overwrite=True to make it anew")
+        raise AlignetError(
+            f"'{path}' holds '{have.meta.get('model')}', made by another teacher or of other features; choose another folder, or overwrite=True to make it anew"
+        )
     first = teacher.transform(features(0, min(n, chunk)))
-    w = _StoreWriter(path, dict(names=names, bytes=list(getattr(store, 'bytes', [None] * n))), meta, first.shape[1], step=chunk, overwrite=overwrite)
+    w = _StoreWriter(
+        path, dict(names=names, bytes=list(getattr(store, 'bytes', [None] * n))), meta,
+        first.shape[1], step=chunk, overwrite=overwrite,
+    )
     try:
-        for lo in progress(range(w.done, n, chunk), desc='teacher features'): w.add(teacher.transform(features(lo, lo + chunk)) if lo else first)
+        for lo in progress(range(w.done, n, chunk), desc='teacher features'):
+            w.add(teacher.transform(features(lo, lo + chunk)) if lo else first)
         w.finish()
     finally: w.close()
     return FeatureStore(path)
@@ -75,30 +100,49 @@ def _fit_centroids(S, k, seed, engine, iters, gpu):
     if engine == 'faiss':
         some = np.sort(rng(seed, k).choice(len(S), min(len(S), 10 * k), replace=False))
         first, _ = kmeans_plusplus(S[some], k, random_state=seed % 2**32)
-        km = require('faiss', 'faiss-cpu').Kmeans(S.shape[1], k, niter=iters, seed=seed % 2**31, gpu=gpu, min_points_per_centroid=1, max_points_per_centroid=len(S))
-        km.train(S, init_centroids=first); return np.array(km.centroids, np.float32)
-    return MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4*k), max_iter=iters, random_state=seed % 2**32).fit(S).cluster_centers_.astype(np.float32)
+        km = require('faiss', 'faiss-cpu').Kmeans(
+            S.shape[1], k, niter=iters, seed=seed % 2**31, gpu=gpu, min_points_per_centroid=1,
+            max_points_per_centroid=len(S),
+        )
+        km.train(S, init_centroids=first)
+        return np.array(km.centroids, np.float32)
+    return (
+        MiniBatchKMeans(
+            k, n_init=1, batch_size=max(4096, 4 * k), max_iter=iters, random_state=seed % 2**32
+        )
+        .fit(S)
+        .cluster_centers_.astype(np.float32)
+    )
 
+# %% ../nbs/03b_shards.ipynb #5cffbd59
 def _assigner(C, engine, gpu):
     "A function that gives the nearest centre and the squared distance of each row"
     if engine == 'faiss':
-        faiss = require('faiss', 'faiss-cpu'); index = faiss.IndexFlatL2(C.shape[1]); index.add(C)
+        faiss = require('faiss', 'faiss-cpu')
+        index = faiss.IndexFlatL2(C.shape[1])
+        index.add(C)
         if gpu: index = faiss.index_cpu_to_all_gpus(index)
         return lambda F: (lambda d, i: (i[:, 0], d[:, 0]))(*index.search(F, 1))
     from sklearn.metrics import pairwise_distances_argmin_min
     return lambda F: pairwise_distances_argmin_min(F, C, metric='sqeuclidean')
 
+# %% ../nbs/03b_shards.ipynb #ac8dc687
 def _engine(engine, gpu):
     "The engine that will be used"
-    if engine not in ('auto', 'faiss', 'sklearn'): raise AlignetError(f"engine='{engine}' is not known; choose auto, faiss or sklearn")
+    if engine not in ('auto', 'faiss', 'sklearn'):
+        raise AlignetError(f"engine='{engine}' is not known; choose auto, faiss or sklearn")
     if engine != 'sklearn':
         try: faiss = require('faiss', 'faiss-cpu')
         except AlignetError:
             if engine == 'faiss' or gpu: raise
             return 'sklearn'
-        if gpu and not getattr(faiss, 'get_num_gpus', int)(): raise AlignetError('gpu=True, but this build of faiss sees no GPU; install faiss-gpu, or leave gpu=False')
+        if gpu and not getattr(faiss, 'get_num_gpus', int)():
+            raise AlignetError(
+                'gpu=True, but this build of faiss sees no GPU; install faiss-gpu, or leave gpu=False'
+            )
         return 'faiss'
-    if gpu: raise AlignetError("gpu=True needs engine='faiss'; scikit-learn runs on the processor only")
+    if gpu:
+        raise AlignetError("gpu=True needs engine='faiss'; scikit-learn runs on the processor only")
     return engine
 
 # %% ../nbs/03b_shards.ipynb #5a0f7138
@@ -118,22 +162,41 @@ def cluster_store(
 ) -> np.ndarray: # (n,) int32 cluster of each image
     "k-means of features that stay on disk"
     from threadpoolctl import threadpool_limits
-    _, X, features = _parts_of(Z); n = len(X)
-    if not 2 <= k <= n: raise AlignetError(f'k={k} clusters of {n:,} images: k must lie between 2 and the number of images, and should leave several images to a cluster')
-    if sample < 1 or iters < 1 or chunk < 1: raise AlignetError(f'sample, iters and chunk must be at least 1, not {sample}, {iters}, {chunk}')
-    settings = dict(k=k, seed=seed, engine=_engine(engine, gpu), sample=sample, iters=iters, features=_fingerprint(X))
+    _, X, features = _parts_of(Z)
+    n = len(X)
+    if not 2 <= k <= n:
+        raise AlignetError(
+            f'k={k} clusters of {n:,} images: k must lie between 2 and the number of images, and should leave several images to a cluster'
+        )
+    if sample < 1 or iters < 1 or chunk < 1:
+        raise AlignetError(
+            f'sample, iters and chunk must be at least 1, not {sample}, {iters}, {chunk}'
+        )
+    settings = dict(
+        k=k, seed=seed, engine=_engine(engine, gpu), sample=sample, iters=iters,
+        features=_fingerprint(X),
+    )
     work = None if path is None else _cluster_folder(Path(path), settings)
     if work and work == Path(path): return np.load(work/'clusters.npy')
     with threadpool_limits(threads), _alone(work):
         if work and (work/'centroids.npy').is_file(): C = np.load(work/'centroids.npy')
         else:
             rows = np.sort(rng(seed, n, k).choice(n, min(n, k * sample), replace=False))
-            S = np.concatenate([_finite(X[rows[lo:lo+chunk]], rows[lo:lo+chunk], features) for lo in range(0, len(rows), chunk)])
-            C = _fit_centroids(S, k, seed, settings['engine'], iters, gpu); del S
+            S = np.concatenate(
+                [
+                    _finite(X[rows[lo : lo + chunk]], rows[lo : lo + chunk], features)
+                    for lo in range(0, len(rows), chunk)
+                ]
+            )
+            C = _fit_centroids(S, k, seed, settings['engine'], iters, gpu)
+            del S
             if work:
                 with atomic_path(work/'centroids.npy') as tmp: np.save(tmp, C)
-        return _assign(n, features, _assigner(C, settings['engine'], gpu), chunk, work, path, settings)
+        return _assign(
+            n, features, _assigner(C, settings['engine'], gpu), chunk, work, path, settings
+        )
 
+# %% ../nbs/03b_shards.ipynb #18f94e0a
 @contextlib.contextmanager
 def _alone(work):
     "Make sure that no other process fills this folder"
@@ -142,6 +205,7 @@ def _alone(work):
     finally:
         if work and o.lock: o.lock.close()
 
+# %% ../nbs/03b_shards.ipynb #bc65c54b
 def _finite(S, rows, features):
     "These rows as float32; a bad one is an error that names its image"
     S = np.asarray(S, np.float32)
@@ -149,6 +213,7 @@ def _finite(S, rows, features):
     if bad.any(): features(r := int(rows[bad.argmax()]), r + 1)
     return S
 
+# %% ../nbs/03b_shards.ipynb #3e0b893d
 def _cluster_folder(path, settings):
     "The folder to work in, or the finished one; an error if it belongs to other settings"
     part = path.with_name(path.name + '.part')
@@ -156,36 +221,56 @@ def _cluster_folder(path, settings):
         if (o/'meta.json').is_file():
             have = read_json(o/'meta.json')
             if diff := [k for k in settings if have.get(k) != settings[k]]:
-                raise AlignetError(f"'{o}' holds clusters with another {diff[0]} ({have.get(diff[0])}, not {settings[diff[0]]}); choose another folder, or delete it")
+                raise AlignetError(
+                    f"'{o}' holds clusters with another {diff[0]} ({have.get(diff[0])}, not {settings[diff[0]]}); choose another folder, or delete it"
+                )
             return o
-        if o.exists() and any(o.iterdir()): raise AlignetError(f"'{o}' exists and holds no clusters; choose another folder")
+        if o.exists() and any(o.iterdir()):
+            raise AlignetError(f"'{o}' exists and holds no clusters; choose another folder")
     write_json(part/'meta.json', settings)
     return part
 
+# %% ../nbs/03b_shards.ipynb #dfbc6a3c
 def _assign(n, features, nearest, chunk, work, path, settings):
     "Nearest centre of all rows, going on where the last run stopped"
     A, file, done = np.zeros(n, _ASSIGNED), work and work/'assigned', 0
     try:
         if work and file.is_file():
-            have = np.fromfile(file, _ASSIGNED)[:n]; done = len(have) - len(have) % chunk; A[:done] = have[:done]
+            have = np.fromfile(file, _ASSIGNED)[:n]
+            done = len(have) - len(have) % chunk
+            A[:done] = have[:done]
             os.truncate(file, done * _ASSIGNED.itemsize)
         for lo in progress(range(done, n, chunk), desc='nearest centres'):
-            hi = min(n, lo + chunk); A['cluster'][lo:hi], A['distance'][lo:hi] = nearest(features(lo, hi))
+            hi = min(n, lo + chunk)
+            A['cluster'][lo:hi], A['distance'][lo:hi] = nearest(features(lo, hi))
             if work:
                 with open(file, 'ab') as f: f.write(A[lo:hi].tobytes())
         clusters = A['cluster'].copy()
         if work:
             size = np.bincount(clusters, minlength=settings['k'])
             with atomic_path(work/'clusters.npy') as tmp: np.save(tmp, clusters)
-            write_json(work/'meta.json', dict(settings, smallest=size.min(), largest=size.max(), empty=(size == 0).sum(), mean_squared_distance=float(A['distance'].mean(dtype=np.float64)), versions=_versions()))
-            file.unlink(missing_ok=True); (work/'lock').unlink(missing_ok=True); os.replace(work, path)
+            write_json(
+                work / 'meta.json',
+                dict(
+                    settings, smallest=size.min(), largest=size.max(), empty=(size == 0).sum(),
+                    mean_squared_distance=float(A['distance'].mean(dtype=np.float64)),
+                    versions=_versions(),
+                ),
+            )
+            file.unlink(missing_ok=True)
+            (work/'lock').unlink(missing_ok=True)
+            os.replace(work, path)
     except OSError as e: raise _file_error(path, e) from e
     return clusters
 
+# %% ../nbs/03b_shards.ipynb #00e6d4aa
 def _versions():
     "Versions of what the numbers depend on"
     import sklearn
-    return dict(alignet=__version__, numpy=np.__version__, torch=torch.__version__.partition('+')[0], sklearn=sklearn.__version__)
+    return dict(
+        alignet=__version__, numpy=np.__version__, torch=torch.__version__.partition('+')[0],
+        sklearn=sklearn.__version__,
+    )
 
 # %% ../nbs/03b_shards.ipynb #7d091556
 def block_sims(
@@ -197,21 +282,31 @@ def block_sims(
 ) -> np.ndarray: # (t, 3) float32, [s_ij, s_ik, s_jk], summed in float32
     "Dot products of the rows of each triplet, read in a given order"
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore'); T = torch.from_numpy(np.asarray(Z))                          # read-only memory is fine: nothing writes to it
+        # read-only memory is fine: nothing writes to it
+        warnings.simplefilter('ignore')
+        T = torch.from_numpy(np.asarray(Z))
     out, d = np.empty((len(triplets), 3), np.float32), T.shape[1]
     order, c = np.arange(len(triplets)) if order is None else order, chunk or max(8, (1 << 17) // d)
     def work(rows):
         H, F = torch.zeros(3*max(c, 2), d, dtype=T.dtype), torch.zeros(3*max(c, 2), d)
         for lo in range(0, len(rows), c):
-            at = rows[lo:lo+c]; m = len(at)
-            torch.index_select(T, 0, torch.from_numpy(triplets[at].ravel().astype(np.int64)), out=H[:3*m])
-            r = max(m, 2)                                                                              # einsum sums a single long row in another order
+            at = rows[lo:lo+c]
+            m = len(at)
+            torch.index_select(
+                T, 0, torch.from_numpy(triplets[at].ravel().astype(np.int64)), out=H[: 3 * m]
+            )
+            # einsum sums a single long row in another order
+            r = max(m, 2)
             i, j, k = F[:3*r].copy_(H[:3*r]).numpy().reshape(r, 3, d).transpose(1, 0, 2)
-            out[at] = np.stack([np.einsum('nd,nd->n', a, b) for a, b in ((i, j), (i, k), (j, k))], 1)[:m]
-    before = torch.get_num_threads(); threads = threads or before
+            out[at] = np.stack(
+                [np.einsum('nd,nd->n', a, b) for a, b in ((i, j), (i, k), (j, k))], 1
+            )[:m]
+    before = torch.get_num_threads()
+    threads = threads or before
     try:
         torch.set_num_threads(1)
-        with ThreadPoolExecutor(threads) as pool: list(pool.map(work, np.array_split(order, max(1, min(4 * threads, len(order) // c)))))
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, np.array_split(order, max(1, min(4 * threads, len(order) // c)))))
     finally: torch.set_num_threads(before)
     return out
 
@@ -224,9 +319,16 @@ def _publish(path, data):
     part = path.with_name(path.name + '.part')
     try:
         for last in (False, False, True):
-            fd = os.open(part, os.O_WRONLY | os.O_CREAT | getattr(os, 'O_BINARY', 0), 0o666)     # not emptied first: what another process wrote here is the same
-            with open(fd, 'wb') as f: f.write(data); f.truncate(); f.flush(); os.fsync(f.fileno())
-            try: os.replace(part, path); return
+            # not emptied first: what another process wrote here is the same
+            fd = os.open(part, os.O_WRONLY | os.O_CREAT | getattr(os, 'O_BINARY', 0), 0o666)
+            with open(fd, 'wb') as f:
+                f.write(data)
+                f.truncate()
+                f.flush()
+                os.fsync(f.fileno())
+            try:
+                os.replace(part, path)
+                return
             except FileNotFoundError:                                                             # another process was faster, or cleared up
                 if path.is_file(): return
                 if last: raise
@@ -234,41 +336,95 @@ def _publish(path, data):
         with contextlib.suppress(OSError): part.unlink()
         raise _file_error(path, e) from e
 
+# %% ../nbs/03b_shards.ipynb #fb1bf917
 def _json_bytes(o): return (json.dumps(o, indent=1, sort_keys=True) + '\n').encode()
-def _sha(data): return hashlib.sha256(data).hexdigest()
-def _npy_bytes(a): buf = io.BytesIO(); np.save(buf, a); return buf.getvalue()
 
+# %% ../nbs/03b_shards.ipynb #74ca36cd
+def _sha(data): return hashlib.sha256(data).hexdigest()
+
+# %% ../nbs/03b_shards.ipynb #11691b5d
+def _npy_bytes(a):
+    buf = io.BytesIO()
+    np.save(buf, a)
+    return buf.getvalue()
+
+# %% ../nbs/03b_shards.ipynb #9f66f4b9
 def _encode(triplets, sims, fmt):
     "The bytes of a shard"
     if fmt == 'npy':
-        rows = np.empty(len(triplets), _ROW); rows['triplet'], rows['sims'] = triplets, sims
+        rows = np.empty(len(triplets), _ROW)
+        rows['triplet'], rows['sims'] = triplets, sims
         return _npy_bytes(rows)
     pa, pq, sink = require('pyarrow'), require('pyarrow.parquet', 'pyarrow'), io.BytesIO()
-    pq.write_table(pa.table({n: np.ascontiguousarray(a[:, c]) for a, names in ((triplets, _COLUMNS[:3]), (sims, _COLUMNS[3:])) for c, n in enumerate(names)}), sink, compression='zstd')
+    pq.write_table(
+        pa.table(
+            {
+                n: np.ascontiguousarray(a[:, c])
+                for a, names in ((triplets, _COLUMNS[:3]), (sims, _COLUMNS[3:]))
+                for c, n in enumerate(names)
+            }
+        ),
+        sink,
+        compression='zstd',
+    )
     return sink.getvalue()
 
+# %% ../nbs/03b_shards.ipynb #a9501116
 def _decode(file, fmt, rows):
     "Rows of a shard with the fields triplet and sims: a memory map, or read from Parquet"
     try:
         if fmt == 'npy': a = np.load(file, mmap_mode='r')
         else:
-            t = require('pyarrow.parquet', 'pyarrow').read_table(file); a = np.empty(len(t), _ROW)
-            a['triplet'], a['sims'] = (np.stack([t[n].to_numpy() for n in names], 1) for names in (_COLUMNS[:3], _COLUMNS[3:]))
+            t = require('pyarrow.parquet', 'pyarrow').read_table(file)
+            a = np.empty(len(t), _ROW)
+            a['triplet'], a['sims'] = (
+                np.stack([t[n].to_numpy() for n in names], 1)
+                for names in (_COLUMNS[:3], _COLUMNS[3:])
+            )
         if a.dtype != _ROW or a.shape != (rows,): raise ValueError(f'{a.shape} rows of {a.dtype}')
         return a
-    except (OSError, ValueError, KeyError) as e: raise AlignetError(f"'{file}' cannot be read ({e}); {_AGAIN}") from e
+    except (OSError, ValueError, KeyError) as e:
+        raise AlignetError(f"'{file}' cannot be read ({e}); {_AGAIN}") from e
 
-_AGAIN = 'delete that file and call label_store again with the same arguments: only it is made again'
+# %% ../nbs/03b_shards.ipynb #f17209a6
+_AGAIN = (
+    'delete that file and call label_store again with the same arguments: only it is made again'
+)
 
 # %% ../nbs/03b_shards.ipynb #aa9761d9
 def _settings(names, X, sampler, meta, n, fmt, teacher):
     "All that the labels depend on, as plain values"
-    groups = _sha(b''.join(np.ascontiguousarray(o, '<i8').tobytes() for o in (sampler.images, sampler.start, sampler.size)))
-    out = dict(kind='alignet label shards', layout=1, format=fmt, n=n, block_size=sampler.block_size, sampling=sampler.kind, by=sampler.by, seed=sampler.seed, groups=len(sampler.start), groups_sha256=groups,
-                left_out=sampler.left_out, images=len(names), names_sha256=_sha(_json_bytes(names)), clusters_sha256=_sha(_npy_bytes(_groups_of(sampler))), teacher=teacher or meta.get('teacher') or 'unknown', transform=meta.get('transform', 'unknown'),
-                features=dict({k: v for k, v in (meta.get('features') or {}).items() if v}, rows=_fingerprint(X), dimensions=X.shape[1]))
+    groups = _sha(
+        b''.join(
+            np.ascontiguousarray(o, '<i8').tobytes()
+            for o in (sampler.images, sampler.start, sampler.size)
+        )
+    )
+    out = dict(
+        kind='alignet label shards',
+        layout=1,
+        format=fmt,
+        n=n,
+        block_size=sampler.block_size,
+        sampling=sampler.kind,
+        by=sampler.by,
+        seed=sampler.seed,
+        groups=len(sampler.start),
+        groups_sha256=groups,
+        left_out=sampler.left_out,
+        images=len(names),
+        names_sha256=_sha(_json_bytes(names)),
+        clusters_sha256=_sha(_npy_bytes(_groups_of(sampler))),
+        teacher=teacher or meta.get('teacher') or 'unknown',
+        transform=meta.get('transform', 'unknown'),
+        features=dict(
+            {k: v for k, v in (meta.get('features') or {}).items() if v}, rows=_fingerprint(X),
+            dimensions=X.shape[1],
+        ),
+    )
     return json.loads(json.dumps(out, default=_plain))
 
+# %% ../nbs/03b_shards.ipynb #2edc844e
 _OURS = re.compile(r'(manifest\.json|names\.json|clusters\.npy|labels-\d+\.\w+)(\.part)?')
 
 def _same_run(path, settings):
@@ -276,41 +432,81 @@ def _same_run(path, settings):
     file = path/'manifest.json'
     if file.is_file():
         have = read_json(file)
-        if not isinstance(have, dict) or have.get('kind') != settings['kind']: raise AlignetError(f"'{file}' is no manifest of label shards; choose another folder")
+        if not isinstance(have, dict) or have.get('kind') != settings['kind']:
+            raise AlignetError(f"'{file}' is no manifest of label shards; choose another folder")
         if diff := [k for k in settings if have.get(k) != settings[k]]:
-            k = diff[0]; raise AlignetError(f"'{path}' holds labels with another {k.removesuffix('_sha256')}" + ('' if k.endswith('sha256') else f' ({have.get(k)}, not {settings[k]})')
-                                            + (f", and {', '.join(o.removesuffix('_sha256') for o in diff[1:])} differ too" if diff[1:] else '') + '; choose another folder, or delete it')
+            k = diff[0]
+            raise AlignetError(
+                f"'{path}' holds labels with another {k.removesuffix('_sha256')}"
+                + ('' if k.endswith('sha256') else f' ({have.get(k)}, not {settings[k]})')
+                + (
+                    f", and {', '.join(o.removesuffix('_sha256') for o in diff[1:])} differ too"
+                    if diff[1:]
+                    else ''
+                )
+                + '; choose another folder, or delete it'
+            )
         if old := {k: v for k, v in have.get('versions', {}).items() if _versions().get(k) != v}:
-            warnings.warn(f"'{path}' was begun with {', '.join(f'{k} {v}' for k, v in old.items())}; shards made now may differ from those in the last bits of their similarities", stacklevel=3)
+            warnings.warn(
+                f"'{path}' was begun with {', '.join(f'{k} {v}' for k, v in old.items())}; shards made now may differ from those in the last bits of their similarities",
+                stacklevel=3,
+            )
         return have
-    if path.exists() and (alien := sorted(o.name for o in path.iterdir() if not _OURS.fullmatch(o.name))): raise AlignetError(f"'{path}' holds no labels but '{alien[0]}'; choose another folder")
+    if path.exists() and (
+        alien := sorted(o.name for o in path.iterdir() if not _OURS.fullmatch(o.name))
+    ):
+        raise AlignetError(f"'{path}' holds no labels but '{alien[0]}'; choose another folder")
 
+# %% ../nbs/03b_shards.ipynb #39c3cfc6
 def _shard_name(b, fmt): return f'labels-{b:05d}.{fmt}'
 
+# %% ../nbs/03b_shards.ipynb #e1b82083
 def _groups_of(sampler):
     "(n,) int32 number of the group that each image was drawn by; -1 for images left out"
-    g = np.full(sampler.n, -1, np.int32); g[sampler.images] = sampler.group
+    g = np.full(sampler.n, -1, np.int32)
+    g[sampler.images] = sampler.group
     return g
 
 # %% ../nbs/03b_shards.ipynb #890d8a20
 def _file_sha(path):
     "SHA-256 of a file"
-    with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else _sha(f.read())
+    with open(path, 'rb') as f:
+        return (
+            hashlib.file_digest(f, 'sha256').hexdigest()
+            if hasattr(hashlib, 'file_digest')
+            else _sha(f.read())
+        )
 
+# %% ../nbs/03b_shards.ipynb #60822e5e
 def _intact(path, record, check='checksum'):
     "Whether a shard's file is what its record says"
-    try: return path.stat().st_size == record['bytes'] and (check == 'size' or _file_sha(path) == record['sha256'])
+    try:
+        return path.stat().st_size == record['bytes'] and (
+            check == 'size' or _file_sha(path) == record['sha256']
+        )
     except (OSError, KeyError, TypeError): return False
 
-def _run_of(settings): return _sha(_json_bytes({k: v for k, v in settings.items() if k not in ('versions', 'shards')}))[:16]
+# %% ../nbs/03b_shards.ipynb #51a4bed6
+def _run_of(settings):
+    return _sha(
+        _json_bytes({k: v for k, v in settings.items() if k not in ('versions', 'shards')})
+    )[:16]
 
+# %% ../nbs/03b_shards.ipynb #e5900f22
 def _records(path, run):
     "What is known of each shard of this run: from the manifest if the job was finished, and from the notes beside the shards"
     notes = {}
     for note in path.glob('labels-*.json'):
-        try: o = read_json(note); notes.update({o['file']: {k: o[k] for k in ('file', 'rows', 'bytes', 'sha256')}} if o['run'] == run else {})
+        try:
+            o = read_json(note)
+            notes.update(
+                {o['file']: {k: o[k] for k in ('file', 'rows', 'bytes', 'sha256')}}
+                if o['run'] == run
+                else {}
+            )
         except (AlignetError, OSError, KeyError, TypeError): pass                      # no note is as good as a broken one: the block is made again
-    return {**{o['file']: o for o in read_json(path/'manifest.json').get('shards') or []}, **notes}        # read last: whoever clears notes away has written it
+    # read last: whoever clears notes away has written it
+    return {**{o['file']: o for o in read_json(path/'manifest.json').get('shards') or []}, **notes}
 
 # %% ../nbs/03b_shards.ipynb #8576abfc
 def label_store(
@@ -330,23 +526,48 @@ def label_store(
     teacher:str='', # The teacher's digest, where the store does not say
 ) -> object: # LabelShards; None while blocks that others make are missing
     "Draw triplets and label them, a block a file; resumable, in any number of processes"
-    if format not in ('npy', 'parquet'): raise AlignetError(f"format='{format}' is not known; choose npy or parquet")
-    if check not in ('checksum', 'size'): raise AlignetError(f"check='{check}' is not known; choose checksum or size")
+    if format not in ('npy', 'parquet'):
+        raise AlignetError(f"format='{format}' is not known; choose npy or parquet")
+    if check not in ('checksum', 'size'):
+        raise AlignetError(f"check='{check}' is not known; choose checksum or size")
     if n < 1: raise AlignetError(f'n={n}: ask for at least one triplet')
     if format == 'parquet': require('pyarrow')
     path, (names, X, features) = Path(path), _parts_of(store)
-    if names is None: raise AlignetError('labels are of named images: give a FeatureStore, or a tuple of names and features')
+    if names is None:
+        raise AlignetError(
+            'labels are of named images: give a FeatureStore, or a tuple of names and features'
+        )
     names, meta = [str(o) for o in names], getattr(store, 'meta', {})
-    if len(set(names)) < len(names): raise AlignetError(f'{len(names) - len(set(names)):,} of {len(names):,} image names occur twice; names must be unique')
+    if len(set(names)) < len(names):
+        raise AlignetError(
+            f'{len(names) - len(set(names)):,} of {len(names):,} image names occur twice; names must be unique'
+        )
     drawer = isinstance(clusters, TripletSampler)
-    if (m := clusters.n if drawer else len(clusters)) != len(names): raise AlignetError(f'{m:,} clusters do not fit {len(names):,} images; cluster this store')
-    sampler = clusters if drawer else TripletSampler(np.asarray(clusters), sampling, seed, classes, by, block_size)
-    settings, total = _settings(names, X, sampler, meta, n, format, teacher), -(-n // sampler.block_size)
+    if (m := clusters.n if drawer else len(clusters)) != len(names):
+        raise AlignetError(f'{m:,} clusters do not fit {len(names):,} images; cluster this store')
+    sampler = (
+        clusters
+        if drawer
+        else TripletSampler(np.asarray(clusters), sampling, seed, classes, by, block_size)
+    )
+    settings, total = _settings(names, X, sampler, meta, n, format, teacher), -(
+        -n // sampler.block_size
+    )
     todo = range(total) if blocks is None else [int(b) for b in blocks]
-    if bad := [b for b in todo if not 0 <= b < total]: raise AlignetError(f'block {bad[0]} does not exist: {n:,} triplets in blocks of {sampler.block_size:,} are the blocks 0 to {total-1}')
+    if bad := [b for b in todo if not 0 <= b < total]:
+        raise AlignetError(
+            f'block {bad[0]} does not exist: {n:,} triplets in blocks of {sampler.block_size:,} are the blocks 0 to {total-1}'
+        )
     manifest = _prepare(path, settings, names, sampler)
-    run = _run_of(settings); records = _records(path, run); todo = [b for b in todo if not _intact(path/_shard_name(b, format), records.get(_shard_name(b, format)), check)]
-    place = np.empty(sampler.n, np.int32); place[sampler.images] = np.arange(len(sampler.images))
+    run = _run_of(settings)
+    records = _records(path, run)
+    todo = [
+        b
+        for b in todo
+        if not _intact(path / _shard_name(b, format), records.get(_shard_name(b, format)), check)
+    ]
+    place = np.empty(sampler.n, np.int32)
+    place[sampler.images] = np.arange(len(sampler.images))
     for b in progress(todo, desc='labels') if todo else ():
         t = sampler.block(b)[:n - b * sampler.block_size]
         s = block_sims(X, t, np.argsort(place[t[:, 0]]), threads)
@@ -363,23 +584,34 @@ def _prepare(path, settings, names, sampler):
     if manifest is None:
         manifest = json.loads(_json_bytes(dict(settings, versions=_versions(), shards=None)))
         _publish(path/'manifest.json', _json_bytes(manifest))
-    for name, data in (('names.json', _json_bytes(names)), ('clusters.npy', _npy_bytes(_groups_of(sampler)))):
-        if not ((path/name).is_file() and (path/name).read_bytes() == data): _publish(path/name, data)
+    for name, data in (
+        ('names.json', _json_bytes(names)), ('clusters.npy', _npy_bytes(_groups_of(sampler))),
+    ):
+        if not ((path/name).is_file() and (path/name).read_bytes() == data):
+            _publish(path/name, data)
     return manifest
 
+# %% ../nbs/03b_shards.ipynb #a7a58de4
 def _check_sims(s, t, features):
     "Raise and name the image if a similarity is not finite"
     bad = ~np.isfinite(s).all(1)
     if bad.any():
         for i in t[bad.argmax()]: features(int(i), int(i) + 1)
-        raise AlignetError(f'a similarity of the images {t[bad.argmax()].tolist()} is beyond float32; scale the features')
+        raise AlignetError(
+            f'a similarity of the images {t[bad.argmax()].tolist()} is beyond float32; scale the features'
+        )
 
+# %% ../nbs/03b_shards.ipynb #a1b3eeb8
 def _write_shard(path, b, data, rows, fmt, run):
     "The note, then the shard"
     file = _shard_name(b, fmt)
-    _publish(path/f'labels-{b:05d}.json', _json_bytes(dict(file=file, rows=rows, bytes=len(data), sha256=_sha(data), run=run)))
+    _publish(
+        path / f'labels-{b:05d}.json',
+        _json_bytes(dict(file=file, rows=rows, bytes=len(data), sha256=_sha(data), run=run)),
+    )
     _publish(path/file, data)
 
+# %% ../nbs/03b_shards.ipynb #a753a218
 def _finish(path, manifest, total, fmt, run):
     "Write the final manifest if all shards are there; the labels, or None"
     records, files = _records(path, run), [_shard_name(b, fmt) for b in range(total)]
@@ -392,14 +624,23 @@ def _finish(path, manifest, total, fmt, run):
 # %% ../nbs/03b_shards.ipynb #e0000ec4
 class _Rows:
     "One field of all shards, indexed like an array and read when asked for"
-    def __init__(self, labels, field): self.labels, self.field, self.dtype, self.ndim = labels, field, _ROW[field].base, 2
+    def __init__(self, labels, field):
+        self.labels, self.field, self.dtype, self.ndim = labels, field, _ROW[field].base, 2
     def __len__(self): return len(self.labels)
-    def __getitem__(self, i): return self.labels._take(i[0], self.field)[(slice(None), *i[1:]) if np.ndim(i[0]) or isinstance(i[0], slice) else i[1:]] if isinstance(i, tuple) else self.labels._take(i, self.field)
+    def __getitem__(self, i):
+        return (
+            self.labels._take(i[0], self.field)[
+                (slice(None), *i[1:]) if np.ndim(i[0]) or isinstance(i[0], slice) else i[1:]
+            ]
+            if isinstance(i, tuple)
+            else self.labels._take(i, self.field)
+        )
     def __array__(self, dtype=None, copy=None): return np.asarray(self[:], dtype)
     def __repr__(self): return f'{len(self):,} rows of {self.field}, on disk'
     @property
     def shape(self): return len(self), 3
 
+# %% ../nbs/03b_shards.ipynb #4fcc3efb
 class LabelShards:
     "Labels on disk, a block a file, read as one"
     def __init__(self,
@@ -408,23 +649,53 @@ class LabelShards:
         control:bool=False, # Do not warn about labels of the untransformed teacher
     ):
         self.path, self.store = path, store = Path(path), store
-        if not (path/'manifest.json').is_file(): raise AlignetError(f"'{path}' holds no labels: it has no manifest.json; make them with label_store")
+        if not (path/'manifest.json').is_file():
+            raise AlignetError(
+                f"'{path}' holds no labels: it has no manifest.json; make them with label_store"
+            )
         self.meta = m = read_json(path/'manifest.json')
-        if not isinstance(m, dict) or m.get('kind') != 'alignet label shards': raise AlignetError(f"'{path/'manifest.json'}' is no manifest of label shards; check the path")
-        if m.get('layout') != 1: raise AlignetError(f"'{path}' is in layout {m.get('layout')} of label shards, and this version reads layout 1; install a newer version")
-        if not m.get('shards'): raise AlignetError(f"the labels in '{path}' are not finished; call label_store again with the same arguments and it goes on")
+        if not isinstance(m, dict) or m.get('kind') != 'alignet label shards':
+            raise AlignetError(
+                f"'{path/'manifest.json'}' is no manifest of label shards; check the path"
+            )
+        if m.get('layout') != 1:
+            raise AlignetError(
+                f"'{path}' is in layout {m.get('layout')} of label shards, and this version reads layout 1; install a newer version"
+            )
+        if not m.get('shards'):
+            raise AlignetError(
+                f"the labels in '{path}' are not finished; call label_store again with the same arguments and it goes on"
+            )
         self.files, self.lo, self.hi, self._step = m['shards'], 0, m['n'], m['block_size']
         for o in self.files:
             size = (path/o['file']).stat().st_size if (path/o['file']).is_file() else None
-            if size != o['bytes']: raise AlignetError(f"'{path/o['file']}' " + ('is missing' if size is None else f"is {size:,} bytes long, not {o['bytes']:,}") + f'; {_AGAIN.replace("delete that file and ", "" if size is None else "delete that file and ")}')
+            if size != o['bytes']:
+                raise AlignetError(
+                    f"'{path/o['file']}' "
+                    + (
+                        'is missing'
+                        if size is None
+                        else f"is {size:,} bytes long, not {o['bytes']:,}"
+                    )
+                    + f'; {_AGAIN.replace("delete that file and ", "" if size is None else "delete that file and ")}'
+                )
         self.names = _names_of(path, m)
-        if store is not None and (list(store.names) != self.names or _fingerprint(store.X) != m['features']['rows']): raise AlignetError(f"'{store.path}' does not hold the features that these labels were made of; give the store that label_store was given")
+        if store is not None and (
+            list(store.names) != self.names or _fingerprint(store.X) != m['features']['rows']
+        ):
+            raise AlignetError(
+                f"'{store.path}' does not hold the features that these labels were made of; give the store that label_store was given"
+            )
         self._cache = {}
         if self.transform == 'untransformed' and not control:
-            warnings.warn(f"'{path}' holds labels of the UNTRANSFORMED teacher: the control (UnAligNet), without anything learned from people; if you want them say control=True", stacklevel=2)
+            warnings.warn(
+                f"'{path}' holds labels of the UNTRANSFORMED teacher: the control (UnAligNet), without anything learned from people; if you want them say control=True",
+                stacklevel=2,
+            )
 
     def __len__(self): return self.hi - self.lo
-    def __repr__(self): return f"LabelShards({len(self):,} triplets of {len(self.names):,} images in {len(self.files)} shards, {self.meta['sampling']} sampling, transform '{self.transform}')"
+    def __repr__(self):
+        return f"LabelShards({len(self):,} triplets of {len(self.names):,} images in {len(self.files)} shards, {self.meta['sampling']} sampling, transform '{self.transform}')"
     def __getitem__(self, rows): return self._take(rows, 'triplet'), self._take(rows, 'sims')
     def __getstate__(self): return {**self.__dict__, '_cache': {}}                            # a worker process opens the files itself
 
@@ -449,15 +720,24 @@ class LabelShards:
         "(n,) int32 cluster (or class) that each image was drawn by"
         file = self.path/'clusters.npy'
         try: data = file.read_bytes()
-        except OSError as e: raise AlignetError(f"'{file}' cannot be read ({e.strerror}); {_AGAIN}") from e
-        if _sha(data) != self.meta.get('clusters_sha256', _sha(data)): raise AlignetError(f"'{file}' is not the one that these labels were made with; {_AGAIN}")
+        except OSError as e:
+            raise AlignetError(f"'{file}' cannot be read ({e.strerror}); {_AGAIN}") from e
+        if _sha(data) != self.meta.get('clusters_sha256', _sha(data)):
+            raise AlignetError(
+                f"'{file}' is not the one that these labels were made with; {_AGAIN}"
+            )
         return np.load(io.BytesIO(data))
 
+# %% ../nbs/03b_shards.ipynb #2e801111
 def _names_of(path, manifest):
     "The names, checked against the manifest"
-    if not (path/'names.json').is_file(): raise AlignetError(f"'{path/'names.json'}' is missing; {_AGAIN}")
+    if not (path/'names.json').is_file():
+        raise AlignetError(f"'{path/'names.json'}' is missing; {_AGAIN}")
     names = read_json(path/'names.json')
-    if _sha(_json_bytes(names)) != manifest['names_sha256']: raise AlignetError(f"'{path/'names.json'}' is not the list of names that these labels were made with; {_AGAIN}")
+    if _sha(_json_bytes(names)) != manifest['names_sha256']:
+        raise AlignetError(
+            f"'{path/'names.json'}' is not the list of names that these labels were made with; {_AGAIN}"
+        )
     return names
 
 # %% ../nbs/03b_shards.ipynb #8fbe9076
@@ -465,72 +745,122 @@ def _names_of(path, manifest):
 def _open(self:LabelShards, b):
     "The rows of a shard; of Parquet, which is read whole, the last four are kept"
     if b not in self._cache:
-        while self.meta['format'] == 'parquet' and len(self._cache) > 3: self._cache.pop(next(iter(self._cache)))
-        self._cache[b] = _decode(self.path/self.files[b]['file'], self.meta['format'], self.files[b]['rows'])
+        while self.meta['format'] == 'parquet' and len(self._cache) > 3:
+            self._cache.pop(next(iter(self._cache)))
+        self._cache[b] = _decode(
+            self.path / self.files[b]['file'], self.meta['format'], self.files[b]['rows']
+        )
     return self._cache[b]
 
+# %% ../nbs/03b_shards.ipynb #0a06ca90
 @patch
 def _take(self:LabelShards, i, field):
     "A field of some rows, whichever shards they lie in"
     n = len(self)
     if isinstance(i, (int, np.integer)):
         if not -n <= i < n: raise IndexError(f'row {i} of {n:,} labels')
-        b, r = divmod(self.lo + int(i) % n, self._step); return np.array(self._open(b)[field][r])
+        b, r = divmod(self.lo + int(i) % n, self._step)
+        return np.array(self._open(b)[field][r])
     if isinstance(i, slice):
         start, stop, step = i.indices(n)
         if step == 1:
             lo, hi = self.lo + start, self.lo + max(start, stop)
-            parts = [self._open(b)[field][max(0, lo - b*self._step):hi - b*self._step] for b in range(lo // self._step, -(-hi // self._step))]
+            parts = [
+                self._open(b)[field][max(0, lo - b * self._step) : hi - b * self._step]
+                for b in range(lo // self._step, -(-hi // self._step))
+            ]
             return np.concatenate([np.zeros((0, 3), _ROW[field].base), *parts])
         i = np.arange(start, stop, step)
-    i = np.asarray(i) if np.size(i) else np.zeros(np.shape(i), bool if np.asarray(i).dtype == bool else np.int64)
+    i = (
+        np.asarray(i)
+        if np.size(i)
+        else np.zeros(np.shape(i), bool if np.asarray(i).dtype == bool else np.int64)
+    )
     if i.dtype == bool:
         if i.shape != (n,): raise IndexError(f'{i.shape} booleans do not fit {n:,} labels')
         i = np.flatnonzero(i)
-    if not np.issubdtype(i.dtype, np.integer): raise IndexError(f'rows must be integers or booleans, not {i.dtype}')
-    if i.size and not (-n <= i.min() and i.max() < n): raise IndexError(f'rows {i.min()} to {i.max()} of {n:,} labels')
+    if not np.issubdtype(i.dtype, np.integer):
+        raise IndexError(f'rows must be integers or booleans, not {i.dtype}')
+    if i.size and not (-n <= i.min() and i.max() < n):
+        raise IndexError(f'rows {i.min()} to {i.max()} of {n:,} labels')
     at, shape = self.lo + np.where(i < 0, i + n, i).ravel(), i.shape
     out, b = np.empty((len(at), 3), _ROW[field].base), at // self._step
-    for s in np.unique(b): w = b == s; out[w] = self._open(int(s))[field][at[w] - s * self._step]
+    for s in np.unique(b):
+        w = b == s
+        out[w] = self._open(int(s))[field][at[w] - s * self._step]
     return out.reshape(*shape, 3)
 
+# %% ../nbs/03b_shards.ipynb #e7a1eda8
 @patch
 def blocks(self:LabelShards) -> object: # Iterator over (m, 3) triplets and (m, 3) sims
     "The rows shard by shard, in order"
     for b in range(self.lo // self._step, -(-self.hi // self._step)):
-        s = slice(max(0, self.lo - b * self._step), self.hi - b * self._step); a = self._open(b)[s]
+        s = slice(max(0, self.lo - b * self._step), self.hi - b * self._step)
+        a = self._open(b)[s]
         yield a['triplet'], a['sims']
 
+# %% ../nbs/03b_shards.ipynb #79daee62
 @patch
 def shard(self:LabelShards,
     rank:int, # Which process, from 0
     world:int, # How many there are
 ) -> LabelShards: # The same files, fewer rows
     "One process's share: a stretch of rows"
-    if not 0 <= rank < world: raise AlignetError(f'rank {rank} of {world} processes does not exist; ranks go from 0 to {world-1}')
-    out = LabelShards.__new__(LabelShards); out.__dict__.update(self.__dict__)
-    n = len(self); out.lo, out.hi = self.lo + n * rank // world, self.lo + n * (rank + 1) // world
+    if not 0 <= rank < world:
+        raise AlignetError(
+            f'rank {rank} of {world} processes does not exist; ranks go from 0 to {world-1}'
+        )
+    out = LabelShards.__new__(LabelShards)
+    out.__dict__.update(self.__dict__)
+    n = len(self)
+    out.lo, out.hi = self.lo + n * rank // world, self.lo + n * (rank + 1) // world
     return out
 
 # %% ../nbs/03b_shards.ipynb #965f8c6d
 @patch
 def verify(self:LabelShards) -> LabelShards: # Itself
     "Compare the checksum of every shard; an error names those that are damaged"
-    bad = [o['file'] for o in progress(self.files, desc='checksums') if not _intact(self.path/o['file'], o)]
-    if bad: raise AlignetError(f"{len(bad)} of {len(self.files)} shards in '{self.path}' are damaged: {', '.join(bad[:5])}" + (', ...' if bad[5:] else '') + '; ' + (_AGAIN if len(bad) == 1 else _AGAIN.replace('that file', 'those files').replace('it is', 'they are')))
+    bad = [
+        o['file']
+        for o in progress(self.files, desc='checksums')
+        if not _intact(self.path / o['file'], o)
+    ]
+    if bad:
+        raise AlignetError(
+            f"{len(bad)} of {len(self.files)} shards in '{self.path}' are damaged: {', '.join(bad[:5])}"
+            + (', ...' if bad[5:] else '')
+            + '; '
+            + (
+                _AGAIN
+                if len(bad) == 1
+                else _AGAIN.replace('that file', 'those files').replace('it is', 'they are')
+            )
+        )
     g = self.clusters
-    if len(g) != len(self.names): raise AlignetError(f"'{self.path/'clusters.npy'}' has {len(g):,} clusters for {len(self.names):,} images; {_AGAIN}")
+    if len(g) != len(self.names):
+        raise AlignetError(
+            f"'{self.path/'clusters.npy'}' has {len(g):,} clusters for {len(self.names):,} images; {_AGAIN}"
+        )
     return self
 
+# %% ../nbs/03b_shards.ipynb #3a6c9a37
 @patch
 def to_labels(self:LabelShards,
     n:int=None, # Only the first so many rows
 ) -> PseudoLabels: # triplets (n, 3) int32, sims (n, 3) float32
     "The labels in memory"
     t, s = self[:n]
-    meta = {k: v for k, v in self.meta.items() if k not in ('shards', 'kind', 'layout', 'groups_sha256', 'names_sha256', 'clusters_sha256')}
-    return PseudoLabels(self.names, t, s, self.embedding, dict(meta, clusters=self.meta['groups'], n=len(t)), self.clusters)
+    meta = {
+        k: v
+        for k, v in self.meta.items()
+        if k not in ('shards', 'kind', 'layout', 'groups_sha256', 'names_sha256', 'clusters_sha256')
+    }
+    return PseudoLabels(
+        self.names, t, s, self.embedding, dict(meta, clusters=self.meta['groups'], n=len(t)),
+        self.clusters,
+    )
 
+# %% ../nbs/03b_shards.ipynb #e0dff589
 @patch
 def to_official(self:LabelShards,
     path, # The .npz to make or replace, best named {transform}/{split}_{sampling}.npz
@@ -539,7 +869,14 @@ def to_official(self:LabelShards,
 ) -> Path: # The file
     "Write the layout of the released files: filenames, similarities, indices"
     t, s = self[:n]
-    if (size := t.size * 4 * max(map(len, self.names)) / 1e9) > max_gb: raise AlignetError(f'the names of {len(t):,} triplets take {size:.1f} GB; give a smaller n, or raise max_gb')
-    path = Path(path); path = path if path.suffix == '.npz' else path.with_name(path.name + '.npz')
-    with atomic_path(path) as tmp: np.savez_compressed(tmp, filenames=np.array(self.names)[t], similarities=s, indices=t.astype(np.int64))
+    if (size := t.size * 4 * max(map(len, self.names)) / 1e9) > max_gb:
+        raise AlignetError(
+            f'the names of {len(t):,} triplets take {size:.1f} GB; give a smaller n, or raise max_gb'
+        )
+    path = Path(path)
+    path = path if path.suffix == '.npz' else path.with_name(path.name + '.npz')
+    with atomic_path(path) as tmp:
+        np.savez_compressed(
+            tmp, filenames=np.array(self.names)[t], similarities=s, indices=t.astype(np.int64)
+        )
     return path

@@ -32,12 +32,20 @@ def _deal(groups, half, split):
         room = [half - len(s) for s in sides]
         if split == 'good':
             cut = min(len(g) // 2, room[0]) if len(g) > 1 else int(room[0] > 0)
-            sides[0].extend(g[:cut]); sides[1].extend(g[cut:cut + room[1]]); continue
+            sides[0].extend(g[:cut])
+            sides[1].extend(g[cut:cut + room[1]])
+            continue
         side = 0 if room[0] >= room[1] and room[0] > 0 else 1
-        if room[side] > 0: sides[side].extend(g[:room[side]]); spare += g[room[side]:]
-    for s in sides: take = half - len(s); s.extend(spare[:take]); spare = spare[take:] if split == 'bad' else spare
+        if room[side] > 0:
+            sides[side].extend(g[:room[side]])
+            spare += g[room[side]:]
+    for s in sides:
+        take = half - len(s)
+        s.extend(spare[:take])
+        spare = spare[take:] if split == 'bad' else spare
     return sides
 
+# %% ../nbs/06d_shift.ipynb #87cd06bc
 def split_subclasses(
     groups, # List of lists: the subclasses in each branch below the superclass
     n:int, # How many subclasses to use; an even number
@@ -45,14 +53,23 @@ def split_subclasses(
     random=2, # A seed, or a np.random.RandomState that goes on from where it was
 ) -> tuple: # Source and target, two lists of n/2
     "Cut the subclasses of one superclass into source and target"
-    if split not in SPLITS: raise AlignetError(f"split '{split}' is not known; choose one of {', '.join(SPLITS)}")
-    groups = [sorted(g) for g in groups]; every = sorted({c for g in groups for c in g})
-    if n < 2 or n % 2 or n > len(every): raise AlignetError(f'n={n} subclasses cannot be cut into halves; it must be an even number from 2 to {len(every)}, as many as there are')
+    if split not in SPLITS:
+        raise AlignetError(f"split '{split}' is not known; choose one of {', '.join(SPLITS)}")
+    groups = [sorted(g) for g in groups]
+    every = sorted({c for g in groups for c in g})
+    if n < 2 or n % 2 or n > len(every):
+        raise AlignetError(
+            f'n={n} subclasses cannot be cut into halves; it must be an even number from 2 to {len(every)}, as many as there are'
+        )
     if split == 'rand':
         r = random if isinstance(random, np.random.RandomState) else np.random.RandomState(random)
-        pick = [str(c) for c in r.choice(every, n, replace=False)]; return pick[:n//2], pick[n//2:]
+        pick = [str(c) for c in r.choice(every, n, replace=False)]
+        return pick[:n//2], pick[n//2:]
     source, target = _deal(groups, n // 2, split)
-    if not len(source) == len(target) == n // 2 or set(source) & set(target): raise AlignetError(f"a '{split}' split of {len(every)} subclasses in branches of {[len(g) for g in groups]} does not come out even; use 'rand', or another n")
+    if not len(source) == len(target) == n // 2 or set(source) & set(target):
+        raise AlignetError(
+            f"a '{split}' split of {len(every)} subclasses in branches of {[len(g) for g in groups]} does not come out even; use 'rand', or another n"
+        )
     return source, target
 
 # %% ../nbs/06d_shift.ipynb #6faabec0
@@ -66,19 +83,39 @@ class ShiftTask:
     notes:str='' # How it came about
 
     def __post_init__(self):
-        if list(self.source) != list(self.target): raise AlignetError(f"task '{self.name}': source and target have different superclasses")
-        if len(self.source) < 2: raise AlignetError(f"task '{self.name}' has {len(self.source)} superclasses; at least two are needed. Use a smaller n, or another level")
-        s, t = ([c for v in side.values() for c in v] for side in (self.source, self.target)); twice = pd.Series(s + t)
-        if twice.duplicated().any(): raise AlignetError(f"task '{self.name}': the subclass '{twice[twice.duplicated()].iloc[0]}' occurs twice; each must be on one side of one superclass")
-        if empty := [k for k in self.source if not self.source[k] or not self.target[k]]: raise AlignetError(f"task '{self.name}': the superclasses {empty[:5]} have no subclass on one side")
+        if list(self.source) != list(self.target):
+            raise AlignetError(f"task '{self.name}': source and target have different superclasses")
+        if len(self.source) < 2:
+            raise AlignetError(
+                f"task '{self.name}' has {len(self.source)} superclasses; at least two are needed. Use a smaller n, or another level"
+            )
+        s, t = ([c for v in side.values() for c in v] for side in (self.source, self.target))
+        twice = pd.Series(s + t)
+        if twice.duplicated().any():
+            raise AlignetError(
+                f"task '{self.name}': the subclass '{twice[twice.duplicated()].iloc[0]}' occurs twice; each must be on one side of one superclass"
+            )
+        if empty := [k for k in self.source if not self.source[k] or not self.target[k]]:
+            raise AlignetError(
+                f"task '{self.name}': the superclasses {empty[:5]} have no subclass on one side"
+            )
 
     def __len__(self): return len(self.source)
-    def __repr__(self): return f"ShiftTask '{self.name}': {len(self)} superclasses, {sum(map(len, self.source.values()))} source and {sum(map(len, self.target.values()))} target subclasses"
+    def __repr__(self):
+        return f"ShiftTask '{self.name}': {len(self)} superclasses, {sum(map(len, self.source.values()))} source and {sum(map(len, self.target.values()))} target subclasses"
 
     @property
     def table(self) -> pd.DataFrame: # superclass, subclass, side
         "One row a subclass"
-        return pd.DataFrame([(k, c, side) for side in ('source', 'target') for k, v in getattr(self, side).items() for c in v], columns=['superclass', 'subclass', 'side'])
+        return pd.DataFrame(
+            [
+                (k, c, side)
+                for side in ('source', 'target')
+                for k, v in getattr(self, side).items()
+                for c in v
+            ],
+            columns=['superclass', 'subclass', 'side'],
+        )
 
 # %% ../nbs/06d_shift.ipynb #df94394c
 @patch
@@ -88,6 +125,7 @@ def save(self:ShiftTask,
     "Write the split as a table"
     with atomic_path(path) as tmp: self.table.to_csv(tmp, index=False)
 
+# %% ../nbs/06d_shift.ipynb #a6103990
 @patch(cls_method=True)
 def load(cls:ShiftTask,
     path, # A .csv with the columns superclass, subclass, side; or a .json with [superclasses, [source lists, target lists], {number: name}]
@@ -95,27 +133,45 @@ def load(cls:ShiftTask,
     name:str=None, # What to call it; the file's name if None
 ) -> ShiftTask: # Superclasses with their source and target subclasses
     "Read a split: one of `save`, or what the authors' code returns, kept as JSON"
-    path = Path(path); name = name or path.stem
+    path = Path(path)
+    name = name or path.stem
     if path.suffix == '.json': return _official_split(read_json(path), path, classes, name)
     if not path.is_file(): raise AlignetError(f"split '{path}' does not exist; check the path")
     t = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if miss := [c for c in ('superclass', 'subclass', 'side') if c not in t.columns]: raise AlignetError(f"split '{path}' has no column {miss}; its columns are {list(t.columns)}")
-    if bad := sorted(set(t.side) - {'source', 'target'}): raise AlignetError(f"split '{path}': side must be 'source' or 'target', not {bad[:3]}")
-    pick = lambda side: {k: t.subclass[(t.side == side) & (t.superclass == k)].tolist() for k in dict.fromkeys(t.superclass)}
+    if miss := [c for c in ('superclass', 'subclass', 'side') if c not in t.columns]:
+        raise AlignetError(
+            f"split '{path}' has no column {miss}; its columns are {list(t.columns)}"
+        )
+    if bad := sorted(set(t.side) - {'source', 'target'}):
+        raise AlignetError(f"split '{path}': side must be 'source' or 'target', not {bad[:3]}")
+    pick = lambda side: {
+        k: t.subclass[(t.side == side) & (t.superclass == k)].tolist()
+        for k in dict.fromkeys(t.superclass)
+    }
     return cls(name, pick('source'), pick('target'), notes=f'read from {path.name}')
 
+# %% ../nbs/06d_shift.ipynb #3bd8b27e
 def _official_split(o, path, classes, name):
     "A `ShiftTask` of [superclasses, [source, target], {number: name}] with classes as numbers"
     try:
-        ids, (source, target), names = o; of = list(classes) if classes is not None else ImageNetInfo('imagenet-1k').label_names(); label = _unique([str(names[str(i)]) for i in range(len(ids))], ids)
+        ids, (source, target), names = o
+        of = list(classes) if classes is not None else ImageNetInfo('imagenet-1k').label_names()
+        label = _unique([str(names[str(i)]) for i in range(len(ids))], ids)
         pick = lambda side: {k: [of[int(c)] for c in v] for k, v in zip(label, side, strict=True)}
-        return ShiftTask(name, pick(source), pick(target), dict(zip(label, ids)), f'read from {path.name}')
+        return ShiftTask(
+            name, pick(source), pick(target), dict(zip(label, ids)), f'read from {path.name}'
+        )
     except AlignetError: raise
-    except (ValueError, TypeError, KeyError, IndexError) as e: raise AlignetError(f"split '{path}' does not hold [superclasses, [source lists, target lists], {{number: name}}] ({e}); write it with json.dump from what make_living17 and its siblings return") from e
+    except (ValueError, TypeError, KeyError, IndexError) as e:
+        raise AlignetError(
+            f"split '{path}' does not hold [superclasses, [source lists, target lists], {{number: name}}] ({e}); write it with json.dump from what make_living17 and its siblings return"
+        ) from e
 
+# %% ../nbs/06d_shift.ipynb #d35f1eb5
 def _unique(names, ids):
     "The first of each node's names; with the ID where two are the same"
-    short = [n.split(',')[0].strip() for n in names]; return [s if short.count(s) == 1 else f'{s} ({i})' for s, i in zip(short, ids)]
+    short = [n.split(',')[0].strip() for n in names]
+    return [s if short.count(s) == 1 else f'{s} ({i})' for s, i in zip(short, ids)]
 
 # %% ../nbs/06d_shift.ipynb #e3dccc1a
 def superclass_task(
@@ -129,18 +185,34 @@ def superclass_task(
     only=None, # Use only these classes, e.g. those that there are photos of
 ) -> ShiftTask: # Superclasses with n/2 source and n/2 target subclasses each
     "Superclasses of a level, with as many subclasses each"
-    known = set(tree.classes if only is None else only); below = {k: [c for c in tree.below(k) if c in known] for k in tree.at_level(level, under)}
+    known = set(tree.classes if only is None else only)
+    below = {k: [c for c in tree.below(k) if c in known] for k in tree.at_level(level, under)}
     supers = [k for k, v in below.items() if len(v) >= n]
-    if not supers: raise AlignetError(f"task '{name}': no node on level {level} has {n} subclasses; the largest has {max(map(len, below.values()), default=0)}. Use a smaller n, or another level")
-    r, source, target = np.random.RandomState(_check_seed(seed)), {}, {}; label = _unique([tree.names.get(k, k) for k in supers], supers)
-    for l, k in zip(label, supers): source[l], target[l] = split_subclasses(_branches(tree, k, known), n, split, r)
-    return ShiftTask(name, source, target, dict(zip(label, supers)), f"level {level}, {n} subclasses each, split '{split}'" + f', seed {seed}' * (split == 'rand'))
+    if not supers:
+        raise AlignetError(
+            f"task '{name}': no node on level {level} has {n} subclasses; the largest has {max(map(len, below.values()), default=0)}. Use a smaller n, or another level"
+        )
+    r, source, target = np.random.RandomState(_check_seed(seed)), {}, {}
+    label = _unique([tree.names.get(k, k) for k in supers], supers)
+    for l, k in zip(label, supers):
+        source[l], target[l] = split_subclasses(_branches(tree, k, known), n, split, r)
+    return ShiftTask(
+        name,
+        source,
+        target,
+        dict(zip(label, supers)),
+        f"level {level}, {n} subclasses each, split '{split}'"
+        + f', seed {seed}' * (split == 'rand'),
+    )
 
+# %% ../nbs/06d_shift.ipynb #59ff0074
 def _check_seed(seed):
     "A seed that `RandomState` takes"
-    if not (isinstance(seed, (int, np.integer)) and 0 <= seed < 2**32): raise AlignetError(f'seed must be a whole number from 0 to 2^32 - 1, not {seed!r}')
+    if not (isinstance(seed, (int, np.integer)) and 0 <= seed < 2**32):
+        raise AlignetError(f'seed must be a whole number from 0 to 2^32 - 1, not {seed!r}')
     return int(seed)
 
+# %% ../nbs/06d_shift.ipynb #5ba06811
 def _branches(tree, node, known):
     "Classes in each branch below a node, past nodes with one child"
     while len(tree.down.get(node, ())) == 1: node = tree.down[node][0]
@@ -150,7 +222,9 @@ def _branches(tree, node, known):
 # %% ../nbs/06d_shift.ipynb #5b6bde03
 BREEDS = {
     'entity-13': dict(level=3, n=20, under=None), 'entity-30': dict(level=4, n=8, under=None),
-    'living-17': dict(level=5, n=4, under='n00004258'), 'non-living-26': dict(level=5, n=4, under='n00021939')}
+    'living-17': dict(level=5, n=4, under='n00004258'),
+    'non-living-26': dict(level=5, n=4, under='n00021939'),
+}
 
 def breeds_task(
     name:str, # 'entity-13', 'entity-30', 'living-17' or 'non-living-26'
@@ -159,8 +233,11 @@ def breeds_task(
     seed:int=2, # Seed of the random split; 2 is the benchmark's
 ) -> ShiftTask: # Superclasses with source and target subclasses
     "One of the four tasks of the BREEDS benchmark"
-    if name not in BREEDS: raise AlignetError(f"BREEDS task '{name}' is not known; choose one of {', '.join(BREEDS)}")
-    return superclass_task(ClassTree.load(folder), split=split, seed=seed, name=name, **BREEDS[name])
+    if name not in BREEDS:
+        raise AlignetError(f"BREEDS task '{name}' is not known; choose one of {', '.join(BREEDS)}")
+    return superclass_task(
+        ClassTree.load(folder), split=split, seed=seed, name=name, **BREEDS[name]
+    )
 
 # %% ../nbs/06d_shift.ipynb #b0299a99
 def link_categories(
@@ -170,19 +247,34 @@ def link_categories(
     ids=None, # {category: WordNet ID} for those that are known, e.g. through THINGS
 ) -> pd.DataFrame: # category, id, how, node (of tree, to which it belongs); None where there is none
     "Find categories in a class hierarchy by name"
-    up, names, ids = read_hierarchy(_hierarchy_file(wordnet, 'class_hierarchy.txt')), read_names(_hierarchy_file(wordnet, 'node_names.txt')), dict(ids or {})
-    by_class, by_node, rows = _by_name({c: tree.names.get(c, c) for c in tree.classes}), _by_name(names), []
+    up, names, ids = (
+        read_hierarchy(_hierarchy_file(wordnet, 'class_hierarchy.txt')),
+        read_names(_hierarchy_file(wordnet, 'node_names.txt')), dict(ids or {}),
+    )
+    by_class, by_node, rows = (
+        _by_name({c: tree.names.get(c, c) for c in tree.classes}), _by_name(names), [],
+    )
     for c in categories:
-        key = _key(c); hits = by_class.get(key, []), by_node.get(key, [])
+        key = _key(c)
+        hits = by_class.get(key, []), by_node.get(key, [])
         if isinstance(ids.get(c), str) and ids[c]: i, how = ids[c], 'given'
         elif len(hits[0]) == 1: i, how = hits[0][0], 'class'
         elif len(hits[1]) == 1: i, how = hits[1][0], 'WordNet'
-        else: i, how = None, f'{len(hits[1])} nodes of WordNet have this name' if hits[1] else 'no node has this name'
-        rows.append(dict(category=c, id=i, how=how, node=None if i is None else _attach(i, tree, up)))
+        else:
+            i, how = None, (
+                f'{len(hits[1])} nodes of WordNet have this name'
+                if hits[1]
+                else 'no node has this name'
+            )
+        rows.append(
+            dict(category=c, id=i, how=how, node=None if i is None else _attach(i, tree, up))
+        )
     return pd.DataFrame(rows).astype(object).where(lambda d: d.notna(), None)
 
+# %% ../nbs/06d_shift.ipynb #7c2a75a2
 def _key(name): return re.sub(r'[\W_]+', ' ', str(name).lower()).strip()
 
+# %% ../nbs/06d_shift.ipynb #0e1c7938
 def _by_name(names):
     "{normalised name: IDs that have it}"
     out = {}
@@ -190,10 +282,13 @@ def _by_name(names):
         for k in {_key(n) for n in text.split(',')}: out.setdefault(k, []).append(i)
     return out
 
+# %% ../nbs/06d_shift.ipynb #4357acdf
 def _attach(i, tree, up):
     "The node of the tree that an ID is, or the deepest among its nearest ancestors; None if that is the root"
     ring, seen = {i}, set()
-    while ring and not (hit := ring & set(tree.level)): seen |= ring; ring = {p for n in ring for p in up.get(n, ())} - seen
+    while ring and not (hit := ring & set(tree.level)):
+        seen |= ring
+        ring = {p for n in ring for p in up.get(n, ())} - seen
     node = max(sorted(hit), key=tree.level.get) if ring else None
     return None if node == tree.root else node
 
@@ -211,8 +306,12 @@ def table_task(
     n = n or min(map(len, groups.values()), default=0) // 2 * 2
     r, cut = np.random.RandomState(_check_seed(seed)), {}
     for k, v in groups.items(): cut[k] = split_subclasses([v], n, 'rand', r)
-    return ShiftTask(name, {k: s for k, (s, _) in cut.items()}, {k: t for k, (_, t) in cut.items()}, notes=f'{n} subclasses each, random split, seed {seed}')
+    return ShiftTask(
+        name, {k: s for k, (s, _) in cut.items()}, {k: t for k, (_, t) in cut.items()},
+        notes=f'{n} subclasses each, random split, seed {seed}',
+    )
 
+# %% ../nbs/06d_shift.ipynb #2930bb69
 def folder_task(
     links:pd.DataFrame, # From link_categories
     tree:ClassTree, # The same hierarchy
@@ -222,9 +321,22 @@ def folder_task(
     name:str='folder', # What to call it
 ) -> ShiftTask: # Its subclasses are IDs; links tells the categories of each
     "A random split of linked categories"
-    t = links[links.node.notna()]; t = t[[tree.level[x] >= level for x in t.node]]
-    if not len(t): raise AlignetError(f"task '{name}': no category is linked to a node on level {level} or deeper")
-    above = {i: tree.above(x, level) for i, x in zip(t.id, t.node)}; label = dict(zip(sorted(set(above.values())), _unique([tree.names.get(k, k) for k in sorted(set(above.values()))], sorted(set(above.values())))))
+    t = links[links.node.notna()]
+    t = t[[tree.level[x] >= level for x in t.node]]
+    if not len(t):
+        raise AlignetError(
+            f"task '{name}': no category is linked to a node on level {level} or deeper"
+        )
+    above = {i: tree.above(x, level) for i, x in zip(t.id, t.node)}
+    label = dict(
+        zip(
+            sorted(set(above.values())),
+            _unique(
+                [tree.names.get(k, k) for k in sorted(set(above.values()))],
+                sorted(set(above.values())),
+            ),
+        )
+    )
     return table_task({i: label[k] for i, k in above.items()}, n, seed, name)
 
 # %% ../nbs/06d_shift.ipynb #42059abb
@@ -232,14 +344,21 @@ def folder_task(
 class ShiftData:
     "A task and its photos"
     task:ShiftTask # Which subclasses are source and target
-    items:pd.DataFrame # One row a photo: file, subclass, superclass, part ('fit', 'source' or 'target')
+    # One row a photo: file, subclass, superclass, part ('fit', 'source' or 'target')
+    items:pd.DataFrame
     images:ImageSet # The photos, named as in `items.file`
     notes:str='' # What was left out
 
     @property
-    def files(self): "(n,) names of the photos"; return self.items.file.tolist()
-    def __repr__(self): return f"{self.task}; photos: " + ', '.join(f'{(self.items.part == p).sum():,} {p}' for p in ('fit', 'source', 'target'))
+    def files(self):
+        "(n,) names of the photos"
+        return self.items.file.tolist()
+    def __repr__(self):
+        return f"{self.task}; photos: " + ', '.join(
+            f'{(self.items.part == p).sum():,} {p}' for p in ('fit', 'source', 'target')
+        )
 
+# %% ../nbs/06d_shift.ipynb #e7e33d25
 def folder_data(
     task:ShiftTask, # The task
     images:ImageSet, # Photos
@@ -248,14 +367,29 @@ def folder_data(
     seed:int=0, # Which ones
 ) -> ShiftData: # A row a photo: to fit on, source or target
     "Photos of one folder, with a share of each source subclass held out"
-    if len(subclass) != len(images): raise AlignetError(f'{len(subclass):,} subclasses for {len(images):,} photos; there must be one each')
-    t = task.table.set_index('subclass'); d = pd.DataFrame(dict(file=images.names, subclass=[str(s) for s in subclass])); d = d[d.subclass.isin(t.index)].reset_index(drop=True)
-    if gone := sorted(set(t.index) - set(d.subclass)): raise AlignetError(f"task '{task.name}': {len(gone)} of {len(t)} subclasses have no photo: {gone[:5]}; leave them out of the task, or add photos")
-    d['superclass'], d['part'] = d.subclass.map(t.superclass), d.subclass.map(t.side); r = rng(seed, 73)
+    if len(subclass) != len(images):
+        raise AlignetError(
+            f'{len(subclass):,} subclasses for {len(images):,} photos; there must be one each'
+        )
+    t = task.table.set_index('subclass')
+    d = pd.DataFrame(dict(file=images.names, subclass=[str(s) for s in subclass]))
+    d = d[d.subclass.isin(t.index)].reset_index(drop=True)
+    if gone := sorted(set(t.index) - set(d.subclass)):
+        raise AlignetError(
+            f"task '{task.name}': {len(gone)} of {len(t)} subclasses have no photo: {gone[:5]}; leave them out of the task, or add photos"
+        )
+    d['superclass'], d['part'] = d.subclass.map(t.superclass), d.subclass.map(t.side)
+    r = rng(seed, 73)
     for c, rows in d.groupby('subclass').groups.items():
         if t.side[c] == 'source':
-            if len(rows) < 2: raise AlignetError(f"source subclass '{c}' has one photo; it needs two, one to fit on and one to test on")
-            d.loc[r.permutation(rows)[min(max(1, round(held_out * len(rows))), len(rows) - 1):], 'part'] = 'fit'
+            if len(rows) < 2:
+                raise AlignetError(
+                    f"source subclass '{c}' has one photo; it needs two, one to fit on and one to test on"
+                )
+            d.loc[
+                r.permutation(rows)[min(max(1, round(held_out * len(rows))), len(rows) - 1) :],
+                'part',
+            ] = 'fit'
     return ShiftData(task, d, images.subset(d.file))
 
 # %% ../nbs/06d_shift.ipynb #71237581
@@ -268,26 +402,69 @@ def load_breeds(
     per_class:int=None, # At most this many training photos a subclass, drawn at random; all if None
 ) -> ShiftData: # A row a photo: to fit on, source or target
     "A BREEDS task on ImageNet: fitted on train photos, tested on val photos"
-    task = name if isinstance(name, ShiftTask) else breeds_task(name, hierarchy, split, seed); root, rows, r = Path(root), [], rng(seed, 74)
+    task = name if isinstance(name, ShiftTask) else breeds_task(name, hierarchy, split, seed)
+    root, rows, r = Path(root), [], rng(seed, 74)
     for row in task.table.itertuples():
         for folder, part in (('train', 'fit'), ('val', row.side)):
             if (folder, row.side) == ('train', 'target'): continue
-            files = sorted(f.relative_to(root).as_posix() for f in (root/folder/row.subclass).glob('*') if f.suffix.lower() in IMAGE_SUFFIXES)
-            if not files: raise AlignetError(f"'{root/folder/row.subclass}' holds no photos; BREEDS needs ImageNet ({NEEDS['imagenet']['size']}; {NEEDS['imagenet']['where']}) with {NEEDS['imagenet']['layout']}")
-            if part == 'fit' and per_class: files = sorted(files[i] for i in r.permutation(len(files))[:per_class])
+            files = sorted(
+                f.relative_to(root).as_posix()
+                for f in (root / folder / row.subclass).glob('*')
+                if f.suffix.lower() in IMAGE_SUFFIXES
+            )
+            if not files:
+                raise AlignetError(
+                    f"'{root/folder/row.subclass}' holds no photos; BREEDS needs ImageNet ({NEEDS['imagenet']['size']}; {NEEDS['imagenet']['where']}) with {NEEDS['imagenet']['layout']}"
+                )
+            if part == 'fit' and per_class:
+                files = sorted(files[i] for i in r.permutation(len(files))[:per_class])
             rows += [(f, row.subclass, row.superclass, part) for f in files]
     items = pd.DataFrame(rows, columns=['file', 'subclass', 'superclass', 'part'])
     return ShiftData(task, items, ImageSet(root, items.file))
 
 # %% ../nbs/06d_shift.ipynb #4b0048de
 NEEDS = {
-    'imagenet': dict(name='ImageNet-1k', what='training and validation photos of the classes of a BREEDS task', where='image-net.org, after registration', size='138 GB train, 6.3 GB val (not verified)', licence='research use, see the terms of access', layout='train/<wnid>/*.JPEG and val/<wnid>/*.JPEG'),
+    'imagenet': dict(
+        name='ImageNet-1k', what='training and validation photos of the classes of a BREEDS task',
+        where='image-net.org, after registration', size='138 GB train, 6.3 GB val (not verified)',
+        licence='research use, see the terms of access',
+        layout='train/<wnid>/*.JPEG and val/<wnid>/*.JPEG',
+    ),
     'hierarchy': HIERARCHY_NEEDS,
-    'imagenet-a': dict(name='ImageNet-A', what='7,500 photos of 200 classes that a ResNet-50 got wrong', where='people.eecs.berkeley.edu/~hendrycks/imagenet-a.tar (github.com/hendrycks/natural-adv-examples)', size='about 0.7 GB (not verified)', licence='MIT for the repository; the photos keep their own', layout='imagenet-a/<wnid>/*.jpg'),
-    'imagenet-r': dict(name='ImageNet-R', what='30,000 renditions (paintings, toys, sketches) of 200 classes', where='people.eecs.berkeley.edu/~hendrycks/imagenet-r.tar (github.com/hendrycks/imagenet-r)', size='2.2 GB', licence='none stated in the repository (not verified)', layout='imagenet-r/<wnid>/*.jpg'),
-    'imagenet-v2': dict(name='ImageNetV2', what='10,000 new photos of all 1,000 classes, in three versions', where='huggingface.co/datasets/vaishaal/ImageNetV2 (github.com/modestyachts/ImageNetV2)', size='about 1.3 GB a version (not verified)', licence='MIT for the code; photos as ImageNet, from Flickr', layout='imagenetv2-matched-frequency-format-val/<class number>/*.jpeg'),
-    'imagenet-sketch': dict(name='ImageNet-Sketch', what='50,000 sketches of all 1,000 classes', where='github.com/HaohanWang/ImageNet-Sketch', size='7.8 GB', licence='MIT for the repository; the pictures come from an image search', layout='sketch/<wnid>/*.JPEG'),
-    'objectnet': dict(name='ObjectNet', what='50,000 photos of 313 household objects from odd angles, 113 of which are ImageNet classes', where='objectnet.dev', size='about 190 GB (not verified)', licence='own terms: for testing only, parameters must not be tuned on it (not verified)', layout='objectnet-1.0/images/<folder>/*.png and objectnet-1.0/mappings/*.json')}
+    'imagenet-a': dict(
+        name='ImageNet-A', what='7,500 photos of 200 classes that a ResNet-50 got wrong',
+        where='people.eecs.berkeley.edu/~hendrycks/imagenet-a.tar (github.com/hendrycks/natural-adv-examples)',
+        size='about 0.7 GB (not verified)',
+        licence='MIT for the repository; the photos keep their own',
+        layout='imagenet-a/<wnid>/*.jpg',
+    ),
+    'imagenet-r': dict(
+        name='ImageNet-R', what='30,000 renditions (paintings, toys, sketches) of 200 classes',
+        where='people.eecs.berkeley.edu/~hendrycks/imagenet-r.tar (github.com/hendrycks/imagenet-r)',
+        size='2.2 GB', licence='none stated in the repository (not verified)',
+        layout='imagenet-r/<wnid>/*.jpg',
+    ),
+    'imagenet-v2': dict(
+        name='ImageNetV2', what='10,000 new photos of all 1,000 classes, in three versions',
+        where='huggingface.co/datasets/vaishaal/ImageNetV2 (github.com/modestyachts/ImageNetV2)',
+        size='about 1.3 GB a version (not verified)',
+        licence='MIT for the code; photos as ImageNet, from Flickr',
+        layout='imagenetv2-matched-frequency-format-val/<class number>/*.jpeg',
+    ),
+    'imagenet-sketch': dict(
+        name='ImageNet-Sketch', what='50,000 sketches of all 1,000 classes',
+        where='github.com/HaohanWang/ImageNet-Sketch', size='7.8 GB',
+        licence='MIT for the repository; the pictures come from an image search',
+        layout='sketch/<wnid>/*.JPEG',
+    ),
+    'objectnet': dict(
+        name='ObjectNet',
+        what='50,000 photos of 313 household objects from odd angles, 113 of which are ImageNet classes',
+        where='objectnet.dev', size='about 190 GB (not verified)',
+        licence='own terms: for testing only, parameters must not be tuned on it (not verified)',
+        layout='objectnet-1.0/images/<folder>/*.png and objectnet-1.0/mappings/*.json',
+    ),
+}
 
 # %% ../nbs/06d_shift.ipynb #6abd4535
 def score_shift(
@@ -298,18 +475,49 @@ def score_shift(
     **kwargs, # Passed to fit_probe
 ) -> dict: # table; items: {measure: (m,) right or wrong}; items_unit; probe
     "Superclasses learned from source subclasses, recognised in source and target"
-    it = data.items; X = check_features(_by_file(features, it.file.tolist())); y = it.superclass.to_numpy(str); fit = (it.part == 'fit').to_numpy()
-    probe = fit_probe(X[fit], y[fit], seed=seed, **kwargs); hit = np.zeros(len(it)); hit[~fit] = probe.predict(X[~fit]) == y[~fit]
-    part = {p: (it.part == p).to_numpy() for p in ('source', 'target')}; chance, rows = 1 / len(data.task), []
-    draws = {p: _two_level(hit[m], it.subclass[m], n_boot, seed + k) for k, (p, m) in enumerate(part.items())}; S, T = draws['source'], draws['target']
-    with np.errstate(divide='ignore', invalid='ignore'): measures = (('source accuracy', S, chance), ('target accuracy', T, chance), ('drop, source - target', S - T, np.nan), ('relative robustness, target / source', T / S, np.nan))
-    for name, d, c in measures: rows.append(dict(measure=name, value=d[0], low=np.nanquantile(d[1:], .025), high=np.nanquantile(d[1:], .975), n=int(part['source' if name[0] == 's' else 'target'].sum()), chance=c, ceiling=1. if 'accuracy' in name else np.nan))
-    return dict(table=pd.DataFrame(rows), items={f'{p} accuracy': hit[m] for p, m in part.items()}, items_unit='photos, in the order of data.items', probe=probe)
+    it = data.items
+    X = check_features(_by_file(features, it.file.tolist()))
+    y = it.superclass.to_numpy(str)
+    fit = (it.part == 'fit').to_numpy()
+    probe = fit_probe(X[fit], y[fit], seed=seed, **kwargs)
+    hit = np.zeros(len(it))
+    hit[~fit] = probe.predict(X[~fit]) == y[~fit]
+    part = {p: (it.part == p).to_numpy() for p in ('source', 'target')}
+    chance, rows = 1 / len(data.task), []
+    draws = {
+        p: _two_level(hit[m], it.subclass[m], n_boot, seed + k)
+        for k, (p, m) in enumerate(part.items())
+    }
+    S, T = draws['source'], draws['target']
+    with np.errstate(divide='ignore', invalid='ignore'):
+        measures = (
+            ('source accuracy', S, chance), ('target accuracy', T, chance),
+            ('drop, source - target', S - T, np.nan),
+            ('relative robustness, target / source', T / S, np.nan),
+        )
+    for name, d, c in measures:
+        rows.append(
+            dict(
+                measure=name, value=d[0], low=np.nanquantile(d[1:], 0.025),
+                high=np.nanquantile(d[1:], 0.975),
+                n=int(part['source' if name[0] == 's' else 'target'].sum()), chance=c,
+                ceiling=1.0 if 'accuracy' in name else np.nan,
+            )
+        )
+    return dict(
+        table=pd.DataFrame(rows), items={f'{p} accuracy': hit[m] for p, m in part.items()},
+        items_unit='photos, in the order of data.items', probe=probe,
+    )
 
+# %% ../nbs/06d_shift.ipynb #1c54e563
 def _two_level(hit, groups, n_boot, seed):
     "Mean over groups of the mean over their photos: of the data, then of resampled groups of resampled photos"
-    g, names = pd.factorize(np.asarray(groups)); n, k = np.bincount(g), np.bincount(g, hit); r, G = rng(seed, 75), len(n)
-    pick = r.integers(G, size=(n_boot, G)); means = r.binomial(n[pick], (k / n)[pick]) / n[pick]                # right answers among as many photos drawn again
+    g, names = pd.factorize(np.asarray(groups))
+    n, k = np.bincount(g), np.bincount(g, hit)
+    r, G = rng(seed, 75), len(n)
+    # right answers among as many photos drawn again
+    pick = r.integers(G, size=(n_boot, G))
+    means = r.binomial(n[pick], (k / n)[pick]) / n[pick]
     return np.r_[(k / n).mean(), means.mean(1)]
 
 # %% ../nbs/06d_shift.ipynb #a1e2fae5
@@ -320,31 +528,63 @@ def shift_over_splits(
     **kwargs, # Passed to score_shift
 ) -> tuple: # One row a model, seed and measure; a summary: model, measure, mean, sd, low, high, gain, gain_low, gain_high, splits
     "Several random splits, and each model's gain over the first on the same splits"
-    rows = [score_shift(f, data, n_boot=50, **kwargs)['table'].assign(model=name, seed=s) for s in progress(list(seeds), desc='splits') for data in (make(s),) for name, f in models.items()]
-    runs = pd.concat(rows, ignore_index=True)[['model', 'seed', 'measure', 'value', 'n', 'chance']]; first, out = next(iter(models)), []
+    rows = [
+        score_shift(f, data, n_boot=50, **kwargs)['table'].assign(model=name, seed=s)
+        for s in progress(list(seeds), desc='splits')
+        for data in (make(s),)
+        for name, f in models.items()
+    ]
+    runs = pd.concat(rows, ignore_index=True)[['model', 'seed', 'measure', 'value', 'n', 'chance']]
+    first, out = next(iter(models)), []
     for (name, measure), d in runs.groupby(['model', 'measure'], sort=False):
-        v = d.set_index('seed').value; base = runs[(runs.model == first) & (runs.measure == measure)].set_index('seed').value; gain = (v - base).to_numpy()
-        out.append(dict(model=name, measure=measure, mean=v.mean(), sd=v.std(ddof=1), **dict(zip(('low', 'high'), _t_interval(v))), gain=gain.mean(), **dict(zip(('gain_low', 'gain_high'), _t_interval(gain))), splits=len(v)))
+        v = d.set_index('seed').value
+        base = runs[(runs.model == first) & (runs.measure == measure)].set_index('seed').value
+        gain = (v - base).to_numpy()
+        out.append(
+            dict(
+                model=name,
+                measure=measure,
+                mean=v.mean(),
+                sd=v.std(ddof=1),
+                **dict(zip(('low', 'high'), _t_interval(v))),
+                gain=gain.mean(),
+                **dict(zip(('gain_low', 'gain_high'), _t_interval(gain))),
+                splits=len(v)
+            )
+        )
     return runs, pd.DataFrame(out)
 
+# %% ../nbs/06d_shift.ipynb #38137ead
 def _t_interval(v):
     "95 % interval of a mean over splits, Student's t; NaN for one split"
-    v = np.asarray(v, float); half = stats.t.ppf(.975, len(v) - 1) * v.std(ddof=1) / np.sqrt(len(v)) if len(v) > 1 else np.nan
+    v = np.asarray(v, float)
+    half = stats.t.ppf(.975, len(v) - 1) * v.std(ddof=1) / np.sqrt(len(v)) if len(v) > 1 else np.nan
     return v.mean() - half, v.mean() + half
 
+# %% ../nbs/06d_shift.ipynb #3cf5cc27
 def plot_shift(
     runs:pd.DataFrame, # From shift_over_splits
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "Source and target accuracy of each model, a line a split"
     if ax is None: ax = plt.subplots(figsize=(5.2, 2.9), dpi=80, layout='constrained')[1]
-    names = list(dict.fromkeys(runs.model)); step = .8 / len(names)
+    names = list(dict.fromkeys(runs.model))
+    step = .8 / len(names)
     for m, (name, colour) in enumerate(zip(names, _colours(len(names)))):
-        d = runs[runs.model == name].pivot(index='seed', columns='measure', values='value'); y = d[['source accuracy', 'target accuracy']].to_numpy().T
+        d = runs[runs.model == name].pivot(index='seed', columns='measure', values='value')
+        y = d[['source accuracy', 'target accuracy']].to_numpy().T
         x = np.array([0, 1]) + (m - (len(names) - 1)/2) * step / 3
-        ax.plot(x, y, color=colour, lw=.7, alpha=.45); ax.plot(x, y.mean(1), color=colour, marker=_MARKERS[m % len(_MARKERS)], lw=2, label=name)
-    ax.axhline(runs.chance.dropna().iloc[0], color='grey', ls=':', lw=1); ax.text(1.25, runs.chance.dropna().iloc[0], 'chance', color='dimgrey', ha='right', va='bottom')
-    ax.set(xticks=[0, 1], xticklabels=['source subclasses\n(new photos)', 'target subclasses\n(new kinds)'], xlim=(-.25, 1.25), ylabel='accuracy', ylim=(0, 1.04)); ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5)); sns.despine(ax=ax)
+        ax.plot(x, y, color=colour, lw=.7, alpha=.45)
+        ax.plot(x, y.mean(1), color=colour, marker=_MARKERS[m % len(_MARKERS)], lw=2, label=name)
+    ax.axhline(runs.chance.dropna().iloc[0], color='grey', ls=':', lw=1)
+    ax.text(1.25, runs.chance.dropna().iloc[0], 'chance', color='dimgrey', ha='right', va='bottom')
+    ax.set(
+        xticks=[0, 1],
+        xticklabels=['source subclasses\n(new photos)', 'target subclasses\n(new kinds)'],
+        xlim=(-0.25, 1.25), ylabel='accuracy', ylim=(0, 1.04),
+    )
+    ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5))
+    sns.despine(ax=ax)
     return ax
 
 # %% ../nbs/06d_shift.ipynb #c2c711f2
@@ -352,6 +592,7 @@ def imagenet_classes() -> list: # 1,000 WordNet IDs
     "The classes of ImageNet in the order of a head's outputs"
     return list(ImageNetInfo('imagenet-1k').label_names())
 
+# %% ../nbs/06d_shift.ipynb #8a731bd6
 @dataclasses.dataclass(repr=False)
 class ShiftedImages:
     "Pictures of ImageNet classes from elsewhere"
@@ -364,85 +605,167 @@ class ShiftedImages:
 
     def __post_init__(self):
         flat = [o for g in self.outputs for o in g]
-        if len(set(flat)) < len(flat): raise AlignetError(f"'{self.name}': an ImageNet class belongs to two of its classes")
+        if len(set(flat)) < len(flat):
+            raise AlignetError(f"'{self.name}': an ImageNet class belongs to two of its classes")
 
     def _two(self):
         "Itself, or an error if it has one class only: whatever a model says would be right"
-        if len(self.classes) < 2: raise AlignetError(f"'{self.name}' has pictures of one class only ({', '.join(map(str, self.classes))}), so every answer is right; at least two classes are needed")
+        if len(self.classes) < 2:
+            raise AlignetError(
+                f"'{self.name}' has pictures of one class only ({', '.join(map(str, self.classes))}), so every answer is right; at least two classes are needed"
+            )
         return self
     @property
-    def files(self): "(n,) names of the pictures"; return self.images.names
+    def files(self):
+        "(n,) names of the pictures"
+        return self.images.names
     @property
     def mask(self) -> np.ndarray: # (1000,) bool
         "The outputs that can be right"
-        m = np.zeros(1000, bool); m[[o for g in self.outputs for o in g]] = True; return m
-    def __repr__(self): return f"ShiftedImages '{self.name}': {len(self.images):,} pictures of {len(self.classes):,} classes ({int(self.mask.sum()):,} outputs of 1,000)" + (f'; {self.notes}' if self.notes else '')
+        m = np.zeros(1000, bool)
+        m[[o for g in self.outputs for o in g]] = True
+        return m
+    def __repr__(self):
+        return (
+            f"ShiftedImages '{self.name}': {len(self.images):,} pictures of {len(self.classes):,} classes ({int(self.mask.sum()):,} outputs of 1,000)"
+            + (f'; {self.notes}' if self.notes else '')
+        )
 
 # %% ../nbs/06d_shift.ipynb #2af4b444
-SHIFTS = {'imagenet-a': 200, 'imagenet-r': 200, 'imagenet-v2': 1000, 'imagenet-sketch': 1000, 'objectnet': 113}   # classes that the whole set has
+# classes that the whole set has
+SHIFTS = {
+    'imagenet-a': 200, 'imagenet-r': 200, 'imagenet-v2': 1000, 'imagenet-sketch': 1000,
+    'objectnet': 113,
+}
 
 def load_shift(
     name:str, # One of SHIFTS
     path, # The unpacked folder, or one above it
 ) -> ShiftedImages: # Pictures, and the class of each as an index into .classes
     "Pictures and classes of a shifted ImageNet in its published layout"
-    if name not in SHIFTS: raise AlignetError(f"'{name}' is not known; choose one of {', '.join(SHIFTS)}")
+    if name not in SHIFTS:
+        raise AlignetError(f"'{name}' is not known; choose one of {', '.join(SHIFTS)}")
     if not Path(path).is_dir(): raise _get_it(name, f"'{path}' is no folder")
     if name == 'objectnet': return _load_objectnet(Path(path))
-    of, want = {c: i for i, c in enumerate(imagenet_classes())}, (r'n\d{8}|\d{1,3}' if name == 'imagenet-v2' else r'n\d{8}')
-    root, folders = _class_folders(Path(path), want, name); number = {f: int(f) if f.isdigit() else of.get(f) for f in folders}
-    if odd := [f for f, i in number.items() if i is None]: raise AlignetError(f"{NEEDS[name]['name']}: the folders {odd[:3]} are no class of ImageNet-1k")
-    files = {f: sorted(p.relative_to(root).as_posix() for p in (root/f).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) for f in folders}
-    files = {f: v for f, v in sorted(files.items(), key=lambda o: number[o[0]])}; labels = imagenet_classes()
+    of, want = {c: i for i, c in enumerate(imagenet_classes())}, (
+        r'n\d{8}|\d{1,3}' if name == 'imagenet-v2' else r'n\d{8}'
+    )
+    root, folders = _class_folders(Path(path), want, name)
+    number = {f: int(f) if f.isdigit() else of.get(f) for f in folders}
+    if odd := [f for f, i in number.items() if i is None]:
+        raise AlignetError(
+            f"{NEEDS[name]['name']}: the folders {odd[:3]} are no class of ImageNet-1k"
+        )
+    files = {
+        f: sorted(
+            p.relative_to(root).as_posix()
+            for p in (root / f).iterdir()
+            if p.suffix.lower() in IMAGE_SUFFIXES
+        )
+        for f in folders
+    }
+    files = {f: v for f, v in sorted(files.items(), key=lambda o: number[o[0]])}
+    labels = imagenet_classes()
     return _shifted(name, root, [(labels[number[f]], [number[f]], v) for f, v in files.items()])
 
+# %% ../nbs/06d_shift.ipynb #7b4e1570
 def _get_it(name, why):
     "An error that says what is needed and where to get it"
-    n = NEEDS[name]; return AlignetError(f"{n['name']}: {why}; it needs {n['what']} as {n['layout']}, published at {n['where']} ({n['size']}; {n['licence']})")
+    n = NEEDS[name]
+    return AlignetError(
+        f"{n['name']}: {why}; it needs {n['what']} as {n['layout']}, published at {n['where']} ({n['size']}; {n['licence']})"
+    )
 
+# %% ../nbs/06d_shift.ipynb #e3039788
 def _class_folders(path, want, name):
     "The folder at, or up to two levels below, `path` whose folders are classes, and their names"
     for root in (path, *sorted(path.glob('*/')), *sorted(path.glob('*/*/'))):
-        found = sorted(d.name for d in root.iterdir() if d.is_dir() and re.fullmatch(want, d.name)) if root.is_dir() else []
+        found = (
+            sorted(d.name for d in root.iterdir() if d.is_dir() and re.fullmatch(want, d.name))
+            if root.is_dir()
+            else []
+        )
         if found: return root, found
     raise _get_it(name, f"no folders of classes in '{path}'")
 
+# %% ../nbs/06d_shift.ipynb #217f22fa
 def _shifted(name, root, rows, notes='', images=ImageSet):
     "A `ShiftedImages` of rows (class, outputs, files)"
     if not any(files for *_, files in rows): raise _get_it(name, f"no pictures in '{root}'")
-    if empty := [c for c, _, files in rows if not files]: raise AlignetError(f"{NEEDS[name]['name']}: the class folder '{empty[0]}' in '{root}' has no picture" + (f', as {len(empty) - 1} more' if empty[1:] else '') + '; unpack the set again, or remove the folder')
-    if len(rows) < SHIFTS[name]: notes = '; '.join(filter(None, [notes, f'{len(rows)} of the {SHIFTS[name]} classes of the whole set, so accuracy within the classes is easier than published']))
+    if empty := [c for c, _, files in rows if not files]:
+        raise AlignetError(
+            f"{NEEDS[name]['name']}: the class folder '{empty[0]}' in '{root}' has no picture"
+            + (f', as {len(empty) - 1} more' if empty[1:] else '')
+            + '; unpack the set again, or remove the folder'
+        )
+    if len(rows) < SHIFTS[name]:
+        notes = '; '.join(
+            filter(
+                None,
+                [
+                    notes,
+                    f'{len(rows)} of the {SHIFTS[name]} classes of the whole set, so accuracy within the classes is easier than published',
+                ],
+            )
+        )
     y = np.repeat(np.arange(len(rows)), [len(f) for *_, f in rows])
-    return ShiftedImages(name, images(root, [f for *_, files in rows for f in files]), [c for c, *_ in rows], y, [list(o) for _, o, _ in rows], notes)
+    return ShiftedImages(
+        name, images(root, [f for *_, files in rows for f in files]), [c for c, *_ in rows], y,
+        [list(o) for _, o, _ in rows], notes,
+    )
 
 # %% ../nbs/06d_shift.ipynb #d5f4fe54
 class CroppedImages(ImageSet):
     "Images without a border"
     border = 2 # Pixels to cut off on each side
-    def __getitem__(self, i): im = super().__getitem__(i); b = self.border; return im.crop((b, b, im.width - b, im.height - b))
+    def __getitem__(self, i):
+        im = super().__getitem__(i)
+        b = self.border
+        return im.crop((b, b, im.width - b, im.height - b))
     def subset(self,
         names, # (m,) file names, in the order wanted
     ) -> ImageSet: # In that order
         "The set of just these images, still cropped"
-        self.index(names); return type(self)(self.root, names)
+        self.index(names)
+        return type(self)(self.root, names)
     def sizes(self) -> list: # (n,) bytes and pixels, added
         "Sizes of the files and the border, so that features of the uncropped images are not taken for these"
         return [s if s is None else s + self.border for s in ImageSet.sizes(self)]
 
+# %% ../nbs/06d_shift.ipynb #55a71abe
 def _load_objectnet(path):
     "ObjectNet: folders of objects, and the mappings that come with them"
-    found = [p for p in (path, *sorted(path.glob('*/'))) if (p/'mappings').is_dir() and (p/'images').is_dir()]
+    found = [
+        p
+        for p in (path, *sorted(path.glob('*/')))
+        if (p / 'mappings').is_dir() and (p / 'images').is_dir()
+    ]
     if not found: raise _get_it('objectnet', f"no folders 'images' and 'mappings' in '{path}'")
-    root = found[0]; label, to = (read_json(root/'mappings'/f'{n}.json') for n in ('folder_to_objectnet_label', 'objectnet_to_imagenet_1k'))
-    info = ImageNetInfo('imagenet-1k'); number = {}
+    root = found[0]
+    label, to = (
+        read_json(root / 'mappings' / f'{n}.json')
+        for n in ('folder_to_objectnet_label', 'objectnet_to_imagenet_1k')
+    )
+    info = ImageNetInfo('imagenet-1k')
+    number = {}
     for i in range(1000): number.setdefault(info.index_to_description(i), []).append(i)
     rows = []
     for folder in sorted(d.name for d in (root/'images').iterdir() if d.is_dir()):
-        if folder not in label: raise AlignetError(f"ObjectNet: folder '{folder}' is not in mappings/folder_to_objectnet_label.json")
+        if folder not in label:
+            raise AlignetError(
+                f"ObjectNet: folder '{folder}' is not in mappings/folder_to_objectnet_label.json"
+            )
         if label[folder] not in to: continue
         names = to[label[folder]].split('; ')
-        if bad := [n for n in names if len(number.get(n, ())) != 1]: raise AlignetError(f"ObjectNet: '{bad[0]}', which '{label[folder]}' is mapped to, is not the description of exactly one ImageNet class")
-        files = sorted(p.relative_to(root/'images').as_posix() for p in (root/'images'/folder).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        if bad := [n for n in names if len(number.get(n, ())) != 1]:
+            raise AlignetError(
+                f"ObjectNet: '{bad[0]}', which '{label[folder]}' is mapped to, is not the description of exactly one ImageNet class"
+            )
+        files = sorted(
+            p.relative_to(root / 'images').as_posix()
+            for p in (root / 'images' / folder).iterdir()
+            if p.suffix.lower() in IMAGE_SUFFIXES
+        )
         if files: rows.append((label[folder], [number[n][0] for n in names], files))
     return _shifted('objectnet', root/'images', rows, images=CroppedImages)
 
@@ -454,10 +777,21 @@ def head_logits(
     bias=None, # (1000,) bias
 ) -> tuple: # names, (n, 1000) float32
     "Logits of an ImageNet head on stored features"
-    X, W = check_features(_by_file(features, list(files))), check_features(weight, what='weight'); b = 0 if bias is None else check_features(np.asarray(getattr(bias, 'detach', lambda: bias)())[None], what='bias')[0]
-    if X.shape[1] != W.shape[1]: raise AlignetError(f'the features have {X.shape[1]} columns, but the head was trained on {W.shape[1]}; use features of the model that the head belongs to')
+    X, W = check_features(_by_file(features, list(files))), check_features(weight, what='weight')
+    b = (
+        0
+        if bias is None
+        else check_features(np.asarray(getattr(bias, 'detach', lambda: bias)())[None], what='bias')[
+            0
+        ]
+    )
+    if X.shape[1] != W.shape[1]:
+        raise AlignetError(
+            f'the features have {X.shape[1]} columns, but the head was trained on {W.shape[1]}; use features of the model that the head belongs to'
+        )
     return list(files), (X @ W.T + b).astype(np.float32)
 
+# %% ../nbs/06d_shift.ipynb #7698b2ea
 def score_head(
     logits, # (names, L), a FeatureStore or {file: (1000,) logits}
     data:ShiftedImages, # From load_shift
@@ -466,15 +800,34 @@ def score_head(
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit
     "Accuracy of a head of 1,000 outputs, within the classes of the set and against all"
     L = check_features(_by_file(logits, data._two().files), what='logits')
-    if L.shape[1] != 1000: raise AlignetError(f'logits have {L.shape[1]} columns; a head of ImageNet-1k has 1,000')
-    P = np.stack([L[:, g].max(1) for g in data.outputs], 1); right = P.argmax(1) == data.y; n = len(data.outputs)
+    if L.shape[1] != 1000:
+        raise AlignetError(f'logits have {L.shape[1]} columns; a head of ImageNet-1k has 1,000')
+    P = np.stack([L[:, g].max(1) for g in data.outputs], 1)
+    right = P.argmax(1) == data.y
+    n = len(data.outputs)
     free = np.array([o in set(data.outputs[c]) for o, c in zip(L.argmax(1), data.y)])
-    return dict(table=pd.DataFrame([_accuracy_row(f'accuracy among {n:,} classes', right, data.y, 1/n, n_boot, seed), _accuracy_row('accuracy among all 1,000 outputs', free, data.y, float(np.mean([len(g) for g in data.outputs])) / 1000, n_boot, seed)]),
-                items={'accuracy': right * 1., 'accuracy, all outputs': free * 1.}, items_unit='pictures, in the order of data.files')
+    return dict(
+        table=pd.DataFrame(
+            [
+                _accuracy_row(f'accuracy among {n:,} classes', right, data.y, 1 / n, n_boot, seed),
+                _accuracy_row(
+                    'accuracy among all 1,000 outputs', free, data.y,
+                    float(np.mean([len(g) for g in data.outputs])) / 1000, n_boot, seed,
+                ),
+            ]
+        ),
+        items={'accuracy': right * 1.0, 'accuracy, all outputs': free * 1.0},
+        items_unit='pictures, in the order of data.files',
+    )
 
+# %% ../nbs/06d_shift.ipynb #ea97133a
 def _accuracy_row(measure, right, groups, chance, n_boot, seed):
     "Mean over classes with its interval"
-    d = _two_level(right * 1., groups, n_boot, seed); return dict(measure=measure, value=d[0], low=np.quantile(d[1:], .025), high=np.quantile(d[1:], .975), n=len(right), chance=chance, ceiling=1.)
+    d = _two_level(right * 1., groups, n_boot, seed)
+    return dict(
+        measure=measure, value=d[0], low=np.quantile(d[1:], 0.025), high=np.quantile(d[1:], 0.975),
+        n=len(right), chance=chance, ceiling=1.0,
+    )
 
 # %% ../nbs/06d_shift.ipynb #ab687f76
 def score_shift_probe(
@@ -487,25 +840,61 @@ def score_shift_probe(
     **kwargs, # Passed to fit_probe
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit; probe
     "A linear probe from ImageNet's classes to the shifted pictures"
-    group = {c: k for k, g in enumerate(data._two().outputs) for c in (imagenet_classes()[o] for o in g)}
+    group = {
+        c: k for k, g in enumerate(data._two().outputs) for c in (imagenet_classes()[o] for o in g)
+    }
     def part(pair, what):
-        X, y = check_features(pair[0], what=what), np.array([group.get(str(c), -1) for c in pair[1]])
-        if len(X) != len(y): raise AlignetError(f'{what}: {len(X):,} rows of features for {len(y):,} classes')
+        X, y = check_features(pair[0], what=what), np.array(
+            [group.get(str(c), -1) for c in pair[1]]
+        )
+        if len(X) != len(y):
+            raise AlignetError(f'{what}: {len(X):,} rows of features for {len(y):,} classes')
         return X[y >= 0], y[y >= 0]
-    X, y = part(train, 'train'); gone = sorted(set(range(len(data.classes))) - set(y))
-    if gone: raise AlignetError(f"train lacks photos of {len(gone)} of the {len(data.classes)} classes of '{data.name}': {[data.classes[k] for k in gone[:3]]}; add photos of them to the training folder")
+    X, y = part(train, 'train')
+    gone = sorted(set(range(len(data.classes))) - set(y))
+    if gone:
+        raise AlignetError(
+            f"train lacks photos of {len(gone)} of the {len(data.classes)} classes of '{data.name}': {[data.classes[k] for k in gone[:3]]}; add photos of them to the training folder"
+        )
     F = check_features(_by_file(features, data.files), what='features')
-    if F.shape[1] != X.shape[1]: raise AlignetError(f'train has {X.shape[1]} features a row and the shifted pictures {F.shape[1]}; compute both with one model')
-    probe = fit_probe(X, y, seed=seed, **kwargs); n = len(data.classes)
-    right = probe.predict(F) == data.y; rows = [_accuracy_row(f'probe accuracy among {n:,} classes', right, data.y, 1/n, n_boot, seed)]; items = {'probe accuracy': right * 1.}
+    if F.shape[1] != X.shape[1]:
+        raise AlignetError(
+            f'train has {X.shape[1]} features a row and the shifted pictures {F.shape[1]}; compute both with one model'
+        )
+    probe = fit_probe(X, y, seed=seed, **kwargs)
+    n = len(data.classes)
+    right = probe.predict(F) == data.y
+    rows = [_accuracy_row(f'probe accuracy among {n:,} classes', right, data.y, 1/n, n_boot, seed)]
+    items = {'probe accuracy': right * 1.}
     if held_out is not None:
         H, h = part(held_out, 'held_out')
-        if not len(h): raise AlignetError(f"held_out has no photo of the {n} classes of '{data.name}'; give photos of them, or leave it out")
-        if H.shape[1] != X.shape[1]: raise AlignetError(f'train has {X.shape[1]} features a row and held_out {H.shape[1]}; compute both with one model')
-        both = np.isin(data.y, h)                                            # the drop is about classes that are in both
-        known = probe.predict(H) == h; rows.insert(0, _accuracy_row('probe accuracy without shift', known, h, 1/n, n_boot, seed)); items['probe accuracy without shift'] = known * 1.
-        a, b = _two_level(known * 1., h, n_boot, seed), _two_level(right[both] * 1., data.y[both], n_boot, seed + 1); d = a - b; rows.append(dict(measure='drop', value=d[0], low=np.quantile(d[1:], .025), high=np.quantile(d[1:], .975), n=int(both.sum()), chance=np.nan, ceiling=np.nan))
-    return dict(table=pd.DataFrame(rows), items=items, items_unit='pictures, in the order of data.files', probe=probe)
+        if not len(h):
+            raise AlignetError(
+                f"held_out has no photo of the {n} classes of '{data.name}'; give photos of them, or leave it out"
+            )
+        if H.shape[1] != X.shape[1]:
+            raise AlignetError(
+                f'train has {X.shape[1]} features a row and held_out {H.shape[1]}; compute both with one model'
+            )
+        # the drop is about classes that are in both
+        both = np.isin(data.y, h)
+        known = probe.predict(H) == h
+        rows.insert(0, _accuracy_row('probe accuracy without shift', known, h, 1/n, n_boot, seed))
+        items['probe accuracy without shift'] = known * 1.
+        a, b = _two_level(known * 1.0, h, n_boot, seed), _two_level(
+            right[both] * 1.0, data.y[both], n_boot, seed + 1
+        )
+        d = a - b
+        rows.append(
+            dict(
+                measure='drop', value=d[0], low=np.quantile(d[1:], 0.025),
+                high=np.quantile(d[1:], 0.975), n=int(both.sum()), chance=np.nan, ceiling=np.nan,
+            )
+        )
+    return dict(
+        table=pd.DataFrame(rows), items=items, items_unit='pictures, in the order of data.files',
+        probe=probe,
+    )
 
 # %% ../nbs/06d_shift.ipynb #8fc925cb
 def imagenet_photos(
@@ -517,10 +906,25 @@ def imagenet_photos(
     "Labelled photos of ImageNet classes, to fit a probe on"
     folder, known = Path(root)/part, {c: i for i, c in enumerate(imagenet_classes())}
     if not folder.is_dir(): raise _get_it('imagenet', f"'{folder}' does not exist")
-    if per_class is not None and per_class < 1: raise AlignetError(f'per_class must be at least 1, not {per_class}')
-    names = sorted(d.name for d in folder.iterdir() if d.is_dir()); odd = [d for d in names if d not in known]
-    if odd or not names: raise AlignetError(f"ImageNet: '{folder}' " + (f"has the folders {odd[:3]}, which are no class of ImageNet-1k" if odd else 'has no folders') + '; each class needs one that is named by its WordNet ID, such as n02099601')
-    def some(c): f = sorted(o.name for o in os.scandir(folder/c) if Path(o.name).suffix.lower() in IMAGE_SUFFIXES); return [f[i] for i in rng(seed, 76, known[c]).permutation(len(f))[:per_class]]
+    if per_class is not None and per_class < 1:
+        raise AlignetError(f'per_class must be at least 1, not {per_class}')
+    names = sorted(d.name for d in folder.iterdir() if d.is_dir())
+    odd = [d for d in names if d not in known]
+    if odd or not names:
+        raise AlignetError(
+            f"ImageNet: '{folder}' "
+            + (
+                f"has the folders {odd[:3]}, which are no class of ImageNet-1k"
+                if odd
+                else 'has no folders'
+            )
+            + '; each class needs one that is named by its WordNet ID, such as n02099601'
+        )
+    def some(c):
+        f = sorted(
+            o.name for o in os.scandir(folder / c) if Path(o.name).suffix.lower() in IMAGE_SUFFIXES
+        )
+        return [f[i] for i in rng(seed, 76, known[c]).permutation(len(f))[:per_class]]
     of = {f'{part}/{c}/{f}': c for c in names for f in some(c)}
     if not of: raise _get_it('imagenet', f"the folders in '{folder}' hold no photos")
     return ImageSet(Path(root), list(of)), of

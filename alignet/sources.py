@@ -19,7 +19,10 @@ class PackedImages(ImageSet):
     "Images that lie in something other than files, known by name; subclasses know the bytes"
     def _named(self, root, names):
         "Set what an `ImageSet` has"
-        if dup := _duplicates(names): raise AlignetError(f'{len(dup):,} image names occur more than once in {root}: {_some(dup)}; {self._on_duplicates}')
+        if dup := _duplicates(names):
+            raise AlignetError(
+                f'{len(dup):,} image names occur more than once in {root}: {_some(dup)}; {self._on_duplicates}'
+            )
         if not names: raise AlignetError(f'{root} holds no images; {self._on_empty}')
         self.root, self.names = Path(root), names
         self._row = {o: i for i, o in enumerate(names)}
@@ -42,32 +45,81 @@ def _members(path):
     def bad(why): return AlignetError(f"shard '{path}' {why}")
     try:
         with open(path, 'rb') as f: magic = f.read(6)
-        if magic[:2] == b'\x1f\x8b' or magic[:3] == b'BZh' or magic in (b'\xfd7zXZ\0',) or magic[:4] == b'\x28\xb5\x2f\xfd': raise bad('is compressed, and nothing can be found in it without unpacking all before it; unpack it to a plain .tar (images are compressed already)')
+        if (
+            magic[:2] == b'\x1f\x8b'
+            or magic[:3] == b'BZh'
+            or magic in (b'\xfd7zXZ\0',)
+            or magic[:4] == b'\x28\xb5\x2f\xfd'
+        ):
+            raise bad(
+                'is compressed, and nothing can be found in it without unpacking all before it; unpack it to a plain .tar (images are compressed already)'
+            )
         with tarfile.open(path, 'r:') as tar:
             while (m := tar.next()) is not None:
-                tar.members.clear()                                              # tarfile keeps all it has seen
-                if m.issparse() or (m.issym() or m.islnk()) and m.name.lower().endswith(IMAGE_SUFFIXES): raise bad(f"holds '{m.name}' as a link or with holes; pack it again with `tar --dereference --hard-dereference`")
-                if m.isreg(): names.append(m.name); where.append((m.offset_data, m.size))
+                # tarfile keeps all it has seen
+                tar.members.clear()
+                if (
+                    m.issparse()
+                    or (m.issym() or m.islnk())
+                    and m.name.lower().endswith(IMAGE_SUFFIXES)
+                ):
+                    raise bad(
+                        f"holds '{m.name}' as a link or with holes; pack it again with `tar --dereference --hard-dereference`"
+                    )
+                if m.isreg():
+                    names.append(m.name)
+                    where.append((m.offset_data, m.size))
             end = tar.offset
-        with open(path, 'rb') as f:                                              # tarfile stops in silence at a header that it cannot read
-            f.seek(end); rest = f.read(1 << 20)
-        if not rest.strip(b'\0') and len(rest) >= 512: return names, np.array(where, np.int64).reshape(-1, 2)
-    except tarfile.TarError as e: raise bad(f"is cut off or damaged after {len(names):,} files ({e}); copy it again") from e
-    except OSError as e: raise bad(f"cannot be read ({e.strerror or e}); check the path and its permissions") from e
-    raise bad(f'has {"no end mark" if not rest else "something that is no tar header"} after {len(names):,} files, at byte {end:,}: it was cut off, damaged, or glued together from several; copy or pack it again')
+        # tarfile stops in silence at a header that it cannot read
+        with open(path, 'rb') as f:
+            f.seek(end)
+            rest = f.read(1 << 20)
+        if not rest.strip(b'\0') and len(rest) >= 512:
+            return names, np.array(where, np.int64).reshape(-1, 2)
+    except tarfile.TarError as e:
+        raise bad(f"is cut off or damaged after {len(names):,} files ({e}); copy it again") from e
+    except OSError as e:
+        raise bad(f"cannot be read ({e.strerror or e}); check the path and its permissions") from e
+    raise bad(
+        f'has {"no end mark" if not rest else "something that is no tar header"} after {len(names):,} files, at byte {end:,}: it was cut off, damaged, or glued together from several; copy or pack it again'
+    )
 
 # %% ../nbs/01d_sources.ipynb #14c52e69
 def _contents(path):
     "Names, offsets and sizes of the files in a shard, as they were kept if it has not changed"
-    path = Path(path); at = os.stat(path); stamp = np.array([1, at.st_size, at.st_mtime_ns])       # 1: the version of this format
-    places = path.with_name(f'.{path.name}.contents.npz'), cache_folder()/'shards'/f'{path.stem}-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}.npz'
+    # 1: the version of this format
+    path = Path(path)
+    at = os.stat(path)
+    stamp = np.array([1, at.st_size, at.st_mtime_ns])
+    places = (
+        path.with_name(f'.{path.name}.contents.npz'),
+        cache_folder()
+        / 'shards'
+        / f'{path.stem}-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}.npz',
+    )
     for kept in places:
-        with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(kept) as z:       # not there, or broken
-            if (z['stamp'] == stamp).all(): return z['names'].tobytes().decode('utf-8', 'surrogateescape').split('\0') if len(z['where']) else [], z['where']
+        # not there, or broken
+        with contextlib.suppress(
+            OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile
+        ), np.load(kept) as z:
+            if (z['stamp'] == stamp).all():
+                return (
+                    z['names'].tobytes().decode('utf-8', 'surrogateescape').split('\0')
+                    if len(z['where'])
+                    else []
+                ), z['where']
     names, where = _members(path)
     for kept in places:
         try:
-            with atomic_path(kept) as t: np.savez(t, stamp=stamp, names=np.frombuffer('\0'.join(names).encode('utf-8', 'surrogateescape'), np.uint8), where=where)
+            with atomic_path(kept) as t:
+                np.savez(
+                    t,
+                    stamp=stamp,
+                    names=np.frombuffer(
+                        '\0'.join(names).encode('utf-8', 'surrogateescape'), np.uint8
+                    ),
+                    where=where,
+                )
             break
         except AlignetError: pass                                                                   # that it cannot be kept is no reason to fail
     return names, where
@@ -79,29 +131,47 @@ def shard_paths(
     "The files that are meant"
     out = []
     for s in [shards] if isinstance(shards, (str, os.PathLike)) else list(shards):
-        s = os.fspath(s); p = Path(s).expanduser()
-        if re.match(r'\w{2,}:', s): raise AlignetError(f"shard '{s}' is not a local file; download the shards first, e.g. with huggingface_hub.snapshot_download or rclone, and give the paths")
-        if p.is_dir(): found = sorted(p.glob('*.tar')); why = 'holds no .tar files'
+        s = os.fspath(s)
+        p = Path(s).expanduser()
+        if re.match(r'\w{2,}:', s):
+            raise AlignetError(
+                f"shard '{s}' is not a local file; download the shards first, e.g. with huggingface_hub.snapshot_download or rclone, and give the paths"
+            )
+        if p.is_dir():
+            found = sorted(p.glob('*.tar'))
+            why = 'holds no .tar files'
         elif p.is_file() or not set(s) & set('{*?'): found = [p]
         elif '{' in s:
             try: found = [Path(o) for o in require('braceexpand').braceexpand(str(p))]
-            except ValueError as e: raise AlignetError(f"shard pattern '{s}' cannot be read ({e}); write it as train-{{000000..000012}}.tar") from e
-        else: found = [Path(o) for o in sorted(glob.glob(str(p)))]; why = 'matches no file'
+            except ValueError as e:
+                raise AlignetError(
+                    f"shard pattern '{s}' cannot be read ({e}); write it as train-{{000000..000012}}.tar"
+                ) from e
+        else:
+            found = [Path(o) for o in sorted(glob.glob(str(p)))]
+            why = 'matches no file'
         if not found: raise AlignetError(f"'{s}' {why}; check the path")
         out += found
-    if miss := [p for p in out if not p.is_file()]: raise AlignetError(f'{len(miss):,} of {len(out):,} shards do not exist: {_some(miss)}; copy them, or leave them out of the pattern')
-    if dup := _duplicates(map(str, out)): raise AlignetError(f'{len(dup):,} shards are given twice: {_some(dup)}; give each once')
+    if miss := [p for p in out if not p.is_file()]:
+        raise AlignetError(
+            f'{len(miss):,} of {len(out):,} shards do not exist: {_some(miss)}; copy them, or leave them out of the pattern'
+        )
+    if dup := _duplicates(map(str, out)):
+        raise AlignetError(f'{len(dup):,} shards are given twice: {_some(dup)}; give each once')
     if not out: raise AlignetError('no shards are given; give a path, a pattern or a list')
     return out
 
 # %% ../nbs/01d_sources.ipynb #194b1e5f
 def _split(name):
     "Key and ending of a member, as WebDataset splits them: at the first dot of the file's name"
-    head, _, tail = name.rpartition('/'); key, _, ext = tail.partition('.')
+    head, _, tail = name.rpartition('/')
+    key, _, ext = tail.partition('.')
     return (f'{head}/{key}' if head else key), ext.lower()
 
+# %% ../nbs/01d_sources.ipynb #83787c35
 def _plain_name(name): return Path(name).as_posix().lstrip('/')
 
+# %% ../nbs/01d_sources.ipynb #35748fb5
 class _File:
     "An open file, closed with its last user"
     fd = None
@@ -109,6 +179,7 @@ class _File:
     def __del__(self):
         if self.fd is not None: os.close(self.fd)
 
+# %% ../nbs/01d_sources.ipynb #ee381b5d
 class TarImages(PackedImages):
     "Images in tar shards, known by member name and read in any order"
     _on_duplicates = 'prefix=True puts the name of the shard before each; a name twice in one shard means to pack it again'
@@ -120,23 +191,42 @@ class TarImages(PackedImages):
         label:str='cls', # Where labels come from: the ending of a member of the same sample, or 'json:FIELD'
     ):
         self.shards, self.prefix, self.label = shard_paths(shards), prefix, label
-        self.ext = None if ext is None else {o.lower().lstrip('.') for o in ([ext] if isinstance(ext, str) else ext)}
-        if prefix and (dup := _duplicates(p.stem for p in self.shards)): raise AlignetError(f'{len(dup):,} shards have the same name: {_some(dup)}; rename them, or open them without prefix')
+        self.ext = (
+            None
+            if ext is None
+            else {o.lower().lstrip('.') for o in ([ext] if isinstance(ext, str) else ext)}
+        )
+        if prefix and (dup := _duplicates(p.stem for p in self.shards)):
+            raise AlignetError(
+                f'{len(dup):,} shards have the same name: {_some(dup)}; rename them, or open them without prefix'
+            )
         names, rows = [], []
         for s in progress(range(len(self.shards)), desc='contents of the shards'):
             for n, (offset, size) in zip(*_contents(self.shards[s])):
-                if self._is_image(n): names.append(self._name(s, n)); rows.append((s, offset, size))
+                if self._is_image(n):
+                    names.append(self._name(s, n))
+                    rows.append((s, offset, size))
         self._where, self._open = np.array(rows, np.int64).reshape(-1, 3), {}
-        self._named(self.shards[0] if len(self.shards) == 1 else self.shards[0].parent/f'{self.shards[0].stem} and {len(self.shards) - 1} more', names)
+        self._named(
+            (
+                self.shards[0]
+                if len(self.shards) == 1
+                else self.shards[0].parent
+                / f'{self.shards[0].stem} and {len(self.shards) - 1} more'
+            ),
+            names,
+        )
 
     def _is_image(self, n):
         if any(p.startswith('.') and p != '.' for p in n.split('/')): return False
         return n.lower().endswith(IMAGE_SUFFIXES) if self.ext is None else _split(n)[1] in self.ext
 
-    def _name(self, s, n): return f'{self.shards[s].stem}/{_plain_name(n)}' if self.prefix else _plain_name(n)
+    def _name(self, s, n):
+        return f'{self.shards[s].stem}/{_plain_name(n)}' if self.prefix else _plain_name(n)
     def _same(self, o): return [p.resolve() for p in self.shards] == [p.resolve() for p in o.shards]
     def __getstate__(self): return {**self.__dict__, '_open': {}}                        # for worker processes that are not forked
-    def __repr__(self): return f"TarImages({len(self):,} images in {len(self.shards):,} shards: {_some(self.names, 3)})"
+    def __repr__(self):
+        return f"TarImages({len(self):,} images in {len(self.shards):,} shards: {_some(self.names, 3)})"
 
 # %% ../nbs/01d_sources.ipynb #bce30d58
 @patch
@@ -144,61 +234,88 @@ def data(self:TarImages,
     i, # Position or name
 ) -> bytes: # Encoded, as stored
     "The bytes of one image file"
-    s, offset, size = (int(o) for o in self._where[self._at(i)]); f = self._open.get(s)
+    s, offset, size = (int(o) for o in self._where[self._at(i)])
+    f = self._open.get(s)
     try:
         if f is None:
             for old in list(self._open)[:max(0, len(self._open) - 63)]: self._open.pop(old, None)       # closed when nobody reads from it any more
             self._open[s] = f = _File(self.shards[s])
         got = _pread(f.fd, size, offset)
-    except OSError as e: raise AlignetError(f"image '{self.path(i)}' cannot be read ({e.strerror}); check the shard '{self.shards[s]}'") from e
-    if len(got) < size: raise AlignetError(f"image '{self.path(i)}' is cut off: the shard '{self.shards[s]}' has changed since it was opened; open the shards again")
+    except OSError as e:
+        raise AlignetError(
+            f"image '{self.path(i)}' cannot be read ({e.strerror}); check the shard '{self.shards[s]}'"
+        ) from e
+    if len(got) < size:
+        raise AlignetError(
+            f"image '{self.path(i)}' is cut off: the shard '{self.shards[s]}' has changed since it was opened; open the shards again"
+        )
     return got
 
+# %% ../nbs/01d_sources.ipynb #c575024d
 def _pread(fd, size, offset):
     "Bytes at a place of a file"
-    if not hasattr(os, 'pread'): os.lseek(fd, offset, os.SEEK_SET); return os.read(fd, size)             # Windows: processes, but no threads
+    # Windows: processes, but no threads
+    if not hasattr(os, 'pread'):
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.read(fd, size)
     got = os.pread(fd, size, offset)
-    while len(got) < size and (more := os.pread(fd, size - len(got), offset + len(got))): got += more
+    while len(got) < size and (more := os.pread(fd, size - len(got), offset + len(got))):
+        got += more
     return got
 
+# %% ../nbs/01d_sources.ipynb #c0216bb7
 @patch
 def sizes(self:TarImages) -> list: # One number an image
     "Sizes of the image files in bytes"
     return self._where[:, 2].tolist()
 
+# %% ../nbs/01d_sources.ipynb #2df308fa
 @patch
 def path(self:TarImages,
     i, # Position or name
 ) -> Path: # For reading by people: no file need be there
     "Where an image lies, for messages: the shard and the member in it"
-    i = self._at(i); name = self.names[i]; shard = self.shards[self._where[i, 0]]
+    i = self._at(i)
+    name = self.names[i]
+    shard = self.shards[self._where[i, 0]]
     return shard/(name.removeprefix(f'{shard.stem}/') if self.prefix else name)
 
+# %% ../nbs/01d_sources.ipynb #ea05671a
 @patch
 def subset(self:TarImages,
     names, # (m,) file names, in the order wanted
 ) -> TarImages: # In the order of names
     "The set of just these images"
-    names = list(names); rows = self.index(names); new = object.__new__(TarImages)
-    new.__dict__.update(self.__dict__, _where=self._where[rows], _open={}); new._named(self.root, names)
+    names = list(names)
+    rows = self.index(names)
+    new = object.__new__(TarImages)
+    new.__dict__.update(self.__dict__, _where=self._where[rows], _open={})
+    new._named(self.root, names)
     return new
 
 # %% ../nbs/01d_sources.ipynb #ba46b2c2
 @patch(as_prop=True)
 def labels(self:TarImages) -> dict: # {image name: label}
     "Class labels of the images that have one"
-    ext, _, field = self.label.partition(':'); found = {}
+    ext, _, field = self.label.partition(':')
+    found = {}
     for s in sorted(set(self._where[:, 0].tolist())):
-        members, where = _contents(self.shards[s]); f = _File(self.shards[s])
+        members, where = _contents(self.shards[s])
+        f = _File(self.shards[s])
         of = {_split(n)[0]: w for n, w in zip(members, where) if _split(n)[1] == ext}
         for n in members if of else ():
             w = of.get(_split(n)[0])
-            if w is None or not self._is_image(n) or (name := self._name(s, n)) not in self: continue
+            if w is None or not self._is_image(n) or (name := self._name(s, n)) not in self:
+                continue
             text = _pread(f.fd, int(w[1]), int(w[0]))
             try: found[name] = json.loads(text)[field] if field else _number(text.decode().strip())
-            except (ValueError, KeyError, TypeError) as e: raise AlignetError(f"the label of '{name}' in shard '{self.shards[s]}' cannot be read ({type(e).__name__}: {e}); give label='cls' or 'json:FIELD' with a field that is there") from e
+            except (ValueError, KeyError, TypeError) as e:
+                raise AlignetError(
+                    f"the label of '{name}' in shard '{self.shards[s]}' cannot be read ({type(e).__name__}: {e}); give label='cls' or 'json:FIELD' with a field that is there"
+                ) from e
     return {n: found[n] for n in self.names if n in found}
 
+# %% ../nbs/01d_sources.ipynb #b328a603
 def _number(text): return int(text) if re.fullmatch(r'-?\d+', text) else text
 
 # %% ../nbs/01d_sources.ipynb #3d05af58
@@ -213,54 +330,109 @@ class HFImages(PackedImages):
         label:str=None, # Where labels come from; the only ClassLabel column if None
         root=None, # The folder that names from paths are relative to; the deepest one that they share if None
     ):
-        ds = self._check(dataset); self.fingerprint, self._labelled = ds._fingerprint, ds
-        self.image = _column(ds, image, 'Image', 'image', needed=True); self.label = _column(ds, label, 'ClassLabel', 'label')
-        self._cells = ds.with_format(None).select_columns([self.image]).cast_column(self.image, require('datasets').Image(decode=False))
+        ds = self._check(dataset)
+        self.fingerprint, self._labelled = ds._fingerprint, ds
+        self.image = _column(ds, image, 'Image', 'image', needed=True)
+        self.label = _column(ds, label, 'ClassLabel', 'label')
+        self._cells = (
+            ds.with_format(None)
+            .select_columns([self.image])
+            .cast_column(self.image, require('datasets').Image(decode=False))
+        )
         self._rows, self._by_number = np.arange(len(ds)), False
-        if isinstance(name, str): names = [_plain_name(str(o)) for o in _values(ds, _column(ds, name, None, 'name', needed=True))]
-        else: names = None if name is False else _path_names(_image_field(ds, self.image, 'path'), root)
+        if isinstance(name, str):
+            names = [
+                _plain_name(str(o))
+                for o in _values(ds, _column(ds, name, None, 'name', needed=True))
+            ]
+        else:
+            names = (
+                None if name is False else _path_names(_image_field(ds, self.image, 'path'), root)
+            )
         if names is None: names, self._by_number = [f'{i:09d}.png' for i in range(len(ds))], True
-        self._named(Path(f"{getattr(ds, 'builder_name', None) or 'dataset'}-{self.fingerprint}"), names)
+        self._named(
+            Path(f"{getattr(ds, 'builder_name', None) or 'dataset'}-{self.fingerprint}"), names
+        )
 
     @staticmethod
     def _check(ds):
         hf = require('datasets')
-        if isinstance(ds, (hf.DatasetDict, getattr(hf, 'IterableDatasetDict', ()))): raise AlignetError(f"this dataset has the splits {', '.join(map(repr, ds))}; choose one, e.g. dataset['{next(iter(ds), 'train')}']")
-        if isinstance(ds, hf.IterableDataset): raise AlignetError('a streamed dataset can only be read from its start, but images are asked for by name; load it without streaming=True, or for a part of it Dataset.from_generator(lambda: iter(stream.take(10000)), features=stream.features)')
-        if not isinstance(ds, hf.Dataset): raise AlignetError(f'a datasets.Dataset is needed, not a {type(ds).__name__}; make one with datasets.load_dataset(..., split=...)')
+        if isinstance(ds, (hf.DatasetDict, getattr(hf, 'IterableDatasetDict', ()))):
+            raise AlignetError(
+                f"this dataset has the splits {', '.join(map(repr, ds))}; choose one, e.g. dataset['{next(iter(ds), 'train')}']"
+            )
+        if isinstance(ds, hf.IterableDataset):
+            raise AlignetError(
+                'a streamed dataset can only be read from its start, but images are asked for by name; load it without streaming=True, or for a part of it Dataset.from_generator(lambda: iter(stream.take(10000)), features=stream.features)'
+            )
+        if not isinstance(ds, hf.Dataset):
+            raise AlignetError(
+                f'a datasets.Dataset is needed, not a {type(ds).__name__}; make one with datasets.load_dataset(..., split=...)'
+            )
         return ds
 
     def _same(self, o): return self.fingerprint == o.fingerprint and (self._rows == o._rows).all()
-    def __repr__(self): return f"HFImages({len(self):,} images in column '{self.image}' of {self.root.name}: {_some(self.names, 3)})"
+    def __repr__(self):
+        return f"HFImages({len(self):,} images in column '{self.image}' of {self.root.name}: {_some(self.names, 3)})"
 
 # %% ../nbs/01d_sources.ipynb #d648cf99
 def _column(ds, name, kind, what, needed=False):
     "A column by name, or the only one of a kind; None if there is none and it is not needed"
-    have = [c for c, f in ds.features.items() if kind is None or type(f).__name__ == kind]; kinds = f'{kind} columns' if kind else 'columns'
-    if name is not None and name in ds.features and (name in have or kind == 'ClassLabel'): return name
+    have = [c for c, f in ds.features.items() if kind is None or type(f).__name__ == kind]
+    kinds = f'{kind} columns' if kind else 'columns'
+    if name is not None and name in ds.features and (name in have or kind == 'ClassLabel'):
+        return name
     if name is None and len(have) == 1: return have[0]
     if name is None and not needed: return None
-    why = f"has no column '{name}'" if name is not None and name not in ds.features else f"has '{name}' as {type(ds.features[name]).__name__}, not as {kind}" if name is not None else f'has {len(have)} {kinds}'
-    raise AlignetError(f'the dataset {why}; give {what}= one of its {kinds}: ' + (_some(have, 8) if have else f"(none); of paths or bytes make one with dataset.cast_column('COLUMN', datasets.{kind}())"))
+    why = (
+        f"has no column '{name}'"
+        if name is not None and name not in ds.features
+        else (
+            f"has '{name}' as {type(ds.features[name]).__name__}, not as {kind}"
+            if name is not None
+            else f'has {len(have)} {kinds}'
+        )
+    )
+    raise AlignetError(
+        f'the dataset {why}; give {what}= one of its {kinds}: '
+        + (
+            _some(have, 8)
+            if have
+            else f"(none); of paths or bytes make one with dataset.cast_column('COLUMN', datasets.{kind}())"
+        )
+    )
 
+# %% ../nbs/01d_sources.ipynb #41133a72
 def _values(ds, column): return list(ds.with_format(None).select_columns([column])[:][column])
 
+# %% ../nbs/01d_sources.ipynb #6d999843
 def _image_field(ds, column, field):
     "'path' or 'bytes' of all images, as an Arrow array in the order of the rows; no image is read for that"
-    pc = require('pyarrow.compute', 'pyarrow'); values = pc.struct_field(ds.data.column(column), field)
+    pc = require('pyarrow.compute', 'pyarrow')
+    values = pc.struct_field(ds.data.column(column), field)
     if field == 'bytes': values = pc.binary_length(values)
-    rows = getattr(ds, '_indices', None)                                             # of a shuffled or filtered dataset
+    # of a shuffled or filtered dataset
+    rows = getattr(ds, '_indices', None)
     return values.to_pylist() if rows is None else values.take(rows.column(0)).to_pylist()
 
+# %% ../nbs/01d_sources.ipynb #64304c3b
 def _path_names(paths, root=None):
     "Names below the common folder; None if paths are missing or not different"
     if not paths or any(not p for p in paths) or len(set(paths)) < len(paths): return None
     posix = [p.replace('\\', '/') for p in paths]
     if root is not None:
         base = Path(root).as_posix().rstrip('/') + '/'
-        if out := [p for p in posix if not p.startswith(base)]: raise AlignetError(f"{len(out):,} images do not lie below root='{root}': {_some(out)}; give the folder that holds them all, or none")
+        if out := [p for p in posix if not p.startswith(base)]:
+            raise AlignetError(
+                f"{len(out):,} images do not lie below root='{root}': {_some(out)}; give the folder that holds them all, or none"
+            )
         return [p.removeprefix(base) for p in posix]
-    parents = [p.rpartition('/')[0] for p in posix]; base = os.path.commonpath(parents) if all(parents) and len({p.startswith('/') for p in parents}) == 1 else ''
+    parents = [p.rpartition('/')[0] for p in posix]
+    base = (
+        os.path.commonpath(parents)
+        if all(parents) and len({p.startswith('/') for p in parents}) == 1
+        else ''
+    )
     return [p.removeprefix(base).lstrip('/') for p in posix]
 
 # %% ../nbs/01d_sources.ipynb #0cdad790
@@ -269,22 +441,34 @@ def data(self:HFImages,
     i, # Position or name
 ) -> bytes: # Encoded, as stored
     "The bytes of one image file"
-    i = self._at(i); cell = self._cells[int(self._rows[i])][self.image] or {}; at = cell.get('path')
+    i = self._at(i)
+    cell = self._cells[int(self._rows[i])][self.image] or {}
+    at = cell.get('path')
     if cell.get('bytes') is not None: return cell['bytes']
-    if not at: raise AlignetError(f"image '{self.names[i]}' is empty: row {self._rows[i]} of the dataset has neither bytes nor a path; remove it with dataset.filter")
+    if not at:
+        raise AlignetError(
+            f"image '{self.names[i]}' is empty: row {self._rows[i]} of the dataset has neither bytes nor a path; remove it with dataset.filter"
+        )
     try: return Path(at).read_bytes()
-    except OSError as e: raise AlignetError(f"image '{self.names[i]}' cannot be read: the dataset says it is in '{at}' ({e.strerror}); restore the file, or load the dataset again") from e
+    except OSError as e:
+        raise AlignetError(
+            f"image '{self.names[i]}' cannot be read: the dataset says it is in '{at}' ({e.strerror}); restore the file, or load the dataset again"
+        ) from e
 
+# %% ../nbs/01d_sources.ipynb #b27cf9f0
 @patch
 def sizes(self:HFImages) -> list: # One number an image; None where that cannot be said
     "Sizes of the image files in bytes"
-    n, paths = _image_field(self._cells, self.image, 'bytes'), _image_field(self._cells, self.image, 'path')
+    n, paths = _image_field(self._cells, self.image, 'bytes'), _image_field(
+        self._cells, self.image, 'path'
+    )
     def size(i):
         if n[i] is not None: return n[i]
         try: return os.stat(paths[i]).st_size
         except (OSError, TypeError): return None
     return [size(i) for i in self._rows]
 
+# %% ../nbs/01d_sources.ipynb #d8f2eb34
 @patch
 def digest(self:HFImages) -> str: # 64 hexadecimal digits
     "SHA-256 over the names and sizes of the images; where names are row numbers, over the dataset's fingerprint too"
@@ -293,6 +477,7 @@ def digest(self:HFImages) -> str: # 64 hexadecimal digits
     if self._by_number: h.update(self.fingerprint.encode())
     return h.hexdigest()
 
+# %% ../nbs/01d_sources.ipynb #3eecaa5b
 @patch
 def path(self:HFImages,
     i, # Position or name
@@ -306,10 +491,14 @@ def subset(self:HFImages,
     names, # (m,) names, in the order wanted
 ) -> HFImages: # In the order of names
     "The set of just these images"
-    names = list(names); rows = self.index(names); new = object.__new__(HFImages)
-    new.__dict__.update(self.__dict__, _rows=self._rows[rows]); new._named(self.root, names)
+    names = list(names)
+    rows = self.index(names)
+    new = object.__new__(HFImages)
+    new.__dict__.update(self.__dict__, _rows=self._rows[rows])
+    new._named(self.root, names)
     return new
 
+# %% ../nbs/01d_sources.ipynb #50d81bba
 @patch(as_prop=True)
 def labels(self:HFImages) -> dict: # {image name: label}
     "Labels of the images: names of classes, or the column's values where it is no ClassLabel; empty without such a column"
@@ -326,21 +515,44 @@ def image_set(
     "The image set that a path, a pattern or a dataset stands for"
     if isinstance(source, ImageSet): return source
     if not isinstance(source, (str, os.PathLike, list, tuple)): return HFImages(source, **kw)
-    first = os.fspath(source if isinstance(source, (str, os.PathLike)) else (list(source) or [''])[0]); p = Path(first)
+    first = os.fspath(
+        source if isinstance(source, (str, os.PathLike)) else (list(source) or [''])[0]
+    )
+    p = Path(first)
     if first.endswith('.parquet'):
         hf = require('datasets')
         try: ds = hf.Dataset.from_parquet([str(o) for o in _parquet_files(source)])
         except AlignetError: raise
-        except Exception as e: raise AlignetError(f"'{first}' cannot be read as Parquet ({str(e).splitlines()[0][:150]}); it is damaged or something else: get it again") from e
+        except Exception as e:
+            raise AlignetError(
+                f"'{first}' cannot be read as Parquet ({str(e).splitlines()[0][:150]}); it is damaged or something else: get it again"
+            ) from e
         return HFImages(ds, **kw)
     if '.tar' in p.name or isinstance(source, (list, tuple)): return TarImages(source, **kw)
-    if (p/'dataset_dict.json').is_file(): raise AlignetError(f"'{p}' holds the splits {_some(read_json(p/'dataset_dict.json').get('splits', []))}; choose one, e.g. '{p/'train'}'")
-    if (p/'state.json').is_file() and (p/'dataset_info.json').is_file(): return HFImages(require('datasets').load_from_disk(str(p)), **kw)
-    if p.is_dir() and any(p.glob('*.tar')) and not any(f.suffix.lower() in IMAGE_SUFFIXES for f in p.iterdir()): return TarImages(p, **kw)
+    if (p/'dataset_dict.json').is_file():
+        raise AlignetError(
+            f"'{p}' holds the splits {_some(read_json(p/'dataset_dict.json').get('splits', []))}; choose one, e.g. '{p/'train'}'"
+        )
+    if (p/'state.json').is_file() and (p/'dataset_info.json').is_file():
+        return HFImages(require('datasets').load_from_disk(str(p)), **kw)
+    if (
+        p.is_dir()
+        and any(p.glob('*.tar'))
+        and not any(f.suffix.lower() in IMAGE_SUFFIXES for f in p.iterdir())
+    ):
+        return TarImages(p, **kw)
     return ImageSet.from_folder(p, **kw)
 
+# %% ../nbs/01d_sources.ipynb #9ed58d1b
 def _parquet_files(source):
     "The Parquet files that are meant"
-    found = [Path(o) for s in ([source] if isinstance(source, (str, os.PathLike)) else source) for o in (sorted(glob.glob(os.fspath(s))) or [s])]
-    if miss := [o for o in found if not o.is_file()]: raise AlignetError(f'{len(miss):,} Parquet files do not exist: {_some(miss)}; check the path')
+    found = [
+        Path(o)
+        for s in ([source] if isinstance(source, (str, os.PathLike)) else source)
+        for o in (sorted(glob.glob(os.fspath(s))) or [s])
+    ]
+    if miss := [o for o in found if not o.is_file()]:
+        raise AlignetError(
+            f'{len(miss):,} Parquet files do not exist: {_some(miss)}; check the path'
+        )
     return found

@@ -23,19 +23,38 @@ from .core import *
 from .data import ImageSet, World, offline_world, things_world, things_choices
 from .pseudo_labels import CEILING
 from .features import Backbone, FeatureStore, as_backbone, extract_features
-from .evaluation import ooo_correct, fit_temperature, ece, bootstrap_ci, fit_probe, plot_map, plot_rdms, plot_reliability, map_2d, plot_neighbours, Report
-from .evaluation import _by_file, _colours, _mean_draws, _MARKERS, _draw_shots, _check_shots, _with_truth, _MAPS
+from alignet.evaluation import (
+    ooo_correct, fit_temperature, ece, bootstrap_ci, fit_probe, plot_map, plot_rdms,
+    plot_reliability, map_2d, plot_neighbours, Report,
+)
+from alignet.evaluation import (
+    _by_file, _colours, _mean_draws, _MARKERS, _draw_shots, _check_shots, _with_truth, _MAPS,
+)
 from .human_rdms import HUMAN_RDM_NEEDS, compare_rsa, load_human_rdms, score_human_rdms
-from .hierarchy import ClassTree, Taxonomy, RELATIONS, hierarchy_change, load_hierarchy, plot_hierarchy, plot_trees, relations, score_hierarchy
+from alignet.hierarchy import (
+    ClassTree, Taxonomy, RELATIONS, hierarchy_change, load_hierarchy, plot_hierarchy, plot_trees,
+    relations, score_hierarchy,
+)
 from .hierarchy import _widen
 from .levels import LEVELS_NEEDS, load_levels, score_levels
-from .shift import BREEDS, NEEDS, SHIFTS, ShiftData, ShiftTask, folder_data, folder_task, head_logits, imagenet_classes, imagenet_photos, link_categories, load_breeds, load_shift, score_head, score_shift, score_shift_probe
+from alignet.shift import (
+    BREEDS, NEEDS, SHIFTS, ShiftData, ShiftTask, folder_data, folder_task, head_logits,
+    imagenet_classes, imagenet_photos, link_categories, load_breeds, load_shift, score_head,
+    score_shift, score_shift_probe,
+)
 from .shift import _key
 
 # %% ../nbs/06e_suites.ipynb #06edb11d
-SUITES = dict(odd_one_out='which of three pictures is the odd one out, against people or simulated observers', calibration='does the confidence of its choices match how often they are right',
-              few_shot='linear probes on few pictures a class', shift='probes tested on other styles or subclasses than they learnt from', hierarchy='distances of pairs that share a basic, a superordinate or no category',
-              rsa='rank correlation with similarity judgements', levels='triplets of three levels of abstraction', pictures='maps, dissimilarity matrices and nearest neighbours')
+SUITES = dict(
+    odd_one_out='which of three pictures is the odd one out, against people or simulated observers',
+    calibration='does the confidence of its choices match how often they are right',
+    few_shot='linear probes on few pictures a class',
+    shift='probes tested on other styles or subclasses than they learnt from',
+    hierarchy='distances of pairs that share a basic, a superordinate or no category',
+    rsa='rank correlation with similarity judgements',
+    levels='triplets of three levels of abstraction',
+    pictures='maps, dissimilarity matrices and nearest neighbours',
+)
 
 @dataclasses.dataclass
 class Task:
@@ -44,29 +63,46 @@ class Task:
     name:str # The data set
     images:ImageSet # Where its pictures are
     files:list # Those that it needs
-    run:callable # A function of ({model: features by file name}, seed=, n_boot=, heads={model: (weights (1000, d), bias) or None}): rows, items, figures
+    # A function of ({model: features by file name}, seed=, n_boot=, heads={model: (weights (1000, d), bias) or None}): rows, items, figures
+    run:callable
     notes:str='' # What a reader must know, e.g. that observers are simulated
     groups:dict=None # {file: group}, for figures
     judgements:object=None # The judgements about `files`, for figures
-    others:dict=None # {name: (ImageSet, files)}: further pictures, whose features `run` is given as others={name: {model: features}}
-    whole:list=None # Pictures whose features are made and kept, where that is more than `files`: then another choice among them reads nothing anew
+    # {name: (ImageSet, files)}: further pictures, whose features `run` is given as others={name: {model: features}}
+    others:dict=None
+    # Pictures whose features are made and kept, where that is more than `files`: then another choice among them reads nothing anew
+    whole:list=None
 
+# %% ../nbs/06e_suites.ipynb #c932bce9
 def _row(model, measure, value, ci=(np.nan, np.nan), n=0, chance=np.nan, ceiling=np.nan):
     if 'accuracy' in measure: ci = np.clip(ci, 0, 1)
-    return dict(model=model, measure=measure, value=float(value), low=float(ci[0]), high=float(ci[1]), n=int(n), chance=chance, ceiling=ceiling)
+    return dict(
+        model=model, measure=measure, value=float(value), low=float(ci[0]), high=float(ci[1]),
+        n=int(n), chance=chance, ceiling=ceiling,
+    )
 
-def _item(measure, values=None, triplets=None, groups=None, unit='item', better='high', pair=None, n=0):
+# %% ../nbs/06e_suites.ipynb #86b9e819
+def _item(
+    measure, values=None, triplets=None, groups=None, unit='item', better='high', pair=None, n=0
+):
     "Scores of single items for each model, the same items in the same order; or a function of two models' names that compares them itself"
-    return dict(measure=measure, values=values, triplets=triplets, groups=groups, unit=unit, better=better, pair=pair, n=n)
+    return dict(
+        measure=measure, values=values, triplets=triplets, groups=groups, unit=unit, better=better,
+        pair=pair, n=n,
+    )
 
+# %% ../nbs/06e_suites.ipynb #e1528693
 def _draws(values, triplets=None, groups=None, n_boot=2000, seed=0):
     "Bootstrap draws of a mean over items, objects or groups"
     if groups is None: return _mean_draws(values, triplets, n_boot, seed)
-    v, g = np.asarray(values, np.float64), np.unique(groups, return_inverse=True)[1]; total, count = np.bincount(g, v), np.bincount(g)
+    v, g = np.asarray(values, np.float64), np.unique(groups, return_inverse=True)[1]
+    total, count = np.bincount(g, v), np.bincount(g)
     G = len(count)
     W = rng(seed, 61).multinomial(G, np.full(G, 1 / G), n_boot)
-    return _widen((W @ total) / (W @ count), v.mean(), G)                  # as for the hierarchy; one group says nothing about others: NaN
+    # as for the hierarchy; one group says nothing about others: NaN
+    return _widen((W @ total) / (W @ count), v.mean(), G)
 
+# %% ../nbs/06e_suites.ipynb #d08b8f87
 def cluster_ci(
     values, # (n,) one number an item
     groups, # (n,) group of each item; whole groups are drawn
@@ -75,8 +111,17 @@ def cluster_ci(
     seed:int=0, # Seed of the resampling
 ) -> tuple: # Lower and upper end
     "Percentile interval of a mean when items of a group belong together"
-    if len(values) != len(groups) or not len(values): raise AlignetError(f'{len(values):,} values and {len(groups):,} groups: there must be one group for each value, and at least one value')
-    return tuple(float(q) for q in np.quantile(_draws(values, groups=groups, n_boot=n_boot, seed=seed), [(1 - level)/2, (1 + level)/2]))
+    if len(values) != len(groups) or not len(values):
+        raise AlignetError(
+            f'{len(values):,} values and {len(groups):,} groups: there must be one group for each value, and at least one value'
+        )
+    return tuple(
+        float(q)
+        for q in np.quantile(
+            _draws(values, groups=groups, n_boot=n_boot, seed=seed),
+            [(1 - level) / 2, (1 + level) / 2],
+        )
+    )
 
 # %% ../nbs/06e_suites.ipynb #5d962b36
 def certainty_of(
@@ -89,13 +134,31 @@ def certainty_of(
     j = judgements
     if j.probs is not None: return j.probs.max(1), ''
     if embedding is not None:
-        if len(embedding) != len(j.names): raise AlignetError(f'the embedding has {len(embedding):,} rows for {len(j.names):,} objects; give one row for each, in the order of judgements.names')
-        return choice_probs(triplet_sims(np.asarray(embedding, np.float32), j.triplets, 'dot')).max(1), f"how decided people are is taken from {called}, which was fitted to people's answers, these among them (choice probabilities of its dot products, temperature 1): the thirds describe the trials and are no independent measurement"
+        if len(embedding) != len(j.names):
+            raise AlignetError(
+                f'the embedding has {len(embedding):,} rows for {len(j.names):,} objects; give one row for each, in the order of judgements.names'
+            )
+        return (
+            choice_probs(triplet_sims(np.asarray(embedding, np.float32), j.triplets, 'dot')).max(1),
+            f"how decided people are is taken from {called}, which was fitted to people's answers, these among them (choice probabilities of its dot products, temperature 1): the thirds describe the trials and are no independent measurement",
+        )
     if not len(j) or len(j.unique()) == len(j): return None, ''                   # no question was answered twice in the same way: nothing is repeated, or repeats were removed
-    share = {o: m for o, n, m in j.agreement()[['objects', 'trials', 'majority']].itertuples(index=False) if n >= least}
+    share = {
+        o: m
+        for o, n, m in j.agreement()[['objects', 'trials', 'majority']].itertuples(index=False)
+        if n >= least
+    }
     sure = np.array([share.get(tuple(j.names[i] for i in q), np.nan) for q in np.sort(j.triplets)])
-    return (None, '') if np.isnan(sure).all() else (sure, f'how decided people are is the share of the most frequent answer to questions asked at least {least} times ({np.isfinite(sure).sum():,} of {len(j):,} trials); with few answers each, some are decided by luck')
+    return (
+        (None, '')
+        if np.isnan(sure).all()
+        else (
+            sure,
+            f'how decided people are is the share of the most frequent answer to questions asked at least {least} times ({np.isfinite(sure).sum():,} of {len(j):,} trials); with few answers each, some are decided by luck',
+        )
+    )
 
+# %% ../nbs/06e_suites.ipynb #3fc715bb
 def odd_one_out_tasks(
     judgements, # Judgements about objects
     images, # ImageSet
@@ -109,50 +172,115 @@ def odd_one_out_tasks(
     called:str='an embedding', # What that embedding is
 ) -> list: # Two tasks
     "The tasks of a set of odd-one-out judgements: accuracy and calibration"
-    files = list(judgements.names if files is None else files); images.index(files); t = judgements.triplets
-    if len(files) != len(judgements.names): raise AlignetError(f'{len(files):,} files for {len(judgements.names):,} objects; give one picture for each object')
-    sure_of, whence = certainty_of(judgements, embedding, called); parts = _parts(judgements, groups, min_trials, sure_of); top = np.nan if ceiling is None else ceiling
+    files = list(judgements.names if files is None else files)
+    images.index(files)
+    t = judgements.triplets
+    if len(files) != len(judgements.names):
+        raise AlignetError(
+            f'{len(files):,} files for {len(judgements.names):,} objects; give one picture for each object'
+        )
+    sure_of, whence = certainty_of(judgements, embedding, called)
+    parts = _parts(judgements, groups, min_trials, sure_of)
+    top = np.nan if ceiling is None else ceiling
     def odd(models, seed=0, n_boot=2000, **kw):
         rows, items = [], []
         for kind in ('cosine', 'dot', 'centred'):
             right = {m: ooo_correct(_by_file(f, files), t, kind) for m, f in models.items()}
-            for m, c in right.items(): rows.append(_row(m, f'accuracy, {kind}', c.mean(), bootstrap_ci(c, t, n_boot, seed=seed), len(c), CHANCE, top))
+            for m, c in right.items():
+                rows.append(
+                    _row(
+                        m, f'accuracy, {kind}', c.mean(), bootstrap_ci(c, t, n_boot, seed=seed),
+                        len(c), CHANCE, top,
+                    )
+                )
             items.append(_item(f'accuracy, {kind}', right, t, unit='object'))
             if kind != 'cosine': continue
             for m, c in right.items():
-                if ceiling: rows.append(_row(m, 'share of what the ceiling leaves above chance', (c.mean() - CHANCE) / (ceiling - CHANCE), n=len(c)))
-                rows += [_row(m, f'accuracy, {what}', c[k].mean(), bootstrap_ci(c[k], t[k], n_boot, seed=seed), k.sum(), CHANCE) for what, k in parts.items()]
+                if ceiling:
+                    rows.append(
+                        _row(
+                            m, 'share of what the ceiling leaves above chance',
+                            (c.mean() - CHANCE) / (ceiling - CHANCE), n=len(c),
+                        )
+                    )
+                rows += [
+                    _row(
+                        m, f'accuracy, {what}', c[k].mean(),
+                        bootstrap_ci(c[k], t[k], n_boot, seed=seed), k.sum(), CHANCE,
+                    )
+                    for what, k in parts.items()
+                ]
         return rows, items, []
     def sure(models, seed=0, n_boot=2000, **kw):
         rows, briers, claims = [], {}, {}
         for m, f in models.items():
-            s = triplet_sims(_by_file(f, files), t, 'cosine'); p = _half_and_half(s, seed); conf, right = p.max(1), is_correct(s)
-            briers[m], claims[m] = ((p - np.array([1, 0, 0]))**2).sum(1), (np.minimum(conf, 1), right)
-            rows += [_row(m, 'calibration error', ece(conf, right), n=len(s)), _row(m, 'calibration error, equal mass', ece(conf, right, mass=True), n=len(s)),
-                     _row(m, 'Brier score', briers[m].mean(), bootstrap_ci(briers[m], t, n_boot, seed=seed), len(s), 2/3)]
-        return rows, [_item('Brier score', briers, t, unit='object', better='low')], [_closed(plot_reliability(claims), f'Reliability of the choices about {name}: share right against confidence for each model, beside the diagonal', f'{name}: claimed confidence against the share of right choices.')]
-    if whence and {'people undecided', 'people decided'} & set(parts): notes, plain = '; '.join(filter(None, [notes, f'{name}: {whence}'])), notes
+            s = triplet_sims(_by_file(f, files), t, 'cosine')
+            p = _half_and_half(s, seed)
+            conf, right = p.max(1), is_correct(s)
+            briers[m], claims[m] = ((p - np.array([1, 0, 0])) ** 2).sum(1), (
+                np.minimum(conf, 1), right,
+            )
+            rows += [
+                _row(m, 'calibration error', ece(conf, right), n=len(s)),
+                _row(m, 'calibration error, equal mass', ece(conf, right, mass=True), n=len(s)),
+                _row(
+                    m, 'Brier score', briers[m].mean(),
+                    bootstrap_ci(briers[m], t, n_boot, seed=seed), len(s), 2 / 3,
+                ),
+            ]
+        return (
+            rows,
+            [_item('Brier score', briers, t, unit='object', better='low')],
+            [
+                _closed(
+                    plot_reliability(claims),
+                    f'Reliability of the choices about {name}: share right against confidence for each model, beside the diagonal',
+                    f'{name}: claimed confidence against the share of right choices.',
+                )
+            ],
+        )
+    if whence and {'people undecided', 'people decided'} & set(parts):
+        notes, plain = '; '.join(filter(None, [notes, f'{name}: {whence}'])), notes
     else: plain = notes
-    return [Task('odd_one_out', name, images, files, odd, notes, None if groups is None else dict(zip(files, groups)), judgements), Task('calibration', name, images, files, sure, plain)]
+    return [
+        Task(
+            'odd_one_out', name, images, files, odd, notes,
+            None if groups is None else dict(zip(files, groups)), judgements,
+        ),
+        Task('calibration', name, images, files, sure, plain),
+    ]
 
+# %% ../nbs/06e_suites.ipynb #50b2f903
 def _closed(fig, alt, caption):
     "A figure for the report, which no notebook shows by itself"
-    fig = getattr(fig, 'figure', fig); plt.close(fig); return fig, alt, caption
+    fig = getattr(fig, 'figure', fig)
+    plt.close(fig)
+    return fig, alt, caption
 
+# %% ../nbs/06e_suites.ipynb #7ad610f7
 def _half_and_half(s, seed):
     "Choice probabilities, the temperature of each half fitted on the other"
     half = rng(seed, 64).permutation(len(s)) % 2 == 0
-    return choice_probs(s / np.where(half, fit_temperature(s[~half]), fit_temperature(s[half]))[:, None])
+    return choice_probs(
+        s / np.where(half, fit_temperature(s[~half]), fit_temperature(s[half]))[:, None]
+    )
 
+# %% ../nbs/06e_suites.ipynb #e5d6618c
 def _parts(j, groups, least, sure=None):
     "Which trials belong to each category, and to each third of people's certainty"
     out, t = {}, j.triplets
     if groups is not None:
         g = np.asarray(groups, object)[t]
-        for name in sorted({str(o) for o in groups if isinstance(o, str) and o}): out[name] = (g[:, 0] == name) & (g[:, 1] == name)
+        for name in sorted({str(o) for o in groups if isinstance(o, str) and o}):
+            out[name] = (g[:, 0] == name) & (g[:, 1] == name)
     if sure is not None and np.nanmin(sure) < np.nanmax(sure):
-        low, high = np.nanquantile(sure, [1/3, 2/3]); much = sure >= high if high == np.nanmax(sure) else sure > high                     # ties at the top stay together
-        out |= {'people undecided': (sure <= low) & ~much, 'people in between': (sure > low) & ~much, 'people decided': much}
+        # ties at the top stay together
+        low, high = np.nanquantile(sure, [1/3, 2/3])
+        much = sure >= high if high == np.nanmax(sure) else sure > high
+        out |= {
+            'people undecided': (sure <= low) & ~much, 'people in between': (sure > low) & ~much,
+            'people decided': much,
+        }
     return {k: v for k, v in out.items() if v.sum() >= least}
 
 # %% ../nbs/06e_suites.ipynb #5db5da36
@@ -160,16 +288,32 @@ def shot_settings(
     few_shot=None, # {'ks': training pictures a class, 'draws': how many times to draw them, 'max_test': at most so many are asked about}; those that are left out stay as they are
 ) -> dict: # ks (a tuple, ascending), draws, max_test
     "Check the settings of few-shot probes, and fill in what was left out"
-    given = dict(few_shot or {}) if isinstance(few_shot, (dict, type(None))) else None; usual = dict(ks=(1, 5), draws=3, max_test=5000)
-    if given is None or (odd := [k for k in given if k not in usual]): raise AlignetError(f"few_shot must be a dictionary with some of {', '.join(usual)}, such as dict(ks=(1, 5, 10), draws=5), not " + (f"with '{odd[0]}'" if given is not None else repr(few_shot)))
-    out = usual | given; whole = lambda v: isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v >= 1
+    given = dict(few_shot or {}) if isinstance(few_shot, (dict, type(None))) else None
+    usual = dict(ks=(1, 5), draws=3, max_test=5000)
+    if given is None or (odd := [k for k in given if k not in usual]):
+        raise AlignetError(
+            f"few_shot must be a dictionary with some of {', '.join(usual)}, such as dict(ks=(1, 5, 10), draws=5), not "
+            + (f"with '{odd[0]}'" if given is not None else repr(few_shot))
+        )
+    out = usual | given
+    whole = lambda v: isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v >= 1
     try: ks = [out['ks']] if whole(out['ks']) else list(out['ks'])
     except TypeError: ks = []
-    if isinstance(out['ks'], str) or not ks or not all(map(whole, ks)) or len(set(ks)) < len(ks): raise AlignetError(f"few_shot: ks must be different whole numbers of at least 1, such as (1, 5, 10), not {out['ks']!r}")
-    if whole(out['max_test']) and out['max_test'] < 2: raise AlignetError(f"few_shot: max_test must be at least 2 pictures, not {out['max_test']}")
-    if bad := [k for k in ('draws', 'max_test') if not whole(out[k])]: raise AlignetError(f'few_shot: {bad[0]} must be a whole number of at least 1, not {out[bad[0]]!r}')
-    return dict(ks=tuple(sorted(map(int, ks))), draws=int(out['draws']), max_test=int(out['max_test']))
+    if isinstance(out['ks'], str) or not ks or not all(map(whole, ks)) or len(set(ks)) < len(ks):
+        raise AlignetError(
+            f"few_shot: ks must be different whole numbers of at least 1, such as (1, 5, 10), not {out['ks']!r}"
+        )
+    if whole(out['max_test']) and out['max_test'] < 2:
+        raise AlignetError(f"few_shot: max_test must be at least 2 pictures, not {out['max_test']}")
+    if bad := [k for k in ('draws', 'max_test') if not whole(out[k])]:
+        raise AlignetError(
+            f'few_shot: {bad[0]} must be a whole number of at least 1, not {out[bad[0]]!r}'
+        )
+    return dict(
+        ks=tuple(sorted(map(int, ks))), draws=int(out['draws']), max_test=int(out['max_test'])
+    )
 
+# %% ../nbs/06e_suites.ipynb #88a3b977
 def few_shot_task(
     images, # ImageSet
     labels, # {file: label}, or a function of the file name; those without a label ('' or None) are left out
@@ -182,8 +326,12 @@ def few_shot_task(
     "Linear probes on few pictures a class of a labelled folder"
     of = labels if callable(labels) else dict(labels).get
     pairs = [(f, str(y)) for f in images.names for y in (of(f),) if y not in (None, '')]
-    if not pairs: raise AlignetError(f"few-shot task '{name}': no picture has a label; labels are looked up by file name, such as '{next(iter(images.names), '')}'")
-    files, y = [f for f, _ in pairs], np.array([l for _, l in pairs]); classes, code = np.unique(y, return_inverse=True)
+    if not pairs:
+        raise AlignetError(
+            f"few-shot task '{name}': no picture has a label; labels are looked up by file name, such as '{next(iter(images.names), '')}'"
+        )
+    files, y = [f for f, _ in pairs], np.array([l for _, l in pairs])
+    classes, code = np.unique(y, return_inverse=True)
     ks, draws, max_test = shot_settings(dict(ks=ks, draws=draws, max_test=max_test)).values()
     for k in ks: _check_shots(y, k, k + 1)
     def run(models, seed=0, n_boot=2000, **kw):
@@ -191,26 +339,95 @@ def few_shot_task(
         for k in ks:
             hits, briers, errors, claims = {}, {}, {}, {}
             for m, f in models.items():
-                X = _by_file(f, files); hit, bad, asked, conf, ok = np.zeros(len(y)), np.zeros(len(y)), np.zeros(len(y)), [], []
+                X = _by_file(f, files)
+                hit, bad, asked, conf, ok = (
+                    np.zeros(len(y)), np.zeros(len(y)), np.zeros(len(y)), [], [],
+                )
                 for draw in range(draws):
-                    train = _draw_shots(y, np.arange(len(y)), k, rng(seed, 63, draw)); test = np.setdiff1d(pool, train)
-                    P = fit_probe(X[train], y[train], seed=seed).predict_proba(X[test]); right = P.argmax(1) == code[test]
-                    hit[test] += right; bad[test] += (P**2).sum(1) - 2 * P[np.arange(len(test)), code[test]] + 1; asked[test] += 1; conf.append(P.max(1)); ok.append(right)
-                use = asked > 0; hits[m], briers[m] = hit[use] / asked[use], bad[use] / asked[use]; claims[m] = np.concatenate(conf), np.concatenate(ok); errors[m] = ece(np.concatenate(conf), np.concatenate(ok)), ece(np.concatenate(conf), np.concatenate(ok), mass=True)
+                    train = _draw_shots(y, np.arange(len(y)), k, rng(seed, 63, draw))
+                    test = np.setdiff1d(pool, train)
+                    P = fit_probe(X[train], y[train], seed=seed).predict_proba(X[test])
+                    right = P.argmax(1) == code[test]
+                    hit[test] += right
+                    bad[test] += (P**2).sum(1) - 2 * P[np.arange(len(test)), code[test]] + 1
+                    asked[test] += 1
+                    conf.append(P.max(1))
+                    ok.append(right)
+                use = asked > 0
+                hits[m], briers[m] = hit[use] / asked[use], bad[use] / asked[use]
+                claims[m] = np.concatenate(conf), np.concatenate(ok)
+                errors[m] = ece(np.concatenate(conf), np.concatenate(ok)), ece(
+                    np.concatenate(conf), np.concatenate(ok), mass=True
+                )
             for m in models:
-                rows += [_row(m, f'{k}-shot accuracy', hits[m].mean(), cluster_ci(hits[m], y[use], n_boot, seed=seed), use.sum(), 1 / len(classes), 1.), _row(m, f'{k}-shot Brier score', briers[m].mean(), cluster_ci(briers[m], y[use], n_boot, seed=seed), use.sum(), 1 - 1 / len(classes)),
-                         _row(m, f'{k}-shot calibration error', errors[m][0], n=use.sum()), _row(m, f'{k}-shot calibration error, equal mass', errors[m][1], n=use.sum())]
-            items += [_item(f'{k}-shot accuracy', hits, groups=y[use], unit='category'), _item(f'{k}-shot Brier score', briers, groups=y[use], unit='category', better='low')]
-        figs = [_closed(plot_reliability(claims), f'Reliability of the {ks[-1]}-shot probes on {name}: share right against confidence for each model, beside the diagonal', f'{name}: confidence of the {ks[-1]}-shot probes against their share of right answers.')]
-        return rows, items, figs + ([_closed(_plot_shots(rows, ks, list(models), 1 / len(classes)), f'Accuracy on {name} over the number of training pictures a class, a curve for each model', f'{name}: accuracy over the number of training pictures a class, with intervals; dotted: chance.')] if len(ks) > 1 else [])
-    return Task('few_shot', name, images, files, run, notes, dict(zip(files, y)) if len(classes) <= 10 else None)
+                rows += [
+                    _row(
+                        m, f'{k}-shot accuracy', hits[m].mean(),
+                        cluster_ci(hits[m], y[use], n_boot, seed=seed), use.sum(), 1 / len(classes),
+                        1.0,
+                    ),
+                    _row(
+                        m, f'{k}-shot Brier score', briers[m].mean(),
+                        cluster_ci(briers[m], y[use], n_boot, seed=seed), use.sum(),
+                        1 - 1 / len(classes),
+                    ),
+                    _row(m, f'{k}-shot calibration error', errors[m][0], n=use.sum()),
+                    _row(m, f'{k}-shot calibration error, equal mass', errors[m][1], n=use.sum()),
+                ]
+            items += [
+                _item(f'{k}-shot accuracy', hits, groups=y[use], unit='category'),
+                _item(
+                    f'{k}-shot Brier score', briers, groups=y[use], unit='category', better='low'
+                ),
+            ]
+        figs = [
+            _closed(
+                plot_reliability(claims),
+                f'Reliability of the {ks[-1]}-shot probes on {name}: share right against confidence for each model, beside the diagonal',
+                f'{name}: confidence of the {ks[-1]}-shot probes against their share of right answers.',
+            )
+        ]
+        return (
+            rows,
+            items,
+            figs
+            + (
+                [
+                    _closed(
+                        _plot_shots(rows, ks, list(models), 1 / len(classes)),
+                        f'Accuracy on {name} over the number of training pictures a class, a curve for each model',
+                        f'{name}: accuracy over the number of training pictures a class, with intervals; dotted: chance.',
+                    )
+                ]
+                if len(ks) > 1
+                else []
+            ),
+        )
+    return Task(
+        'few_shot', name, images, files, run, notes,
+        dict(zip(files, y)) if len(classes) <= 10 else None,
+    )
 
+# %% ../nbs/06e_suites.ipynb #6c714e3c
 def _plot_shots(rows, ks, names, chance):
     "Accuracy over the number of training pictures"
-    fig, ax = plt.subplots(figsize=(4.2, 2.8), dpi=80, layout='constrained'); d = pd.DataFrame(rows)
+    fig, ax = plt.subplots(figsize=(4.2, 2.8), dpi=80, layout='constrained')
+    d = pd.DataFrame(rows)
     for i, (m, colour) in enumerate(zip(names, _colours(len(names)))):
-        e = d[(d.model == m) & d.measure.isin([f'{k}-shot accuracy' for k in ks])]; ax.errorbar(np.array(ks) * 1.03**i, e.value, [e.value - e.low, e.high - e.value], marker=_MARKERS[i % len(_MARKERS)], color=colour, capsize=2, label=m)
-    ax.axhline(chance, color='.6', ls=':', lw=1); ax.set(xscale='log', xticks=ks, xticklabels=ks, xlabel='training pictures a class', ylabel='accuracy', ylim=(0, 1)); ax.minorticks_off(); ax.legend(frameon=False, fontsize=8); sns.despine(ax=ax); return fig
+        e = d[(d.model == m) & d.measure.isin([f'{k}-shot accuracy' for k in ks])]
+        ax.errorbar(
+            np.array(ks) * 1.03**i, e.value, [e.value - e.low, e.high - e.value],
+            marker=_MARKERS[i % len(_MARKERS)], color=colour, capsize=2, label=m,
+        )
+    ax.axhline(chance, color='.6', ls=':', lw=1)
+    ax.set(
+        xscale='log', xticks=ks, xticklabels=ks, xlabel='training pictures a class',
+        ylabel='accuracy', ylim=(0, 1),
+    )
+    ax.minorticks_off()
+    ax.legend(frameon=False, fontsize=8)
+    sns.despine(ax=ax)
+    return fig
 
 # %% ../nbs/06e_suites.ipynb #30011a74
 def shift_task(
@@ -228,22 +445,51 @@ def shift_task(
             data = make(seed * splits + s)
             for m, f in models.items():
                 out = score_shift(f, data, 10, seed)
-                for part in ('source', 'target'):                                # each subclass counts the same
-                    sub = data.items.subclass[data.items.part == part].to_numpy(str); mean = pd.Series(out['items'][f'{part} accuracy']).groupby(sub).mean(); per.setdefault((part, m), []).append(mean)
+                # each subclass counts the same
+                for part in ('source', 'target'):
+                    sub = data.items.subclass[data.items.part == part].to_numpy(str)
+                    mean = pd.Series(out['items'][f'{part} accuracy']).groupby(sub).mean()
+                    per.setdefault((part, m), []).append(mean)
                 chance = 1 / len(data.task)
         per = {k: pd.concat(v) for k, v in per.items()}
         for k, part in enumerate(('source', 'target')):
             g = per[part, next(iter(models))].index.to_numpy(str)
-            for m in models: v = per[part, m].to_numpy(); draws[part, m] = _draws(v, groups=g, n_boot=n_boot, seed=seed + k); rows.append(_row(m, f'{part} accuracy', v.mean(), np.quantile(draws[part, m], [.025, .975]), len(v), chance, 1.))
-            items.append(_item(f'{part} accuracy', {m: per[part, m].to_numpy() for m in models}, groups=g, unit='subclass'))
-        for m in models: rows.append(_row(m, 'relative robustness, target / source', per['target', m].mean() / max(per['source', m].mean(), 1e-9), _ratio_ci(draws['target', m], draws['source', m]), len(per['target', m])))
+            for m in models:
+                v = per[part, m].to_numpy()
+                draws[part, m] = _draws(v, groups=g, n_boot=n_boot, seed=seed + k)
+                rows.append(
+                    _row(
+                        m, f'{part} accuracy', v.mean(),
+                        np.quantile(draws[part, m], [0.025, 0.975]), len(v), chance, 1.0,
+                    )
+                )
+            items.append(
+                _item(
+                    f'{part} accuracy', {m: per[part, m].to_numpy() for m in models}, groups=g,
+                    unit='subclass',
+                )
+            )
+        for m in models:
+            rows.append(
+                _row(
+                    m, 'relative robustness, target / source',
+                    per['target', m].mean() / max(per['source', m].mean(), 1e-9),
+                    _ratio_ci(draws['target', m], draws['source', m]), len(per['target', m]),
+                )
+            )
         return rows, items, []
     return Task('shift', name, images, list(images.names if files is None else files), run, notes)
 
+# %% ../nbs/06e_suites.ipynb #9cfd394c
 def _ratio_ci(top, bottom):
     "Ends of the interval of a ratio of accuracies; none where the lower one cannot be told from zero, for then the ratio may be anything"
-    return np.quantile(top.clip(0) / bottom.clip(1e-9), [.025, .975]) if np.isfinite(bottom).all() and np.quantile(bottom, .025) > 0 else (np.nan, np.nan)
+    return (
+        np.quantile(top.clip(0) / bottom.clip(1e-9), [0.025, 0.975])
+        if np.isfinite(bottom).all() and np.quantile(bottom, 0.025) > 0
+        else (np.nan, np.nan)
+    )
 
+# %% ../nbs/06e_suites.ipynb #a870d848
 def probe_task(
     data, # ShiftedImages, of load_shift
     train, # Photos to fit on: (ImageSet, {file: WordNet ID}), as imagenet_photos gives them
@@ -253,31 +499,108 @@ def probe_task(
     name:str=None, # What to call it; the set's name and 'probe' if None
 ) -> Task: # Accuracy under the shift, and without it if there are held_out photos
     "A shifted ImageNet, scored with a linear probe fitted on ImageNet's own photos"
-    name, need = name or f'{data.name}, probe', {imagenet_classes()[o] for g in data._two().outputs for o in g}; parts = {}
+    name, need = name or f'{data.name}, probe', {
+        imagenet_classes()[o] for g in data._two().outputs for o in g
+    }
+    parts = {}
     for what, (images, of) in (('train', train), *([('held_out', held_out)] if held_out else [])):
         by = {c: [] for c in sorted(need)}
         for f in images.names: by[of[f]].append(f) if of.get(f) in by else None
-        if what == 'train' and (gone := [c for c, g in zip(data.classes, data.outputs) if not any(by[imagenet_classes()[o]] for o in g)]): raise AlignetError(f"{name}: there are no ImageNet photos of {len(gone)} of {len(data.classes)} classes to fit on, such as {gone[:3]}; put them into folders train/<wnid>/")
-        if any(by.values()): parts[what] = images, [f for v in by.values() for f in v[:max(1, most // len(by))]]
+        if what == 'train' and (
+            gone := [
+                c
+                for c, g in zip(data.classes, data.outputs)
+                if not any(by[imagenet_classes()[o]] for o in g)
+            ]
+        ):
+            raise AlignetError(
+                f"{name}: there are no ImageNet photos of {len(gone)} of {len(data.classes)} classes to fit on, such as {gone[:3]}; put them into folders train/<wnid>/"
+            )
+        if any(by.values()):
+            parts[what] = images, [f for v in by.values() for f in v[:max(1, most // len(by))]]
     def run(models, seed=0, n_boot=2000, others=None, **kw):
         rows, means, known = [], {}, dict(train=train[1], held_out=(held_out or (0, {}))[1])
         for m, f in models.items():
-            a, b = ((_by_file(others[k][m], parts[k][1]), [known[k][o] for o in parts[k][1]]) if k in parts else None for k in ('train', 'held_out'))
-            out = score_shift_probe(a, f, data, b, n_boot, seed, Cs=Cs); rows += out['table'].assign(model=m).to_dict('records'); means[m] = pd.Series(out['items']['probe accuracy']).groupby(data.y).mean().to_numpy()
-        return rows, [_item(f'probe accuracy among {len(data.classes):,} classes', means, groups=np.arange(len(data.classes)), unit='class')], []         # each class counts the same, as in the rows
+            a, b = (
+                (
+                    (_by_file(others[k][m], parts[k][1]), [known[k][o] for o in parts[k][1]])
+                    if k in parts
+                    else None
+                )
+                for k in ('train', 'held_out')
+            )
+            out = score_shift_probe(a, f, data, b, n_boot, seed, Cs=Cs)
+            rows += out['table'].assign(model=m).to_dict('records')
+            means[m] = pd.Series(out['items']['probe accuracy']).groupby(data.y).mean().to_numpy()
+        # each class counts the same, as in the rows
+        return (
+            rows,
+            [
+                _item(
+                    f'probe accuracy among {len(data.classes):,} classes', means,
+                    groups=np.arange(len(data.classes)), unit='class',
+                )
+            ],
+            [],
+        )
     n = {k: len(v[1]) for k, v in parts.items()}
-    return Task('shift', name, data.images, data.files, run, '; '.join(filter(None, [data.notes, f"{name}: a linear probe on {n['train']:,} ImageNet training photos" + (f", and {n['held_out']:,} others for the accuracy without a shift" if 'held_out' in n else '')])), others=parts)
+    return Task(
+        'shift',
+        name,
+        data.images,
+        data.files,
+        run,
+        '; '.join(
+            filter(
+                None,
+                [
+                    data.notes,
+                    f"{name}: a linear probe on {n['train']:,} ImageNet training photos"
+                    + (
+                        f", and {n['held_out']:,} others for the accuracy without a shift"
+                        if 'held_out' in n
+                        else ''
+                    ),
+                ],
+            )
+        ),
+        others=parts,
+    )
 
+# %% ../nbs/06e_suites.ipynb #7b375b3d
 def head_task(
     data, # ShiftedImages
 ) -> Task: # Accuracy over the classes that can be right, and among all 1,000 outputs
     "A shifted ImageNet, scored with the model's own head of 1,000 outputs"
     data._two()
     def run(models, seed=0, n_boot=2000, heads=None, **kw):
-        rows = [r for m, f in models.items() if (heads or {}).get(m) is not None for r in score_head(head_logits(f, data.files, *heads[m]), data, n_boot, seed)['table'].assign(model=m).to_dict('records')]
+        rows = [
+            r
+            for m, f in models.items()
+            if (heads or {}).get(m) is not None
+            for r in score_head(head_logits(f, data.files, *heads[m]), data, n_boot, seed)['table']
+            .assign(model=m)
+            .to_dict('records')
+        ]
         return rows, [], []
-    return Task('shift', data.name, data.images, data.files, run, '; '.join(filter(None, [data.notes, f"{data.name} is scored by the classifier that each model has. An aligned student still has its base's, which was not trained on the new features, so models are not compared in pairs here, and a fall says nothing about alignment"])))
+    return Task(
+        'shift',
+        data.name,
+        data.images,
+        data.files,
+        run,
+        '; '.join(
+            filter(
+                None,
+                [
+                    data.notes,
+                    f"{data.name} is scored by the classifier that each model has. An aligned student still has its base's, which was not trained on the new features, so models are not compared in pairs here, and a fall says nothing about alignment",
+                ],
+            )
+        ),
+    )
 
+# %% ../nbs/06e_suites.ipynb #f0b22cbe
 def hierarchy_task(
     tax, # Taxonomy with pictures
     name:str='taxonomy', # What to call the data set
@@ -287,34 +610,101 @@ def hierarchy_task(
     def run(models, seed=0, n_boot=2000, **kw):
         rows, values = [], {}
         for m, f in models.items():
-            out = score_hierarchy(f, tax, n_boot=n_boot, seed=seed); rows += out['table'].assign(model=m).to_dict('records'); at = out['items_rows']
+            out = score_hierarchy(f, tax, n_boot=n_boot, seed=seed)
+            rows += out['table'].assign(model=m).to_dict('records')
+            at = out['items_rows']
             for k, v in out['items'].items(): values.setdefault(k, {})[m] = v
-        names = list(models); changes, level = {}, int(len(set(tax.basic)) > 60)
+        names = list(models)
+        changes, level = {}, int(len(set(tax.basic)) > 60)
         def change(a, b):
-            if (a, b) not in changes: changes[a, b] = hierarchy_change(models[a], models[b], tax, n_boot=n_boot, seed=seed).set_index('relation')
+            if (a, b) not in changes:
+                changes[a, b] = hierarchy_change(
+                    models[a], models[b], tax, n_boot=n_boot, seed=seed
+                ).set_index('relation')
             return changes[a, b]
-        def pair(relation): return lambda a, b: dict(first=change(a, b).before[relation], second=change(a, b).after[relation], gain=change(a, b).change[relation], low=change(a, b).low[relation], high=change(a, b).high[relation])
+        def pair(relation):
+            return lambda a, b: dict(
+                first=change(a, b).before[relation], second=change(a, b).after[relation],
+                gain=change(a, b).change[relation], low=change(a, b).low[relation],
+                high=change(a, b).high[relation],
+            )
         R, of = relations(tax), {k: np.asarray(tax.superordinate)[rows_] for k, rows_ in at.items()}
-        own = [_item(f'distance, {r}', unit='superordinate', better='high' if r.startswith('no') else 'low', pair=pair(r), n=int((R[np.triu_indices(len(R), 1)] == k).sum())) for k, r in enumerate(RELATIONS)]
-        figs = [_closed(plot_hierarchy({m: change(names[0], m).reset_index() for m in names[1:]}), f'Change of relative distance from {names[0]} for pairs that share a basic category, a superordinate, or none, with intervals', f'{name}: change of distance against {names[0]}.')] if len(names) > 1 else []
-        return rows, own + [_item(k, v, groups=of[k], unit='superordinate') for k, v in values.items()], figs + [_closed(plot_trees(dict(list(models.items())[:2]), tax, level=level), f'Trees of the categories of {name} for each model, names coloured by their superordinate', f'{name}: categories joined by the similarity of their pictures.')] * (len(set(tax.levels.iloc[:, level])) > 2)         # fewer make no tree
-    return Task('hierarchy', name, tax.images, tax.files, run, notes or tax.notes, dict(zip(tax.files, tax.superordinate)))
+        own = [
+            _item(
+                f'distance, {r}', unit='superordinate',
+                better='high' if r.startswith('no') else 'low', pair=pair(r),
+                n=int((R[np.triu_indices(len(R), 1)] == k).sum()),
+            )
+            for k, r in enumerate(RELATIONS)
+        ]
+        figs = (
+            [
+                _closed(
+                    plot_hierarchy({m: change(names[0], m).reset_index() for m in names[1:]}),
+                    f'Change of relative distance from {names[0]} for pairs that share a basic category, a superordinate, or none, with intervals',
+                    f'{name}: change of distance against {names[0]}.',
+                )
+            ]
+            if len(names) > 1
+            else []
+        )
+        # fewer make no tree
+        return (
+            rows,
+            own + [_item(k, v, groups=of[k], unit='superordinate') for k, v in values.items()],
+            figs
+            + [
+                _closed(
+                    plot_trees(dict(list(models.items())[:2]), tax, level=level),
+                    f'Trees of the categories of {name} for each model, names coloured by their superordinate',
+                    f'{name}: categories joined by the similarity of their pictures.',
+                )
+            ]
+            * (len(set(tax.levels.iloc[:, level])) > 2),
+        )
+    return Task(
+        'hierarchy', name, tax.images, tax.files, run, notes or tax.notes,
+        dict(zip(tax.files, tax.superordinate)),
+    )
 
+# %% ../nbs/06e_suites.ipynb #6c811f6a
 def rsa_task(
     human, # HumanRDM with pictures: pairs (s, p)
     name:str, # What to call the data set
 ) -> Task: # Spearman correlation
     "Rank correlation with people's similarity judgements"
     def run(models, seed=0, n_boot=2000, **kw):
-        tables = {m: score_human_rdms(f, human, n_boot=n_boot, seed=seed)['table'] for m, f in models.items()}; made = {}
+        tables = {
+            m: score_human_rdms(f, human, n_boot=n_boot, seed=seed)['table']
+            for m, f in models.items()
+        }
+        made = {}
         def pair(measure):
             def compare(a, b):
-                if (a, b) not in made: made[a, b] = compare_rsa(models[a], models[b], human, n_boot=n_boot, seed=seed)
+                if (a, b) not in made:
+                    made[a, b] = compare_rsa(models[a], models[b], human, n_boot=n_boot, seed=seed)
                 return made[a, b].loc[measure].to_dict()
             return compare
-        return [r for m, t in tables.items() for r in t.drop(columns='ceiling_low', errors='ignore').assign(model=m).to_dict('records')], [_item(k, unit='picture and person' if 'each' in k else 'picture', pair=pair(k), n=len(human)) for k in next(iter(tables.values())).measure], []
+        return (
+            [
+                r
+                for m, t in tables.items()
+                for r in t.drop(columns='ceiling_low', errors='ignore')
+                .assign(model=m)
+                .to_dict('records')
+            ],
+            [
+                _item(
+                    k, unit='picture and person' if 'each' in k else 'picture', pair=pair(k),
+                    n=len(human),
+                )
+                for k in next(iter(tables.values())).measure
+            ],
+            [],
+        )
     return Task('rsa', name, human.images, human.files, run, human.source)
 
+# %% ../nbs/06e_suites.ipynb #381c82c4
 def levels_task(
     levels, # Levels with pictures
     name:str='Levels', # What to call the data set
@@ -323,7 +713,8 @@ def levels_task(
     def run(models, seed=0, n_boot=2000, **kw):
         rows, values = [], {}
         for m, f in models.items():
-            out = score_levels(f, levels, n_boot=n_boot, seed=seed); rows += out['table'].assign(model=m).to_dict('records')
+            out = score_levels(f, levels, n_boot=n_boot, seed=seed)
+            rows += out['table'].assign(model=m).to_dict('records')
             for k, v in out['items'].items(): values.setdefault(k, {})[m] = v
         return rows, [_item(k, v, unit='question') for k, v in values.items()], []
     return Task('levels', name, levels.images, levels.files, run, levels.judgements.source)
@@ -337,13 +728,21 @@ class DatasetPictures(ImageSet):
         rows=None, # Rows to serve; all if None
     ):
         if not len(dataset): raise AlignetError('this dataset is empty; give one with pictures')
-        self.dataset, self.rows = dataset, list(range(len(dataset)) if rows is None else rows); h = hashlib.sha256(str(len(dataset)).encode())
-        for i in np.unique(np.linspace(0, len(dataset) - 1, 16).astype(int)): h.update(self._picture(i).tobytes())         # names tell datasets apart, lest features of one are taken for another's
-        self.mark = h.hexdigest()[:8]; self.root = Path(f'{name or type(dataset).__name__}-{self.mark}')
-        self.names = [f'{self.mark}-{i:07d}.png' for i in self.rows]; self._row = {o: i for i, o in enumerate(self.names)}
+        self.dataset, self.rows = dataset, list(range(len(dataset)) if rows is None else rows)
+        h = hashlib.sha256(str(len(dataset)).encode())
+        # names tell datasets apart, lest features of one are taken for another's
+        for i in np.unique(np.linspace(0, len(dataset) - 1, 16).astype(int)):
+            h.update(self._picture(i).tobytes())
+        self.mark = h.hexdigest()[:8]
+        self.root = Path(f'{name or type(dataset).__name__}-{self.mark}')
+        self.names = [f'{self.mark}-{i:07d}.png' for i in self.rows]
+        self._row = {o: i for i, o in enumerate(self.names)}
     def _picture(self, i):
         im = self.dataset[int(i)][0]
-        if not hasattr(im, 'convert'): raise AlignetError(f'items of {type(self.dataset).__name__} must hold PIL images, not {type(im).__name__}; make the dataset without a transform')
+        if not hasattr(im, 'convert'):
+            raise AlignetError(
+                f'items of {type(self.dataset).__name__} must hold PIL images, not {type(im).__name__}; make the dataset without a transform'
+            )
         return im.convert('RGB')
     def __getitem__(self, i): return self._picture(self.rows[i])
     def path(self,
@@ -358,52 +757,139 @@ class DatasetPictures(ImageSet):
         names, # (m,) names, in the order wanted
     ) -> ImageSet: # In that order
         "The set of just these pictures"
-        new = object.__new__(type(self)); new.__dict__.update(self.__dict__, rows=[self.rows[i] for i in self.index(names)], names=list(names), _row={o: i for i, o in enumerate(names)})
+        new = object.__new__(type(self))
+        new.__dict__.update(
+            self.__dict__, rows=[self.rows[i] for i in self.index(names)], names=list(names),
+            _row={o: i for i, o in enumerate(names)},
+        )
         return new
     @property
     def labels(self):
         "The label of each picture, {name: label}"
-        y = getattr(self.dataset, 'targets', None); y = getattr(self.dataset, '_labels', None) if y is None else y; classes = getattr(self.dataset, 'classes', None)
+        y = getattr(self.dataset, 'targets', None)
+        y = getattr(self.dataset, '_labels', None) if y is None else y
+        classes = getattr(self.dataset, 'classes', None)
         y = [self.dataset[r][1] for r in self.rows] if y is None else [int(y[r]) for r in self.rows]
         return {n: classes[l] if classes is not None else str(l) for n, l in zip(self.names, y)}
 
+# %% ../nbs/06e_suites.ipynb #92e56102
 _NOT_HELD = '`objects` does not restrict this set: pictures of concepts that a teacher may have been fitted on are among its pictures'
 
 def _world_tasks(world, objects=None, restrict=True, shots=None):
     "Tasks of a world: judgements, taxonomy, probes by group, and from style to style; and what it has too little of"
-    j = _with_truth(world); E = None if world.simulated else world.embedding; left = []
-    if objects is not None: j, E = j.restrict(objects), None if E is None else E[[world.objects.index(o) for o in objects]]
-    if len(j) < 10: raise AlignetError(f'{len(j)} judgements are left about {len(j.names)} objects; that is too few to score, give more objects')
+    j = _with_truth(world)
+    E = None if world.simulated else world.embedding
+    left = []
+    if objects is not None:
+        j, E = j.restrict(objects), (
+            None if E is None else E[[world.objects.index(o) for o in objects]]
+        )
+    if len(j) < 10:
+        raise AlignetError(
+            f'{len(j)} judgements are left about {len(j.names)} objects; that is too few to score, give more objects'
+        )
     photos, it, shots = world.photos(j.names), world.items, shots or shot_settings()
-    note = world.notes if world.simulated else ''; ceiling = float(j.probs.max(1).mean()) if world.simulated and j.probs is not None else CEILING if world.name == 'things' else None
-    group = it.set_index('file').group.reindex(photos).fillna('').tolist(); tasks = odd_one_out_tasks(j, world.images, photos, world.name, ceiling, group, notes=note, embedding=E, called='the published VICE embedding' if world.name == 'things' else f"the embedding of the world '{world.name}'")
+    note = world.notes if world.simulated else ''
+    ceiling = (
+        float(j.probs.max(1).mean())
+        if world.simulated and j.probs is not None
+        else CEILING if world.name == 'things' else None
+    )
+    group = it.set_index('file').group.reindex(photos).fillna('').tolist()
+    tasks = odd_one_out_tasks(
+        j,
+        world.images,
+        photos,
+        world.name,
+        ceiling,
+        group,
+        notes=note,
+        embedding=E,
+        called=(
+            'the published VICE embedding'
+            if world.name == 'things'
+            else f"the embedding of the world '{world.name}'"
+        ),
+    )
     if world.name == 'things': return tasks, left                           # the photos of that one are in folders of their own
-    names = j.names if restrict else world.objects; fine = it.file.map(_unseen(world, objects)) if restrict and objects is not None else True
-    known = it[it.object.isin(names) & (it.group != '') & fine]; note = '; '.join(filter(None, [note, _NOT_HELD if objects is not None and not restrict else '']))
-    main = known[known['style'] == known['style'].iloc[0]] if len(known) else known; big = main.group.map(main.group.value_counts()) > max(10, *shots['ks'])
+    names = j.names if restrict else world.objects
+    fine = it.file.map(_unseen(world, objects)) if restrict and objects is not None else True
+    known = it[it.object.isin(names) & (it.group != '') & fine]
+    note = '; '.join(
+        filter(None, [note, _NOT_HELD if objects is not None and not restrict else ''])
+    )
+    main = known[known['style'] == known['style'].iloc[0]] if len(known) else known
+    big = main.group.map(main.group.value_counts()) > max(10, *shots['ks'])
     named = [o for o in names if o in set(known.object)]
-    if len(named) > 2 and known.subgroup.nunique() > 1 and known.group.nunique() > 1: tasks.append(hierarchy_task(Taxonomy.from_world(world, named), world.name, note))
-    if main[big].group.nunique() > 1: tasks.append(few_shot_task(world.images, dict(zip(main[big].file, main[big].group)), world.name, notes=note, **shots))
-    else: left.append(('few_shot', world.name, f"fewer than two groups have more than {max(10, *shots['ks'])} pictures of one style", 'more objects, or a smaller k'))
-    if known['style'].nunique() == 2: tasks.append(shift_task(lambda seed: _style_split(world, known, seed), world.images, f'{world.name}, from style to style', files=known.file.tolist(), notes=note))
+    if len(named) > 2 and known.subgroup.nunique() > 1 and known.group.nunique() > 1:
+        tasks.append(hierarchy_task(Taxonomy.from_world(world, named), world.name, note))
+    if main[big].group.nunique() > 1:
+        tasks.append(
+            few_shot_task(
+                world.images,
+                dict(zip(main[big].file, main[big].group)),
+                world.name,
+                notes=note,
+                **shots
+            )
+        )
+    else:
+        left.append(
+            (
+                'few_shot', world.name,
+                f"fewer than two groups have more than {max(10, *shots['ks'])} pictures of one style",
+                'more objects, or a smaller k',
+            )
+        )
+    if known['style'].nunique() == 2:
+        tasks.append(
+            shift_task(
+                lambda seed: _style_split(world, known, seed), world.images,
+                f'{world.name}, from style to style', files=known.file.tolist(), notes=note,
+            )
+        )
     return tasks, left
 
+# %% ../nbs/06e_suites.ipynb #c6f15f1f
 def _unseen(world, objects):
     "A test of file names: the picture shows no judged object that is not among `objects`, nor a kind of one"
     seen, kinds = set(world.objects) - set(objects), world.kinds or {}
-    shown = {f for f, o in zip(world.items.file, world.items.object) if o in seen or not seen.isdisjoint(kinds.get(f, ()))}
+    shown = {
+        f
+        for f, o in zip(world.items.file, world.items.object)
+        if o in seen or not seen.isdisjoint(kinds.get(f, ()))
+    }
     return lambda f: f not in shown
 
-def _left_note(n, of, what='pictures'): return f'{n:,} of {of:,} {what} left out: they show judged objects that are not among `objects`, or kinds of them, and a teacher may have been fitted on those; those whose concept is not known stay'
+# %% ../nbs/06e_suites.ipynb #5b548e47
+def _left_note(n, of, what='pictures'):
+    return f'{n:,} of {of:,} {what} left out: they show judged objects that are not among `objects`, or kinds of them, and a teacher may have been fitted on those; those whose concept is not known stay'
 
+# %% ../nbs/06e_suites.ipynb #41a74fe1
 def _style_split(world, items, seed):
     "Half of each group's objects in one style to learn from, the other half in both styles to be tested on"
-    a, b = sorted(items['style'].unique()); d = items[items.group.map(items[items['style'] == a].group.value_counts()) > 3].copy(); r = rng(seed, 67)
-    first = {o for _, v in d[d['style'] == a].groupby('group').object for o in r.permutation(sorted(v))[:len(v) // 2]}
-    d['part'] = np.where(d.object.isin(first), np.where(d['style'] == a, 'fit', ''), np.where(d['style'] == a, 'source', 'target')); d = d[d.part != '']
-    d['subclass'], d['superclass'] = d.group + ', ' + d['style'], d.group; names = sorted(d.group.unique())
-    return ShiftData(ShiftTask('style', {g: [f'{g}, {a}'] for g in names}, {g: [f'{g}, {b}'] for g in names}), d[['file', 'subclass', 'superclass', 'part']].reset_index(drop=True), world.images.subset(d.file))
+    a, b = sorted(items['style'].unique())
+    d = items[items.group.map(items[items['style'] == a].group.value_counts()) > 3].copy()
+    r = rng(seed, 67)
+    first = {
+        o
+        for _, v in d[d['style'] == a].groupby('group').object
+        for o in r.permutation(sorted(v))[: len(v) // 2]
+    }
+    d['part'] = np.where(
+        d.object.isin(first), np.where(d['style'] == a, 'fit', ''),
+        np.where(d['style'] == a, 'source', 'target'),
+    )
+    d = d[d.part != '']
+    d['subclass'], d['superclass'] = d.group + ', ' + d['style'], d.group
+    names = sorted(d.group.unique())
+    return ShiftData(
+        ShiftTask('style', {g: [f'{g}, {a}'] for g in names}, {g: [f'{g}, {b}'] for g in names}),
+        d[['file', 'subclass', 'superclass', 'part']].reset_index(drop=True),
+        world.images.subset(d.file),
+    )
 
+# %% ../nbs/06e_suites.ipynb #9b5481af
 def folder_tasks(
     folder, # A folder with one folder of pictures for each class
     name:str=None, # What to call the data set; the folder's name if None
@@ -414,75 +900,233 @@ def folder_tasks(
     keep_class=None, # The same of the name of a class
 ) -> list: # One Task; too few pictures are an error
     "The few-shot task of a folder of folders"
-    images = ImageSet.from_folder(folder); ks = shot_settings(dict(ks=ks))['ks']; name = name or Path(folder).name; places = {}
-    if empty := sorted(o.name for o in Path(folder).iterdir() if o.is_dir() and not o.name.startswith('.') and not any(f.startswith(f'{o.name}/') for f in images.names)): raise AlignetError(f"'{folder}' has {len(empty)} class folder{'s' * (len(empty) > 1)} without a picture, such as '{empty[0]}'; put the pictures of the class there, or remove the folder")
-    for f in images.names: places.setdefault(Path(f).parent.name, set()).add(Path(f).parent.as_posix())
-    if twice := next((v for k, v in places.items() if k and len(v) > 1), None): raise AlignetError(f"'{folder}' has the class folder '{Path(min(twice)).name}' more than once ({', '.join(sorted(twice)[:3])}); give one part of the set, such as the folder '{Path(folder)/Path(min(twice)).parent}'")
+    images = ImageSet.from_folder(folder)
+    ks = shot_settings(dict(ks=ks))['ks']
+    name = name or Path(folder).name
+    places = {}
+    if empty := sorted(
+        o.name
+        for o in Path(folder).iterdir()
+        if o.is_dir()
+        and not o.name.startswith('.')
+        and not any(f.startswith(f'{o.name}/') for f in images.names)
+    ):
+        raise AlignetError(
+            f"'{folder}' has {len(empty)} class folder{'s' * (len(empty) > 1)} without a picture, such as '{empty[0]}'; put the pictures of the class there, or remove the folder"
+        )
+    for f in images.names:
+        places.setdefault(Path(f).parent.name, set()).add(Path(f).parent.as_posix())
+    if twice := next((v for k, v in places.items() if k and len(v) > 1), None):
+        raise AlignetError(
+            f"'{folder}' has the class folder '{Path(min(twice)).name}' more than once ({', '.join(sorted(twice)[:3])}); give one part of the set, such as the folder '{Path(folder)/Path(min(twice)).parent}'"
+        )
     place = {f: c for f in images.names if (c := Path(f).parent.as_posix()) != '.'}
-    if not place: raise AlignetError(f"'{folder}' holds pictures, but no folders of them; put the pictures of each class into a folder named by the class")
-    use = {f: c for f, c in place.items() if (keep is None or keep(f)) and (keep_class is None or keep_class(Path(c).name))}; count = pd.Series(list(use.values()), dtype=object).value_counts(); small = sorted(count.index[count <= max(ks)])
-    said = [f'{name}: {len(small)} classes with at most {max(ks)} pictures left out'] * bool(small) + [f'{name}: ' + _left_note(len(place) - len(use), len(place))] * (len(use) < len(place))
-    if len(count) - len(small) < 2: raise AlignetError(f"'{folder}' has {len(count) - len(small)} class with more than {max(ks)} pictures, and a probe needs two" + (f" ({len(small)} have fewer, such as '{small[0]}')" if small else '') + '; ' + ('; '.join(said) or 'add a folder of pictures for each class'))
-    task = few_shot_task(images, lambda f: None if (c := use.get(f)) in small else c, name, ks, draws, max_test, '; '.join(said))
+    if not place:
+        raise AlignetError(
+            f"'{folder}' holds pictures, but no folders of them; put the pictures of each class into a folder named by the class"
+        )
+    use = {
+        f: c
+        for f, c in place.items()
+        if (keep is None or keep(f)) and (keep_class is None or keep_class(Path(c).name))
+    }
+    count = pd.Series(list(use.values()), dtype=object).value_counts()
+    small = sorted(count.index[count <= max(ks)])
+    said = [f'{name}: {len(small)} classes with at most {max(ks)} pictures left out'] * bool(
+        small
+    ) + [f'{name}: ' + _left_note(len(place) - len(use), len(place))] * (len(use) < len(place))
+    if len(count) - len(small) < 2:
+        raise AlignetError(
+            f"'{folder}' has {len(count) - len(small)} class with more than {max(ks)} pictures, and a probe needs two"
+            + (f" ({len(small)} have fewer, such as '{small[0]}')" if small else '')
+            + '; '
+            + ('; '.join(said) or 'add a folder of pictures for each class')
+        )
+    task = few_shot_task(
+        images, lambda f: None if (c := use.get(f)) in small else c, name, ks, draws, max_test,
+        '; '.join(said),
+    )
     return [dataclasses.replace(task, whole=list(place))]
 
+# %% ../nbs/06e_suites.ipynb #1ccc833f
 def _caltech_shift(root, world, keep=None):
     "Subclass splits of Caltech-101 under ImageNet's hierarchy"
-    images, tree = ImageSet.from_folder(root/'caltech101'), ClassTree.load(root/'imagenet/hierarchy/modified'); category = [Path(f).parent.name for f in images.names]
-    table = things_choices(root)[0]; known = table.set_index('uniqueID')['WordNet ID']; it = world.items[world.items['style'] == 'caltech101'].drop_duplicates('subgroup')
-    links = link_categories(sorted(set(category)), tree, root/'imagenet/hierarchy/wordnet', {c: known.get(o) for c, o in zip(it.subgroup, it.object) if o}); whole = [f for f, c in zip(images.names, category) if c in set(links.category[links.id.notna()])]
-    out = [] if keep is None else sorted({c for f, c in zip(images.names, category) if not keep(f)}); links = links[~links.category.isin(out)]
-    of = links.set_index('category').id.to_dict(); sub = [str(of.get(c)) for c in category]; folder_task(links, tree, name='caltech101')              # too few are told before features are made
-    return dataclasses.replace(shift_task(lambda seed: folder_data(folder_task(links, tree, seed=seed, name='caltech101'), images, sub, seed=seed), images, 'caltech101, subclasses', files=[f for f, c in zip(images.names, category) if of.get(c)],
-                                          notes='caltech101, subclasses: ' + _left_note(len(out), len(set(category)), 'categories') if out else ''), whole=whole)
+    images, tree = ImageSet.from_folder(root / 'caltech101'), ClassTree.load(
+        root / 'imagenet/hierarchy/modified'
+    )
+    category = [Path(f).parent.name for f in images.names]
+    table = things_choices(root)[0]
+    known = table.set_index('uniqueID')['WordNet ID']
+    it = world.items[world.items['style'] == 'caltech101'].drop_duplicates('subgroup')
+    links = link_categories(
+        sorted(set(category)), tree, root / 'imagenet/hierarchy/wordnet',
+        {c: known.get(o) for c, o in zip(it.subgroup, it.object) if o},
+    )
+    whole = [
+        f for f, c in zip(images.names, category) if c in set(links.category[links.id.notna()])
+    ]
+    out = [] if keep is None else sorted({c for f, c in zip(images.names, category) if not keep(f)})
+    links = links[~links.category.isin(out)]
+    # too few are told before features are made
+    of = links.set_index('category').id.to_dict()
+    sub = [str(of.get(c)) for c in category]
+    folder_task(links, tree, name='caltech101')
+    return dataclasses.replace(
+        shift_task(
+            lambda seed: folder_data(
+                folder_task(links, tree, seed=seed, name='caltech101'), images, sub, seed=seed
+            ),
+            images,
+            'caltech101, subclasses',
+            files=[f for f, c in zip(images.names, category) if of.get(c)],
+            notes=(
+                'caltech101, subclasses: ' + _left_note(len(out), len(set(category)), 'categories')
+                if out
+                else ''
+            ),
+        ),
+        whole=whole,
+    )
 
+# %% ../nbs/06e_suites.ipynb #e28aaaf9
 def _sample_hierarchy(root, keep=None):
     "The photos of ImageNet classes and their hierarchy"
-    tax = load_hierarchy(root); on = np.array([keep is None or keep(f) for f in tax.files])
-    if not on.any(): raise AlignetError('no ImageNet sample is left that shows none of the judged objects outside of `objects`')
-    return dataclasses.replace(hierarchy_task(tax if on.all() else tax.subset(on), 'ImageNet samples', 'ImageNet samples: ' + _left_note((~on).sum(), len(on)) if not on.all() else ''), whole=tax.files)
+    tax = load_hierarchy(root)
+    on = np.array([keep is None or keep(f) for f in tax.files])
+    if not on.any():
+        raise AlignetError(
+            'no ImageNet sample is left that shows none of the judged objects outside of `objects`'
+        )
+    return dataclasses.replace(
+        hierarchy_task(
+            tax if on.all() else tax.subset(on), 'ImageNet samples',
+            'ImageNet samples: ' + _left_note((~on).sum(), len(on)) if not on.all() else '',
+        ),
+        whole=tax.files,
+    )
 
+# %% ../nbs/06e_suites.ipynb #66c7cd9a
 def _folder_sources(root, objects=None, restrict=True, shots=None, world=None):
     "What a data folder may hold: (suite, name, what makes its tasks, how to get it, whether these tasks keep to `objects`)"
     world, shots = world or functools.cache(lambda: things_world(root)), shots or shot_settings()
-    keep = lambda part: None if objects is None or not restrict else (lambda f, ok=_unseen(world(), objects): ok(f'{part}/{f}'))
-    photos = functools.cache(lambda part: imagenet_photos(root/'imagenet', part, 50 if part == 'train' else 10) if part == 'train' or any((root/'imagenet'/part).glob('n*/')) else None)              # val is often one flat folder
-    out = [('odd_one_out', 'THINGS', lambda: _world_tasks(world(), objects)[0], 'THINGS judgements and photos, see 01b_things', True),
-           ('few_shot', 'Caltech-101', lambda: folder_tasks(root/'caltech101', keep=keep('caltech101'), **shots), 'folders of pictures in caltech101/; published at data.caltech.edu/records/mzrjq-6wc02 (132 MB, CC-BY-4.0; not verified)', restrict),
-           ('shift', 'Caltech-101, subclasses', lambda: [_caltech_shift(root, world(), keep('caltech101'))], 'caltech101/ and the class hierarchy: ' + NEEDS['hierarchy']['where'], restrict),
-           ('hierarchy', 'ImageNet samples', lambda: [_sample_hierarchy(root, keep('imagenet/samples'))], 'photos named <wnid>_*.JPEG in imagenet/samples/, and the class hierarchy: ' + NEEDS['hierarchy']['where'], restrict)]
-    out += [('shift', f'BREEDS {n}', lambda n=n: [_breeds(root, n)], f"{NEEDS['imagenet']['what']}: {NEEDS['imagenet']['where']} ({NEEDS['imagenet']['size']}; {NEEDS['imagenet']['licence']}), in imagenet/ as {NEEDS['imagenet']['layout']}", False) for n in BREEDS]
+    keep = lambda part: (
+        None
+        if objects is None or not restrict
+        else (lambda f, ok=_unseen(world(), objects): ok(f'{part}/{f}'))
+    )
+    # val is often one flat folder
+    photos = functools.cache(
+        lambda part: (
+            imagenet_photos(root / 'imagenet', part, 50 if part == 'train' else 10)
+            if part == 'train' or any((root / 'imagenet' / part).glob('n*/'))
+            else None
+        )
+    )
+    out = [
+        (
+            'odd_one_out', 'THINGS', lambda: _world_tasks(world(), objects)[0],
+            'THINGS judgements and photos, see 01b_things', True,
+        ),
+        (
+            'few_shot', 'Caltech-101',
+            lambda: folder_tasks(root / 'caltech101', keep=keep('caltech101'), **shots),
+            'folders of pictures in caltech101/; published at data.caltech.edu/records/mzrjq-6wc02 (132 MB, CC-BY-4.0; not verified)',
+            restrict,
+        ),
+        (
+            'shift', 'Caltech-101, subclasses',
+            lambda: [_caltech_shift(root, world(), keep('caltech101'))],
+            'caltech101/ and the class hierarchy: ' + NEEDS['hierarchy']['where'], restrict,
+        ),
+        (
+            'hierarchy',
+            'ImageNet samples',
+            lambda: [_sample_hierarchy(root, keep('imagenet/samples'))],
+            'photos named <wnid>_*.JPEG in imagenet/samples/, and the class hierarchy: '
+            + NEEDS['hierarchy']['where'],
+            restrict,
+        ),
+    ]
+    out += [
+        (
+            'shift', f'BREEDS {n}', lambda n=n: [_breeds(root, n)],
+            f"{NEEDS['imagenet']['what']}: {NEEDS['imagenet']['where']} ({NEEDS['imagenet']['size']}; {NEEDS['imagenet']['licence']}), in imagenet/ as {NEEDS['imagenet']['layout']}",
+            False,
+        )
+        for n in BREEDS
+    ]
     load = functools.cache(lambda n: load_shift(n, root/n))
-    out += [('shift', n, lambda n=n: [head_task(load(n))], f"{NEEDS[n]['what']}: {NEEDS[n]['where']} ({NEEDS[n]['size']}; {NEEDS[n]['licence']})", False) for n in SHIFTS]
-    if (root/'imagenet'/'train').is_dir(): out += [('shift', f'{n}, probe', lambda n=n: [probe_task(load(n), *map(photos, ('train', 'val')))], 'ImageNet photos of its classes to fit a probe on, in imagenet/train/<wnid>/', False) for n in SHIFTS if (root/n).is_dir()]
+    out += [
+        (
+            'shift', n, lambda n=n: [head_task(load(n))],
+            f"{NEEDS[n]['what']}: {NEEDS[n]['where']} ({NEEDS[n]['size']}; {NEEDS[n]['licence']})",
+            False,
+        )
+        for n in SHIFTS
+    ]
+    if (root/'imagenet'/'train').is_dir():
+        out += [
+            (
+                'shift', f'{n}, probe',
+                lambda n=n: [probe_task(load(n), *map(photos, ('train', 'val')))],
+                'ImageNet photos of its classes to fit a probe on, in imagenet/train/<wnid>/',
+                False,
+            )
+            for n in SHIFTS
+            if (root / n).is_dir()
+        ]
     return out
 
+# %% ../nbs/06e_suites.ipynb #0d3033b4
 def _suites(suites):
     "The names of suites, checked"
     s = [suites] if isinstance(suites, str) else list(suites or ())
     if not s: raise AlignetError(f"suites is empty; give 'all', or some of {', '.join(SUITES)}")
-    if bad := [o for o in s if o not in (*SUITES, 'all')]: raise AlignetError(f"there is no suite '{bad[0]}'; choose among {', '.join(SUITES)}, or 'all'")
+    if bad := [o for o in s if o not in (*SUITES, 'all')]:
+        raise AlignetError(
+            f"there is no suite '{bad[0]}'; choose among {', '.join(SUITES)}, or 'all'"
+        )
     return list(SUITES) if 'all' in s else s
 
+# %% ../nbs/06e_suites.ipynb #d1d456be
 def _breeds(root, name, per_class=50):
     "A BREEDS task on ImageNet, with the authors' own split; probes on 50 training photos a subclass"
-    if not (root/'imagenet'/'train').is_dir(): raise AlignetError(f"'{root/'imagenet'/'train'}' does not exist")
-    data = load_breeds(name, root/'imagenet', root/'imagenet/hierarchy/modified', per_class=per_class)
-    return shift_task(lambda seed: data, data.images, f'BREEDS {name}', splits=1, notes=f'BREEDS {name}: probes are fitted on {per_class} training photos a subclass')
+    if not (root/'imagenet'/'train').is_dir():
+        raise AlignetError(f"'{root/'imagenet'/'train'}' does not exist")
+    data = load_breeds(
+        name, root / 'imagenet', root / 'imagenet/hierarchy/modified', per_class=per_class
+    )
+    return shift_task(
+        lambda seed: data, data.images, f'BREEDS {name}', splits=1,
+        notes=f'BREEDS {name}: probes are fitted on {per_class} training photos a subclass',
+    )
 
-def _known_folder(d): return isinstance(d, (str, os.PathLike)) and any((Path(d)/o).exists() for o in ('things', 'caltech101', 'imagenet', *SHIFTS))
+# %% ../nbs/06e_suites.ipynb #bed27407
+def _known_folder(d):
+    return isinstance(d, (str, os.PathLike)) and any(
+        (Path(d) / o).exists() for o in ('things', 'caltech101', 'imagenet', *SHIFTS)
+    )
 
+# %% ../nbs/06e_suites.ipynb #462a158d
 def _class_filter(worlds, objects, restrict):
     "A test of class names: no judged object outside of `objects` is called so"
     if objects is None or not restrict: return None
-    plain = lambda o: _key(o).rstrip('0123456789 ') or _key(o); seen = {plain(o) for w in worlds for o in set(w.objects) - set(objects)}
+    plain = lambda o: _key(o).rstrip('0123456789 ') or _key(o)
+    seen = {plain(o) for w in worlds for o in set(w.objects) - set(objects)}
     return lambda c: plain(c) not in seen
 
+# %% ../nbs/06e_suites.ipynb #deb789b9
 def _dataset_task(d, shots, keep_class):
     "The few-shot task of a set of pictures that has labels"
-    labels = dict(d.labels); use = {f: c for f, c in labels.items() if keep_class is None or keep_class(c)}; note = _left_note(len(labels) - len(use), len(labels)) if len(use) < len(labels) else ''
-    return dataclasses.replace(few_shot_task(d, use, str(d.root), notes=f'{d.root}: {note}' if note else '', **shots), whole=[f for f in d.names if labels.get(f) not in (None, '')])
+    labels = dict(d.labels)
+    use = {f: c for f, c in labels.items() if keep_class is None or keep_class(c)}
+    note = _left_note(len(labels) - len(use), len(labels)) if len(use) < len(labels) else ''
+    return dataclasses.replace(
+        few_shot_task(d, use, str(d.root), notes=f'{d.root}: {note}' if note else '', **shots),
+        whole=[f for f in d.names if labels.get(f) not in (None, '')],
+    )
 
+# %% ../nbs/06e_suites.ipynb #fa074e0b
 def tasks_of(
     data=None, # A World, a folder, a Task, or a list of such; None: the folder ALIGNET_DATA names, or the offline world
     suites='all', # 'all', or keys of SUITES
@@ -492,124 +1136,324 @@ def tasks_of(
 ) -> tuple: # List of Task, DataFrame of what was left out: suite, data, why, needed
     "What can be measured with the data at hand, and what cannot"
     suites, shots = _suites(suites), shot_settings(few_shot)
-    if objects is not None and not len(objects): raise AlignetError('objects is empty; give names of judged objects, or leave it out to score all')
-    if isinstance(objects, str): raise AlignetError(f"objects='{objects}' is one string; give a list of names of objects")
-    if data is None: data = Path(os.environ['ALIGNET_DATA']) if os.environ.get('ALIGNET_DATA') else offline_world()
-    data = list(data) if isinstance(data, (list, tuple)) else [data]; objects = None if objects is None else list(objects); tasks, left, worlds = [], [], {}
+    if objects is not None and not len(objects):
+        raise AlignetError(
+            'objects is empty; give names of judged objects, or leave it out to score all'
+        )
+    if isinstance(objects, str):
+        raise AlignetError(f"objects='{objects}' is one string; give a list of names of objects")
+    if data is None:
+        data = (
+            Path(os.environ['ALIGNET_DATA']) if os.environ.get('ALIGNET_DATA') else offline_world()
+        )
+    data = list(data) if isinstance(data, (list, tuple)) else [data]
+    objects = None if objects is None else list(objects)
+    tasks, left, worlds = [], [], {}
     for i, d in enumerate(data):
         if isinstance(d, World): worlds[i] = lambda d=d: d
-        elif _known_folder(d) and (Path(d)/'things').exists(): worlds[i] = functools.cache(lambda d=d: things_world(d))
-    if objects is not None and not worlds: raise AlignetError('objects are names of judged objects, and there is no world among these data; give one, or restrict your judgements yourself with Judgements.restrict')
-    if objects is not None and (odd := [o for o in objects if not any(o in w().objects for w in worlds.values())]): raise AlignetError(f"objects: '{odd[0]}' is no judged object; near to it are {', '.join(nearest_names(odd[0], next(iter(worlds.values()))().objects))}")
-    keep_class = _class_filter([w() for w in worlds.values()] if objects is not None else [], objects, restrict); mark = lambda ts: [dataclasses.replace(t, notes='; '.join(filter(None, [t.notes, f'{t.name}: {_NOT_HELD}']))) for t in ts] if objects is not None else ts
+        elif _known_folder(d) and (Path(d)/'things').exists():
+            worlds[i] = functools.cache(lambda d=d: things_world(d))
+    if objects is not None and not worlds:
+        raise AlignetError(
+            'objects are names of judged objects, and there is no world among these data; give one, or restrict your judgements yourself with Judgements.restrict'
+        )
+    if objects is not None and (
+        odd := [o for o in objects if not any(o in w().objects for w in worlds.values())]
+    ):
+        raise AlignetError(
+            f"objects: '{odd[0]}' is no judged object; near to it are {', '.join(nearest_names(odd[0], next(iter(worlds.values()))().objects))}"
+        )
+    keep_class = _class_filter(
+        [w() for w in worlds.values()] if objects is not None else [], objects, restrict
+    )
+    mark = lambda ts: (
+        [
+            dataclasses.replace(
+                t, notes='; '.join(filter(None, [t.notes, f'{t.name}: {_NOT_HELD}']))
+            )
+            for t in ts
+        ]
+        if objects is not None
+        else ts
+    )
     for i, d in enumerate(data):
         if isinstance(d, Task): tasks += mark([d])
-        elif isinstance(d, DatasetPictures) or hasattr(d, 'labels') and isinstance(d, ImageSet): tasks.append(_dataset_task(d, shots, keep_class))
-        elif not isinstance(d, (World, str, os.PathLike)) and hasattr(d, '__getitem__') and hasattr(d, '__len__') and not isinstance(d, ImageSet): tasks.append(_dataset_task(DatasetPictures(d), shots, keep_class))
-        elif not isinstance(d, (World, str, os.PathLike)): raise AlignetError(f'data: a {type(d).__name__} is not understood; give a folder, a World, a dataset of (picture, label), tasks, or a list of these')
+        elif isinstance(d, DatasetPictures) or hasattr(d, 'labels') and isinstance(d, ImageSet):
+            tasks.append(_dataset_task(d, shots, keep_class))
+        elif (
+            not isinstance(d, (World, str, os.PathLike))
+            and hasattr(d, '__getitem__')
+            and hasattr(d, '__len__')
+            and not isinstance(d, ImageSet)
+        ):
+            tasks.append(_dataset_task(DatasetPictures(d), shots, keep_class))
+        elif not isinstance(d, (World, str, os.PathLike)):
+            raise AlignetError(
+                f'data: a {type(d).__name__} is not understood; give a folder, a World, a dataset of (picture, label), tasks, or a list of these'
+            )
         elif isinstance(d, World):
-            own, less = _world_tasks(d, objects, restrict, shots); tasks += own; left += [o for o in less if o[0] in suites]
-            left += [(suite, name, 'not part of this data', need) for suite, name, _, need, _ in _folder_sources(Path('.'))[1:] if suite != 'hierarchy' and suite in suites] + _rsa_and_levels(None, suites)[1]
+            own, less = _world_tasks(d, objects, restrict, shots)
+            tasks += own
+            left += [o for o in less if o[0] in suites]
+            left += [
+                (suite, name, 'not part of this data', need)
+                for suite, name, _, need, _ in _folder_sources(Path('.'))[1:]
+                if suite != 'hierarchy' and suite in suites
+            ] + _rsa_and_levels(None, suites)[1]
         else:
-            if not Path(d).is_dir(): raise AlignetError(f"data: '{d}' is no folder" + ('; it comes from the environment variable ALIGNET_DATA: correct or unset it' if str(d) == os.environ.get('ALIGNET_DATA') else '; give a folder of data, a World, or tasks'))
-            root = Path(d); sources = _folder_sources(root, objects if i in worlds else None, restrict and i in worlds, shots, worlds.get(i)) if _known_folder(d) else [('few_shot', root.name, lambda: folder_tasks(root, **shots, keep_class=keep_class), 'a folder of pictures for each class', restrict)]
+            if not Path(d).is_dir():
+                raise AlignetError(
+                    f"data: '{d}' is no folder"
+                    + (
+                        '; it comes from the environment variable ALIGNET_DATA: correct or unset it'
+                        if str(d) == os.environ.get('ALIGNET_DATA')
+                        else '; give a folder of data, a World, or tasks'
+                    )
+                )
+            root = Path(d)
+            sources = (
+                _folder_sources(
+                    root, objects if i in worlds else None, restrict and i in worlds, shots,
+                    worlds.get(i),
+                )
+                if _known_folder(d)
+                else [
+                    (
+                        'few_shot', root.name,
+                        lambda: folder_tasks(root, **shots, keep_class=keep_class),
+                        'a folder of pictures for each class', restrict,
+                    )
+                ]
+            )
             for suite, name, make, need, held in sources:
-                if suite not in suites and not (suite == 'odd_one_out' and {'calibration', 'pictures'} & set(suites)): continue
+                if suite not in suites and not (
+                    suite == 'odd_one_out' and {'calibration', 'pictures'} & set(suites)
+                ):
+                    continue
                 try: tasks += make() if held else mark(make())
-                except AlignetError as e: left.append((suite, name, str(e).split('; ')[0][:240], need))
-            more = _rsa_and_levels(root, suites); tasks += mark(more[0]); left += more[1]
+                except AlignetError as e:
+                    left.append((suite, name, str(e).split('; ')[0][:240], need))
+            more = _rsa_and_levels(root, suites)
+            tasks += mark(more[0])
+            left += more[1]
     names = pd.Series([(t.suite, t.name) for t in tasks if t.suite in suites])
-    if names.duplicated().any(): raise AlignetError(f"two data sets of the suite '{names[names.duplicated()].iloc[0][0]}' are called '{names[names.duplicated()].iloc[0][1]}'; rename a folder, or make the tasks yourself with a name each")
-    for suite in (o for o in suites if o not in ('pictures', *(t.suite for t in tasks), *(l[0] for l in left))): left.append((suite, '', 'this data has nothing for it', f'data for {SUITES[suite]}'))
-    return [t for t in tasks if t.suite in suites or suites == ['pictures']], pd.DataFrame(sorted(set(left)), columns=['suite', 'data', 'why it was left out', 'what it needs'])
+    if names.duplicated().any():
+        raise AlignetError(
+            f"two data sets of the suite '{names[names.duplicated()].iloc[0][0]}' are called '{names[names.duplicated()].iloc[0][1]}'; rename a folder, or make the tasks yourself with a name each"
+        )
+    for suite in (
+        o for o in suites if o not in ('pictures', *(t.suite for t in tasks), *(l[0] for l in left))
+    ):
+        left.append((suite, '', 'this data has nothing for it', f'data for {SUITES[suite]}'))
+    return [t for t in tasks if t.suite in suites or suites == ['pictures']], pd.DataFrame(
+        sorted(set(left)), columns=['suite', 'data', 'why it was left out', 'what it needs']
+    )
 
+# %% ../nbs/06e_suites.ipynb #240645bc
 def _rsa_and_levels(root, suites):
     "Tasks of the public similarity judgements and of Levels, and what is missing"
     tasks, left = [], []
     if 'rsa' in suites:
-        said = []; found = {} if root is None else load_human_rdms(root, out=said.append); tasks += [rsa_task(h, n) for n, h in found.items() if h.images is not None]
-        there = lambda n: [o.removeprefix('left out: ')[:200] for o in said if n in o and ' is not there' not in o and 'does not exist' not in o]
-        left += [('rsa', n, (there(n) or ['its files are not there'])[0], f"{need['what']}: {need['where']} ({need['size']}; {need['licence']})") for need in HUMAN_RDM_NEEDS for n in (need['name'],) if not any(f.startswith(n) for f in found)]
+        said = []
+        found = {} if root is None else load_human_rdms(root, out=said.append)
+        tasks += [rsa_task(h, n) for n, h in found.items() if h.images is not None]
+        there = lambda n: [
+            o.removeprefix('left out: ')[:200]
+            for o in said
+            if n in o and ' is not there' not in o and 'does not exist' not in o
+        ]
+        left += [
+            (
+                'rsa', n, (there(n) or ['its files are not there'])[0],
+                f"{need['what']}: {need['where']} ({need['size']}; {need['licence']})",
+            )
+            for need in HUMAN_RDM_NEEDS
+            for n in (need['name'],)
+            if not any(f.startswith(n) for f in found)
+        ]
     if 'levels' in suites:
-        need = ('levels', 'Levels', 'its files are not there', f"{LEVELS_NEEDS['what']}: {LEVELS_NEEDS['where']} ({LEVELS_NEEDS['size']}; {LEVELS_NEEDS['licence']})")
+        need = (
+            'levels', 'Levels', 'its files are not there',
+            f"{LEVELS_NEEDS['what']}: {LEVELS_NEEDS['where']} ({LEVELS_NEEDS['size']}; {LEVELS_NEEDS['licence']})",
+        )
         if root is None or not (Path(root)/'levels').is_dir(): left.append(need)
         else:
-            try: tasks.append(levels_task(load_levels(Path(root)/'levels', images=ImageSet.from_folder(Path(root)/'levels'/'images'))))
-            except AlignetError as e: left.append((*need[:2], str(e).split(';')[0][:160], need[3] + '; the pictures belong into levels/images'))
+            try:
+                tasks.append(
+                    levels_task(
+                        load_levels(
+                            Path(root) / 'levels',
+                            images=ImageSet.from_folder(Path(root) / 'levels' / 'images'),
+                        )
+                    )
+                )
+            except AlignetError as e:
+                left.append(
+                    (
+                        *need[:2], str(e).split(';')[0][:160],
+                        need[3] + '; the pictures belong into levels/images',
+                    )
+                )
     return tasks, left
 
 # %% ../nbs/06e_suites.ipynb #d89acefd
 class _HFTower(nn.Module):
     "A vision model of `transformers`, read at its pooled output, or its first token where there is none"
-    def __init__(self, net): super().__init__(); self.net = getattr(net, 'vision_model', net)
+    def __init__(self, net):
+        super().__init__()
+        self.net = getattr(net, 'vision_model', net)
     def forward(self, x):
-        out = self.net(pixel_values=x); y = getattr(out, 'pooler_output', None)
+        out = self.net(pixel_values=x)
+        y = getattr(out, 'pooler_output', None)
         y = out.last_hidden_state[:, 0] if y is None else y
         return y.flatten(1)
 
+# %% ../nbs/06e_suites.ipynb #0247929b
 def hf_backbone(
     model, # 'OWNER/NAME' or a folder for AutoModel.from_pretrained, or a model of transformers
     processor=None, # Its image processor; found by the name if None
 ) -> Backbone: # Its features (B, d), pictures normalised as the processor says
     "A `Backbone` of a vision model of the transformers library"
-    tr = require('transformers'); name = model if isinstance(model, (str, Path)) else type(model).__name__
+    tr = require('transformers')
+    name = model if isinstance(model, (str, Path)) else type(model).__name__
     if isinstance(model, (str, Path)):
-        try: processor = processor or tr.AutoImageProcessor.from_pretrained(model); model = tr.AutoModel.from_pretrained(model, use_safetensors=True)
-        except Exception as e: raise AlignetError(f"the model '{name}' could not be loaded: {str(e).splitlines()[0][:200]}; check the name and the connection, or give a folder that holds it as safetensors") from e
-    p = processor.to_dict() if hasattr(processor, 'to_dict') else dict(processor or {}); size = p.get('crop_size') or p.get('size') or {}
-    side = size if isinstance(size, int) else size.get('height') or size.get('shortest_edge') or getattr(getattr(model.config, 'vision_config', model.config), 'image_size', 224)
-    short = (p.get('size') or {}).get('shortest_edge') if isinstance(p.get('size'), dict) else None; ways = {0: 'nearest', 2: 'bilinear', 3: 'bicubic'}
-    cfg = dict(input_size=(3, side, side), mean=tuple(p.get('image_mean', (.5,)*3)), std=tuple(p.get('image_std', (.5,)*3)), interpolation=ways.get(p.get('resample', 2), 'bicubic'), crop_pct=side / short if short and p.get('do_center_crop') else 1., crop_mode='center' if p.get('do_center_crop') else 'squash')
+        try:
+            processor = processor or tr.AutoImageProcessor.from_pretrained(model)
+            model = tr.AutoModel.from_pretrained(model, use_safetensors=True)
+        except Exception as e:
+            raise AlignetError(
+                f"the model '{name}' could not be loaded: {str(e).splitlines()[0][:200]}; check the name and the connection, or give a folder that holds it as safetensors"
+            ) from e
+    p = processor.to_dict() if hasattr(processor, 'to_dict') else dict(processor or {})
+    size = p.get('crop_size') or p.get('size') or {}
+    side = (
+        size
+        if isinstance(size, int)
+        else size.get('height')
+        or size.get('shortest_edge')
+        or getattr(getattr(model.config, 'vision_config', model.config), 'image_size', 224)
+    )
+    short = (p.get('size') or {}).get('shortest_edge') if isinstance(p.get('size'), dict) else None
+    ways = {0: 'nearest', 2: 'bilinear', 3: 'bicubic'}
+    cfg = dict(
+        input_size=(3, side, side), mean=tuple(p.get('image_mean', (0.5,) * 3)),
+        std=tuple(p.get('image_std', (0.5,) * 3)),
+        interpolation=ways.get(p.get('resample', 2), 'bicubic'),
+        crop_pct=side / short if short and p.get('do_center_crop') else 1.0,
+        crop_mode='center' if p.get('do_center_crop') else 'squash',
+    )
     return Backbone(_HFTower(model), f'hf:{name}', cfg, source='transformers')
 
+# %% ../nbs/06e_suites.ipynb #d5d11f32
 @contextlib.contextmanager
 def _rows_only(module):
     "Refuse what a module returns if it is no tensor, with a sentence instead of a traceback"
     def look(m, x, out):
-        if not isinstance(out, torch.Tensor): raise AlignetError(f'the module {type(m).__name__} returns a {type(out).__name__}, not a tensor with one row of features a picture; wrap it in a module that picks the right part, such as the first of a tuple (for models of transformers: hf_backbone)')
+        if not isinstance(out, torch.Tensor):
+            raise AlignetError(
+                f'the module {type(m).__name__} returns a {type(out).__name__}, not a tensor with one row of features a picture; wrap it in a module that picks the right part, such as the first of a tuple (for models of transformers: hf_backbone)'
+            )
     hook = module.register_forward_hook(look) if isinstance(module, nn.Module) else None
     try: yield
     finally: hook.remove() if hook else None
 
+# %% ../nbs/06e_suites.ipynb #ce7eb113
 def _given(m):
     "Features that were computed already, looked through for rows that cannot be scored"
     if isinstance(m, FeatureStore): return m                               # a store never takes NaN
-    names, X = m if isinstance(m, tuple) and len(m) == 2 else (list(m), list(m.values())) if isinstance(m, dict) else (None, None)
-    if names is None or not len(names): raise AlignetError('features must be a pair (names, array) or a dictionary {file: row}, and not empty')
-    if len(names) != len(X): raise AlignetError(f'there are {len(names):,} file names for {len(X):,} rows of features; give one name a row')
-    if len(shapes := {np.shape(getattr(x, 'detach', lambda: x)()) for x in X}) > 1 or np.ndim(X[0]) != 1: raise AlignetError(f'rows of features must be vectors of one length, not of the shapes {sorted(shapes)[:3]}')
-    if isinstance(X, torch.Tensor): X = X.detach().cpu().numpy(); m = (m[0], X)
-    if bad := next((n for n, x in zip(names, X) if not np.isfinite(np.asarray(x, np.float32)).all()), None): raise AlignetError(f"the features of '{bad}' hold NaN or infinity; compute them again")
+    names, X = (
+        m
+        if isinstance(m, tuple) and len(m) == 2
+        else (list(m), list(m.values())) if isinstance(m, dict) else (None, None)
+    )
+    if names is None or not len(names):
+        raise AlignetError(
+            'features must be a pair (names, array) or a dictionary {file: row}, and not empty'
+        )
+    if len(names) != len(X):
+        raise AlignetError(
+            f'there are {len(names):,} file names for {len(X):,} rows of features; give one name a row'
+        )
+    if (
+        len(shapes := {np.shape(getattr(x, 'detach', lambda: x)()) for x in X}) > 1
+        or np.ndim(X[0]) != 1
+    ):
+        raise AlignetError(
+            f'rows of features must be vectors of one length, not of the shapes {sorted(shapes)[:3]}'
+        )
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu().numpy()
+        m = (m[0], X)
+    if bad := next(
+        (n for n, x in zip(names, X) if not np.isfinite(np.asarray(x, np.float32)).all()), None
+    ):
+        raise AlignetError(f"the features of '{bad}' hold NaN or infinity; compute them again")
     return m
 
+# %% ../nbs/06e_suites.ipynb #db7bb2c3
 def _as_model(m):
     "What `evaluate` can take features from: a store, a pair, or a `Backbone`"
     if isinstance(m, (FeatureStore, tuple, dict)): return _given(m)
     if isinstance(m, (str, Path)):
-        m = str(m); m = m.removeprefix('timm/')
+        m = str(m)
+        m = m.removeprefix('timm/')
         if m.startswith('hf:'): return hf_backbone(m[3:])
-        if (Path(m)/'meta.json').is_file() and (Path(m)/'features.npy').is_file(): return FeatureStore(m)
-        if m.endswith(('.pth', '.pt', '.ckpt', '.bin', '.safetensors')): raise AlignetError(f"'{m}' is a file of weights, which does not say what network they belong to; give a folder in timm's format (export_timm), or the module itself: evaluate({{'mine': module}})")
+        if (Path(m)/'meta.json').is_file() and (Path(m)/'features.npy').is_file():
+            return FeatureStore(m)
+        if m.endswith(('.pth', '.pt', '.ckpt', '.bin', '.safetensors')):
+            raise AlignetError(
+                f"'{m}' is a file of weights, which does not say what network they belong to; give a folder in timm's format (export_timm), or the module itself: evaluate({{'mine': module}})"
+            )
         if (Path(m)/'config.json').is_file():
-            if 'model_type' in read_json(Path(m)/'config.json'): raise AlignetError(f"'{m}' looks like a folder of transformers; write 'hf:{m}'")
+            if 'model_type' in read_json(Path(m)/'config.json'):
+                raise AlignetError(f"'{m}' looks like a folder of transformers; write 'hf:{m}'")
             m = f'local-dir:{m}'
-        elif m.startswith(('.', '/', '~')) or m.endswith('/'): raise AlignetError(f"there is no model in '{m}': a folder with config.json and weights, or a store of features, is needed")
-    net = m if isinstance(m, nn.Module) else getattr(m, 'model', None); net = net if hasattr(net, 'forward_head') else getattr(net, 'backbone', net)
+        elif m.startswith(('.', '/', '~')) or m.endswith('/'):
+            raise AlignetError(
+                f"there is no model in '{m}': a folder with config.json and weights, or a store of features, is needed"
+            )
+    net = m if isinstance(m, nn.Module) else getattr(m, 'model', None)
+    net = net if hasattr(net, 'forward_head') else getattr(net, 'backbone', net)
     with _rows_only(None if isinstance(net, Backbone) else net): return as_backbone(m)
 
+# %% ../nbs/06e_suites.ipynb #fe9e8758
 def _name_models(models):
     "A dictionary of models, named if they were not"
     if isinstance(models, dict): named = models
     else:
-        pair = isinstance(models, tuple) and len(models) == 2 and isinstance(models[0], (list, np.ndarray)) and isinstance(models[1], (np.ndarray, torch.Tensor, list)) and np.ndim(models[1]) == 2        # names and their features
+        # names and their features
+        pair = (
+            isinstance(models, tuple)
+            and len(models) == 2
+            and isinstance(models[0], (list, np.ndarray))
+            and isinstance(models[1], (np.ndarray, torch.Tensor, list))
+            and np.ndim(models[1]) == 2
+        )
         many = list(models) if isinstance(models, (list, tuple)) and not pair else [models]
-        names = [str(m).removeprefix('timm/') if isinstance(m, (str, Path)) else getattr(m, 'name', None) or type(m).__name__ for m in many]
-        if len(set(names)) < len(names): raise AlignetError(f'two models have the same name ({next(n for n in names if names.count(n) > 1)}); give a dictionary such as {{"base": ..., "mine": ...}}')
+        names = [
+            (
+                str(m).removeprefix('timm/')
+                if isinstance(m, (str, Path))
+                else getattr(m, 'name', None) or type(m).__name__
+            )
+            for m in many
+        ]
+        if len(set(names)) < len(names):
+            raise AlignetError(
+                f'two models have the same name ({next(n for n in names if names.count(n) > 1)}); give a dictionary such as {{"base": ..., "mine": ...}}'
+            )
         named = dict(zip(names, many))
-    if not named: raise AlignetError('there are no models to evaluate; give a name, a module, or a dictionary of them')
-    if odd := [n for n, m in named.items() if isinstance(m, np.ndarray) and m.ndim == 1]: raise AlignetError(f"'{odd[0]}' is a row of features, not a model; name the model: {{'mine': {{file: row, ...}}}}")
+    if not named:
+        raise AlignetError(
+            'there are no models to evaluate; give a name, a module, or a dictionary of them'
+        )
+    if odd := [n for n, m in named.items() if isinstance(m, np.ndarray) and m.ndim == 1]:
+        raise AlignetError(
+            f"'{odd[0]}' is a row of features, not a model; name the model: {{'mine': {{file: row, ...}}}}"
+        )
     return {str(n): _of_model(n, _as_model, m) for n, m in named.items()}
 
+# %% ../nbs/06e_suites.ipynb #de05fb70
 def _of_model(name, f, *args):
     "Call a function; an error says which model it was about"
     try: return f(*args)
@@ -630,16 +1474,30 @@ class Evaluation:
         about:dict=None, # What made it: version, date, settings, pictures of each data set
     ):
         self._compared, self.about = {}, dict(about or {})
-        self.table, self.items, self.figures, self.notes, self.seed, self.n_boot = table, list(items), list(figures), list(dict.fromkeys(n for n in notes if n)), seed, n_boot
-        self.left_out = pd.DataFrame(columns=['suite', 'data', 'why it was left out', 'what it needs']) if left_out is None else left_out
+        self.table, self.items, self.figures, self.notes, self.seed, self.n_boot = (
+            table, list(items), list(figures), list(dict.fromkeys(n for n in notes if n)), seed,
+            n_boot,
+        )
+        self.left_out = (
+            pd.DataFrame(columns=['suite', 'data', 'why it was left out', 'what it needs'])
+            if left_out is None
+            else left_out
+        )
         self.models = list(dict.fromkeys(table.model)) if models is None else list(models)
 
-    def __repr__(self): return f'Evaluation of {", ".join(self.models)}: {self.table[["suite", "data", "measure"]].drop_duplicates().shape[0]} measures in {self.table.suite.nunique()} suites'
+    def __repr__(self):
+        return f'Evaluation of {", ".join(self.models)}: {self.table[["suite", "data", "measure"]].drop_duplicates().shape[0]} measures in {self.table.suite.nunique()} suites'
 
     def wide(self) -> pd.DataFrame: # One row a measure, one column a model
         "The values, models side by side"
-        t = self.table.copy(); order = t[['suite', 'data', 'measure']].drop_duplicates(); w = t.pivot_table(index=['suite', 'data', 'measure'], columns='model', values='value', sort=False)
-        return order.merge(w.reindex(columns=self.models).reset_index(), on=['suite', 'data', 'measure'])
+        t = self.table.copy()
+        order = t[['suite', 'data', 'measure']].drop_duplicates()
+        w = t.pivot_table(
+            index=['suite', 'data', 'measure'], columns='model', values='value', sort=False
+        )
+        return order.merge(
+            w.reindex(columns=self.models).reset_index(), on=['suite', 'data', 'measure']
+        )
 
     def compare(self,
         a:str=None, # Baseline; the first model if None
@@ -647,45 +1505,125 @@ class Evaluation:
         level:float=.95, # Coverage of the intervals
     ) -> pd.DataFrame: # suite, data, measure, first, second, gain, low, high, p, n, unit, verdict
         "Paired differences of two models, the second minus the first"
-        if not 0 < level < 1: raise AlignetError(f'level must lie between 0 and 1, such as .95, not {level}')
-        if len(self.models) < 2: raise AlignetError(f'a comparison needs two models; this evaluation has {self.models}')
+        if not 0 < level < 1:
+            raise AlignetError(f'level must lie between 0 and 1, such as .95, not {level}')
+        if len(self.models) < 2:
+            raise AlignetError(f'a comparison needs two models; this evaluation has {self.models}')
         a, b = self.models[0] if a is None else a, self.models[1] if b is None else b
         for m in (a, b):
-            if m not in self.models: raise AlignetError(f"there is no model '{m}' in this evaluation; it has {', '.join(self.models)}")
-        if (a, b, level) not in self._compared: self._compared[a, b, level] = pd.DataFrame([r for it in self.items if (r := self._pair(it, a, b, level))], columns=['suite', 'data', 'measure', 'first', 'second', 'gain', 'low', 'high', 'p', 'n', 'unit', 'verdict'])
+            if m not in self.models:
+                raise AlignetError(
+                    f"there is no model '{m}' in this evaluation; it has {', '.join(self.models)}"
+                )
+        if (a, b, level) not in self._compared:
+            self._compared[a, b, level] = pd.DataFrame(
+                [r for it in self.items if (r := self._pair(it, a, b, level))],
+                columns=[
+                    'suite', 'data', 'measure', 'first', 'second', 'gain', 'low', 'high', 'p', 'n',
+                    'unit', 'verdict',
+                ],
+            )
         return self._compared[a, b, level].copy()
 
     def _pair(self, it, a, b, level):
         "One row of a comparison"
-        if it['pair'] is not None: r = dict(p=np.nan) | it['pair'](a, b); n = it['n']
+        if it['pair'] is not None:
+            r = dict(p=np.nan) | it['pair'](a, b)
+            n = it['n']
         elif a in it['values'] and b in it['values']:
-            x, y = (np.asarray(it['values'][m], np.float64) for m in (a, b)); draws = _draws(y - x, it['triplets'], it['groups'], self.n_boot, self.seed); low, high = np.quantile(draws, [(1 - level)/2, (1 + level)/2])
-            r = dict(first=x.mean(), second=y.mean(), gain=(y - x).mean(), low=low, high=high, p=min(1., 2 * (1 + min((draws <= 0).sum(), (draws >= 0).sum())) / (len(draws) + 1)) if np.isfinite(draws).all() else np.nan); n = len(x)
+            x, y = (np.asarray(it['values'][m], np.float64) for m in (a, b))
+            draws = _draws(y - x, it['triplets'], it['groups'], self.n_boot, self.seed)
+            low, high = np.quantile(draws, [(1 - level)/2, (1 + level)/2])
+            r = dict(
+                first=x.mean(),
+                second=y.mean(),
+                gain=(y - x).mean(),
+                low=low,
+                high=high,
+                p=(
+                    min(
+                        1.0,
+                        2 * (1 + min((draws <= 0).sum(), (draws >= 0).sum())) / (len(draws) + 1),
+                    )
+                    if np.isfinite(draws).all()
+                    else np.nan
+                ),
+            )
+            n = len(x)
         else: return None
-        r = {k: float(v) for k, v in r.items()}; good = r['gain'] if it['better'] == 'high' else -r['gain']
-        return dict(suite=it['suite'], data=it['data'], measure=it['measure'], **{k: r[k] for k in ('first', 'second', 'gain', 'low', 'high', 'p')}, n=n, unit=it['unit'], verdict=('better' if good > 0 else 'worse') if r['low'] > 0 or r['high'] < 0 else 'cannot tell')
+        r = {k: float(v) for k, v in r.items()}
+        good = r['gain'] if it['better'] == 'high' else -r['gain']
+        return dict(
+            suite=it['suite'],
+            data=it['data'],
+            measure=it['measure'],
+            **{k: r[k] for k in ('first', 'second', 'gain', 'low', 'high', 'p')},
+            n=n,
+            unit=it['unit'],
+            verdict=(
+                ('better' if good > 0 else 'worse')
+                if r['low'] > 0 or r['high'] < 0
+                else 'cannot tell'
+            )
+        )
 
+# %% ../nbs/06e_suites.ipynb #c3dca282
 @patch
 def plot(self:Evaluation,
     suites=None, # Suites to draw; all if None
 ) -> plt.Figure: # A panel a suite
     "Every measure with its interval, a panel a suite"
-    t = self.table[self.table.value.notna()] if suites is None else self.table[self.table.suite.isin(suites)]
-    t = t[~t.measure.str.contains('purity|equal mass')]; names = list(dict.fromkeys(t.suite)); many = t.groupby('suite').data.nunique(); label = lambda d: d.measure.where(d.suite.map(many) == 1, d.data + ': ' + d.measure)
+    t = (
+        self.table[self.table.value.notna()]
+        if suites is None
+        else self.table[self.table.suite.isin(suites)]
+    )
+    t = t[~t.measure.str.contains('purity|equal mass')]
+    names = list(dict.fromkeys(t.suite))
+    many = t.groupby('suite').data.nunique()
+    label = lambda d: d.measure.where(d.suite.map(many) == 1, d.data + ': ' + d.measure)
     counts = [label(t[t.suite == s]).nunique() for s in names]
     if not names: raise AlignetError('nothing to draw: no row belongs to these suites')
-    fig, axs = plt.subplots(len(names), 1, figsize=(6.6, .75 * len(names) + .24 * sum(counts) * max(1, len(self.models) / 2)), dpi=80, layout='constrained', squeeze=False, height_ratios=[c + 1 for c in counts])
+    fig, axs = plt.subplots(
+        len(names), 1,
+        figsize=(6.6, 0.75 * len(names) + 0.24 * sum(counts) * max(1, len(self.models) / 2)),
+        dpi=80, layout='constrained', squeeze=False, height_ratios=[c + 1 for c in counts],
+    )
     for ax, s in zip(axs[:, 0], names):
-        d = t[t.suite == s]; rows = list(dict.fromkeys(label(d)))
+        d = t[t.suite == s]
+        rows = list(dict.fromkeys(label(d)))
         for m, (name, colour) in enumerate(zip(self.models, _colours(len(self.models)))):
-            e = d[d.model == name]; y = len(rows) - 1 - np.array([rows.index(o) for o in label(e)]) + .6 * ((len(self.models) - 1) / 2 - m) / max(1, len(self.models))
-            ax.errorbar(e.value, y, xerr=np.nan_to_num(np.stack([e.value - e.low, e.high - e.value]).clip(0)), fmt=_MARKERS[m % len(_MARKERS)], color=colour, ms=4.5, lw=1.2, label=name)
+            e = d[d.model == name]
+            y = (
+                len(rows)
+                - 1
+                - np.array([rows.index(o) for o in label(e)])
+                + 0.6 * ((len(self.models) - 1) / 2 - m) / max(1, len(self.models))
+            )
+            ax.errorbar(
+                e.value, y,
+                xerr=np.nan_to_num(np.stack([e.value - e.low, e.high - e.value]).clip(0)),
+                fmt=_MARKERS[m % len(_MARKERS)], color=colour, ms=4.5, lw=1.2, label=name,
+            )
         for y, r in enumerate(rows[::-1]):
             c = d[label(d) == r].chance.iloc[0]
             if np.isfinite(c): ax.plot([c, c], [y - .4, y + .4], color='.6', lw=1, ls=':')
-        ax.set_yticks(range(len(rows)), rows[::-1], fontsize=8); ax.set_ylim(-.6, len(rows) - .4); ax.set_title(s.replace('_', ' '), loc='left', fontsize=10); ax.grid(axis='x', color='.93'); ax.set_axisbelow(True); sns.despine(ax=ax, left=True)
-    fig.legend(*axs[0, 0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=min(3, len(self.models)), loc='outside upper right'); return fig
+        ax.set_yticks(range(len(rows)), rows[::-1], fontsize=8)
+        ax.set_ylim(-.6, len(rows) - .4)
+        ax.set_title(s.replace('_', ' '), loc='left', fontsize=10)
+        ax.grid(axis='x', color='.93')
+        ax.set_axisbelow(True)
+        sns.despine(ax=ax, left=True)
+    fig.legend(
+        *axs[0, 0].get_legend_handles_labels(),
+        frameon=False,
+        fontsize=8,
+        ncols=min(3, len(self.models)),
+        loc='outside upper right'
+    )
+    return fig
 
+# %% ../nbs/06e_suites.ipynb #22a5db02
 @patch
 def report(self:Evaluation,
     title:str='Evaluation', # Title of the page
@@ -693,15 +1631,48 @@ def report(self:Evaluation,
     "The whole as a `Report`"
     r = Report(title, subtitle=', '.join(self.models))
     for n in self.notes: r.note(n)
-    r.heading('Measures'); r.table(self.wide(), 'Values, models side by side', name='values'); fig = self.plot(); r.figure(fig, 'Every measure of every model as a dot with its interval, in one panel for each suite', 'Dots with 95 % intervals where the measure has one; dotted lines are chance.'); plt.close(fig)
+    r.heading('Measures')
+    r.table(self.wide(), 'Values, models side by side', name='values')
+    fig = self.plot()
+    r.figure(
+        fig, 'Every measure of every model as a dot with its interval, in one panel for each suite',
+        'Dots with 95 % intervals where the measure has one; dotted lines are chance.',
+    )
+    plt.close(fig)
     for m in self.models[1:]:
-        r.table(self.compare(self.models[0], m), f'{m} against {self.models[0]}, paired', name=f'compare {m}')
+        r.table(
+            self.compare(self.models[0], m), f'{m} against {self.models[0]}, paired',
+            name=f'compare {m}',
+        )
     for f, alt, caption in self.figures: r.figure(f, alt, caption)
-    if len(self.left_out): r.heading('Left out'); r.table(self.left_out, 'What could not be measured, and what it would need', name='left out')
-    r.table(self.table, 'All rows, with intervals, numbers of items, chance and ceilings', name='rows')
-    if self.about: r.heading('How it was made'); r.table(pd.Series({k: ', '.join(f'{n}: {c:,} pictures' for n, c in v.items()) if isinstance(v, dict) else str(v) for k, v in self.about.items()}, name='value').to_frame(), 'Version, date and settings', name='about')
+    if len(self.left_out):
+        r.heading('Left out')
+        r.table(
+            self.left_out, 'What could not be measured, and what it would need', name='left out'
+        )
+    r.table(
+        self.table, 'All rows, with intervals, numbers of items, chance and ceilings', name='rows'
+    )
+    if self.about:
+        r.heading('How it was made')
+        r.table(
+            pd.Series(
+                {
+                    k: (
+                        ', '.join(f'{n}: {c:,} pictures' for n, c in v.items())
+                        if isinstance(v, dict)
+                        else str(v)
+                    )
+                    for k, v in self.about.items()
+                },
+                name='value',
+            ).to_frame(),
+            'Version, date and settings',
+            name='about',
+        )
     return r
 
+# %% ../nbs/06e_suites.ipynb #fb3f2e10
 @patch
 def to_html(self:Evaluation,
     path=None, # File to write; none if None
@@ -709,47 +1680,94 @@ def to_html(self:Evaluation,
     "One self-contained page"
     return self.report().to_html(path)
 
+# %% ../nbs/06e_suites.ipynb #7b5319cb
 @patch
 def to_json(self:Evaluation,
     path=None, # File to write; none if None
 ) -> str: # JSON text
     "All numbers, notes and what was left out"
-    o = dict(about=self.about, models=self.models, notes=self.notes, rows=self.table.astype(object).where(self.table.notna(), None).to_dict('records'), left_out=self.left_out.to_dict('records'), comparisons={m: c.astype(object).where(c.notna(), None).to_dict('records') for m in self.models[1:] for c in (self.compare(self.models[0], m),)})
+    o = dict(
+        about=self.about,
+        models=self.models,
+        notes=self.notes,
+        rows=self.table.astype(object).where(self.table.notna(), None).to_dict('records'),
+        left_out=self.left_out.to_dict('records'),
+        comparisons={
+            m: c.astype(object).where(c.notna(), None).to_dict('records')
+            for m in self.models[1:]
+            for c in (self.compare(self.models[0], m),)
+        },
+    )
     if path is not None: write_json(path, o)
     return json.dumps(o, indent=1)
 
+# %% ../nbs/06e_suites.ipynb #74a9c5e5
 @patch
-def _repr_html_(self:Evaluation): return self.wide().to_html(index=False, float_format='{:.3f}'.format)
+def _repr_html_(self:Evaluation):
+    return self.wide().to_html(index=False, float_format='{:.3f}'.format)
 
 # %% ../nbs/06e_suites.ipynb #e830c287
 def _pictures_of(t): return {'': (t.images, t.whole or t.files), **(t.others or {})}
 
+# %% ../nbs/06e_suites.ipynb #5c2fbfef
 def _features_of(model, tasks, path, size, batch_size, device, num_workers):
     "For each task, features of its pictures and of its other ones: given ones, or a store for each set of pictures"
-    if not isinstance(model, Backbone): return [dict.fromkeys(_pictures_of(t), model) for t in tasks]
+    if not isinstance(model, Backbone):
+        return [dict.fromkeys(_pictures_of(t), model) for t in tasks]
     sets = {}
     for t in tasks:
-        for images, files in _pictures_of(t).values(): sets.setdefault(_set_key(images), (images, set()))[1].update(files)
+        for images, files in _pictures_of(t).values():
+            sets.setdefault(_set_key(images), (images, set()))[1].update(files)
     def store(key, images, names):
         if len(names) < len(images): images = images.subset([f for f in images.names if f in names])
-        at = None if path is None else Path(path)/_slug(f"{model.name[-40:]}-{hashlib.sha256(repr((key, list(images.names), size, model.digest())).encode()).hexdigest()[:12]}")
-        with _rows_only(model.model): return extract_features(model, images, at, batch_size, size, device, num_workers)
+        at = (
+            None
+            if path is None
+            else Path(path)
+            / _slug(
+                f"{model.name[-40:]}-{hashlib.sha256(repr((key, list(images.names), size, model.digest())).encode()).hexdigest()[:12]}"
+            )
+        )
+        with _rows_only(model.model):
+            return extract_features(model, images, at, batch_size, size, device, num_workers)
     stores = {k: store(k, *v) for k, v in sets.items()}
-    return [{k: stores[_set_key(images)] for k, (images, _) in _pictures_of(t).items()} for t in tasks]
+    return [
+        {k: stores[_set_key(images)] for k, (images, _) in _pictures_of(t).items()} for t in tasks
+    ]
 
-def _set_key(images): return type(images).__name__, str(images.root), hashlib.sha256('\n'.join(images.names).encode()).hexdigest()
+# %% ../nbs/06e_suites.ipynb #1bd581ef
+def _set_key(images):
+    return (
+        type(images).__name__, str(images.root),
+        hashlib.sha256('\n'.join(images.names).encode()).hexdigest(),
+    )
+
+# %% ../nbs/06e_suites.ipynb #40b68b2d
 def _slug(s): return re.sub(r'[^\w.-]+', '_', s)
 
+# %% ../nbs/06e_suites.ipynb #a90523d9
 def _head(model):
     "Weights and bias of a classifier with ImageNet's 1,000 outputs, or None"
-    net = getattr(model, 'model', None); fc = net.get_classifier() if hasattr(net, 'get_classifier') else None
-    return (fc.weight.detach(), fc.bias.detach() if fc.bias is not None else None) if isinstance(fc, nn.Linear) and fc.out_features == 1000 and fc.in_features == model.num_features else None
+    net = getattr(model, 'model', None)
+    fc = net.get_classifier() if hasattr(net, 'get_classifier') else None
+    return (
+        (fc.weight.detach(), fc.bias.detach() if fc.bias is not None else None)
+        if isinstance(fc, nn.Linear)
+        and fc.out_features == 1000
+        and fc.in_features == model.num_features
+        else None
+    )
 
+# %% ../nbs/06e_suites.ipynb #864d83f3
 def _check_maps(maps, wanted):
     "Refuse an unknown kind of map, or one whose package is missing, before anything is computed"
-    if maps is not False and not (isinstance(maps, str) and maps in _MAPS): raise AlignetError(f"maps={maps!r} is not known; choose one of {', '.join(map(repr, _MAPS))}, or False for no maps")
+    if maps is not False and not (isinstance(maps, str) and maps in _MAPS):
+        raise AlignetError(
+            f"maps={maps!r} is not known; choose one of {', '.join(map(repr, _MAPS))}, or False for no maps"
+        )
     if maps == 'umap' and 'pictures' in wanted: require('umap', 'umap-learn')
 
+# %% ../nbs/06e_suites.ipynb #b50726f7
 def evaluate(
     models, # A model, a list, or {name: model}; the first is the baseline
     suites='all', # 'all', or keys of SUITES
@@ -767,51 +1785,167 @@ def evaluate(
     maps='pca', # Maps in the suite 'pictures': 'pca', 'tsne', 'umap' (needs umap-learn), or False
 ) -> Evaluation: # Tables, intervals and figures
     "Every suite that has data, for every model"
-    wanted = _suites(suites); _check_maps(maps, wanted); shot_settings(few_shot)
+    wanted = _suites(suites)
+    _check_maps(maps, wanted)
+    shot_settings(few_shot)
     if n_boot < 1: raise AlignetError(f'n_boot must be at least 1 resample, not {n_boot}')
-    models = _name_models(models); tasks, left = tasks_of(data, suites, objects, restrict, few_shot)
-    about = dict(alignet=__version__, date=datetime.now(timezone.utc).isoformat(timespec='seconds'), size='of each model' if size is None else size, seed=seed, n_boot=n_boot, objects='all' if objects is None else len(objects), data={t.name: len(t.files) for t in tasks})
-    if not tasks: raise AlignetError(f"there is no data for {', '.join(wanted)}: " + '; '.join(f"{r['data']}: {r['why it was left out']}" for _, r in left.head(3).iterrows()))
-    feats = {n: _of_model(n, _features_of, m, tasks, path, size, batch_size, device, num_workers) for n, m in models.items()}; heads = {n: _head(m) for n, m in models.items() if isinstance(m, Backbone)}
-    rows, items, figures = _measured(tasks, feats, heads, left, seed, n_boot) if wanted != ['pictures'] else ([], [], [])
-    shown = next((i for i, t in enumerate(tasks) if t.suite in ('odd_one_out', 'hierarchy', 'few_shot')), None)
+    models = _name_models(models)
+    tasks, left = tasks_of(data, suites, objects, restrict, few_shot)
+    about = dict(
+        alignet=__version__, date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        size='of each model' if size is None else size, seed=seed, n_boot=n_boot,
+        objects='all' if objects is None else len(objects),
+        data={t.name: len(t.files) for t in tasks},
+    )
+    if not tasks:
+        raise AlignetError(
+            f"there is no data for {', '.join(wanted)}: "
+            + '; '.join(
+                f"{r['data']}: {r['why it was left out']}" for _, r in left.head(3).iterrows()
+            )
+        )
+    feats = {
+        n: _of_model(n, _features_of, m, tasks, path, size, batch_size, device, num_workers)
+        for n, m in models.items()
+    }
+    heads = {n: _head(m) for n, m in models.items() if isinstance(m, Backbone)}
+    rows, items, figures = (
+        _measured(tasks, feats, heads, left, seed, n_boot)
+        if wanted != ['pictures']
+        else ([], [], [])
+    )
+    shown = next(
+        (i for i, t in enumerate(tasks) if t.suite in ('odd_one_out', 'hierarchy', 'few_shot')),
+        None,
+    )
     if 'pictures' in wanted and shown is not None:
-        try: figures += _pictures({n: f[shown][''] for n, f in feats.items()}, tasks[shown], seed, maps=maps)
-        except AlignetError as e: left.loc[len(left)] = ['pictures', tasks[shown].name, str(e)[:240], SUITES['pictures']]
-    if not rows and not figures: raise AlignetError('no suite gave a number for these models: ' + '; '.join(f"{r['data']}: {r['why it was left out']}" for _, r in left.head(5).iterrows()))
-    if not rows: rows = [dict(suite='pictures', data=tasks[0].name, **_row(n, 'figures', np.nan)) for n in feats]
-    table = pd.DataFrame(rows); columns = ['suite', 'data', 'model', 'measure', 'value', 'low', 'high', 'n', 'chance', 'ceiling'] + [c for c in ['people'] if c in table.columns]        # how people fare among themselves, where the set says it
-    return Evaluation(table[columns], items, left, figures, [t.notes for t in tasks], seed, n_boot, list(feats), about)
+        try:
+            figures += _pictures(
+                {n: f[shown][''] for n, f in feats.items()}, tasks[shown], seed, maps=maps
+            )
+        except AlignetError as e:
+            left.loc[len(left)] = ['pictures', tasks[shown].name, str(e)[:240], SUITES['pictures']]
+    if not rows and not figures:
+        raise AlignetError(
+            'no suite gave a number for these models: '
+            + '; '.join(
+                f"{r['data']}: {r['why it was left out']}" for _, r in left.head(5).iterrows()
+            )
+        )
+    if not rows:
+        rows = [
+            dict(suite='pictures', data=tasks[0].name, **_row(n, 'figures', np.nan)) for n in feats
+        ]
+    # how people fare among themselves, where the set says it
+    table = pd.DataFrame(rows)
+    columns = [
+        'suite', 'data', 'model', 'measure', 'value', 'low', 'high', 'n', 'chance', 'ceiling',
+    ] + [c for c in ['people'] if c in table.columns]
+    return Evaluation(
+        table[columns], items, left, figures, [t.notes for t in tasks], seed, n_boot, list(feats),
+        about,
+    )
 
+# %% ../nbs/06e_suites.ipynb #537032f1
 def _measured(tasks, feats, heads, left, seed, n_boot):
     "Rows, items and figures of all tasks; what cannot be done is added to `left`"
     rows, items, figures, names = [], [], [], {t.name for t in tasks}
     for i, t in enumerate(progress(tasks, desc='measuring')):
-        others = dict(others={k: {n: f[i][k] for n, f in feats.items()} for k in t.others}) if t.others else {}
-        try: r, it, figs = t.run({n: f[i][''] for n, f in feats.items()}, seed=seed, n_boot=n_boot, heads=heads, **others)
+        others = (
+            dict(others={k: {n: f[i][k] for n, f in feats.items()} for k in t.others})
+            if t.others
+            else {}
+        )
+        try:
+            r, it, figs = t.run(
+                {n: f[i][''] for n, f in feats.items()},
+                seed=seed,
+                n_boot=n_boot,
+                heads=heads,
+                **others
+            )
         except AlignetError as e:
             if len(tasks) == 1: raise
-            left.loc[len(left)] = [t.suite, t.name, str(e)[:240], SUITES[t.suite]]; continue                 # the others go on
-        if (without := [m for m in feats if m not in {o['model'] for o in r}]) and f'{t.name}, probe' not in names: left.loc[len(left)] = [t.suite, t.name, f"{', '.join(without)}: no classifier with ImageNet's 1,000 outputs", 'a timm model with its classifier; or ImageNet photos to fit a probe on, in imagenet/train/<wnid>/']
-        rows += [dict(suite=t.suite, data=t.name, **o) for o in r]; items += [dict(suite=t.suite, data=t.name, **o) for o in it]; figures += figs
+            # the others go on
+            left.loc[len(left)] = [t.suite, t.name, str(e)[:240], SUITES[t.suite]]
+            continue
+        if (
+            without := [m for m in feats if m not in {o['model'] for o in r}]
+        ) and f'{t.name}, probe' not in names:
+            left.loc[len(left)] = [
+                t.suite, t.name,
+                f"{', '.join(without)}: no classifier with ImageNet's 1,000 outputs",
+                'a timm model with its classifier; or ImageNet photos to fit a probe on, in imagenet/train/<wnid>/',
+            ]
+        rows += [dict(suite=t.suite, data=t.name, **o) for o in r]
+        items += [dict(suite=t.suite, data=t.name, **o) for o in it]
+        figures += figs
     return rows, items, figures
 
+# %% ../nbs/06e_suites.ipynb #eae040f5
 def _pictures(models, task, seed, most=150, maps='pca'):
     "Figures of the first two models on some pictures of a task: maps, matrices, neighbours, disagreement"
-    files = sorted(task.files); files = [files[i] for i in sorted(rng(seed, 68).permutation(len(files))[:most])]; X = {n: _by_file(f, files) for n, f in list(models.items())[:2]}
-    picture = lambda f, px=40: task.images[int(task.images.index([f])[0])].resize((px, px)); thumbs = [picture(f) for f in files]; names, out = list(X), []
-    groups = None if task.groups is None else [str(task.groups.get(f) or 'other') for f in files]; groups = groups if groups and 1 < len(set(groups)) <= 10 else None
+    files = sorted(task.files)
+    files = [files[i] for i in sorted(rng(seed, 68).permutation(len(files))[:most])]
+    X = {n: _by_file(f, files) for n, f in list(models.items())[:2]}
+    picture = lambda f, px=40: task.images[int(task.images.index([f])[0])].resize((px, px))
+    thumbs = [picture(f) for f in files]
+    names, out = list(X), []
+    groups = None if task.groups is None else [str(task.groups.get(f) or 'other') for f in files]
+    groups = groups if groups and 1 < len(set(groups)) <= 10 else None
     if len(X) == 2 and maps:
-        a, b, _ = map_2d(*X.values(), maps, seed=seed); what = dict(pca='Principal components', tsne='t-SNE', umap='UMAP')[maps]; out.append(_closed(plot_map(a, b, thumbs, groups, names=names), f'Two maps of the same pictures, {names[0]} on the left and {names[1]} on the right; near pictures are similar to the model', f'{what} of cosine similarities, the second map turned to fit the first.'))
-    if groups: out.append(_closed(plot_rdms(X, groups, thumbs), 'Square heat maps of dissimilarity for each model, pictures ordered by group', 'Dissimilarity of each pair of pictures, as percentile.'))
-    out.append(_closed(plot_neighbours(X, rng(seed, 69).permutation(len(files))[:6], thumbs), 'Rows of small pictures: on the left the picture asked about, beside it the five nearest others for each model', 'Nearest neighbours by cosine.'))
+        a, b, _ = map_2d(*X.values(), maps, seed=seed)
+        what = dict(pca='Principal components', tsne='t-SNE', umap='UMAP')[maps]
+        out.append(
+            _closed(
+                plot_map(a, b, thumbs, groups, names=names),
+                f'Two maps of the same pictures, {names[0]} on the left and {names[1]} on the right; near pictures are similar to the model',
+                f'{what} of cosine similarities, the second map turned to fit the first.',
+            )
+        )
+    if groups:
+        out.append(
+            _closed(
+                plot_rdms(X, groups, thumbs),
+                'Square heat maps of dissimilarity for each model, pictures ordered by group',
+                'Dissimilarity of each pair of pictures, as percentile.',
+            )
+        )
+    out.append(
+        _closed(
+            plot_neighbours(X, rng(seed, 69).permutation(len(files))[:6], thumbs),
+            'Rows of small pictures: on the left the picture asked about, beside it the five nearest others for each model',
+            'Nearest neighbours by cosine.',
+        )
+    )
     return out + ([_disagreements(models, task, picture)] if task.judgements is not None else [])
 
+# %% ../nbs/06e_suites.ipynb #b203c8c2
 def _disagreements(models, task, picture, most=6):
     "The questions on which the last model is surest of another answer than people's"
-    name, f = list(models.items())[-1]; t = task.judgements.triplets; s = triplet_sims(_by_file(f, task.files), t, 'cosine'); p = choice_probs(s / fit_temperature(s)); wrong = np.argsort(p[:, 0] - p[:, 1:].max(1), kind='stable')[:most]
-    fig, axs = plt.subplots(len(wrong), 3, figsize=(3.6, 1.25 * len(wrong)), dpi=80, layout='constrained', squeeze=False)
+    name, f = list(models.items())[-1]
+    t = task.judgements.triplets
+    s = triplet_sims(_by_file(f, task.files), t, 'cosine')
+    p = choice_probs(s / fit_temperature(s))
+    wrong = np.argsort(p[:, 0] - p[:, 1:].max(1), kind='stable')[:most]
+    fig, axs = plt.subplots(
+        len(wrong), 3, figsize=(3.6, 1.25 * len(wrong)), dpi=80, layout='constrained', squeeze=False
+    )
     for row, q in zip(axs, wrong):
         for c, (ax, o) in enumerate(zip(row, t[q])):
-            ax.imshow(picture(task.files[o], 64)); ax.set(xticks=[], yticks=[]); ax.set_title('people' if c == 2 else f'{name} ({p[q, 2 - c]:.2f})' if p[q, 2 - c] == p[q].max() else '', fontsize=8, pad=2)
-    return _closed(fig, f'{len(wrong)} rows of three pictures; the odd one out of people is marked, and that of {name}', f'Where {name} is surest of another odd one out than people, with the probability it gives to its own.')
+            ax.imshow(picture(task.files[o], 64))
+            ax.set(xticks=[], yticks=[])
+            ax.set_title(
+                (
+                    'people'
+                    if c == 2
+                    else f'{name} ({p[q, 2 - c]:.2f})' if p[q, 2 - c] == p[q].max() else ''
+                ),
+                fontsize=8,
+                pad=2,
+            )
+    return _closed(
+        fig,
+        f'{len(wrong)} rows of three pictures; the odd one out of people is marked, and that of {name}',
+        f'Where {name} is surest of another odd one out than people, with the probability it gives to its own.',
+    )

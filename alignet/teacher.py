@@ -22,17 +22,31 @@ from .features import as_backbone, _identity
 def _check_map(weights, bias, mean, std, what='the teacher'):
     "The four arrays of a teacher as float32, or an error that says which one is wrong"
     w = np.asarray(weights, np.float32)
-    if w.ndim != 2 or not w.size: raise AlignetError(f'{what}: weights must have the shape (features in, features out), not {w.shape}')
+    if w.ndim != 2 or not w.size:
+        raise AlignetError(
+            f'{what}: weights must have the shape (features in, features out), not {w.shape}'
+        )
     b = np.zeros(w.shape[1], np.float32) if bias is None else np.asarray(bias, np.float32)
     m, s = np.asarray(mean, np.float32), np.asarray(std, np.float32)
-    if b.shape != (w.shape[1],): raise AlignetError(f'{what}: bias must have the shape ({w.shape[1]},), one number for each column of weights, not {b.shape}')
+    if b.shape != (w.shape[1],):
+        raise AlignetError(
+            f'{what}: bias must have the shape ({w.shape[1]},), one number for each column of weights, not {b.shape}'
+        )
     for name, a in (('mean', m), ('std', s)):
-        if a.shape not in ((), (w.shape[0],)): raise AlignetError(f'{what}: {name} must be one number or {w.shape[0]} (one for each feature), not of shape {a.shape}')
+        if a.shape not in ((), (w.shape[0],)):
+            raise AlignetError(
+                f'{what}: {name} must be one number or {w.shape[0]} (one for each feature), not of shape {a.shape}'
+            )
     for name, a in (('weights', w), ('bias', b), ('mean', m), ('std', s)):
-        if not np.isfinite(a).all(): raise AlignetError(f'{what}: {name} hold NaN or infinity; fit it again, with a larger lam or clean features')
-    if not (s > 0).all(): raise AlignetError(f'{what}: std must be above zero; are the features constant?')
+        if not np.isfinite(a).all():
+            raise AlignetError(
+                f'{what}: {name} hold NaN or infinity; fit it again, with a larger lam or clean features'
+            )
+    if not (s > 0).all():
+        raise AlignetError(f'{what}: std must be above zero; are the features constant?')
     return w, b, m, s
 
+# %% ../nbs/02_teacher.ipynb #b330d690
 class Teacher:
     "An affine map of standardised features: `z = (x - mean) / std @ weights + bias`"
     def __init__(self,
@@ -53,7 +67,8 @@ class Teacher:
     def d_out(self):
         "Number of features that come out"
         return self.weights.shape[1]
-    def __repr__(self): return f"Teacher({self.d_in} -> {self.d_out}, {', '.join(f'{k}={v}' for k, v in self.meta.items() if np.isscalar(v))})"
+    def __repr__(self):
+        return f"Teacher({self.d_in} -> {self.d_out}, {', '.join(f'{k}={v}' for k, v in self.meta.items() if np.isscalar(v))})"
 
 # %% ../nbs/02_teacher.ipynb #b4703119
 @patch
@@ -63,27 +78,40 @@ def transform(self:Teacher,
     "Map features into the teacher's space"
     X = prep_features(X, 'dot')
     if X.shape[1] != self.d_in:
-        raise AlignetError(f'features have {X.shape[1]} columns, but this teacher was fitted on {self.d_in}: they come from another backbone or layer; '
-                           f'extract features with the model the teacher was fitted on')
+        raise AlignetError(
+            f'features have {X.shape[1]} columns, but this teacher was fitted on {self.d_in}: they come from another backbone or layer; '
+            f'extract features with the model the teacher was fitted on'
+        )
     return ((X - self.mean) / self.std) @ self.weights + self.bias
 
+# %% ../nbs/02_teacher.ipynb #e852c6f8
 @patch
 def digest(self:Teacher) -> str: # 16 hexadecimal digits
     "A fingerprint of the map: equal for equal maps, another for any other"
     h = hashlib.sha256()
-    for a in (self.weights, self.bias, self.mean, self.std): h.update(repr(a.shape).encode()); h.update(np.ascontiguousarray(a, '<f4').tobytes())
+    for a in (self.weights, self.bias, self.mean, self.std):
+        h.update(repr(a.shape).encode())
+        h.update(np.ascontiguousarray(a, '<f4').tobytes())
     return h.hexdigest()[:16]
 
 # %% ../nbs/02_teacher.ipynb #d79f2322
 def _stats(X, standardise='scalars'):
     "Mean and standard deviation over all entries, or of each feature, summed in float64"
-    if standardise not in ('scalars', 'features'): raise AlignetError(f"standardise '{standardise}' is not known; choose 'scalars' or 'features'")
+    if standardise not in ('scalars', 'features'):
+        raise AlignetError(
+            f"standardise '{standardise}' is not known; choose 'scalars' or 'features'"
+        )
     m, s = np.mean(X, dtype=np.float64), np.std(X, dtype=np.float64)
-    if not s > 0: raise AlignetError('the features are constant, so there is nothing to standardise; check the feature store')
+    if not s > 0:
+        raise AlignetError(
+            'the features are constant, so there is nothing to standardise; check the feature store'
+        )
     if standardise == 'scalars': return np.float32(m), np.float32(s)
     m, v = np.mean(X, 0, dtype=np.float64), np.std(X, 0, dtype=np.float64)
-    return m.astype(np.float32), np.maximum(v, .01 * s).astype(np.float32)      # a feature that is nearly constant must not explode
+    # a feature that is nearly constant must not explode
+    return m.astype(np.float32), np.maximum(v, .01 * s).astype(np.float32)
 
+# %% ../nbs/02_teacher.ipynb #f982d33c
 @patch(cls_method=True)
 def identity(cls:Teacher,
     X, # (n, d) features that give the standardisation
@@ -92,7 +120,9 @@ def identity(cls:Teacher,
     "The control: the same standardisation as a fitted teacher, untransformed"
     X = prep_features(X, 'dot')
     m, s = _stats(X, standardise)
-    return cls(np.eye(X.shape[1], dtype=np.float32), None, m, s, dict(objective='identity', objects=len(X)))
+    return cls(
+        np.eye(X.shape[1], dtype=np.float32), None, m, s, dict(objective='identity', objects=len(X))
+    )
 
 # %% ../nbs/02_teacher.ipynb #51b1ecfb
 @patch
@@ -104,26 +134,42 @@ def save(self:Teacher,
     if path.suffix != '.npz': path = path.with_name(path.name + '.npz')
     with atomic_path(path) as tmp:
         with open(tmp, 'wb') as f:
-            np.savez(f, weights=self.weights, bias=self.bias, mean=self.mean, std=self.std, meta=np.array(json.dumps(self.meta, default=str)))
+            np.savez(
+                f, weights=self.weights, bias=self.bias, mean=self.mean, std=self.std,
+                meta=np.array(json.dumps(self.meta, default=str)),
+            )
     return path
 
+# %% ../nbs/02_teacher.ipynb #a2eb3c20
 @patch(cls_method=True)
 def load(cls:Teacher,
     path, # A file of Teacher.save, or a published gLocal/thingsvision transform
 ) -> Teacher: # The teacher
     "Read a map, or say what is wrong with its file"
     path = Path(path)
-    if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path, or fit a teacher and save it there")
+    if not path.is_file():
+        raise AlignetError(
+            f"'{path}' does not exist; check the path, or fit a teacher and save it there"
+        )
     try:
         with np.load(path, allow_pickle=False) as f:
-            if not hasattr(f, 'files'): raise AlignetError(f"'{path}' is a bare array; a teacher is an .npz with the keys weights, bias, mean, std")
-            a = {k: f[k] for k in f.files if k in ('weights', 'bias', 'mean', 'std', 'meta')}; found = list(f.files)
+            if not hasattr(f, 'files'):
+                raise AlignetError(
+                    f"'{path}' is a bare array; a teacher is an .npz with the keys weights, bias, mean, std"
+                )
+            a = {k: f[k] for k in f.files if k in ('weights', 'bias', 'mean', 'std', 'meta')}
+            found = list(f.files)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as e:
         if isinstance(e, AlignetError): raise
-        raise AlignetError(f"'{path}' is not a readable .npz of plain arrays ({e}); save or download it again") from e
+        raise AlignetError(
+            f"'{path}' is not a readable .npz of plain arrays ({e}); save or download it again"
+        ) from e
     if missing := [k for k in ('weights', 'mean', 'std') if k not in a]:
-        raise AlignetError(f"'{path}' lacks {', '.join(missing)} (it has {', '.join(found) or 'nothing'}); a teacher needs weights, mean, std and may have bias")
-    if not all(np.issubdtype(a[k].dtype, np.number) for k in a if k != 'meta'): raise AlignetError(f"'{path}' holds arrays that are not numbers; save or download it again")
+        raise AlignetError(
+            f"'{path}' lacks {', '.join(missing)} (it has {', '.join(found) or 'nothing'}); a teacher needs weights, mean, std and may have bias"
+        )
+    if not all(np.issubdtype(a[k].dtype, np.number) for k in a if k != 'meta'):
+        raise AlignetError(f"'{path}' holds arrays that are not numbers; save or download it again")
     try: meta = json.loads(str(a.pop('meta', '{}')))
     except json.JSONDecodeError: meta = {}
     w, b, m, s = _check_map(a['weights'], a.get('bias'), a['mean'], a['std'], what=f"'{path}'")
@@ -155,6 +201,7 @@ def soft_labels(
     "Choice probabilities of a human embedding"
     return choice_probs(triplet_sims(E, triplets, 'dot'), tau)
 
+# %% ../nbs/02_teacher.ipynb #69e2b964
 def triplets_from_embedding(
     E, # (n, k) embedding of the objects
     n:int, # How many triplets
@@ -163,24 +210,38 @@ def triplets_from_embedding(
 ) -> tuple: # (n, 3) triplets, likeliest odd one last; (n, 3) float32 choice probabilities, the first the largest
     "Random triplets of objects with the choice an embedding makes, and how sure it is"
     E = prep_features(E, 'dot')
-    if len(E) < 3: raise AlignetError(f'triplets need at least three objects, the embedding has {len(E)}')
+    if len(E) < 3:
+        raise AlignetError(f'triplets need at least three objects, the embedding has {len(E)}')
     r = rng(seed, 2)
-    i, j, k = r.integers(len(E), size=n), r.integers(len(E) - 1, size=n), r.integers(len(E) - 2, size=n)
-    j += j >= i                                                             # step over the one, then the two already taken
+    i, j, k = (
+        r.integers(len(E), size=n), r.integers(len(E) - 1, size=n), r.integers(len(E) - 2, size=n),
+    )
+    # step over the one, then the two already taken
+    j += j >= i
     lo, hi = np.minimum(i, j), np.maximum(i, j)
-    k += k >= lo; k += k >= hi
+    k += k >= lo
+    k += k >= hi
     t, s = odd_last(np.stack([i, j, k], 1), triplet_sims(E, np.stack([i, j, k], 1), 'dot'))
     return t, choice_probs(s, tau)
 
 # %% ../nbs/02_teacher.ipynb #92a775be
 def _cube(S):
     "`exp(S)` up to a factor, zero diagonal, and the factor's logarithm; with the (n, n, n) sums over the three pairs of each triplet"
-    S = S.clone(); S.fill_diagonal_(-torch.inf)
-    top = S.max(); e = (S - top).clamp(min=-60.).exp(); e.fill_diagonal_(0)
-    D = e[:, :, None] + e[:, None, :]; D += e[None]
-    a = torch.arange(len(S)); D[a, :, a] = torch.inf; D[:, a, a] = torch.inf; D[a, a, :] = torch.inf     # not three different objects
+    S = S.clone()
+    S.fill_diagonal_(-torch.inf)
+    top = S.max()
+    e = (S - top).clamp(min=-60.).exp()
+    e.fill_diagonal_(0)
+    D = e[:, :, None] + e[:, None, :]
+    D += e[None]
+    # not three different objects
+    a = torch.arange(len(S))
+    D[a, :, a] = torch.inf
+    D[:, a, a] = torch.inf
+    D[a, a, :] = torch.inf
     return e, D, top
 
+# %% ../nbs/02_teacher.ipynb #902722a8
 def pair_mass(
     S, # (n, n) tensor of similarities, already divided by the temperature; the diagonal does not count
 ) -> torch.Tensor: # (n, n), symmetric, zero diagonal; its mean over pairs is 1/3
@@ -188,6 +249,7 @@ def pair_mass(
     e, D, _ = _cube(S)
     return e * D.reciprocal_().sum(2) / (len(S) - 2)
 
+# %% ../nbs/02_teacher.ipynb #668fc641
 def all_triplets_kl(
     S, # (n, n) tensor, similarities of the model, already divided by the temperature
     P, # (n, n) tensor, similarities of the target, the same
@@ -205,6 +267,7 @@ def _log_neighbours(X, tau):
     U, own = torch.nn.functional.normalize(X, dim=1), torch.eye(len(X), dtype=torch.bool)
     return torch.log_softmax((U @ U.T / tau).masked_fill(own, -torch.inf), 1).masked_fill(own, 0)
 
+# %% ../nbs/02_teacher.ipynb #6d6fb1e3
 def local_kl(
     X, # (m, d) tensor, features of pictures before the map
     Z, # (m, k) tensor, the same pictures after it
@@ -219,7 +282,8 @@ class _Local:
     "The local term as a function of the map, on a fixed or a fresh batch of pictures"
     def __init__(self, Y, tau, batch, seed, fresh): # (m, d) tensor of standardised features
         self.Y, self.tau, self.batch, self.fresh = Y, tau, min(batch, len(Y)), fresh
-        self.g = torch.Generator().manual_seed(int(seed) + 1); self.rows = self.draw()
+        self.g = torch.Generator().manual_seed(int(seed) + 1)
+        self.rows = self.draw()
     def draw(self): return torch.randperm(len(self.Y), generator=self.g)[:self.batch]
     def __call__(self, W, b):
         Y = self.Y[self.draw() if self.fresh else self.rows]
@@ -234,6 +298,7 @@ def _span(
     Q, R = torch.linalg.qr(X.T)
     return R.T.contiguous(), Q
 
+# %% ../nbs/02_teacher.ipynb #02f228f8
 def _unspan(
     W, b, # (m, m) and (m,) tensors: the map between coordinates
     Q, # (d, m) basis, or None
@@ -252,24 +317,36 @@ class _ListedKL(torch.autograd.Function):
     def forward(ctx, Z, pairs, probs, tau): # (n, m); (3 t,) flat indices of ij, ik, jk; (3, t)
         n, t = len(Z), probs.shape[1]
         log_q = torch.log_softmax((Z @ Z.T).view(-1).index_select(0, pairs).view(3, t) / tau, 0)
-        G = Z.new_zeros(n * n).index_add_(0, pairs, ((log_q.exp() - probs) / (t * tau)).view(-1)).view(n, n)
+        G = (
+            Z.new_zeros(n * n)
+            .index_add_(0, pairs, ((log_q.exp() - probs) / (t * tau)).view(-1))
+            .view(n, n)
+        )
         ctx.save_for_backward((G + G.T) @ Z)
         return (torch.xlogy(probs, probs) - probs * log_q).sum() / t
     @staticmethod
     def backward(ctx, g): return ctx.saved_tensors[0] * g, None, None, None
 
+# %% ../nbs/02_teacher.ipynb #04cf8236
 def _flat_pairs(triplets, n):
     "Where the three pairs of each triplet lie in a flattened (n, n) matrix, (3 t,)"
     return torch.cat([triplets[:, p] * n + triplets[:, q] for p, q in ((0, 1), (0, 2), (1, 2))])
 
 # %% ../nbs/02_teacher.ipynb #02d8e85e
-def _pull(W, lam, pull): return lam * (scaled_identity_pull(W) if pull == 'identity' else W.square().sum())
+def _pull(W, lam, pull):
+    return lam * (scaled_identity_pull(W) if pull == 'identity' else W.square().sum())
 
+# %% ../nbs/02_teacher.ipynb #1e7e63a4
 def _fit_listed(Y, triplets, probs, lam, tau, steps, init, pull, local=None, alpha=0.):
     "Minimise the mean KL over listed triplets plus the pull, by L-BFGS over all trials"
-    W, b = (init * torch.eye(Y.shape[1])).requires_grad_(), torch.zeros(Y.shape[1], requires_grad=True)
+    W, b = (init * torch.eye(Y.shape[1])).requires_grad_(), torch.zeros(
+        Y.shape[1], requires_grad=True
+    )
     pairs, probs, history = _flat_pairs(triplets, len(Y)), probs.T.contiguous(), []
-    opt = torch.optim.LBFGS([W, b], max_iter=steps, max_eval=2 * steps, history_size=10, tolerance_grad=1e-6, tolerance_change=1e-8, line_search_fn='strong_wolfe')
+    opt = torch.optim.LBFGS(
+        [W, b], max_iter=steps, max_eval=2 * steps, history_size=10, tolerance_grad=1e-6,
+        tolerance_change=1e-8, line_search_fn='strong_wolfe',
+    )
     def closure():
         opt.zero_grad()
         kl = _ListedKL.apply(Y @ W + b, pairs, probs, tau)
@@ -287,27 +364,40 @@ class _AllTriplets(torch.autograd.Function):
     @staticmethod
     def forward(ctx, S, P):
         n = len(S)
-        ctx.save_for_backward(3 * (pair_mass(S) - pair_mass(P)) / (n * (n - 1)))     # for each ordered pair
+        # for each ordered pair
+        ctx.save_for_backward(3 * (pair_mass(S) - pair_mass(P)) / (n * (n - 1)))
         return S.new_zeros(())
     @staticmethod
     def backward(ctx, g): return ctx.saved_tensors[0] * g, None
 
-def _fit_embedding(Y, E, lam, tau, steps, init, pull, lr, batch, seed, weights=None, local=None, alpha=0.):
+# %% ../nbs/02_teacher.ipynb #dd6f482a
+def _fit_embedding(
+    Y, E, lam, tau, steps, init, pull, lr, batch, seed, weights=None, local=None, alpha=0.0
+):
     "Minimise the mean KL over all triplets of random batches of objects plus the pull, by Adam"
     g, (n, m) = torch.Generator().manual_seed(int(seed)), Y.shape
     W, b = (init * torch.eye(m)).requires_grad_(), torch.zeros(m, requires_grad=True)
-    opt = torch.optim.Adam([W, b], lr=lr, betas=(.9, .99)); sched = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)
-    draw = lambda: torch.randperm(n, generator=g)[:batch] if weights is None else torch.multinomial(weights, min(batch, n), generator=g)
+    opt = torch.optim.Adam([W, b], lr=lr, betas=(.9, .99))
+    sched = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)
+    draw = lambda: (
+        torch.randperm(n, generator=g)[:batch]
+        if weights is None
+        else torch.multinomial(weights, min(batch, n), generator=g)
+    )
     fixed, history = draw(), []
     for step in range(steps):
         if step % max(1, steps // 20) == 0 or step == steps - 1:
-            with torch.no_grad(): Z = Y[fixed] @ W + b; history.append((step, all_triplets_kl(Z @ Z.T / tau, E[fixed] @ E[fixed].T).item()))
+            with torch.no_grad():
+                Z = Y[fixed] @ W + b
+                history.append((step, all_triplets_kl(Z @ Z.T / tau, E[fixed] @ E[fixed].T).item()))
         o = draw()
         Z, T = Y[o] @ W + b, E[o]
         loss = (1 - alpha) * _AllTriplets.apply(Z @ Z.T / tau, T @ T.T) + _pull(W, lam, pull)
         if local: loss = loss + alpha * local(W, b)
-        opt.zero_grad(); loss.backward()
-        opt.step(); sched.step()
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        sched.step()
     return W.detach(), b.detach(), history
 
 # %% ../nbs/02_teacher.ipynb #c31b3aaf
@@ -315,45 +405,69 @@ def _unpack(X, triplets, probs):
     "Arrays, triplets, probabilities and names from what `fit` accepts"
     names = ident = None
     if hasattr(triplets, 'triplets'):
-        names = list(triplets.names); probs = triplets.probs if probs is None else probs; triplets = triplets.triplets
+        names = list(triplets.names)
+        probs = triplets.probs if probs is None else probs
+        triplets = triplets.triplets
     if hasattr(X, 'get') and hasattr(X, 'names'):
         ident, have = X.identity() if hasattr(X, 'identity') else None, set(X.names)
         if miss := [o for o in names or () if o not in have]:
-            raise AlignetError(f"{len(miss):,} of {len(names):,} judged objects are not file names of the feature store, '{miss[0]}' among them; rows are joined by name only, so give one row of features for each object, "
-                               f"in the order of judgements.names (world.object_features(store) makes them)")
+            raise AlignetError(
+                f"{len(miss):,} of {len(names):,} judged objects are not file names of the feature store, '{miss[0]}' among them; rows are joined by name only, so give one row of features for each object, "
+                f"in the order of judgements.names (world.object_features(store) makes them)"
+            )
         X = X.get(names or list(X.names))
     X = prep_features(X, 'dot')
-    if names and len(names) != len(X): raise AlignetError(f'the judgements are about {len(names):,} objects, but X has {len(X):,} rows; give one row of features for each object, in the order of judgements.names')
+    if names and len(names) != len(X):
+        raise AlignetError(
+            f'the judgements are about {len(names):,} objects, but X has {len(X):,} rows; give one row of features for each object, in the order of judgements.names'
+        )
     if triplets is not None: triplets = check_triplets(triplets, len(X))
-    if probs is not None: probs = check_probs(probs, 0 if triplets is None else len(triplets)).astype(np.float32)
+    if probs is not None:
+        probs = check_probs(probs, 0 if triplets is None else len(triplets)).astype(np.float32)
     return X, triplets, probs, names, ident
 
+# %% ../nbs/02_teacher.ipynb #995b7f94
 def _check_weights(weights, n):
     "Positive weights of objects, or an error"
     w = np.asarray(weights, np.float64)
-    if w.shape != (n,) or not np.isfinite(w).all() or not (w > 0).all(): raise AlignetError(f'weights must be {n} positive numbers, one for each row of X')
+    if w.shape != (n,) or not np.isfinite(w).all() or not (w > 0).all():
+        raise AlignetError(f'weights must be {n} positive numbers, one for each row of X')
     return w
 
+# %% ../nbs/02_teacher.ipynb #02ba0e1d
 def _check_target(target, n):
     "A human embedding with one row for each object, or an error"
     E = prep_features(target, 'dot')
-    if len(E) != n: raise AlignetError(f'target has {len(E):,} rows and X {n:,}; both must have one row for each object, in the same order')
+    if len(E) != n:
+        raise AlignetError(
+            f'target has {len(E):,} rows and X {n:,}; both must have one row for each object, in the same order'
+        )
     return E
 
+# %% ../nbs/02_teacher.ipynb #e1665137
 def _objective(objective, triplets, probs, target):
     "Which objective these arguments mean, or an error"
     if objective is None: objective = 'hard' if probs is None and target is None else 'soft'
-    if objective not in ('soft', 'hard'): raise AlignetError(f"objective '{objective}' is not known; choose 'soft' or 'hard'")
-    if objective == 'soft' and probs is None and target is None: raise AlignetError("the soft objective needs probs= or target=; pass one of them, or objective='hard'")
-    if objective == 'hard' and triplets is None: raise AlignetError('the hard objective needs triplets: the choices that people made')
+    if objective not in ('soft', 'hard'):
+        raise AlignetError(f"objective '{objective}' is not known; choose 'soft' or 'hard'")
+    if objective == 'soft' and probs is None and target is None:
+        raise AlignetError(
+            "the soft objective needs probs= or target=; pass one of them, or objective='hard'"
+        )
+    if objective == 'hard' and triplets is None:
+        raise AlignetError('the hard objective needs triplets: the choices that people made')
     return objective
 
 # %% ../nbs/02_teacher.ipynb #dc38cfe0
 def _check_local(local, d):
     "Features for the local term as (m, d) float32, or an error"
     L = prep_features(local.get(list(local.names)) if hasattr(local, 'names') else local, 'dot')
-    if L.shape[1] != d: raise AlignetError(f'local has {L.shape[1]} features and X has {d}; both must come from the same backbone')
-    if len(L) < 3: raise AlignetError(f'local has {len(L)} pictures; neighbours need at least three')
+    if L.shape[1] != d:
+        raise AlignetError(
+            f'local has {L.shape[1]} features and X has {d}; both must come from the same backbone'
+        )
+    if len(L) < 3:
+        raise AlignetError(f'local has {len(L)} pictures; neighbours need at least three')
     return L
 
 # %% ../nbs/02_teacher.ipynb #41b663a0
@@ -383,36 +497,92 @@ def fit(cls:Teacher,
     "Fit the affine map to human choices or to their probabilities"
     X, triplets, probs, names, ident = _unpack(X, triplets, probs)
     objective = _objective(objective, triplets, probs, target)
-    if pull not in ('identity', 'zero'): raise AlignetError(f"pull '{pull}' is not known; choose 'identity' or 'zero'")
-    lam = 3e-4 * X.shape[1] if lam is None else lam; init = .5 / X.shape[1]**.5 if init is None else init
-    if not (lam >= 0 and tau > 0): raise AlignetError(f'lam must not be negative and tau must be above zero; they are {lam} and {tau}')
-    if objects is not None and len(objects) and not (0 <= np.min(objects) and np.max(objects) < len(X)): raise AlignetError(f'objects must be rows of X, from 0 to {len(X) - 1}; they run from {np.min(objects)} to {np.max(objects)}')
+    if pull not in ('identity', 'zero'):
+        raise AlignetError(f"pull '{pull}' is not known; choose 'identity' or 'zero'")
+    lam = 3e-4 * X.shape[1] if lam is None else lam
+    init = .5 / X.shape[1]**.5 if init is None else init
+    if not (lam >= 0 and tau > 0):
+        raise AlignetError(
+            f'lam must not be negative and tau must be above zero; they are {lam} and {tau}'
+        )
+    if (
+        objects is not None
+        and len(objects)
+        and not (0 <= np.min(objects) and np.max(objects) < len(X))
+    ):
+        raise AlignetError(
+            f'objects must be rows of X, from 0 to {len(X) - 1}; they run from {np.min(objects)} to {np.max(objects)}'
+        )
     by_target = target is not None and objective == 'soft'
-    if by_target: E, used = _check_target(target, len(X)), np.arange(len(X)) if objects is None else np.unique(objects)
+    if by_target:
+        E, used = _check_target(target, len(X)), (
+            np.arange(len(X)) if objects is None else np.unique(objects)
+        )
     else:
-        keep = np.ones(len(triplets), bool) if objects is None else np.isin(triplets, objects).all(1)
+        keep = (
+            np.ones(len(triplets), bool) if objects is None else np.isin(triplets, objects).all(1)
+        )
         triplets, probs = triplets[keep], None if objective == 'hard' else probs[keep]
         used = np.unique(triplets)
-    if len(used) < 3: raise AlignetError(f'a teacher needs judgements about at least three objects, here are {len(used)}')
+    if len(used) < 3:
+        raise AlignetError(
+            f'a teacher needs judgements about at least three objects, here are {len(used)}'
+        )
     mean, std = _stats(X[used], standardise)
     L = X[:0] if local is None or not alpha else _check_local(local, X.shape[1])
     if not 0 <= alpha < 1: raise AlignetError(f'alpha={alpha} must be a share from 0 to below 1')
-    Y, Q = _span(torch.from_numpy((np.concatenate([X[used], L]) - mean) / std)); Y, near = Y[:len(used)], Y[len(used):]
-    loc = dict(local=_Local(near, local_tau, local_batch, seed, by_target), alpha=alpha) if len(L) else {}
+    Y, Q = _span(torch.from_numpy((np.concatenate([X[used], L]) - mean) / std))
+    Y, near = Y[:len(used)], Y[len(used):]
+    loc = (
+        dict(local=_Local(near, local_tau, local_batch, seed, by_target), alpha=alpha)
+        if len(L)
+        else {}
+    )
     if by_target:
         w = None if weights is None else torch.from_numpy(_check_weights(weights, len(X))[used])
-        W, b, history = _fit_embedding(Y, torch.from_numpy(E[used]), lam, tau, steps or 500, init, pull, lr or .025 / Y.shape[1]**.5, batch, seed, w, **loc)
+        W, b, history = _fit_embedding(
+            Y,
+            torch.from_numpy(E[used]),
+            lam,
+            tau,
+            steps or 500,
+            init,
+            pull,
+            lr or 0.025 / Y.shape[1] ** 0.5,
+            batch,
+            seed,
+            w,
+            **loc
+        )
     else:
-        P = torch.tensor([[1., 0, 0]]).repeat(len(triplets), 1) if probs is None else torch.from_numpy(probs)
-        W, b, history = _fit_listed(Y, torch.from_numpy(np.searchsorted(used, triplets)), P, lam, tau, steps or 60, init, pull, **loc)
+        P = (
+            torch.tensor([[1.0, 0, 0]]).repeat(len(triplets), 1)
+            if probs is None
+            else torch.from_numpy(probs)
+        )
+        W, b, history = _fit_listed(
+            Y,
+            torch.from_numpy(np.searchsorted(used, triplets)),
+            P,
+            lam,
+            tau,
+            steps or 60,
+            init,
+            pull,
+            **loc
+        )
     if pull == 'zero' and Q is not None: W, b = Q @ W @ Q.T, Q @ b          # nothing at all outside the span
     else: W, b = _unspan(W, b, Q)
-    meta = dict(objective=objective, targets='embedding' if by_target else 'triplets', lam=float(lam), tau=float(tau), pull=pull, seed=int(seed),
-                objects=len(used), triplets=0 if by_target else len(triplets))
+    meta = dict(
+        objective=objective, targets='embedding' if by_target else 'triplets', lam=float(lam),
+        tau=float(tau), pull=pull, seed=int(seed), objects=len(used),
+        triplets=0 if by_target else len(triplets),
+    )
     if len(L): meta.update(alpha=float(alpha), local_tau=float(local_tau), local_pictures=len(L))
     if names: meta['names'] = [names[o] for o in used]
     if ident: meta['features'] = ident                                      # which backbone's features, so that no other's are taken for them
-    self = cls(W.numpy(), b.numpy(), mean, std, meta); self.history = history
+    self = cls(W.numpy(), b.numpy(), mean, std, meta)
+    self.history = history
     return self
 
 # %% ../nbs/02_teacher.ipynb #12d08f5c
@@ -426,16 +596,21 @@ def regress(cls:Teacher,
     standardise:str='scalars', # As in Teacher.fit
 ) -> Teacher: # A map from d to k features
     "Ridge regression of a human embedding on the features"
-    X = prep_features(X, 'dot'); E = _check_target(target, len(X))
+    X = prep_features(X, 'dot')
+    E = _check_target(target, len(X))
     o = np.arange(len(X)) if objects is None else np.unique(objects)
     w = np.ones(len(o)) if weights is None else _check_weights(weights, len(X))[o]
     if not lam > 0: raise AlignetError(f'lam must be above zero, not {lam}')
     mean, std = _stats(X[o], standardise)
     A, B, w = ((X[o] - mean) / std).astype(np.float64), E[o].astype(np.float64), w / w.mean()
-    ma, mb = w @ A / w.sum(), w @ B / w.sum(); A, B, r = A - ma, B - mb, lam * A.shape[1]
+    ma, mb = w @ A / w.sum(), w @ B / w.sum()
+    A, B, r = A - ma, B - mb, lam * A.shape[1]
     if len(A) < A.shape[1]: W = A.T @ np.linalg.solve(A @ A.T + np.diag(r / w), B)
-    else: W = np.linalg.solve(A.T @ (w[:, None] * A) + r * np.eye(A.shape[1]), A.T @ (w[:, None] * B))
-    return cls(W, mb - ma @ W, mean, std, dict(objective='regression', lam=float(lam), objects=len(o)))
+    else:
+        W = np.linalg.solve(A.T @ (w[:, None] * A) + r * np.eye(A.shape[1]), A.T @ (w[:, None] * B))
+    return cls(
+        W, mb - ma @ W, mean, std, dict(objective='regression', lam=float(lam), objects=len(o))
+    )
 
 # %% ../nbs/02_teacher.ipynb #906eb8db
 def object_folds(
@@ -444,9 +619,11 @@ def object_folds(
     seed:int=0, # Which cut into folds
 ) -> np.ndarray: # (n,) the fold of each object; sizes differ by one at most
     "Deal objects into folds at random"
-    if not 2 <= folds <= n: raise AlignetError(f'{n} objects cannot be dealt into {folds} folds; choose from 2 to {n}')
+    if not 2 <= folds <= n:
+        raise AlignetError(f'{n} objects cannot be dealt into {folds} folds; choose from 2 to {n}')
     return rng(seed, 5).permutation(np.arange(n) % folds)
 
+# %% ../nbs/02_teacher.ipynb #d979eb78
 def split_by_objects(
     triplets, # (t, 3) indices
     held_out, # (n,) bool, the objects that are held out
@@ -459,7 +636,8 @@ def split_by_objects(
 @dataclass
 class CVResult:
     "Accuracies of a cross-validation over objects"
-    table:pd.DataFrame # One row for each setting and fold: lam and other settings, fold, accuracy, zero_shot, held_out (triplets)
+    # One row for each setting and fold: lam and other settings, fold, accuracy, zero_shot, held_out (triplets)
+    table:pd.DataFrame
     folds:np.ndarray # (n,) the fold of each object
     keys:list # Names of the settings that were tried
     best:dict # The settings with the best mean
@@ -470,19 +648,26 @@ class CVResult:
         return self.best['lam']
     def summary(self) -> pd.DataFrame: # Indexed by the settings
         "Mean and standard deviation over folds, by setting"
-        return self.table.groupby(self.keys if len(self.keys) > 1 else self.keys[0]).accuracy.agg(['mean', 'std', 'count'])
+        return self.table.groupby(self.keys if len(self.keys) > 1 else self.keys[0]).accuracy.agg(
+            ['mean', 'std', 'count']
+        )
     def scores(self) -> pd.Series: # Mean, std and count
         "Accuracy of the best settings over folds"
         return self.summary().loc[tuple(self.best.values()) if len(self.keys) > 1 else self.lam]
     def __repr__(self):
-        got = self.scores(); what = ', '.join(f'{k}={v:g}' if isinstance(v, float) else f'{k}={v}' for k, v in self.best.items())
+        got = self.scores()
+        what = ', '.join(
+            f'{k}={v:g}' if isinstance(v, float) else f'{k}={v}' for k, v in self.best.items()
+        )
         return f"CVResult({what}: {got['mean']:.3f} +- {got['std']:.3f} over {int(got['count'])} folds; zero-shot {self.table.zero_shot.mean():.3f})"
 
+# %% ../nbs/02_teacher.ipynb #ee74109f
 def _given(triplets, probs, target, kept, objective):
     "What a fold is fitted to: rows of a human embedding, or the triplets that may be trained on"
     if target is not None and objective != 'hard': return dict(target=target)
     return dict(triplets=triplets[kept], probs=None if probs is None else probs[kept])
 
+# %% ../nbs/02_teacher.ipynb #8bf6fe59
 def cross_validate(
     X, # (n, d) features
     triplets, # (t, 3) human choices, odd one last, or Judgements: what is scored, and trained on unless there is a target
@@ -498,19 +683,46 @@ def cross_validate(
     "Accuracy on triplets of objects that the teacher never saw, for each strength"
     X, triplets, probs, *_ = _unpack(X, triplets, probs)
     if triplets is None: raise AlignetError('cross-validation needs triplets: the choices to score')
-    if lams is not None and not len(lams): raise AlignetError('lams is empty; give at least one strength, or None for the default ones')
+    if lams is not None and not len(lams):
+        raise AlignetError(
+            'lams is empty; give at least one strength, or None for the default ones'
+        )
     fold, rows, fit = object_folds(len(X), folds, seed), [], fit or Teacher.fit
-    grid = dict(lam=[float(l) for l in (3e-4 * X.shape[1] * np.array([.1, .3, 1., 3., 10.]) if lams is None else lams)], **(grid or {}))
+    grid = dict(
+        lam=[
+            float(l)
+            for l in (
+                3e-4 * X.shape[1] * np.array([0.1, 0.3, 1.0, 3.0, 10.0]) if lams is None else lams
+            )
+        ],
+        **(grid or {})
+    )
     splits = [split_by_objects(triplets, fold == f) for f in range(folds)]
     if few := [f for f, (kept, out) in enumerate(splits) if not (kept.any() and out.any())]:
-        raise AlignetError(f'fold {few[0]} has no triplet whose three objects are all in it, or none to train on; use fewer folds or more judgements')
+        raise AlignetError(
+            f'fold {few[0]} has no triplet whose three objects are all in it, or none to train on; use fewer folds or more judgements'
+        )
     for f, (kept, out) in progress(list(enumerate(splits)), desc='folds'):
         base, objects = ooo_accuracy(X, triplets[out], 'cosine'), np.flatnonzero(fold != f)
         for values in itertools.product(*grid.values()):
-            t = fit(X, **_given(triplets, probs, target, kept, kwargs.get('objective')), objects=objects, **dict(zip(grid, values)), **kwargs)
-            Z = t.transform(X); rows.append(dict(zip(grid, values), fold=f, accuracy=ooo_accuracy(Z, triplets[out], 'dot'), cosine=ooo_accuracy(Z, triplets[out], 'cosine'), zero_shot=base, held_out=int(out.sum())))
+            t = fit(
+                X,
+                **_given(triplets, probs, target, kept, kwargs.get('objective')),
+                objects=objects,
+                **dict(zip(grid, values)),
+                **kwargs
+            )
+            Z = t.transform(X)
+            rows.append(
+                dict(
+                    zip(grid, values), fold=f, accuracy=ooo_accuracy(Z, triplets[out], 'dot'),
+                    cosine=ooo_accuracy(Z, triplets[out], 'cosine'), zero_shot=base,
+                    held_out=int(out.sum()),
+                )
+            )
     table, keys = pd.DataFrame(rows), list(grid)
-    means = table.groupby(keys, sort=False).accuracy.mean(); best = means.index[int(means.argmax())]
+    means = table.groupby(keys, sort=False).accuracy.mean()
+    best = means.index[int(means.argmax())]
     return CVResult(table, fold, keys, dict(zip(keys, best if len(keys) > 1 else [best])))
 
 # %% ../nbs/02_teacher.ipynb #7c3d8f71
@@ -521,14 +733,32 @@ def plot(self:CVResult,
     "Held-out accuracy by strength of the pull"
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(5, 3.2))[1]
-    table = self.table.loc[np.logical_and.reduce([self.table[k] == v for k, v in self.best.items() if k != 'lam'] or [np.ones(len(self.table), bool)])]
-    s, z = table.groupby('lam').accuracy.agg(['mean', 'std']), table.drop_duplicates('fold').zero_shot
-    ax.fill_between(s.index, s['mean'] - s['std'], s['mean'] + s['std'], color='#0072B2', alpha=.18, lw=0)
+    table = self.table.loc[
+        np.logical_and.reduce(
+            [self.table[k] == v for k, v in self.best.items() if k != 'lam']
+            or [np.ones(len(self.table), bool)]
+        )
+    ]
+    s, z = (
+        table.groupby('lam').accuracy.agg(['mean', 'std']), table.drop_duplicates('fold').zero_shot,
+    )
+    ax.fill_between(
+        s.index, s['mean'] - s['std'], s['mean'] + s['std'], color='#0072B2', alpha=0.18, lw=0
+    )
     ax.plot(s.index, s['mean'], 'o-', color='#0072B2', label='teacher, mean ± sd of folds')
     ax.plot(table.lam, table.accuracy, '.', color='#0072B2', alpha=.5)
-    ax.axhline(z.mean(), color='#D55E00', ls='--', label='features, cosine'); ax.axvline(self.lam, color='.6', lw=.8, zorder=0)
+    ax.axhline(z.mean(), color='#D55E00', ls='--', label='features, cosine')
+    ax.axvline(self.lam, color='.6', lw=.8, zorder=0)
     ax.axhline(CHANCE, color='.6', ls=':', label='chance')
-    ax.set(xscale='log', xlabel='strength of the pull, $\\lambda$', ylabel='accuracy, unseen objects'); ax.set_xticks(s.index, [f'{l:g}' for l in s.index]); ax.minorticks_off(); ax.legend(frameon=False, fontsize=7, ncol=3, loc='lower center', bbox_to_anchor=(.5, 1.), columnspacing=1, handlelength=1.5)
+    ax.set(
+        xscale='log', xlabel='strength of the pull, $\\lambda$', ylabel='accuracy, unseen objects'
+    )
+    ax.set_xticks(s.index, [f'{l:g}' for l in s.index])
+    ax.minorticks_off()
+    ax.legend(
+        frameon=False, fontsize=7, ncol=3, loc='lower center', bbox_to_anchor=(0.5, 1.0),
+        columnspacing=1, handlelength=1.5,
+    )
     return ax
 
 # %% ../nbs/02_teacher.ipynb #e9b8cbf4
@@ -554,7 +784,8 @@ def fit_cv(cls:Teacher,
 @dataclass
 class NestedCV:
     "Teachers whose settings were chosen without the fold they are scored on"
-    table:pd.DataFrame # One row a fold: the settings chosen, accuracy (dot products), cosine, zero_shot, held_out (triplets)
+    # One row a fold: the settings chosen, accuracy (dot products), cosine, zero_shot, held_out (triplets)
+    table:pd.DataFrame
     folds:np.ndarray # (n,) the fold of each object
     teachers:list # The teacher of each fold
     X:np.ndarray # (n, d) features
@@ -567,11 +798,20 @@ class NestedCV:
         return self.triplets[split_by_objects(self.triplets, self.folds == f)[1]]
     def probs(self) -> np.ndarray: # (h, 3) float32; the first column is the choice that people made
         "Choice probabilities of all held-out triplets, each by the teacher of its fold"
-        return np.concatenate([choice_probs(triplet_sims(t.transform(self.X), self.held_out(f), 'dot'), t.meta.get('tau', 1.)) for f, t in enumerate(self.teachers)])
+        return np.concatenate(
+            [
+                choice_probs(
+                    triplet_sims(t.transform(self.X), self.held_out(f), 'dot'),
+                    t.meta.get('tau', 1.0),
+                )
+                for f, t in enumerate(self.teachers)
+            ]
+        )
     def __repr__(self):
         a = self.table.accuracy
         return f'NestedCV({a.mean():.3f} +- {a.std():.3f} over {len(a)} folds that chose nothing; zero-shot {self.table.zero_shot.mean():.3f})'
 
+# %% ../nbs/02_teacher.ipynb #86ecbe4b
 def nested_cross_validate(
     X, # (n, d) features
     triplets, # (t, 3) human choices, odd one last, or Judgements
@@ -589,17 +829,58 @@ def nested_cross_validate(
     X, triplets, probs, *_ = _unpack(X, triplets, probs)
     if triplets is None: raise AlignetError('cross-validation needs triplets: the choices to score')
     fold, rows, teachers, fit = object_folds(len(X), folds, seed), [], [], fit or Teacher.fit
-    only = [] if lams is None else [dict(zip(('lam', *(grid or {})), v)) for v in itertools.product([float(l) for l in lams], *(grid or {}).values())]
+    only = (
+        []
+        if lams is None
+        else [
+            dict(zip(('lam', *(grid or {})), v))
+            for v in itertools.product([float(l) for l in lams], *(grid or {}).values())
+        ]
+    )
     for f in progress(range(folds), desc='outer folds'):
-        kept, out = split_by_objects(triplets, fold == f); o = np.flatnonzero(fold != f)
-        if not (kept.any() and out.any()): raise AlignetError(f'fold {f} has no triplet whose three objects are all in it, or none to train on; use fewer folds or more judgements')
+        kept, out = split_by_objects(triplets, fold == f)
+        o = np.flatnonzero(fold != f)
+        if not (kept.any() and out.any()):
+            raise AlignetError(
+                f'fold {f} has no triplet whose three objects are all in it, or none to train on; use fewer folds or more judgements'
+            )
         if len(only) == 1: best = only[0]                                   # nothing to choose
         else:
-            inside = {k: np.asarray(v)[o] if k == 'weights' and v is not None else v for k, v in kwargs.items()}
+            inside = {
+                k: np.asarray(v)[o] if k == 'weights' and v is not None else v
+                for k, v in kwargs.items()
+            }
             E = None if target is None else _check_target(target, len(X))[o]
-            best = cross_validate(X[o], np.searchsorted(o, triplets[kept]), None if probs is None else probs[kept], E, lams, inner, seed + f, fit, grid, **inside).best
-        t = fit(X, **_given(triplets, probs, target, kept, kwargs.get('objective')), objects=o, **best, **kwargs); Z = t.transform(X)
-        rows.append(dict(fold=f, **best, accuracy=ooo_accuracy(Z, triplets[out], 'dot'), cosine=ooo_accuracy(Z, triplets[out], 'cosine'), zero_shot=ooo_accuracy(X, triplets[out], 'cosine'), held_out=int(out.sum())))
+            best = cross_validate(
+                X[o],
+                np.searchsorted(o, triplets[kept]),
+                None if probs is None else probs[kept],
+                E,
+                lams,
+                inner,
+                seed + f,
+                fit,
+                grid,
+                **inside
+            ).best
+        t = fit(
+            X,
+            **_given(triplets, probs, target, kept, kwargs.get('objective')),
+            objects=o,
+            **best,
+            **kwargs
+        )
+        Z = t.transform(X)
+        rows.append(
+            dict(
+                fold=f,
+                **best,
+                accuracy=ooo_accuracy(Z, triplets[out], 'dot'),
+                cosine=ooo_accuracy(Z, triplets[out], 'cosine'),
+                zero_shot=ooo_accuracy(X, triplets[out], 'cosine'),
+                held_out=int(out.sum())
+            )
+        )
         teachers.append(t)
     return NestedCV(pd.DataFrame(rows), fold, teachers, X, triplets)
 
@@ -613,13 +894,15 @@ class AffineMap(torch.nn.Module):
         std, # (d_in,) float32, or a number, that the features are then divided by
     ):
         super().__init__()
-        for k, v in dict(weights=weights, bias=bias, mean=mean, std=std).items(): self.register_buffer(k, torch.tensor(v))
+        for k, v in dict(weights=weights, bias=bias, mean=mean, std=std).items():
+            self.register_buffer(k, torch.tensor(v))
     def forward(self,
         x, # (B, d_in) features
     ) -> torch.Tensor: # (B, d_out)
         "The map of a batch"
         return ((x - self.mean) / self.std) @ self.weights + self.bias
 
+# %% ../nbs/02_teacher.ipynb #ac5d60e4
 @patch
 def module(self:Teacher) -> torch.nn.Module: # (B, d_in) -> (B, d_out)
     "This map as a PyTorch module without trainable parameters"
@@ -634,16 +917,25 @@ class UnitLength(torch.nn.Module):
         "Divide each row by its length"
         return torch.nn.functional.normalize(x, dim=-1)
 
+# %% ../nbs/02_teacher.ipynb #1c8a604a
 @patch
 def attach(self:Teacher,
     model:torch.nn.Module, # A Backbone, a timm model, an open_clip model, or any module of images to (B, d_in) features
     unit:bool=False, # Bring the features to unit length first, as those that the teacher was fitted on
 ) -> torch.nn.Module: # Images to (B, d_out)
     "This map behind a model, as one module"
-    b = as_backbone(model); want, have = self.meta.get('features') or {}, _identity(b)
-    if b.num_features != self.d_in: raise AlignetError(f"'{b.name}' gives {b.num_features} features, but this teacher was fitted on {self.d_in}; attach it to the model its features came from")
-    if diff := [k for k in ('arch', 'weights') if want.get(k) and have.get(k) and want[k] != have[k]]:
-        raise AlignetError(f"this teacher was fitted on features of '{want.get('model')}', and '{b.name}' differs from it in {' and '.join(diff)}; attach it to the model its features came from")
+    b = as_backbone(model)
+    want, have = self.meta.get('features') or {}, _identity(b)
+    if b.num_features != self.d_in:
+        raise AlignetError(
+            f"'{b.name}' gives {b.num_features} features, but this teacher was fitted on {self.d_in}; attach it to the model its features came from"
+        )
+    if diff := [
+        k for k in ('arch', 'weights') if want.get(k) and have.get(k) and want[k] != have[k]
+    ]:
+        raise AlignetError(
+            f"this teacher was fitted on features of '{want.get('model')}', and '{b.name}' differs from it in {' and '.join(diff)}; attach it to the model its features came from"
+        )
     return torch.nn.Sequential(b, *([UnitLength()] if unit else []), self.module())
 
 # %% ../nbs/02_teacher.ipynb #11109889
@@ -655,14 +947,25 @@ def gains_by_group(
     least:int=30, # Leave out categories with fewer triplets
 ) -> pd.DataFrame: # Indexed by category: triplets, before, after, gain, se (standard error of the gain); the largest gain first
     "Accuracy before and after by category; a triplet counts for every category among its objects"
-    has, t, rows = pd.Series(np.asarray(groups).astype(str)).str.split(', '), check_triplets(triplets, len(groups)), {}
+    has, t, rows = (
+        pd.Series(np.asarray(groups).astype(str)).str.split(', '),
+        check_triplets(triplets, len(groups)), {},
+    )
     change = np.asarray(after, float) - np.asarray(before, float)
     for c in sorted({g for gs in has for g in gs} - {''}):
         m = np.array([c in gs for gs in has])[t].any(1)
-        if m.sum() >= least: rows[c] = dict(triplets=int(m.sum()), before=float(np.mean(before[m])), after=float(np.mean(after[m])), gain=change[m].mean(), se=change[m].std(ddof=1) / m.sum()**.5)
-    out = pd.DataFrame(rows, index=['triplets', 'before', 'after', 'gain', 'se']).T.astype(dict(triplets=int))
+        if m.sum() >= least:
+            rows[c] = dict(
+                triplets=int(m.sum()), before=float(np.mean(before[m])),
+                after=float(np.mean(after[m])), gain=change[m].mean(),
+                se=change[m].std(ddof=1) / m.sum() ** 0.5,
+            )
+    out = pd.DataFrame(rows, index=['triplets', 'before', 'after', 'gain', 'se']).T.astype(
+        dict(triplets=int)
+    )
     return out.sort_values('gain', ascending=False)
 
+# %% ../nbs/02_teacher.ipynb #c656034f
 @patch
 def report(self:Teacher,
     X, # (n, d_in) features of objects, best ones that the teacher was not fitted on
@@ -673,31 +976,86 @@ def report(self:Teacher,
 ) -> tuple: # DataFrame of figures before and after; matplotlib figure
     "Accuracy, calibration, dissimilarity matrices and gains by category, before and after the map"
     import matplotlib.pyplot as plt
-    X, tau = prep_features(X, 'dot'), self.meta.get('tau', 1.); triplets = getattr(triplets, 'triplets', triplets)
+    X, tau = prep_features(X, 'dot'), self.meta.get('tau', 1.)
+    triplets = getattr(triplets, 'triplets', triplets)
     named = None if groups is None else np.asarray(groups).astype(str)
-    Z, order = self.transform(X), np.arange(len(X)) if groups is None else np.lexsort((named, named == ''))      # those without a category last
-    sims = triplet_sims(Z, triplets, 'dot'); right, conf = is_correct(sims), choice_probs(sims, tau).max(1)
-    table = pd.DataFrame({'accuracy, cosine': [ooo_accuracy(A, triplets, 'cosine') for A in (X, Z)], 'accuracy, dot': [ooo_accuracy(X, triplets, 'dot'), right.mean()],
-                          'mean confidence': [np.nan, conf.mean()]}, index=['before', 'after'])
-    by = None if groups is None else gains_by_group(is_correct(triplet_sims(X, triplets, 'cosine')), is_correct(triplet_sims(Z, triplets, 'cosine')), triplets, groups, least)
+    # those without a category last
+    Z, order = self.transform(X), (
+        np.arange(len(X)) if groups is None else np.lexsort((named, named == ''))
+    )
+    sims = triplet_sims(Z, triplets, 'dot')
+    right, conf = is_correct(sims), choice_probs(sims, tau).max(1)
+    table = pd.DataFrame(
+        {
+            'accuracy, cosine': [ooo_accuracy(A, triplets, 'cosine') for A in (X, Z)],
+            'accuracy, dot': [ooo_accuracy(X, triplets, 'dot'), right.mean()],
+            'mean confidence': [np.nan, conf.mean()],
+        },
+        index=['before', 'after'],
+    )
+    by = (
+        None
+        if groups is None
+        else gains_by_group(
+            is_correct(triplet_sims(X, triplets, 'cosine')),
+            is_correct(triplet_sims(Z, triplets, 'cosine')), triplets, groups, least,
+        )
+    )
     rows = 0 if by is None or not len(by) else min(len(by), 12)
-    below = .9 + .22 * rows if rows else 0; fig = plt.figure(figsize=(12, 3 + below), layout='constrained')
+    below = .9 + .22 * rows if rows else 0
+    fig = plt.figure(figsize=(12, 3 + below), layout='constrained')
     top, low = fig.subfigures(2, 1, height_ratios=[3, below]) if rows else (fig, None)
     ax = top.subplots(1, 4, gridspec_kw=dict(width_ratios=[1, 1, .55, 1]))
     for a, A, name in zip(ax, (X, Z), ('before', 'after')):
         D = 1 - pair_sims(A, 'cosine')[np.ix_(order, order)]
-        a.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98)); a.set(xticks=[], yticks=[], title=f'dissimilarity, {name}', xlabel='dark: alike')
-    ax[2].bar(['before', 'after'], table['accuracy, cosine'], color=['.7', '#0072B2']); ax[2].axhline(CHANCE, color='.4', ls=':')
+        a.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98))
+        a.set(xticks=[], yticks=[], title=f'dissimilarity, {name}', xlabel='dark: alike')
+    ax[2].bar(['before', 'after'], table['accuracy, cosine'], color=['.7', '#0072B2'])
+    ax[2].axhline(CHANCE, color='.4', ls=':')
     if hasattr(self, 'cv'):
-        one = self.cv.table[np.logical_and.reduce([self.cv.table[k] == v for k, v in self.cv.best.items()])]
-        ax[2].plot(np.zeros(len(one)), one.zero_shot, 'k_', ms=12); ax[2].plot(np.ones(len(one)), one.cosine, 'k_', ms=12)
-    ax[2].set(title='accuracy (cosine)', xlabel='dotted: chance' + ('; dashes: folds' if hasattr(self, 'cv') else ''), ylim=(0, max(.75, 1.1 * max(table['accuracy, cosine'].max(), one.cosine.max() if hasattr(self, 'cv') else 0))))
+        one = self.cv.table[
+            np.logical_and.reduce([self.cv.table[k] == v for k, v in self.cv.best.items()])
+        ]
+        ax[2].plot(np.zeros(len(one)), one.zero_shot, 'k_', ms=12)
+        ax[2].plot(np.ones(len(one)), one.cosine, 'k_', ms=12)
+    ax[2].set(
+        title='accuracy (cosine)',
+        xlabel='dotted: chance' + ('; dashes: folds' if hasattr(self, 'cv') else ''),
+        ylim=(
+            0,
+            max(
+                0.75,
+                1.1
+                * max(
+                    table['accuracy, cosine'].max(), one.cosine.max() if hasattr(self, 'cv') else 0
+                ),
+            ),
+        ),
+    )
     parts = np.array_split(np.argsort(conf, kind='stable'), min(bins, len(conf)))
-    ax[3].plot([1/3, 1], [1/3, 1], color='.6', lw=.8); ax[3].plot([conf[p].mean() for p in parts], [right[p].mean() for p in parts], 'o-', color='#0072B2')
-    ax[3].set(title='calibration, after', xlabel='confidence', ylabel='share right', xlim=(.3, 1), ylim=(.2, 1))
+    ax[3].plot([1/3, 1], [1/3, 1], color='.6', lw=.8)
+    ax[3].plot(
+        [conf[p].mean() for p in parts], [right[p].mean() for p in parts], 'o-', color='#0072B2'
+    )
+    ax[3].set(
+        title='calibration, after', xlabel='confidence', ylabel='share right', xlim=(0.3, 1),
+        ylim=(0.2, 1),
+    )
     if rows:
-        show = by if len(by) <= rows else pd.concat([by[:rows // 2], by[-(rows // 2):]]); a = low.subplots(); y = np.arange(len(show))[::-1]
-        a.hlines(y, show.before, show.after, color='.6', lw=1.5); a.errorbar(show.after, y, xerr=1.96 * show.se, fmt='none', color='#0072B2', lw=1, alpha=.5); a.plot(show.before, y, 'o', color='.5', ms=4, label='before'); a.plot(show.after, y, 'o', color='#0072B2', ms=5, label='after')
+        show = by if len(by) <= rows else pd.concat([by[:rows // 2], by[-(rows // 2):]])
+        a = low.subplots()
+        y = np.arange(len(show))[::-1]
+        a.hlines(y, show.before, show.after, color='.6', lw=1.5)
+        a.errorbar(show.after, y, xerr=1.96 * show.se, fmt='none', color='#0072B2', lw=1, alpha=.5)
+        a.plot(show.before, y, 'o', color='.5', ms=4, label='before')
+        a.plot(show.after, y, 'o', color='#0072B2', ms=5, label='after')
         if len(by) > rows: a.axhline(y.mean(), color='.7', ls=':', lw=1)
-        a.set_yticks(y, [f'{c} ({n:,})' for c, n in show.triplets.items()], fontsize=8); a.set(title='accuracy by category (triplets), largest gains first' + (', both ends' if len(by) > rows else ''), xlabel='accuracy (cosine); bars: 95 % interval of the gain'); a.set_ylim(-.7, len(show) - .3); a.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
+        a.set_yticks(y, [f'{c} ({n:,})' for c, n in show.triplets.items()], fontsize=8)
+        a.set(
+            title='accuracy by category (triplets), largest gains first'
+            + (', both ends' if len(by) > rows else ''),
+            xlabel='accuracy (cosine); bars: 95 % interval of the gain',
+        )
+        a.set_ylim(-.7, len(show) - .3)
+        a.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
     return table, fig

@@ -26,66 +26,149 @@ class ThingsFile:
     licence:str # As far as known
     page:str # The project that publishes it
     url:str='' # Direct download, where one is known
-    address:str='project page' # How well `url` is known: 'in public use', 'project page', 'none known'
+    # How well `url` is known: 'in public use', 'project page', 'none known'
+    address:str='project page'
     sha256:str='' # As published by others, not verified here
     inside:str='' # Name of the archive that holds it
     local:str='' # Another name that the same data have in a local folder
 
-_OSF, _2020, _2023, _DB, _VICE = 'https://osf.io/download/', 'https://osf.io/z2784/', 'https://osf.io/f5rn6/', 'https://osf.io/jum2f/', 'https://github.com/LukasMut/VICE'
+_OSF, _2020, _2023, _DB, _VICE = (
+    'https://osf.io/download/', 'https://osf.io/z2784/', 'https://osf.io/f5rn6/',
+    'https://osf.io/jum2f/', 'https://github.com/LukasMut/VICE',
+)
 _CC0 = 'reported to be CC0; the project page names no licence (not verified)'
 THINGS_FILES = [
-    ThingsFile('concepts', 'things_concepts.tsv', 'the concept table: uniqueID, Word, categories, ratings', 'names', 'research use, see the project page', _DB,
-               'https://raw.githubusercontent.com/LukasMut/VICE/main/data/files/things_concepts.tsv', 'in public use'),
-    ThingsFile('unique_id', 'unique_id.txt', 'the 1,854 names alone', 'names', _CC0, _2023, _OSF + '7zuah/', 'in public use'),
-    ThingsFile('choices-2020', 'data1854_batch5_test10.txt', '146,012 choices of the 2020 release; counts from 0, last column odd', 'ascii', 'CC BY 4.0', _2020, _OSF + 'sd3f7/',
-               'in public use', '789fb927c87538d29e0cf294793280cf5a77d45dc5fdd87cf8c726993397adb8'),
-    ThingsFile('sortind', 'sortind.mat', 'the permutation from the order of choices-2020 to the concept table', 'ids', 'CC BY 4.0', _2020),
-    ThingsFile('archive', 'full_triplet_dataset.zip', 'archive with the 4.7 million choices and their parts', 'ids', _CC0, _2023, _OSF + 'n9u4a/', 'in public use'),
-    *[ThingsFile(n, f, w, 'ids', _CC0, _2023, inside='archive') for n, f, w in [
-        ('choices', 'triplets_large_final_correctednc_correctedorder.csv', 'all 4.7 million choices; tabs, counts from 1, `choice` is a position from 1'),
-        ('train', 'trainset.txt', 'nine tenths of them; counts from 0, last column odd'), ('validation', 'validationset.txt', 'a tenth of them, likewise'),
-        ('ceiling1', 'testset1.txt', 'questions answered by many people, likewise'), ('ceiling2', 'testset2.txt', 'more such questions, first answers, likewise'),
-        ('ceiling2-repeat', 'testset2_repeat.txt', 'second answers to ceiling2 by the same people, likewise'),
-        ('ceiling3', 'testset3.txt', 'the questions of ceiling2 to other people, likewise')]],
-    ThingsFile('vice-train', 'train_90.npy', 'nine tenths of the choices as VICE reads them; counts from 0, last column odd', '', 'unknown', _VICE, address='none known'),
-    ThingsFile('vice-test', 'test_10.npy', 'a tenth, likewise', '', 'unknown', _VICE, address='none known'),
-    ThingsFile('spose', 'spose_embedding_66d_sorted.txt', 'SPoSE embedding, 66 dimensions', 'ids', _CC0, _2023, _OSF + 'nfbp3/', 'in public use', local='spose_embedding_66d.npy'),
-    ThingsFile('spose49', 'spose_embedding_49d_sorted.txt', 'SPoSE embedding of 2020, 49 dimensions', 'ids', 'CC BY 4.0', _2020),
-    ThingsFile('vice', 'final_embedding.npy', 'VICE embedding', 'ascii', 'GPL-3 (its repository)', _VICE,
-               'https://raw.githubusercontent.com/LukasMut/VICE/main/embeddings/things/final_embedding.npy', 'in public use', local='vice_embedding.npy'),
-    ThingsFile('rdm48', 'RDM48_triplet.mat', 'dissimilarities of 48 objects from all their triples', 'words48', 'CC BY 4.0', _2020),
-    ThingsFile('words48', 'words48.mat', 'the words of the 48 objects', 'names', 'CC BY 4.0', _2020),
-    ThingsFile('photos', 'images_THINGSplus-CC0.zip', 'one photo a concept, <uniqueID>.jpg', 'names', 'CC0 (THINGSplus)', _DB),
-    ThingsFile('images', 'images_THINGS.zip', '26,107 photos, <uniqueID>/<uniqueID>_01b.jpg; needs a password from the page', 'names', 'research use, see the project page', _DB)]
+    ThingsFile(
+        'concepts', 'things_concepts.tsv', 'the concept table: uniqueID, Word, categories, ratings',
+        'names', 'research use, see the project page', _DB,
+        'https://raw.githubusercontent.com/LukasMut/VICE/main/data/files/things_concepts.tsv',
+        'in public use',
+    ),
+    ThingsFile(
+        'unique_id', 'unique_id.txt', 'the 1,854 names alone', 'names', _CC0, _2023,
+        _OSF + '7zuah/', 'in public use',
+    ),
+    ThingsFile(
+        'choices-2020', 'data1854_batch5_test10.txt',
+        '146,012 choices of the 2020 release; counts from 0, last column odd', 'ascii', 'CC BY 4.0',
+        _2020, _OSF + 'sd3f7/', 'in public use',
+        '789fb927c87538d29e0cf294793280cf5a77d45dc5fdd87cf8c726993397adb8',
+    ),
+    ThingsFile(
+        'sortind', 'sortind.mat',
+        'the permutation from the order of choices-2020 to the concept table', 'ids', 'CC BY 4.0',
+        _2020,
+    ),
+    ThingsFile(
+        'archive', 'full_triplet_dataset.zip',
+        'archive with the 4.7 million choices and their parts', 'ids', _CC0, _2023, _OSF + 'n9u4a/',
+        'in public use',
+    ),
+    *[
+        ThingsFile(n, f, w, 'ids', _CC0, _2023, inside='archive')
+        for n, f, w in [
+            (
+                'choices', 'triplets_large_final_correctednc_correctedorder.csv',
+                'all 4.7 million choices; tabs, counts from 1, `choice` is a position from 1',
+            ),
+            ('train', 'trainset.txt', 'nine tenths of them; counts from 0, last column odd'),
+            ('validation', 'validationset.txt', 'a tenth of them, likewise'),
+            ('ceiling1', 'testset1.txt', 'questions answered by many people, likewise'),
+            ('ceiling2', 'testset2.txt', 'more such questions, first answers, likewise'),
+            (
+                'ceiling2-repeat', 'testset2_repeat.txt',
+                'second answers to ceiling2 by the same people, likewise',
+            ),
+            ('ceiling3', 'testset3.txt', 'the questions of ceiling2 to other people, likewise'),
+        ]
+    ],
+    ThingsFile(
+        'vice-train', 'train_90.npy',
+        'nine tenths of the choices as VICE reads them; counts from 0, last column odd', '',
+        'unknown', _VICE, address='none known',
+    ),
+    ThingsFile(
+        'vice-test', 'test_10.npy', 'a tenth, likewise', '', 'unknown', _VICE, address='none known'
+    ),
+    ThingsFile(
+        'spose', 'spose_embedding_66d_sorted.txt', 'SPoSE embedding, 66 dimensions', 'ids', _CC0,
+        _2023, _OSF + 'nfbp3/', 'in public use', local='spose_embedding_66d.npy',
+    ),
+    ThingsFile(
+        'spose49', 'spose_embedding_49d_sorted.txt', 'SPoSE embedding of 2020, 49 dimensions',
+        'ids', 'CC BY 4.0', _2020,
+    ),
+    ThingsFile(
+        'vice', 'final_embedding.npy', 'VICE embedding', 'ascii', 'GPL-3 (its repository)', _VICE,
+        'https://raw.githubusercontent.com/LukasMut/VICE/main/embeddings/things/final_embedding.npy',
+        'in public use', local='vice_embedding.npy',
+    ),
+    ThingsFile(
+        'rdm48', 'RDM48_triplet.mat', 'dissimilarities of 48 objects from all their triples',
+        'words48', 'CC BY 4.0', _2020,
+    ),
+    ThingsFile(
+        'words48', 'words48.mat', 'the words of the 48 objects', 'names', 'CC BY 4.0', _2020
+    ),
+    ThingsFile(
+        'photos', 'images_THINGSplus-CC0.zip', 'one photo a concept, <uniqueID>.jpg', 'names',
+        'CC0 (THINGSplus)', _DB,
+    ),
+    ThingsFile(
+        'images', 'images_THINGS.zip',
+        '26,107 photos, <uniqueID>/<uniqueID>_01b.jpg; needs a password from the page', 'names',
+        'research use, see the project page', _DB,
+    ),
+]
 
 # %% ../nbs/01b_things.ipynb #e6b44671
 def things_files() -> pd.DataFrame: # One row a file
     "The registry as a table"
     t = pd.DataFrame([dataclasses.asdict(f) for f in THINGS_FILES]).set_index('name')
-    return t.assign(sha256=[f'{o[:12]}... (not verified)' if o else '' for o in t.sha256], where=[f.url or (f'in {f.inside}' if f.inside else f.page) for f in THINGS_FILES])[
-        ['file', 'what', 'order', 'licence', 'where', 'address', 'sha256']].assign(address=lambda d: d.address.where(d['where'].str.startswith('http'), 'in an archive'))
+    return t.assign(
+        sha256=[f'{o[:12]}... (not verified)' if o else '' for o in t.sha256],
+        where=[f.url or (f'in {f.inside}' if f.inside else f.page) for f in THINGS_FILES],
+    )[['file', 'what', 'order', 'licence', 'where', 'address', 'sha256']].assign(
+        address=lambda d: d.address.where(d['where'].str.startswith('http'), 'in an archive')
+    )
 
 # %% ../nbs/01b_things.ipynb #0839700d
 _said = set()
 
 def _licence(f, out=print):
     "Print the licence of a file, once in a process"
-    if f.licence not in _said: _said.add(f.licence); out(f"THINGS, '{f.file}': {f.licence} ({f.page})")
+    if f.licence not in _said:
+        _said.add(f.licence)
+        out(f"THINGS, '{f.file}': {f.licence} ({f.page})")
 
+# %% ../nbs/01b_things.ipynb #4539eb20
 def _sha256(path):
     "SHA-256 of a file"
-    with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha256(f.read()).hexdigest()
+    with open(path, 'rb') as f:
+        return (
+            hashlib.file_digest(f, 'sha256').hexdigest()
+            if hasattr(hashlib, 'file_digest')
+            else hashlib.sha256(f.read()).hexdigest()
+        )
 
+# %% ../nbs/01b_things.ipynb #e3adee5c
 def _seal(path, sha256='', accept=False):
     "Check a cached file against the lock file beside it, or enter it there"
-    lock = path.parent/'things.lock.json'; book = read_json(lock) if lock.is_file() else {}; now = _sha256(path)
-    first = path.name not in book; want = sha256 if first else book[path.name]['sha256']
+    lock = path.parent/'things.lock.json'
+    book = read_json(lock) if lock.is_file() else {}
+    now = _sha256(path)
+    first = path.name not in book
+    want = sha256 if first else book[path.name]['sha256']
     if want and now != want and not accept:
-        aside = path.with_name(f'{path.name}.unexpected'); os.replace(path, aside)
-        raise AlignetError(f"'{path.name}' is not the file {'that others published the SHA-256 of' if first else 'that was used before'} "
-                           f"(SHA-256 {now[:12]}..., not {want[:12]}...); it was moved to '{aside}'. "
-                           'Fetch it again; if it has changed at its source, look at it and take it with things_fetch(..., accept=True)')
-    if first or now != want: write_json(lock, book | {path.name: dict(sha256=now, bytes=path.stat().st_size)})
+        aside = path.with_name(f'{path.name}.unexpected')
+        os.replace(path, aside)
+        raise AlignetError(
+            f"'{path.name}' is not the file {'that others published the SHA-256 of' if first else 'that was used before'} "
+            f"(SHA-256 {now[:12]}..., not {want[:12]}...); it was moved to '{aside}'. "
+            'Fetch it again; if it has changed at its source, look at it and take it with things_fetch(..., accept=True)'
+        )
+    if first or now != want:
+        write_json(lock, book | {path.name: dict(sha256=now, bytes=path.stat().st_size)})
     return path
 
 # %% ../nbs/01b_things.ipynb #34a9015c
@@ -94,22 +177,41 @@ def _entry(name):
     for f in THINGS_FILES:
         if f.name == name: return f
     near = nearest_names(name, [f.name for f in THINGS_FILES])
-    raise AlignetError(f"THINGS file '{name}' is neither a file nor a name of the registry; nearest are {_some(near)}, all are in things_files()")
+    raise AlignetError(
+        f"THINGS file '{name}' is neither a file nor a name of the registry; nearest are {_some(near)}, all are in things_files()"
+    )
 
+# %% ../nbs/01b_things.ipynb #61ad520b
 def _local(f, root=None):
     "A copy in the data folder, or None"
     root = root or os.environ.get('ALIGNET_DATA')
-    return next((p for o in (f.file, f.local) if o and root for p in (Path(root)/'things'/o, Path(root)/o) if p.is_file()), None)
+    return next(
+        (
+            p
+            for o in (f.file, f.local)
+            if o and root
+            for p in (Path(root) / 'things' / o, Path(root) / o)
+            if p.is_file()
+        ),
+        None,
+    )
 
+# %% ../nbs/01b_things.ipynb #8a13979f
 def _unpack(archive, f, target):
     "Take one file out of an archive"
     try:
         with zipfile.ZipFile(archive) as z:
             inside = [o for o in z.namelist() if Path(o).name == f.file and '__MACOSX' not in o]
-            if not inside: raise AlignetError(f"archive '{archive}' holds no '{f.file}' (it holds {_some(z.namelist())}); get the right archive from {f.page}")
+            if not inside:
+                raise AlignetError(
+                    f"archive '{archive}' holds no '{f.file}' (it holds {_some(z.namelist())}); get the right archive from {f.page}"
+                )
             with atomic_path(target) as tmp, z.open(inside[0]) as src, open(tmp, 'wb') as dst:
                 while block := src.read(1 << 22): dst.write(block)
-    except zipfile.BadZipFile as e: raise AlignetError(f"archive '{archive}' is damaged ({e}); delete it and fetch it again") from e
+    except zipfile.BadZipFile as e:
+        raise AlignetError(
+            f"archive '{archive}' is damaged ({e}); delete it and fetch it again"
+        ) from e
 
 # %% ../nbs/01b_things.ipynb #f9e7d66a
 def things_fetch(
@@ -119,27 +221,39 @@ def things_fetch(
     root=None, # Data folder with local copies, which win; the environment variable ALIGNET_DATA if None
 ) -> Path: # A file that is there; the checksum of a cached one is recorded
     "The path of a public THINGS file: a local copy, a cached one, or a download"
-    f = _entry(name); _licence(f)
+    f = _entry(name)
+    _licence(f)
     if (path := _local(f, root)): return path
     target = Path(folder or cache_folder()/'things')/f.file
     if not target.is_file():
         if f.inside: _unpack(things_fetch(f.inside, folder, accept, root), f, target)
         elif not f.url:
-            raise AlignetError(f"'{f.file}' has no known address for a download; get it from {f.page}, and put it into '{target.parent}', "
-                               'or into things/ of the folder that ALIGNET_DATA names')
+            raise AlignetError(
+                f"'{f.file}' has no known address for a download; get it from {f.page}, and put it into '{target.parent}', "
+                'or into things/ of the folder that ALIGNET_DATA names'
+            )
         else: _download(f, target)
     return _seal(target, f.sha256, accept)
 
+# %% ../nbs/01b_things.ipynb #9d3728fe
 def _download(f, target):
     "Fetch one file with pooch"
     pooch = require('pooch')
-    try: target.parent.mkdir(parents=True, exist_ok=True); pooch.retrieve(f.url, known_hash=None, fname=target.name, path=target.parent)
-    except Exception as e: raise AlignetError(f"'{f.file}' cannot be downloaded from {f.url} ({e}); try again, or get it from {f.page} by hand and put it into '{target.parent}'") from e
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pooch.retrieve(f.url, known_hash=None, fname=target.name, path=target.parent)
+    except Exception as e:
+        raise AlignetError(
+            f"'{f.file}' cannot be downloaded from {f.url} ({e}); try again, or get it from {f.page} by hand and put it into '{target.parent}'"
+        ) from e
     with target.open('rb') as o: page = o.read(256).lstrip()[:5].lower() in (b'<!doc', b'<html')
     if page or (target.suffix == '.zip' and not zipfile.is_zipfile(target)):
-        aside = target.with_name(f'{target.name}.unexpected'); os.replace(target, aside)
-        raise AlignetError(f"{f.url} gave {'a web page' if page else 'a damaged archive'} in place of '{f.file}' (kept as '{aside}'); "
-                           f"try again, or get the file from {f.page} by hand and put it into '{target.parent}'")
+        aside = target.with_name(f'{target.name}.unexpected')
+        os.replace(target, aside)
+        raise AlignetError(
+            f"{f.url} gave {'a web page' if page else 'a damaged archive'} in place of '{f.file}' (kept as '{aside}'); "
+            f"try again, or get the file from {f.page} by hand and put it into '{target.parent}'"
+        )
 
 # %% ../nbs/01b_things.ipynb #8db04884
 def things_concepts(
@@ -148,20 +262,40 @@ def things_concepts(
 ) -> pd.DataFrame: # One row a concept, with the column uniqueID
     "The table of concepts in its own order"
     path = things_fetch('concepts', root=root) if path is None else Path(path)
-    if not path.is_file(): raise AlignetError(f"concept table '{path}' does not exist; check the path")
-    try: t = pd.read_csv(path, sep='\t') if path.suffix != '.txt' else pd.DataFrame(dict(uniqueID=path.read_text(encoding='utf-8').split()))
-    except Exception as e: raise AlignetError(f"concept table '{path}' cannot be read ({e}); get it again from {_DB}") from e
-    if 'uniqueID' not in t: raise AlignetError(f"concept table '{path}' has no column 'uniqueID' (it has {_some(t.columns)}); give things_concepts.tsv or unique_id.txt")
+    if not path.is_file():
+        raise AlignetError(f"concept table '{path}' does not exist; check the path")
+    try:
+        t = (
+            pd.read_csv(path, sep='\t')
+            if path.suffix != '.txt'
+            else pd.DataFrame(dict(uniqueID=path.read_text(encoding='utf-8').split()))
+        )
+    except Exception as e:
+        raise AlignetError(
+            f"concept table '{path}' cannot be read ({e}); get it again from {_DB}"
+        ) from e
+    if 'uniqueID' not in t:
+        raise AlignetError(
+            f"concept table '{path}' has no column 'uniqueID' (it has {_some(t.columns)}); give things_concepts.tsv or unique_id.txt"
+        )
     bad = t.uniqueID.isna() | t.uniqueID.duplicated()
     if bad.any() or not len(t):
-        raise AlignetError(f"concept table '{path}': {int(bad.sum()):,} of {len(t):,} names are empty or occur twice"
-                           + (f', first in row {int(bad.argmax())}' if len(t) else '') + '; get it again')
+        raise AlignetError(
+            f"concept table '{path}': {int(bad.sum()):,} of {len(t):,} names are empty or occur twice"
+            + (f', first in row {int(bad.argmax())}' if len(t) else '')
+            + '; get it again'
+        )
     return t
 
+# %% ../nbs/01b_things.ipynb #47512bb4
 def _names(concepts, root=None):
     "Names of the concepts, from a table, a list, or the registry"
     if concepts is None: concepts = things_concepts(root=root)
-    return concepts.uniqueID.tolist() if isinstance(concepts, pd.DataFrame) else [str(o) for o in concepts]
+    return (
+        concepts.uniqueID.tolist()
+        if isinstance(concepts, pd.DataFrame)
+        else [str(o) for o in concepts]
+    )
 
 # %% ../nbs/01b_things.ipynb #12ab4d94
 def choice_order(
@@ -174,21 +308,31 @@ def choice_order(
 ) -> dict: # order: 'ids', 'ascii' or '' where it cannot be told; touched: choices that tell; ids, ascii: accuracy on them; z: difference in standard errors; moved: the names
     "Do choices, or the rows of a matrix, follow the concept table (IDS) or the image files (ASCII)? Ask the other"
     ids, files, t = list(ids), ascii_order(ids), check_triplets(triplets, len(ids))
-    if len(X) != len(ids): raise AlignetError(f'the matrix X has {len(X):,} rows, but there are {len(ids):,} concepts; they are not of the same set')
-    moved = [i for i, (a, b) in enumerate(zip(ids, files)) if a != b]; t = t[np.isin(t, moved).any(1)]
-    other = pd.Index(ids).get_indexer(files) if unknown == 'choices' else pd.Index(files).get_indexer(ids)
+    if len(X) != len(ids):
+        raise AlignetError(
+            f'the matrix X has {len(X):,} rows, but there are {len(ids):,} concepts; they are not of the same set'
+        )
+    moved = [i for i, (a, b) in enumerate(zip(ids, files)) if a != b]
+    t = t[np.isin(t, moved).any(1)]
+    other = (
+        pd.Index(ids).get_indexer(files)
+        if unknown == 'choices'
+        else pd.Index(files).get_indexer(ids)
+    )
     a, b = (is_correct(triplet_sims(Y, t, kind)).astype(float) for Y in (X, np.asarray(X)[other]))
     z = float((a - b).mean() / max((a - b).std() / np.sqrt(len(t)), 1e-9)) if len(t) else 0.
-    order = '' if abs(z) < least or len(t) < 50 else 'ids' if z > 0 else 'ascii'; a, b = (float(x.mean()) if len(t) else np.nan for x in (a, b))
+    order = '' if abs(z) < least or len(t) < 50 else 'ids' if z > 0 else 'ascii'
+    a, b = (float(x.mean()) if len(t) else np.nan for x in (a, b))
     return dict(order=order, touched=len(t), ids=a, ascii=b, z=z, moved=[ids[i] for i in moved])
 
+# %% ../nbs/01b_things.ipynb #d986af9b
 def _wrong_order(what, said, found):
     "The error for rows that follow the other order"
-    return AlignetError(f"{what} should follow the {said.upper()} order, but the human choices say otherwise: on {found['touched']:,} choices about the "
-                        f"{len(found['moved'])} concepts whose rows differ, accuracy is {found['ids']:.3f} read as IDS (the concept table) and {found['ascii']:.3f} as ASCII "
-                        f"(sorted image files). The concepts are {', '.join(found['moved'])}. Give order='{'ascii' if said == 'ids' else 'ids'}' if that is what it is, or get the original file")
-
-
+    return AlignetError(
+        f"{what} should follow the {said.upper()} order, but the human choices say otherwise: on {found['touched']:,} choices about the "
+        f"{len(found['moved'])} concepts whose rows differ, accuracy is {found['ids']:.3f} read as IDS (the concept table) and {found['ascii']:.3f} as ASCII "
+        f"(sorted image files). The concepts are {', '.join(found['moved'])}. Give order='{'ascii' if said == 'ids' else 'ids'}' if that is what it is, or get the original file"
+    )
 
 # %% ../nbs/01b_things.ipynb #a1f8bd88
 def category_order(
@@ -197,48 +341,92 @@ def category_order(
     columns=('Top-down Category (WordNet)', 'Top-down Category (manual selection)'), # Columns of comma-separated categories that go by name
 ) -> dict: # ids, ascii: how much more similar the moved concepts are to their own category than to others, in standard deviations; concepts: how many of them have one
     "Does a matrix follow the concept table or the image files? Ask the categories"
-    ids = concepts.uniqueID.tolist(); files = ascii_order(ids); moved = [i for i, (a, b) in enumerate(zip(ids, files)) if a != b]
-    kinds = [set(', '.join(o for o in r if isinstance(o, str)).split(', ')) - {''} for r in concepts[list(columns)].itertuples(index=False)]
-    rest = np.setdiff1d(np.arange(len(ids)), moved); peers = {m: q for m in moved if len(q := [i for i in rest if kinds[i] & kinds[m]]) > 3}
-    def score(Y): S = pair_sims(Y, 'cosine'); return float(np.mean([(S[m, q].mean() - S[m, rest].mean()) / S[m, rest].std() for m, q in peers.items()]))
-    return dict(ids=score(np.asarray(X)), ascii=score(np.asarray(X)[pd.Index(files).get_indexer(ids)]), concepts=len(peers))
+    ids = concepts.uniqueID.tolist()
+    files = ascii_order(ids)
+    moved = [i for i, (a, b) in enumerate(zip(ids, files)) if a != b]
+    kinds = [
+        set(', '.join(o for o in r if isinstance(o, str)).split(', ')) - {''}
+        for r in concepts[list(columns)].itertuples(index=False)
+    ]
+    rest = np.setdiff1d(np.arange(len(ids)), moved)
+    peers = {m: q for m in moved if len(q := [i for i in rest if kinds[i] & kinds[m]]) > 3}
+    def score(Y):
+        S = pair_sims(Y, 'cosine')
+        return float(
+            np.mean(
+                [(S[m, q].mean() - S[m, rest].mean()) / S[m, rest].std() for m, q in peers.items()]
+            )
+        )
+    return dict(
+        ids=score(np.asarray(X)), ascii=score(np.asarray(X)[pd.Index(files).get_indexer(ids)]),
+        concepts=len(peers),
+    )
 
 # %% ../nbs/01b_things.ipynb #bc2fb2e6
 _CHUNK = 500_000
 
 def _people(codes, column):
     "Number the people of one more piece, in the order of appearance; -1 where none is named"
-    c, seen = pd.factorize(column.astype(object)); table = np.array([codes.setdefault(o, len(codes)) for o in seen], np.int32)
+    c, seen = pd.factorize(column.astype(object))
+    table = np.array([codes.setdefault(o, len(codes)) for o in seen], np.int32)
     return np.where(c < 0, -1, table[c] if len(table) else -1).astype(np.int32)
 
+# %% ../nbs/01b_things.ipynb #b3ed5faf
 def _lines(path):
     "How many line ends a file has"
-    with open(path, 'rb') as f: return sum(b.count(b'\n') for b in iter(lambda: f.read(1 << 22), b''))
+    with open(path, 'rb') as f:
+        return sum(b.count(b'\n') for b in iter(lambda: f.read(1 << 22), b''))
 
+# %% ../nbs/01b_things.ipynb #c870a991
 def _read_trials(path, subjects):
     "Raw numbers (t, 3 or 4) of a file of choices, who answered or None, and what it should count from"
     what = f"choices '{path}'"
     if not path.is_file(): raise AlignetError(f'{what} do not exist; check the path')
     if path.suffix in ('.npy', '.npz'):
         try: x = np.asarray(_read_array(path))
-        except Exception as e: raise AlignetError(f'{what} cannot be read ({e}); give a (t, 3) array, saved without pickles') from e
-        if x.ndim != 2 or x.shape[1] != 3 or x.dtype.kind not in 'iuf': raise AlignetError(f'{what}: an array of numbers of the shape (t, 3) is needed, not {x.dtype} {x.shape}')
+        except Exception as e:
+            raise AlignetError(
+                f'{what} cannot be read ({e}); give a (t, 3) array, saved without pickles'
+            ) from e
+        if x.ndim != 2 or x.shape[1] != 3 or x.dtype.kind not in 'iuf':
+            raise AlignetError(
+                f'{what}: an array of numbers of the shape (t, 3) is needed, not {x.dtype} {x.shape}'
+            )
         return x.astype(np.float32), None, 0
     with open(path, encoding='utf-8-sig') as f: head = f.readline()
     table = bool(re.search('[A-Za-z]', head))
-    kw = dict(sep='\t' if '\t' in head else ',' if ',' in head else r'\s+', header=0 if table else None, chunksize=_CHUNK, encoding='utf-8-sig')
-    want = ['image1', 'image2', 'image3', 'choice'] + ['subject_id']*subjects if table else [0, 1, 2]; have = [o.strip() for o in re.split(kw['sep'], head.strip())]
+    kw = dict(
+        sep='\t' if '\t' in head else ',' if ',' in head else r'\s+', header=0 if table else None,
+        chunksize=_CHUNK, encoding='utf-8-sig',
+    )
+    want = (
+        ['image1', 'image2', 'image3', 'choice'] + ['subject_id'] * subjects if table else [0, 1, 2]
+    )
+    have = [o.strip() for o in re.split(kw['sep'], head.strip())]
     if table and (miss := [c for c in want if c not in have]):
-        raise AlignetError(f'{what} have no column {_some(miss)} (they have {_some(have, 14)}); for another table use Judgements.from_table')
-    if not table and len(have) != 3: raise AlignetError(f'{what} have {len(have)} columns, not 3; for another table use Judgements.from_table')
-    parts, who, codes, pieces = [], [], {}, _lines(path)//_CHUNK + 1                        # never too few: a progress bar ends with its total
+        raise AlignetError(
+            f'{what} have no column {_some(miss)} (they have {_some(have, 14)}); for another table use Judgements.from_table'
+        )
+    if not table and len(have) != 3:
+        raise AlignetError(
+            f'{what} have {len(have)} columns, not 3; for another table use Judgements.from_table'
+        )
+    # never too few: a progress bar ends with its total
+    parts, who, codes, pieces = [], [], {}, _lines(path)//_CHUNK + 1
     try:
-        reader = pd.read_csv(path, usecols=want, dtype={c: np.float32 if c != 'subject_id' else str for c in want}, **kw)
+        reader = pd.read_csv(
+            path,
+            usecols=want,
+            dtype={c: np.float32 if c != 'subject_id' else str for c in want},
+            **kw
+        )
         for df in progress(reader, total=pieces, desc='reading choices') if pieces > 1 else reader:
             if subjects and table: who.append(_people(codes, df['subject_id']))
             parts.append(df[want[:4]].to_numpy(np.float32))
     except (ValueError, pd.errors.ParserError) as e:
-        raise AlignetError(f'{what} cannot be read as numbers ({e}); mend them, or read them with Judgements.from_table(..., drop=True)') from e
+        raise AlignetError(
+            f'{what} cannot be read as numbers ({e}); mend them, or read them with Judgements.from_table(..., drop=True)'
+        ) from e
     if not sum(map(len, parts)): raise AlignetError(f'{what} hold no rows; get them again')
     return np.concatenate(parts), np.concatenate(who) if who else None, int(table)
 
@@ -249,10 +437,13 @@ def _counts_from(x, n, expected, base, what):
     zero, last = (x == 0).any(), (x == n).any()
     if zero and last: _tell_base(x, n, None, what)
     if zero if expected else last:
-        raise AlignetError(f"{what} should count from {expected}, like all files of this format, but hold an index {0 if expected else n}; "
-                           f"if they count from {1 - expected}, say so with base={1 - expected}")
+        raise AlignetError(
+            f"{what} should count from {expected}, like all files of this format, but hold an index {0 if expected else n}; "
+            f"if they count from {1 - expected}, say so with base={1 - expected}"
+        )
     return expected
 
+# %% ../nbs/01b_things.ipynb #ca711f5e
 def things_trials(
     source, # A path, or a name of things_files(), e.g. 'choices', 'validation', 'choices-2020'
     subjects:bool=False, # Keep who answered, as anonymous numbers (only the large table says who)
@@ -264,53 +455,121 @@ def things_trials(
     root=None, # Data folder; ALIGNET_DATA if None
 ) -> Judgements: # Over the concepts, in the order of the concept table
     "Read public THINGS choices of any format"
-    path = Path(source) if Path(source).suffix or Path(source).exists() else things_fetch(str(source), root=root)
-    if order not in (None, 'ids', 'ascii'): raise AlignetError(f"order='{order}' must be 'ids' (the concept table), 'ascii' (the sorted image files), or None")
-    what, ids = f"choices '{path}'", _names(concepts, root); n = len(ids); x, who, expected = _read_trials(path, subjects)
-    if subjects and who is None: raise AlignetError(f"{what} do not say who answered; only the table with the column 'subject_id' does. Use subjects=False")
-    x, odd = x[:, :3], x[:, 3] if x.shape[1] == 4 else None; base = _counts_from(x, n, expected, base, what)
-    t = np.where(np.isfinite(x), x, base).astype(np.int32) - base; out = ((t < 0) | (t >= n)).any(1)
-    bad = [(~np.isfinite(x).all(1), 'have an empty cell'), ((x % 1 > 0).any(1), 'hold fractions where indices should be'),
-           (out, f'point outside the set of {n:,} concepts (indices go from {base} to {n - 1 + base:,})'),
-           ((t[:, 0] == t[:, 1]) | (t[:, 0] == t[:, 2]) | (t[:, 1] == t[:, 2]), 'repeat an object')]
-    if odd is not None: bad.append((~np.isin(odd, [1, 2, 3]), 'have a choice that is not 1, 2 or 3'))
+    path = (
+        Path(source)
+        if Path(source).suffix or Path(source).exists()
+        else things_fetch(str(source), root=root)
+    )
+    if order not in (None, 'ids', 'ascii'):
+        raise AlignetError(
+            f"order='{order}' must be 'ids' (the concept table), 'ascii' (the sorted image files), or None"
+        )
+    what, ids = f"choices '{path}'", _names(concepts, root)
+    n = len(ids)
+    x, who, expected = _read_trials(path, subjects)
+    if subjects and who is None:
+        raise AlignetError(
+            f"{what} do not say who answered; only the table with the column 'subject_id' does. Use subjects=False"
+        )
+    x, odd = x[:, :3], x[:, 3] if x.shape[1] == 4 else None
+    base = _counts_from(x, n, expected, base, what)
+    t = np.where(np.isfinite(x), x, base).astype(np.int32) - base
+    out = ((t < 0) | (t >= n)).any(1)
+    bad = [
+        (~np.isfinite(x).all(1), 'have an empty cell'),
+        ((x % 1 > 0).any(1), 'hold fractions where indices should be'),
+        (
+            out,
+            f'point outside the set of {n:,} concepts (indices go from {base} to {n - 1 + base:,})',
+        ),
+        ((t[:, 0] == t[:, 1]) | (t[:, 0] == t[:, 2]) | (t[:, 1] == t[:, 2]), 'repeat an object'),
+    ]
+    if odd is not None:
+        bad.append((~np.isin(odd, [1, 2, 3]), 'have a choice that is not 1, 2 or 3'))
     if who is not None: bad.append((who < 0, 'do not say who answered'))
-    keep = _usable(bad, drop, pd.DataFrame(np.c_[x, odd] if odd is not None else x), what); t = t[keep]; who = None if who is None else pd.factorize(who[keep])[0]
-    if odd is not None: t = np.take_along_axis(t, np.array([[1, 2, 0], [0, 2, 1], [0, 1, 2]])[odd[keep].astype(int) - 1], 1)
+    keep = _usable(bad, drop, pd.DataFrame(np.c_[x, odd] if odd is not None else x), what)
+    t = t[keep]
+    who = None if who is None else pd.factorize(who[keep])[0]
+    if odd is not None:
+        t = np.take_along_axis(
+            t, np.array([[1, 2, 0], [0, 2, 1], [0, 1, 2]])[odd[keep].astype(int) - 1], 1
+        )
     said, note = _tell_order(t, path, order, ids, reference, what, root)
     if said == 'ascii': t = pd.Index(ids).get_indexer(ascii_order(ids))[t]
-    people = '; participants renumbered' if who is not None else '; who answered not kept' if odd is not None else ''
+    people = (
+        '; participants renumbered'
+        if who is not None
+        else '; who answered not kept' if odd is not None else ''
+    )
     return Judgements(t, ids, source=f'THINGS choices, {path.name}; {note}{people}', subjects=who)
 
 # %% ../nbs/01b_things.ipynb #64ce99e8
 def _tell_order(t, path, order, ids, reference, what, root):
     "The order that choices count in, and how it is known"
     said = order or next((f.order for f in THINGS_FILES if f.file == path.name), '')
-    if reference is None and _local(_entry('spose'), root) and _local(_entry('concepts'), root) and ids == _names(None, root): reference = things_embedding('spose', root=root)
-    found = dict(order='', touched=0, moved=[o for o, f in zip(ids, ascii_order(ids)) if o != f]) if reference is None else choice_order(t, reference, ids)
+    if (
+        reference is None
+        and _local(_entry('spose'), root)
+        and _local(_entry('concepts'), root)
+        and ids == _names(None, root)
+    ):
+        reference = things_embedding('spose', root=root)
+    found = (
+        dict(order='', touched=0, moved=[o for o, f in zip(ids, ascii_order(ids)) if o != f])
+        if reference is None
+        else choice_order(t, reference, ids)
+    )
     if not found['moved']: return 'ids', 'both orders are the same'
     if said and found['order'] not in ('', said): raise _wrong_order(what, said, found)
-    if found['order']: return found['order'], f"order {found['order'].upper()}, confirmed by {found['touched']:,} choices"
-    why = 'no embedding to ask' if reference is None else f"{found['touched']:,} choices are too few"
-    if said: return said, f"order {said.upper()} as {'given' if order else 'documented'}, not confirmed ({why})"
-    raise AlignetError(f"{what}: it cannot be told whether they count in the order of the concept table or of the image files ("
-                       + ('give reference=, features in the order of the table' if reference is None else f"only {found['touched']:,} choices touch a concept that matters")
-                       + "). Say which with order='ids' or order='ascii'")
+    if found['order']:
+        return (
+            found['order'],
+            f"order {found['order'].upper()}, confirmed by {found['touched']:,} choices",
+        )
+    why = (
+        'no embedding to ask' if reference is None else f"{found['touched']:,} choices are too few"
+    )
+    if said:
+        return (
+            said,
+            f"order {said.upper()} as {'given' if order else 'documented'}, not confirmed ({why})",
+        )
+    raise AlignetError(
+        f"{what}: it cannot be told whether they count in the order of the concept table or of the image files ("
+        + (
+            'give reference=, features in the order of the table'
+            if reference is None
+            else f"only {found['touched']:,} choices touch a concept that matters"
+        )
+        + "). Say which with order='ids' or order='ascii'"
+    )
 
 # %% ../nbs/01b_things.ipynb #df72c1cb
 def _read_matrix(path):
     "A numeric (n, d) matrix from .npy, .npz, or text"
-    if not path.is_file(): raise AlignetError(f"matrix '{path}' does not exist; check the path, or use a name of things_files()")
+    if not path.is_file():
+        raise AlignetError(
+            f"matrix '{path}' does not exist; check the path, or use a name of things_files()"
+        )
     try:
         if path.suffix == '.npy': X = np.load(path, allow_pickle=False)
         elif path.suffix == '.npz':
-            with np.load(path, allow_pickle=False) as z: X = z[z.files[0]] if len(z.files) == 1 else None
+            with np.load(path, allow_pickle=False) as z:
+                X = z[z.files[0]] if len(z.files) == 1 else None
             if X is None: raise ValueError('it must hold one array')
-        else: X = pd.read_csv(path, sep=',' if ',' in path.open(encoding='utf-8-sig').readline() else r'\s+', header=None, encoding='utf-8-sig').to_numpy(np.float32)
+        else:
+            X = pd.read_csv(
+                path, sep=',' if ',' in path.open(encoding='utf-8-sig').readline() else r'\s+',
+                header=None, encoding='utf-8-sig',
+            ).to_numpy(np.float32)
         if X.ndim != 2: raise ValueError(f'its shape is {X.shape}')
         return X.astype(np.float32)
-    except Exception as e: raise AlignetError(f"matrix '{path}' cannot be read as numbers of the shape (concepts, dimensions) ({e}); give .npy, .npz, or text without a header") from e
+    except Exception as e:
+        raise AlignetError(
+            f"matrix '{path}' cannot be read as numbers of the shape (concepts, dimensions) ({e}); give .npy, .npz, or text without a header"
+        ) from e
 
+# %% ../nbs/01b_things.ipynb #452f33c0
 def things_embedding(
     source='spose', # A path, or a name of things_files(): 'spose', 'spose49', 'vice'
     names=None, # (m,) concepts wanted; None for all, in the order of the concept table
@@ -321,25 +580,53 @@ def things_embedding(
     root=None, # Data folder; ALIGNET_DATA if None
 ) -> np.ndarray: # (len(names), d) float32
     "A matrix of the THINGS concepts, joined by name, its order confirmed by human choices"
-    path = Path(source) if Path(source).suffix or Path(source).exists() else things_fetch(str(source), root=root)
-    if order not in (None, 'ids', 'ascii'): raise AlignetError(f"order='{order}' must be 'ids' (the concept table), 'ascii' (the sorted image files), or None")
+    path = (
+        Path(source)
+        if Path(source).suffix or Path(source).exists()
+        else things_fetch(str(source), root=root)
+    )
+    if order not in (None, 'ids', 'ascii'):
+        raise AlignetError(
+            f"order='{order}' must be 'ids' (the concept table), 'ascii' (the sorted image files), or None"
+        )
     ids, X, what = _names(concepts, root), _read_matrix(path), f"matrix '{path}'"
     if len(X) != len(ids):
-        how = ', and as many columns; transpose it' if X.shape[1] == len(ids) else '; its rows cannot be those concepts. Say which they are with concepts=[...]'
+        how = (
+            ', and as many columns; transpose it'
+            if X.shape[1] == len(ids)
+            else '; its rows cannot be those concepts. Say which they are with concepts=[...]'
+        )
         raise AlignetError(f'{what} has {len(X):,} rows, but there are {len(ids):,} concepts{how}')
-    if not np.isfinite(X).all(): raise AlignetError(f'{what}: {int((~np.isfinite(X)).any(1).sum()):,} of {len(X):,} rows hold NaN or infinity; get it again')
-    said = order or next((f.order for f in THINGS_FILES if path.name in (f.file, f.local)), ''); moved = [o for o, f in zip(ids, ascii_order(ids)) if o != f]
-    if isinstance(trials, Judgements): trials = (trials if trials.names == ids else trials.restrict(ids)).triplets
+    if not np.isfinite(X).all():
+        raise AlignetError(
+            f'{what}: {int((~np.isfinite(X)).any(1).sum()):,} of {len(X):,} rows hold NaN or infinity; get it again'
+        )
+    said = order or next((f.order for f in THINGS_FILES if path.name in (f.file, f.local)), '')
+    moved = [o for o, f in zip(ids, ascii_order(ids)) if o != f]
+    if isinstance(trials, Judgements):
+        trials = (trials if trials.names == ids else trials.restrict(ids)).triplets
     data = Path(root or os.environ.get('ALIGNET_DATA') or '.')/'things'/'human_triplets.npz'
     if trials is None and data.is_file() and len(ids) == 1854: trials = _read_array(data)
-    found = dict(order='', touched=0) if trials is None or not moved else choice_order(trials, X, ids, kind, unknown='rows')
+    found = (
+        dict(order='', touched=0)
+        if trials is None or not moved
+        else choice_order(trials, X, ids, kind, unknown='rows')
+    )
     if said and found['order'] not in ('', said): raise _wrong_order(what, said, found)
     said = found['order'] or said or ('' if moved else 'ids')
     if not said:
-        why = 'no choices to ask: give trials=' if trials is None else f"only {found['touched']:,} choices touch a concept that matters"
-        raise AlignetError(f"{what}: it cannot be told whether its rows follow the concept table or the image files ({why}). Say which with order='ids' or order='ascii'")
-    rows = pd.Index(ids if said == 'ids' else ascii_order(ids)); names = ids if names is None else list(names)
-    if miss := [o for o in names if o not in rows]: raise _missing(miss, ids, f'of {len(names):,} concepts')
+        why = (
+            'no choices to ask: give trials='
+            if trials is None
+            else f"only {found['touched']:,} choices touch a concept that matters"
+        )
+        raise AlignetError(
+            f"{what}: it cannot be told whether its rows follow the concept table or the image files ({why}). Say which with order='ids' or order='ascii'"
+        )
+    rows = pd.Index(ids if said == 'ids' else ascii_order(ids))
+    names = ids if names is None else list(names)
+    if miss := [o for o in names if o not in rows]:
+        raise _missing(miss, ids, f'of {len(names):,} concepts')
     return X[rows.get_indexer(names)]
 
 # %% ../nbs/01b_things.ipynb #6287e275
@@ -350,31 +637,57 @@ def things_images(
     root=None, # Data folder with the concept table; ALIGNET_DATA if None
 ) -> ImageSet: # One photo a concept, in the order of names; .objects are their names
     "The photos of THINGS concepts, joined by uniqueID"
-    if missing not in ('error', 'drop'): raise AlignetError(f"missing='{missing}' must be 'error' or 'drop'")
-    names = _names(None, root) if names is None else [str(o) for o in names]; found = ImageSet.from_folder(folder); by_name = {}
-    for f in found.names:                                                     # sorted, so that the first photo of a folder comes first
-        p = Path(f); seen = re.fullmatch(r'(.+)_\d\d[a-z]', p.stem); own = seen and p.parent.name == seen[1]
+    if missing not in ('error', 'drop'):
+        raise AlignetError(f"missing='{missing}' must be 'error' or 'drop'")
+    names = _names(None, root) if names is None else [str(o) for o in names]
+    found = ImageSet.from_folder(folder)
+    by_name = {}
+    # sorted, so that the first photo of a folder comes first
+    for f in found.names:
+        p = Path(f)
+        seen = re.fullmatch(r'(.+)_\d\d[a-z]', p.stem)
+        own = seen and p.parent.name == seen[1]
         if own or not seen: by_name.setdefault(seen[1] if own else p.stem, []).append(f)
     if absent := [o for o in names if o not in by_name]:
         say = f"{len(absent):,} of {len(names):,} concepts have no photo in '{folder}': {_some(absent)}"
         if missing == 'error' or len(absent) == len(names):
-            raise AlignetError(say + ". Photos are looked for as <uniqueID>.jpg and <uniqueID>/<uniqueID>_01b.jpg; add them, or leave these concepts out with missing='drop'")
+            raise AlignetError(
+                say
+                + ". Photos are looked for as <uniqueID>.jpg and <uniqueID>/<uniqueID>_01b.jpg; add them, or leave these concepts out with missing='drop'"
+            )
         print(say + '; left out')
-    names = [o for o in names if o in by_name]; files = [next((f for f in by_name[o] if Path(f).stem in (o, f'{o}_01b')), by_name[o][0]) for o in names]
-    if odd := [f for f in files if re.search(r'_\d\d[a-z]$', Path(f).stem) and not Path(f).stem.endswith('_01b')]:
-        print(f"{len(odd):,} of {len(files):,} photos are not the ones that people saw (no _01b): {_some(odd)}")
-    imgs = ImageSet(folder, files); imgs.objects = names
+    names = [o for o in names if o in by_name]
+    files = [
+        next((f for f in by_name[o] if Path(f).stem in (o, f'{o}_01b')), by_name[o][0])
+        for o in names
+    ]
+    if odd := [
+        f
+        for f in files
+        if re.search(r'_\d\d[a-z]$', Path(f).stem) and not Path(f).stem.endswith('_01b')
+    ]:
+        print(
+            f"{len(odd):,} of {len(files):,} photos are not the ones that people saw (no _01b): {_some(odd)}"
+        )
+    imgs = ImageSet(folder, files)
+    imgs.objects = names
     return imgs
 
 # %% ../nbs/01b_things.ipynb #9fde68d7
 def _load_mat(path, key):
     "One variable of a MATLAB file"
-    if not (path := Path(path)).is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
+    if not (path := Path(path)).is_file():
+        raise AlignetError(f"'{path}' does not exist; check the path")
     try: m = require('scipy.io', 'scipy').loadmat(path, simplify_cells=True)
-    except Exception as e: raise AlignetError(f"'{path}' cannot be read as a MATLAB file ({e}); get it again") from e
-    if key not in m: raise AlignetError(f"'{path}' has no variable '{key}' (it has {_some(k for k in m if not k.startswith('__'))}); is it the right file?")
+    except Exception as e:
+        raise AlignetError(f"'{path}' cannot be read as a MATLAB file ({e}); get it again") from e
+    if key not in m:
+        raise AlignetError(
+            f"'{path}' has no variable '{key}' (it has {_some(k for k in m if not k.startswith('__'))}); is it the right file?"
+        )
     return m[key]
 
+# %% ../nbs/01b_things.ipynb #ccee57f9
 def things_48(
     rdm=None, # RDM48_triplet.mat; the registry's if None
     words=None, # words48.mat; the registry's if None
@@ -384,12 +697,26 @@ def things_48(
 ) -> tuple: # (48 names, (48, 48) float32 dissimilarities)
     "The objects of which people judged every triple, and their dissimilarities"
     table = things_concepts(root=root) if concepts is None else concepts
-    rdm, words = (things_fetch(n, root=root) if p is None else p for n, p in (('rdm48', rdm), ('words48', words)))
-    D, said = np.asarray(_load_mat(rdm, key), np.float32), [str(o).strip() for o in np.atleast_1d(_load_mat(words, 'words48'))]
+    rdm, words = (
+        things_fetch(n, root=root) if p is None else p
+        for n, p in (('rdm48', rdm), ('words48', words))
+    )
+    D, said = np.asarray(_load_mat(rdm, key), np.float32), [
+        str(o).strip() for o in np.atleast_1d(_load_mat(words, 'words48'))
+    ]
     first = table.drop_duplicates('Word').set_index('Word').uniqueID.to_dict()
-    if miss := [o for o in said if o not in first]: raise _missing(miss, list(first), f"of {len(said)} words of '{words}'")
-    if D.shape != (len(said),)*2: raise AlignetError(f"'{rdm}': {key} has the shape {D.shape}, but there are {len(said)} words; the two files are not of one set")
+    if miss := [o for o in said if o not in first]:
+        raise _missing(miss, list(first), f"of {len(said)} words of '{words}'")
+    if D.shape != (len(said),)*2:
+        raise AlignetError(
+            f"'{rdm}': {key} has the shape {D.shape}, but there are {len(said)} words; the two files are not of one set"
+        )
     if not np.isfinite(D).all() or np.abs(D - D.T).max() > 1e-5 or np.abs(np.diag(D)).max() > 1e-5:
-        raise AlignetError(f"'{rdm}': {key} is no matrix of dissimilarities (symmetric, with zeros on the diagonal); get it again")
-    if dup := {o for o in said if said.count(o) > 1}: raise AlignetError(f"'{words}': {len(dup)} words occur more than once: {_some(sorted(dup))}; get it again")
+        raise AlignetError(
+            f"'{rdm}': {key} is no matrix of dissimilarities (symmetric, with zeros on the diagonal); get it again"
+        )
+    if dup := {o for o in said if said.count(o) > 1}:
+        raise AlignetError(
+            f"'{words}': {len(dup)} words occur more than once: {_some(sorted(dup))}; get it again"
+        )
     return [first[o] for o in said], D

@@ -21,7 +21,8 @@ from fastai.data.load import DataLoader
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.callback.core import Callback, CancelBatchException, CancelValidException
-import fastai.callback.schedule, fastai.callback.fp16        # give a Learner fit_one_cycle, lr_find, to_bf16
+# give a Learner fit_one_cycle, lr_find, to_bf16
+import fastai.callback.schedule, fastai.callback.fp16
 from fastai.callback.schedule import ParamScheduler
 from fastai.optimizer import Adam
 from fastai.torch_core import params, default_device, get_model
@@ -41,11 +42,23 @@ def split_stages(
 ) -> tuple: # List of the stem's and early stages' modules, list of the later ones up to the last feature map
     "Cut a timm model after its first `k` stages"
     if all(hasattr(model, o) for o in ('conv_stem', 'bn1', 'blocks')):
-        stem, stages, last = [model.conv_stem, model.bn1], list(model.blocks), [getattr(model, o) for o in ('conv_head', 'bn2') if hasattr(model, 'bn2')]
+        stem, stages, last = (
+            [model.conv_stem, model.bn1], list(model.blocks),
+            [getattr(model, o) for o in ('conv_head', 'bn2') if hasattr(model, 'bn2')],
+        )
     elif all(hasattr(model, o) for o in ('conv1', 'bn1', 'maxpool', 'layer1', 'layer4')):
-        stem, stages, last = [model.conv1, model.bn1, model.act1, model.maxpool], [getattr(model, f'layer{i}') for i in range(1, 5)], []
-    else: raise AlignetError(f'freeze={k}: {type(model).__name__} cannot be cut into stages here (only EfficientNet, MobileNet and ResNet of timm can); use freeze=0')
-    if not 0 < k < len(stages): raise AlignetError(f'freeze={k}: this backbone has {len(stages)} stages; give a number from 1 to {len(stages)-1}, or 0 to train all')
+        stem, stages, last = (
+            [model.conv1, model.bn1, model.act1, model.maxpool],
+            [getattr(model, f'layer{i}') for i in range(1, 5)], [],
+        )
+    else:
+        raise AlignetError(
+            f'freeze={k}: {type(model).__name__} cannot be cut into stages here (only EfficientNet, MobileNet and ResNet of timm can); use freeze=0'
+        )
+    if not 0 < k < len(stages):
+        raise AlignetError(
+            f'freeze={k}: this backbone has {len(stages)} stages; give a number from 1 to {len(stages)-1}, or 0 to train all'
+        )
     return stem + stages[:k], stages[k:] + last
 
 # %% ../nbs/05_training.ipynb #2e3cd881
@@ -53,9 +66,15 @@ def _idle(backbone):
     "Parameters that the pre-logits do not depend on, such as those of a classifier"
     ps = [p for p in backbone.parameters() if p.requires_grad]
     if not ps: return []
-    with _evaluating(backbone), torch.enable_grad(): y = backbone(torch.zeros(1, *backbone.data_config['input_size'], device=ps[0].device, dtype=ps[0].dtype)).sum()
+    with _evaluating(backbone), torch.enable_grad():
+        y = backbone(
+            torch.zeros(
+                1, *backbone.data_config['input_size'], device=ps[0].device, dtype=ps[0].dtype
+            )
+        ).sum()
     return [p for p, g in zip(ps, torch.autograd.grad(y, ps, allow_unused=True)) if g is None]
 
+# %% ../nbs/05_training.ipynb #1a5d475f
 class Student(nn.Module):
     "A backbone, an optional linear head, and the scale of its similarities"
     def __init__(self,
@@ -67,7 +86,8 @@ class Student(nn.Module):
         freeze:int=0, # Number of early stages that keep their weights, besides the stem
     ):
         super().__init__()
-        if sims not in ('cosine', 'dot'): raise AlignetError(f"sims='{sims}' is not known; choose 'cosine' or 'dot'")
+        if sims not in ('cosine', 'dot'):
+            raise AlignetError(f"sims='{sims}' is not known; choose 'cosine' or 'dot'")
         if not scale > 0: raise AlignetError(f'scale must be above zero, not {scale}')
         self.backbone, self.sims = backbone, sims
         self.head = nn.Linear(backbone.num_features, head) if head else nn.Identity()
@@ -111,7 +131,11 @@ def teacher_agreement(
     if pred.ndim == 2: return batch_agreement(pred @ pred.T, targ @ targ.T)
     i, j, k = pred.unbind(1)
     top = torch.stack([(i*j).sum(-1), (i*k).sum(-1), (j*k).sum(-1)], -1).topk(2, -1)
-    return ((top.indices[:, 0] == targ.argmax(-1)) & (top.values[:, 0] > top.values[:, 1])).float().mean()
+    return (
+        ((top.indices[:, 0] == targ.argmax(-1)) & (top.values[:, 0] > top.values[:, 1]))
+        .float()
+        .mean()
+    )
 
 # %% ../nbs/05_training.ipynb #e29a4467
 class PictureCache:
@@ -126,13 +150,21 @@ class PictureCache:
         images.index(names)
         self.images, self.names, self.size, self.crop_pct = images, list(names), size, crop_pct
         fits = len(self.names) * 3 * size * size <= max_gb * 1e9
-        self.store = torch.stack([self._read(n) for n in progress(self.names, desc='reading pictures')]) if fits and self.names else None
+        self.store = (
+            torch.stack([self._read(n) for n in progress(self.names, desc='reading pictures')])
+            if fits and self.names
+            else None
+        )
     def _read(self, name):
         im = self.images[int(self.images.index([name])[0])]
-        im = TF.center_crop(TF.resize(im, math.floor(self.size / self.crop_pct), InterpolationMode.BICUBIC), self.size)
+        im = TF.center_crop(
+            TF.resize(im, math.floor(self.size / self.crop_pct), InterpolationMode.BICUBIC),
+            self.size,
+        )
         return TF.pil_to_tensor(im)
     def __len__(self): return len(self.names)
-    def __getitem__(self, i): return self.store[i] if self.store is not None else self._read(self.names[i])
+    def __getitem__(self, i):
+        return self.store[i] if self.store is not None else self._read(self.names[i])
 
 # %% ../nbs/05_training.ipynb #aa019ca1
 class StageCache:
@@ -143,11 +175,24 @@ class StageCache:
         pictures:PictureCache, # The pictures
         batch:int=64, # Pictures a forward pass
     ):
-        mean, std = (torch.tensor(student.backbone.data_config[o]).view(3, 1, 1) for o in ('mean', 'std'))
+        mean, std = (
+            torch.tensor(student.backbone.data_config[o]).view(3, 1, 1) for o in ('mean', 'std')
+        )
         student, device, out = student.eval(), next(student.parameters()).device, []
         for lo in progress(range(0, len(pictures), batch), desc='frozen stages'):
-            x = torch.stack([pictures[i] for i in range(lo, min(lo + batch, len(pictures)))]).float() / 255
-            out.append(student.early(((x - mean) / std).to(device).contiguous(memory_format=torch.channels_last)).half().cpu())
+            x = (
+                torch.stack(
+                    [pictures[i] for i in range(lo, min(lo + batch, len(pictures)))]
+                ).float()
+                / 255
+            )
+            out.append(
+                student.early(
+                    ((x - mean) / std).to(device).contiguous(memory_format=torch.channels_last)
+                )
+                .half()
+                .cpu()
+            )
         self.store = torch.cat(out)
     def __len__(self): return len(self.store)
     def __getitem__(self, i): return self.store[i]
@@ -167,6 +212,7 @@ def crop_and_flip(
     grid = F.affine_grid(torch.from_numpy(theta).to(x), list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, padding_mode='reflection', align_corners=False)
 
+# %% ../nbs/05_training.ipynb #20630536
 class AlignDL(DataLoader):
     "Batches of pictures and targets, the same for the same seed, epoch and number"
     def __init__(self,
@@ -186,20 +232,46 @@ class AlignDL(DataLoader):
     ):
         if per_cluster: self._check_clusters(clusters, groups, per_cluster, bs, len(dataset))
         self.steps, self.pool = steps, pool or (len(dataset), bs)
-        n = self.batches() * bs if train else min(len(dataset), steps * bs if steps else len(dataset))
+        n = (
+            self.batches() * bs
+            if train
+            else min(len(dataset), steps * bs if steps else len(dataset))
+        )
         super().__init__(dataset, bs=bs, n=n, drop_last=train, **kwargs)
-        self.seed, self.train, self.augment, self.epoch, self.batch_no, self.skip, self.rank, self.world, self.n_inp, self.bs0 = seed, train, augment, 0, 0, 0, 0, 1, 1, bs
-        self.per_cluster, self.clusters, self.left_out = per_cluster, None if clusters is None else np.asarray(clusters), 0
-        if per_cluster: g, c = np.unique(clusters, return_counts=True); self.left_out = int(c[(c < per_cluster) | (g < 0)].sum())
-        self.groups = None if groups is None else [np.flatnonzero(groups == g) for g in np.unique(groups)]
-        self.mean, self.std = (torch.tensor(o, dtype=torch.float32).view(3, 1, 1) for o in (mean, std))
+        (
+            self.seed, self.train, self.augment, self.epoch, self.batch_no, self.skip, self.rank,
+            self.world, self.n_inp, self.bs0,
+        ) = (seed, train, augment, 0, 0, 0, 0, 1, 1, bs)
+        self.per_cluster, self.clusters, self.left_out = (
+            per_cluster, None if clusters is None else np.asarray(clusters), 0,
+        )
+        if per_cluster:
+            g, c = np.unique(clusters, return_counts=True)
+            self.left_out = int(c[(c < per_cluster) | (g < 0)].sum())
+        self.groups = (
+            None if groups is None else [np.flatnonzero(groups == g) for g in np.unique(groups)]
+        )
+        self.mean, self.std = (
+            torch.tensor(o, dtype=torch.float32).view(3, 1, 1) for o in (mean, std)
+        )
     @staticmethod
     def _check_clusters(clusters, groups, k, bs, n):
-        if clusters is None: raise AlignetError('per_cluster needs the cluster of each item; give `clusters`, or labels that have them')
-        if groups is not None: raise AlignetError('balance and per_cluster both say how a batch is made up; give one of them')
-        if len(clusters) != n: raise AlignetError(f'{len(clusters):,} clusters do not fit {n:,} items')
-        if k < 2 or bs % k: raise AlignetError(f'per_cluster={k} must be at least 2 and divide the batch size {bs}')
-        if np.bincount(np.asarray(clusters)[np.asarray(clusters) >= 0], minlength=1).max() < k: raise AlignetError(f'per_cluster={k}: no cluster has that many items; lower it, or make fewer clusters')
+        if clusters is None:
+            raise AlignetError(
+                'per_cluster needs the cluster of each item; give `clusters`, or labels that have them'
+            )
+        if groups is not None:
+            raise AlignetError(
+                'balance and per_cluster both say how a batch is made up; give one of them'
+            )
+        if len(clusters) != n:
+            raise AlignetError(f'{len(clusters):,} clusters do not fit {n:,} items')
+        if k < 2 or bs % k:
+            raise AlignetError(f'per_cluster={k} must be at least 2 and divide the batch size {bs}')
+        if np.bincount(np.asarray(clusters)[np.asarray(clusters) >= 0], minlength=1).max() < k:
+            raise AlignetError(
+                f'per_cluster={k}: no cluster has that many items; lower it, or make fewer clusters'
+            )
     def batches(self,
         world=1, # How many processes share each batch
     ) -> int: # As many as steps, or as one pass over the pool has
@@ -211,39 +283,68 @@ class AlignDL(DataLoader):
     ) -> 'AlignDL': # Itself
         "Serve the part of each training batch that belongs to one of several processes; validation batches grow instead, and all see them whole"
         self.rank, self.world = rank, world
-        if not self.train: self.bs = self.bs0 * world; return self
+        if not self.train:
+            self.bs = self.bs0 * world
+            return self
         self.n = self.batches(world) * self.bs
-        if not self.n: raise AlignetError(f'{len(self.dataset):,} items do not fill one batch of {world} times {self.bs}; lower bs')
+        if not self.n:
+            raise AlignetError(
+                f'{len(self.dataset):,} items do not fill one batch of {world} times {self.bs}; lower bs'
+            )
         return self
     def get_idxs(self):
         self.batch_no = self.skip
         if not self.train: return list(range(self.n))
-        n, bs = self.n * self.world, self.bs * self.world                         # of all processes together
+        # of all processes together
+        n, bs = self.n * self.world, self.bs * self.world
         idxs = self._by_cluster(n) if self.per_cluster else self._by_source(n, bs)
-        return idxs.reshape(-1, self.world, self.bs)[self.skip:, self.rank].ravel().tolist()       # the first `skip` batches are done already
+        # the first `skip` batches are done already
+        return idxs.reshape(-1, self.world, self.bs)[self.skip:, self.rank].ravel().tolist()
     def _by_source(self, n, bs):
         rows = self.groups or [np.arange(len(self.dataset))]
         need = -(-n // len(rows))
-        order = [np.concatenate([rng(self.seed, self.epoch, g, i).permutation(r) for i in range(-(-need // len(r)))])[:need] for g, r in enumerate(rows)]
-        idxs = np.stack(order, 1).ravel()[:n]                                     # one of each source in turn ...
-        if len(rows) > 1: idxs = np.concatenate([rng(self.seed, self.epoch, 13, b).permutation(o) for b, o in enumerate(np.split(idxs, range(bs, n, bs)))])
-        return idxs                                                               # ... in any order within a batch
+        order = [
+            np.concatenate(
+                [rng(self.seed, self.epoch, g, i).permutation(r) for i in range(-(-need // len(r)))]
+            )[:need]
+            for g, r in enumerate(rows)
+        ]
+        # one of each source in turn ...
+        idxs = np.stack(order, 1).ravel()[:n]
+        if len(rows) > 1:
+            idxs = np.concatenate(
+                [
+                    rng(self.seed, self.epoch, 13, b).permutation(o)
+                    for b, o in enumerate(np.split(idxs, range(bs, n, bs)))
+                ]
+            )
+        # ... in any order within a batch
+        return idxs
     def _by_cluster(self, n):
         k, parts, have = self.per_cluster, [], 0
         while have < n:
             gen = rng(self.seed, self.epoch, 17, len(parts))
             rows = gen.permutation(np.flatnonzero(self.clusters >= 0))
-            rows = rows[np.argsort(self.clusters[rows], kind='stable')]           # shuffled, then cluster by cluster
-            _, start, at, size = np.unique(self.clusters[rows], return_index=True, return_inverse=True, return_counts=True)
-            full = np.arange(len(rows)) - start[at] < (size // k * k)[at]         # what fills a group
-            parts.append(gen.permutation(rows[full].reshape(-1, k)).ravel()); have += len(parts[-1])
+            # shuffled, then cluster by cluster
+            rows = rows[np.argsort(self.clusters[rows], kind='stable')]
+            _, start, at, size = np.unique(
+                self.clusters[rows], return_index=True, return_inverse=True, return_counts=True
+            )
+            # what fills a group
+            full = np.arange(len(rows)) - start[at] < (size // k * k)[at]
+            parts.append(gen.permutation(rows[full].reshape(-1, k)).ravel())
+            have += len(parts[-1])
         return np.concatenate(parts)[:n]
     def after_batch(self, b):
         x, *y = b
         lead, x = x.shape[:-3], x.flatten(0, -4)
         if x.dtype == torch.uint8:
             x = x.float() / 255
-            if self.train and self.augment: x = self.augment(x, rng(self.seed, self.epoch, self.batch_no, *([self.rank] if self.rank else [])))
+            if self.train and self.augment:
+                x = self.augment(
+                    x,
+                    rng(self.seed, self.epoch, self.batch_no, *([self.rank] if self.rank else [])),
+                )
             x = (x - self.mean.to(x.device)) / self.std.to(x.device)
         self.batch_no += 1
         return x.float().contiguous(memory_format=torch.channels_last).unflatten(0, lead), *y
@@ -255,16 +356,23 @@ class AlignDL(DataLoader):
     ) -> object: # Matplotlib figure
         "Draw the first images of a batch; under triplets, the teacher's choice probabilities"
         x, y, *_ = self.one_batch() if b is None else b
-        if x.shape[-3] != 3: raise AlignetError('with frozen stages a batch holds their output, not pictures; draw a batch of a learner with freeze=0')
+        if x.shape[-3] != 3:
+            raise AlignetError(
+                'with frozen stages a batch holds their output, not pictures; draw a batch of a learner with freeze=0'
+            )
         x, y = (x.cpu() * self.std + self.mean).clamp(0, 1), y.cpu()
         trip = x.ndim == 5
         if trip: y = choice_probs(y)
         rows = [r for r in x[:max_n]] if trip else [x[:max_n]]
         import matplotlib.pyplot as plt
-        fig, axs = plt.subplots(len(rows), len(rows[0]), figsize=figsize or (1.3 * len(rows[0]), 1.5 * len(rows)), squeeze=False, layout='constrained')
+        fig, axs = plt.subplots(
+            len(rows), len(rows[0]), figsize=figsize or (1.3 * len(rows[0]), 1.5 * len(rows)),
+            squeeze=False, layout='constrained',
+        )
         for r, row in enumerate(rows):
             for c, im in enumerate(row):
-                axs[r, c].imshow(im.permute(1, 2, 0)); axs[r, c].axis('off')
+                axs[r, c].imshow(im.permute(1, 2, 0))
+                axs[r, c].axis('off')
                 if trip: axs[r, c].set_title(f'odd: {float(y[r][2-c]):.2f}', fontsize=9)
         return fig
 
@@ -275,6 +383,7 @@ def _simple(o):
     if isinstance(o, (list, tuple)) or type(o).__name__ == 'L': return [_simple(v) for v in o]
     return o.item() if isinstance(o, np.generic) else o
 
+# %% ../nbs/05_training.ipynb #ec8f206a
 class Checkpoint(Callback):
     "Save the state of a fit every `every` steps and go on from it when the fit is started again"
     order, on, step, done, state, due, saved = -20, False, 0, 0, None, False, 0
@@ -285,7 +394,9 @@ class Checkpoint(Callback):
     ):
         self.path, self.every, self.run_id = Path(path), every, run_id
 
-    def before_fit(self): self.done, self.step, self.state, self.due, self.saved = 0, 0, None, False, 0       # validation begins a "fit" too
+    # validation begins a "fit" too
+    def before_fit(self):
+        self.done, self.step, self.state, self.due, self.saved = 0, 0, None, False, 0
 
     def before_train(self):
         self.on = not hasattr(self.learn, 'lr_finder')
@@ -295,23 +406,53 @@ class Checkpoint(Callback):
     def _read(self):
         "Read the file, and refuse that of another run"
         try: self.state = torch.load(self.path, map_location='cpu', weights_only=True)
-        except Exception as e: raise AlignetError(f"'{self.path}' is not a readable checkpoint ({e}); delete it to start the run anew") from e
+        except Exception as e:
+            raise AlignetError(
+                f"'{self.path}' is not a readable checkpoint ({e}); delete it to start the run anew"
+            ) from e
         want = dict(run_id=self._id(), steps=self.n_epoch * len(self.dls.train))
         for k, v in want.items():
-            if self.state[k] != v: raise AlignetError(f"'{self.path}' belongs to another run ({k} is {self.state[k]!r}, not {v!r}); delete it or choose another path")
-        if miss := [cb.name for cb in self._with_state() if cb.name not in self.state['callbacks']]: raise AlignetError(f"'{self.path}' was written without {', '.join(miss)}; use the same callbacks, or delete it to start the run anew")
+            if self.state[k] != v:
+                raise AlignetError(
+                    f"'{self.path}' belongs to another run ({k} is {self.state[k]!r}, not {v!r}); delete it or choose another path"
+                )
+        if miss := [cb.name for cb in self._with_state() if cb.name not in self.state['callbacks']]:
+            raise AlignetError(
+                f"'{self.path}' was written without {', '.join(miss)}; use the same callbacks, or delete it to start the run anew"
+            )
         self.done = self.state['step']
 
     def _id(self):
         "What identifies the run: the given name, or a fingerprint of what can be seen"
         if self.run_id: return self.run_id
-        dl, opt = self.dls.train, self.opt; scheds = [(k, np.asarray(f(p), float).tolist()) for cb in self.learn.cbs if isinstance(cb, ParamScheduler) for k, f in sorted(cb.scheds.items()) for p in (0., .05, .3, .7, 1.)]
-        seen = [[(n, list(p.shape)) for n, p in get_model(self.model).named_parameters()], type(opt).__name__, scheds or _simple(opt.hypers), sorted((type(cb).__name__, vars(cb).get('n_acc'), vars(cb).get('strength')) for cb in self.learn.cbs if {'n_acc', 'strength'} & set(vars(cb))), dl.bs, getattr(dl, 'seed', None), len(dl.dataset), [vars(cb)['fingerprint'] for cb in self.learn.cbs if 'fingerprint' in vars(cb)]]
+        dl, opt = self.dls.train, self.opt
+        scheds = [
+            (k, np.asarray(f(p), float).tolist())
+            for cb in self.learn.cbs
+            if isinstance(cb, ParamScheduler)
+            for k, f in sorted(cb.scheds.items())
+            for p in (0.0, 0.05, 0.3, 0.7, 1.0)
+        ]
+        seen = [
+            [(n, list(p.shape)) for n, p in get_model(self.model).named_parameters()],
+            type(opt).__name__,
+            scheds or _simple(opt.hypers),
+            sorted(
+                (type(cb).__name__, vars(cb).get('n_acc'), vars(cb).get('strength'))
+                for cb in self.learn.cbs
+                if {'n_acc', 'strength'} & set(vars(cb))
+            ),
+            dl.bs,
+            getattr(dl, 'seed', None),
+            len(dl.dataset),
+            [vars(cb)['fingerprint'] for cb in self.learn.cbs if 'fingerprint' in vars(cb)],
+        ]
         return 'fingerprint ' + hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
     def _pass_over(self):
         "Let the batches leave out what is done in this epoch"
-        dl = self.dls.train; skip = min(len(dl), max(0, self.done - self.step)) if isinstance(dl, AlignDL) else 0
+        dl = self.dls.train
+        skip = min(len(dl), max(0, self.done - self.step)) if isinstance(dl, AlignDL) else 0
         if isinstance(dl, AlignDL): dl.skip = skip
         self.step += skip
 
@@ -332,10 +473,14 @@ class Checkpoint(Callback):
         self.learn.train_iter, n = s['step'], len(self.dls.train)
         if self.training:
             self.learn.pct_train = self.epoch / self.n_epoch
-            for _ in range(s['step'] - self.epoch * n): self.learn.pct_train += 1. / (n * self.n_epoch)             # as it was added up the first time
+            # as it was added up the first time
+            for _ in range(s['step'] - self.epoch * n):
+                self.learn.pct_train += 1. / (n * self.n_epoch)
         if 'recorder' in s and hasattr(self.learn, 'recorder'):
             r = self.learn.recorder
-            r.losses[:], r.lrs[:] = list(torch.tensor(s['recorder']['losses'])), s['recorder']['lrs']
+            r.losses[:], r.lrs[:] = (
+                list(torch.tensor(s['recorder']['losses'])), s['recorder']['lrs'],
+            )
             r.values[:] = [L(v) for v in s['recorder']['values']]
             for m, v in zip((r.loss, r.smooth_loss), s['recorder']['meters']): m.__dict__.update(v)
 
@@ -343,48 +488,73 @@ class Checkpoint(Callback):
         if self.step < self.done: raise CancelValidException()
         if self.state is not None:
             self._restore()
-            if hasattr(self.learn, 'recorder'): self.recorder.log = L(self.epoch, float(self.recorder.smooth_loss.value))
+            if hasattr(self.learn, 'recorder'):
+                self.recorder.log = L(self.epoch, float(self.recorder.smooth_loss.value))
         elif self.on and self.step > self.done: self.save()                   # the end of an epoch
 
     def after_batch(self):
         if self.training: self.step += 1
 
-    def _with_state(self): return [cb for cb in self.learn.cbs if hasattr(type(cb), 'state_dict') and hasattr(type(cb), 'load_state_dict')]     # of the class: a callback passes other names on to its learner
+    # of the class: a callback passes other names on to its learner
+    def _with_state(self):
+        return [
+            cb
+            for cb in self.learn.cbs
+            if hasattr(type(cb), 'state_dict') and hasattr(type(cb), 'load_state_dict')
+        ]
 
     def save(self):
         "Write the present state to the file, unless gradients are half accumulated"
         if getattr(getattr(self.learn, 'gradient_accumulation', None), 'count', 0): return
         self.due, self.saved = False, self.step
         if _processes()[0]: return
-        state = dict(run_id=self._id(), steps=self.n_epoch * len(self.dls.train), step=self.step, callbacks={cb.name: cb.state_dict() for cb in self._with_state()},
-                     model=get_model(self.model).state_dict(), opt=_simple(self.opt.state_dict()), rng=torch.get_rng_state())
+        state = dict(
+            run_id=self._id(), steps=self.n_epoch * len(self.dls.train), step=self.step,
+            callbacks={cb.name: cb.state_dict() for cb in self._with_state()},
+            model=get_model(self.model).state_dict(), opt=_simple(self.opt.state_dict()),
+            rng=torch.get_rng_state(),
+        )
         if hasattr(self.learn, 'recorder'):
             r = self.learn.recorder
-            keep = lambda m: {k: v for k, v in vars(m).items() if isinstance(v, (int, float, torch.Tensor))}
-            state['recorder'] = dict(losses=[float(l) for l in r.losses], lrs=_simple(r.lrs), values=_simple(r.values), meters=[keep(r.loss), keep(r.smooth_loss)])
+            keep = lambda m: {
+                k: v for k, v in vars(m).items() if isinstance(v, (int, float, torch.Tensor))
+            }
+            state['recorder'] = dict(
+                losses=[float(l) for l in r.losses], lrs=_simple(r.lrs), values=_simple(r.values),
+                meters=[keep(r.loss), keep(r.smooth_loss)],
+            )
         with atomic_path(self.path) as tmp: torch.save(state, tmp)
 
 # %% ../nbs/05_training.ipynb #e6c174f9
 class FreezeBatchNorm(Callback):
     "Keep all batch-norm layers in evaluation mode: neither batch statistics nor moving averages"
-    order = -9                                                # after fastai has put the model into training mode
+    # after fastai has put the model into training mode
+    order = -9
     def before_batch(self):
         if self.training:
             for m in self.model.modules():
                 if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
 
 # %% ../nbs/05_training.ipynb #8304190c
-def _splitter(student): return [[p for p in params(student.backbone) if p.requires_grad], params(student.head) + [student.log_scale]]       # frozen and idle parameters stay so, also after unfreeze()
+# frozen and idle parameters stay so, also after unfreeze()
+def _splitter(student):
+    return [
+        [p for p in params(student.backbone) if p.requires_grad],
+        params(student.head) + [student.log_scale],
+    ]
 
+# %% ../nbs/05_training.ipynb #130117bc
 class _EpochSeed(Callback):
     "Tell the training batches which epoch it is"
     order = -15
     def before_epoch(self):
         if isinstance(self.dls.train, AlignDL): self.dls.train.epoch = self.epoch
 
+# %% ../nbs/05_training.ipynb #d4a6a151
 class _ShareBatches(Callback):
     "Under `distrib_ctx`: give each process its part of every batch"
-    order = 12                                                # after fastai's DistributedTrainer, whose DistributedDL would give each process a part of the pool
+    # after fastai's DistributedTrainer, whose DistributedDL would give each process a part of the pool
+    order = 12
     def _unwrap(self, dl): return dl if isinstance(dl, AlignDL) else getattr(dl, 'dl', dl)
     def before_fit(self):
         rank, world = _processes()
@@ -395,36 +565,65 @@ class _ShareBatches(Callback):
     def before_train(self): self.learn.dl = self._unwrap(self.learn.dl)
     def before_validate(self): self.learn.dl = self._unwrap(self.learn.dl)
 
+# %% ../nbs/05_training.ipynb #f0a36463
 def _datasets(labels, pictures, triplets, train, valid, give_clusters=False):
     "Training and validation datasets of (pictures, target), or (pictures, target, cluster)"
-    if triplets == 'batch': return [_Pairs(pictures, labels.embedding, rows, labels.clusters if give_clusters else None) for rows in (train, valid)]
-    inside = np.zeros(len(labels.names), int); inside[valid] = 1
+    if triplets == 'batch':
+        return [
+            _Pairs(pictures, labels.embedding, rows, labels.clusters if give_clusters else None)
+            for rows in (train, valid)
+        ]
+    inside = np.zeros(len(labels.names), int)
+    inside[valid] = 1
     held = inside[labels.triplets].sum(1)
     return [_Triples(pictures, labels.triplets[held == h], labels.sims[held == h]) for h in (0, 3)]
 
+# %% ../nbs/05_training.ipynb #cdcdad4c
 class _Pairs:
-    def __init__(self, pictures, targets, rows, clusters=None): self.pictures, self.targets, self.rows, self.clusters = pictures, targets, rows, clusters
+    def __init__(self, pictures, targets, rows, clusters=None):
+        self.pictures, self.targets, self.rows, self.clusters = pictures, targets, rows, clusters
     def __len__(self): return len(self.rows)
     def __getitem__(self, i):
-        r = int(self.rows[i]); target = torch.from_numpy(np.array(self.targets[r], np.float32))       # a row of the file, where the features are memory-mapped
-        return (self.pictures[r], target) if self.clusters is None else (self.pictures[r], target, int(self.clusters[r]))
+        # a row of the file, where the features are memory-mapped
+        r = int(self.rows[i])
+        target = torch.from_numpy(np.array(self.targets[r], np.float32))
+        return (
+            (self.pictures[r], target)
+            if self.clusters is None
+            else (self.pictures[r], target, int(self.clusters[r]))
+        )
 
+# %% ../nbs/05_training.ipynb #8c99f3f6
 class _Triples:
-    def __init__(self, pictures, triplets, sims): self.pictures, self.triplets, self.sims = pictures, triplets, sims
+    def __init__(self, pictures, triplets, sims):
+        self.pictures, self.triplets, self.sims = pictures, triplets, sims
     def __len__(self): return len(self.triplets)
-    def __getitem__(self, i): return torch.stack([self.pictures[int(o)] for o in self.triplets[i]]), torch.from_numpy(np.array(self.sims[i], np.float32))
+    def __getitem__(self, i):
+        return torch.stack([self.pictures[int(o)] for o in self.triplets[i]]), torch.from_numpy(
+            np.array(self.sims[i], np.float32)
+        )
 
-_kept_stages = {}                                             # the last one made: students of the same pool share it
+# %% ../nbs/05_training.ipynb #259d06bc
+# the last one made: students of the same pool share it
+_kept_stages = {}
 
 def _stages_of(student, images, names, size, max_gb, crop_pct):
     "The `StageCache` of these pictures, made anew unless the last one was for the same weights and pictures"
-    h = hashlib.sha256(repr((str(images.root), images.digest(), list(names), size, crop_pct, student.freeze, student.backbone.data_config['mean'], student.backbone.data_config['std'])).encode())
+    h = hashlib.sha256(
+        repr(
+            (
+                str(images.root), images.digest(), list(names), size, crop_pct, student.freeze,
+                student.backbone.data_config['mean'], student.backbone.data_config['std'],
+            )
+        ).encode()
+    )
     for m in split_stages(student.backbone.model, student.freeze)[0]:
         for v in m.state_dict().values(): h.update(v.detach().cpu().contiguous().numpy().tobytes())
     key = h.hexdigest()
     if key not in _kept_stages:
         made = StageCache(student, PictureCache(images, names, size, max_gb, crop_pct))
-        _kept_stages.clear(); _kept_stages[key] = made
+        _kept_stages.clear()
+        _kept_stages[key] = made
     return _kept_stages[key]
 
 # %% ../nbs/05_training.ipynb #015cceb9
@@ -450,28 +649,75 @@ def align_dls(
     device=None, # Where batches go; the GPU if there is one
 ) -> DataLoaders: # Batches of images (B, 3, H, W) and teacher embeddings (B, k) (and clusters (B,) with give_clusters), or of (T, 3, 3, H, W) and similarities (T, 3)
     "Training and validation batches for a student"
-    if triplets not in ('batch', 'sampled'): raise AlignetError(f"triplets='{triplets}' is not known; choose 'batch' or 'sampled'")
+    if triplets not in ('batch', 'sampled'):
+        raise AlignetError(f"triplets='{triplets}' is not known; choose 'batch' or 'sampled'")
     if triplets == 'batch' and labels.embedding is None:
-        raise AlignetError("triplets='batch' needs the teacher's representation of each image, and these labels have none (`embedding` is None); use triplets='sampled', or make the labels with `pseudo_label`, or read shards with LabelShards(path, store=FeatureStore(...))")
-    if triplets == 'sampled' and (labels.triplets is None or not len(labels.triplets)): raise AlignetError("triplets='sampled' needs labelled triplets, and these labels have none; make them with pseudo_label(..., n=...)")
+        raise AlignetError(
+            "triplets='batch' needs the teacher's representation of each image, and these labels have none (`embedding` is None); use triplets='sampled', or make the labels with `pseudo_label`, or read shards with LabelShards(path, store=FeatureStore(...))"
+        )
+    if triplets == 'sampled' and (labels.triplets is None or not len(labels.triplets)):
+        raise AlignetError(
+            "triplets='sampled' needs labelled triplets, and these labels have none; make them with pseudo_label(..., n=...)"
+        )
     if (per_cluster or give_clusters) and (triplets != 'batch' or labels.clusters is None):
-        raise AlignetError("batches by cluster, and weights that need clusters, are for triplets='batch' and labels with `clusters`; make the labels with `pseudo_label`, or leave per_cluster and weights as they are")
-    if bs < 3: raise AlignetError(f'bs={bs}: a batch needs at least the three images of one triplet')
-    order = rng(seed, 7).permutation(len(labels.names)); cut = int(round(valid_pct * len(order)))
+        raise AlignetError(
+            "batches by cluster, and weights that need clusters, are for triplets='batch' and labels with `clusters`; make the labels with `pseudo_label`, or leave per_cluster and weights as they are"
+        )
+    if bs < 3:
+        raise AlignetError(f'bs={bs}: a batch needs at least the three images of one triplet')
+    order = rng(seed, 7).permutation(len(labels.names))
+    cut = int(round(valid_pct * len(order)))
     if cut and cut < 3: cut = 3
     valid, train = np.sort(order[:cut]), np.sort(order[cut:])
-    if len(train) < bs: raise AlignetError(f'{len(train):,} training images do not fill one batch of {bs}; lower bs or give more images')
+    if len(train) < bs:
+        raise AlignetError(
+            f'{len(train):,} training images do not fill one batch of {bs}; lower bs or give more images'
+        )
     frozen = student is not None and student.freeze
-    if frozen and augment: raise AlignetError('augment needs pictures, but with freeze the output of the frozen stages is computed once; use augment=None or freeze=0')
-    pictures = _stages_of(student, images, labels.names, size, max_gb, crop_pct) if frozen else PictureCache(images, labels.names, size, max_gb, crop_pct)
+    if frozen and augment:
+        raise AlignetError(
+            'augment needs pictures, but with freeze the output of the frozen stages is computed once; use augment=None or freeze=0'
+        )
+    pictures = (
+        _stages_of(student, images, labels.names, size, max_gb, crop_pct)
+        if frozen
+        else PictureCache(images, labels.names, size, max_gb, crop_pct)
+    )
     train_ds, valid_ds = _datasets(labels, pictures, triplets, train, valid, give_clusters)
     per = bs if triplets == 'batch' else bs // 3
-    if len(train_ds) < per: raise AlignetError(f'{len(train_ds):,} training triplets do not fill one batch; label more of them')
+    if len(train_ds) < per:
+        raise AlignetError(
+            f'{len(train_ds):,} training triplets do not fill one batch; label more of them'
+        )
     groups = None if balance is None or triplets != 'batch' else np.asarray(balance)[train]
-    kw = dict(seed=seed, mean=mean, std=std, num_workers=num_workers, device=device or default_device())
-    by = dict(clusters=np.asarray(labels.clusters)[train], per_cluster=per_cluster) if per_cluster else {}
-    return DataLoaders(AlignDL(train_ds, per, augment=augment, steps=steps, groups=groups, pool=(len(train), bs), **by, **kw),
-                       AlignDL(valid_ds, per, train=False, steps=None if triplets == 'batch' else steps or len(train) // bs, **kw), device=device or default_device())
+    kw = dict(
+        seed=seed, mean=mean, std=std, num_workers=num_workers, device=device or default_device()
+    )
+    by = (
+        dict(clusters=np.asarray(labels.clusters)[train], per_cluster=per_cluster)
+        if per_cluster
+        else {}
+    )
+    return DataLoaders(
+        AlignDL(
+            train_ds,
+            per,
+            augment=augment,
+            steps=steps,
+            groups=groups,
+            pool=(len(train), bs),
+            **by,
+            **kw
+        ),
+        AlignDL(
+            valid_ds,
+            per,
+            train=False,
+            steps=None if triplets == 'batch' else steps or len(train) // bs,
+            **kw
+        ),
+        device=device or default_device(),
+    )
 
 # %% ../nbs/05_training.ipynb #28bc7e47
 def align_learner(
@@ -496,12 +742,34 @@ def align_learner(
     **kwargs, # For align_dls: bs, steps, augment, balance, per_cluster, valid_pct, seed, num_workers, device
 ) -> Learner: # A plain fastai learner
     "A fastai `Learner` that aligns a backbone with a teacher"
-    if images is None: raise AlignetError('align_learner needs `images`, the ImageSet that holds the labelled files')
+    if images is None:
+        raise AlignetError(
+            'align_learner needs `images`, the ImageSet that holds the labelled files'
+        )
     backbone = student if isinstance(student, nn.Module) else create_backbone(student)
     model = Student(backbone, head, sims, scale, learn_scale, freeze)
     cfg = backbone.data_config
     loss_func = AlignLoss(loss, tau_teacher=tau, weights=weights) if isinstance(loss, str) else loss
     named = getattr(loss_func, 'weights', 'all')
-    dls = align_dls(labels, images, size=size, triplets=triplets, student=model, mean=cfg['mean'], std=cfg['std'], crop_pct=cfg.get('crop_pct', 1.), give_clusters=isinstance(named, str) and named in _SAME_PAIRS, **kwargs)
-    all_cbs = [_EpochSeed(), _ShareBatches()] + ([FreezeBatchNorm()] if freeze_bn else []) + ([DecayToInit(decay_to_init, skip='log_scale')] if decay_to_init else []) + list(L(cbs))
-    return Learner(dls, model, loss_func=loss_func, opt_func=opt_func, splitter=splitter or _splitter, metrics=teacher_agreement, wd=0., cbs=all_cbs)
+    dls = align_dls(
+        labels,
+        images,
+        size=size,
+        triplets=triplets,
+        student=model,
+        mean=cfg['mean'],
+        std=cfg['std'],
+        crop_pct=cfg.get('crop_pct', 1.0),
+        give_clusters=isinstance(named, str) and named in _SAME_PAIRS,
+        **kwargs
+    )
+    all_cbs = (
+        [_EpochSeed(), _ShareBatches()]
+        + ([FreezeBatchNorm()] if freeze_bn else [])
+        + ([DecayToInit(decay_to_init, skip='log_scale')] if decay_to_init else [])
+        + list(L(cbs))
+    )
+    return Learner(
+        dls, model, loss_func=loss_func, opt_func=opt_func, splitter=splitter or _splitter,
+        metrics=teacher_agreement, wd=0.0, cbs=all_cbs,
+    )

@@ -19,18 +19,24 @@ from .core import *
 from .data import ImageSet, Judgements, contact_sheet
 
 # %% ../nbs/02a_vice.ipynb #baada487
-def _sims_of(a, b, c): return torch.stack([torch.linalg.vecdot(x, y) for x, y in ((a, b), (a, c), (b, c))])
+def _sims_of(a, b, c):
+    return torch.stack([torch.linalg.vecdot(x, y) for x, y in ((a, b), (a, c), (b, c))])
 
+# %% ../nbs/02a_vice.ipynb #b0b8c750
 def _choice_nll(Z, trials, chunk=2048): # (n, d); (3, t) indices, the odd one last
     "Mean cross-entropy of the choices, and its gradient with respect to `Z`"
     loss, G, t = Z.new_zeros(()), torch.zeros_like(Z), trials.shape[1]
     for lo in range(0, t, chunk):
         i, j, k = trials[:, lo:lo + chunk]
         a, b, c = Z[i], Z[j], Z[k]
-        log_q = torch.log_softmax(_sims_of(a, b, c), 0); loss -= log_q[0].sum()
-        w = log_q.exp(); w[0] -= 1
+        log_q = torch.log_softmax(_sims_of(a, b, c), 0)
+        loss -= log_q[0].sum()
+        w = log_q.exp()
+        w[0] -= 1
         ij, ik, jk = w.div_(t)[:, :, None]
-        G.index_add_(0, i, ij*b + ik*c); G.index_add_(0, j, ij*a + jk*c); G.index_add_(0, k, ik*a + jk*b)
+        G.index_add_(0, i, ij*b + ik*c)
+        G.index_add_(0, j, ij*a + jk*c)
+        G.index_add_(0, k, ik*a + jk*b)
     return loss / t, G
 
 # %% ../nbs/02a_vice.ipynb #873f8801
@@ -41,9 +47,14 @@ def draw_choices(
 ) -> np.ndarray: # (t, 3) int64, the same triplets, the drawn odd one last
     "Draw one answer a triplet from choice probabilities"
     t, p = check_triplets(triplets), np.asarray(probs, np.float64)
-    if p.shape != t.shape: raise AlignetError(f'probs must have the shape {t.shape}, three for each triplet, not {p.shape}')
+    if p.shape != t.shape:
+        raise AlignetError(
+            f'probs must have the shape {t.shape}, three for each triplet, not {p.shape}'
+        )
     if not (np.isfinite(p).all() and (p >= 0).all() and (abs(p.sum(1) - 1) < 1e-3).all()):
-        raise AlignetError('probs must be probabilities: finite, not negative, each row with the sum one; choice_probs makes them from similarities')
+        raise AlignetError(
+            'probs must be probabilities: finite, not negative, each row with the sum one; choice_probs makes them from similarities'
+        )
     pick = np.minimum((rng(seed, 17).random((len(t), 1)) > p.cumsum(1)).sum(1), 2)
     return odd_last(t, np.eye(3)[pick])[0]
 
@@ -51,8 +62,13 @@ def draw_choices(
 PRIORS = ('gaussian', 'laplace')
 
 def _log_density(x, scale, prior): # Of one component
-    return -x*x/(2*scale**2) - math.log(scale*math.sqrt(2*math.pi)) if prior == 'gaussian' else -x.abs()/scale - math.log(2*scale)
+    return (
+        -x * x / (2 * scale**2) - math.log(scale * math.sqrt(2 * math.pi))
+        if prior == 'gaussian'
+        else -x.abs() / scale - math.log(2 * scale)
+    )
 
+# %% ../nbs/02a_vice.ipynb #862d64c9
 def log_prior(
     x, # Tensor of weights, any shape
     prior:str='gaussian', # One of PRIORS
@@ -61,11 +77,17 @@ def log_prior(
     pi:float=.6, # Share of the narrow part
 ) -> torch.Tensor: # The same shape
     "Logarithm of the spike-and-slab density"
-    return torch.logaddexp(math.log(pi) + _log_density(x, spike, prior), math.log(1 - pi) + _log_density(x, slab, prior))
+    return torch.logaddexp(
+        math.log(pi) + _log_density(x, spike, prior),
+        math.log(1 - pi) + _log_density(x, slab, prior),
+    )
 
+# %% ../nbs/02a_vice.ipynb #70897797
 def _prior_pull(x, prior, spike, slab, pi):
     "The gradient of minus `log_prior`"
-    rho = torch.sigmoid(math.log(pi/(1 - pi)) + _log_density(x, spike, prior) - _log_density(x, slab, prior))
+    rho = torch.sigmoid(
+        math.log(pi / (1 - pi)) + _log_density(x, spike, prior) - _log_density(x, slab, prior)
+    )
     if prior == 'gaussian': return rho.mul_(1/spike**2 - 1/slab**2).add_(1/slab**2).mul_(x)
     return rho.mul_(1/spike - 1/slab).add_(1/slab).mul_(x.sign())
 
@@ -78,9 +100,11 @@ def log_posterior(
     "Logarithm of the Gaussian density"
     return -((x - mu)/sigma)**2/2 - torch.log(sigma) - math.log(2*math.pi)/2
 
+# %% ../nbs/02a_vice.ipynb #b5db11c5
 def _loss_and_grads(mu, log_sigma, eps, trials, n_train, prior): # prior: (name, spike, slab, pi)
     "Cross-entropy of a batch at `mu + sigma*eps`, and the gradients of cross-entropy plus complexity"
-    sigma = log_sigma.exp(); x = torch.addcmul(mu, sigma, eps)
+    sigma = log_sigma.exp()
+    x = torch.addcmul(mu, sigma, eps)
     ce, G = _choice_nll(x.relu(), trials)
     G.masked_fill_(x <= 0, 0.).add_(_prior_pull(x, *prior), alpha=1/n_train)
     return ce, G, (G*eps).mul_(sigma).sub_(1/n_train)
@@ -92,7 +116,12 @@ def significant_weights(
     alpha:float=.05, # False discovery rate over the objects of a dimension
 ) -> np.ndarray: # (n, d) bool
     "Which weights are above zero, by their posterior, with the false discovery rate of each dimension under control"
-    return false_discovery_control(ndtr(-np.asarray(mu, np.float64)/np.asarray(sigma, np.float64)), axis=0) <= alpha
+    return (
+        false_discovery_control(
+            ndtr(-np.asarray(mu, np.float64) / np.asarray(sigma, np.float64)), axis=0
+        )
+        <= alpha
+    )
 
 # %% ../nbs/02a_vice.ipynb #7bf7233d
 class VICE:
@@ -107,15 +136,32 @@ class VICE:
         history=None, # DataFrame, one row an epoch
     ):
         self.mu, self.sigma = np.asarray(mu, np.float32), np.asarray(sigma, np.float32)
-        if self.mu.ndim != 2 or not self.mu.size: raise AlignetError(f'mu must have the shape (objects, dimensions), not {self.mu.shape}')
-        if self.sigma.shape != self.mu.shape: raise AlignetError(f'sigma must have the shape of mu, {self.mu.shape}, not {self.sigma.shape}')
-        for what, a, ok in (('mu', self.mu, np.isfinite(self.mu)), ('sigma', self.sigma, np.isfinite(self.sigma) & (self.sigma > 0))):
-            if not ok.all(): raise AlignetError(f"{what} holds {int((~ok).sum()):,} values that are NaN, infinite{' or not above zero' if what == 'sigma' else ''}; fit again with a smaller lr")
+        if self.mu.ndim != 2 or not self.mu.size:
+            raise AlignetError(f'mu must have the shape (objects, dimensions), not {self.mu.shape}')
+        if self.sigma.shape != self.mu.shape:
+            raise AlignetError(
+                f'sigma must have the shape of mu, {self.mu.shape}, not {self.sigma.shape}'
+            )
+        for what, a, ok in (
+            ('mu', self.mu, np.isfinite(self.mu)),
+            ('sigma', self.sigma, np.isfinite(self.sigma) & (self.sigma > 0)),
+        ):
+            if not ok.all():
+                raise AlignetError(
+                    f"{what} holds {int((~ok).sum()):,} values that are NaN, infinite{' or not above zero' if what == 'sigma' else ''}; fit again with a smaller lr"
+                )
         self.names = None if names is None else [str(o) for o in names]
-        if self.names is not None and len(self.names) != len(self.mu): raise AlignetError(f'names: {len(self.names):,} for {len(self.mu):,} objects; give one name an object')
-        self.k, self.alpha, self.meta, self.history = int(k), float(alpha), dict(meta or {}), history
-        firm = significant_weights(self.mu, self.sigma, self.alpha); stay = np.flatnonzero(firm.sum(0) > self.k)
-        self.kept = stay[np.argsort(-np.maximum(self.mu[:, stay], 0).sum(0), kind='stable')]; self._firm = firm[:, self.kept]
+        if self.names is not None and len(self.names) != len(self.mu):
+            raise AlignetError(
+                f'names: {len(self.names):,} for {len(self.mu):,} objects; give one name an object'
+            )
+        self.k, self.alpha, self.meta, self.history = (
+            int(k), float(alpha), dict(meta or {}), history,
+        )
+        firm = significant_weights(self.mu, self.sigma, self.alpha)
+        stay = np.flatnonzero(firm.sum(0) > self.k)
+        self.kept = stay[np.argsort(-np.maximum(self.mu[:, stay], 0).sum(0), kind='stable')]
+        self._firm = firm[:, self.kept]
 
     @property
     def embedding(self) -> np.ndarray: # (n, len(kept)) float32
@@ -123,22 +169,39 @@ class VICE:
         return np.maximum(self.mu[:, self.kept], 0)
 
     def __len__(self): return len(self.mu)
-    def __repr__(self): return f'VICE({len(self):,} objects, {len(self.kept)} of {self.mu.shape[1]} dimensions kept)'
+    def __repr__(self):
+        return (
+            f'VICE({len(self):,} objects, {len(self.kept)} of {self.mu.shape[1]} dimensions kept)'
+        )
 
 # %% ../nbs/02a_vice.ipynb #407a04eb
 def _sims(Z, trials, chunk=4096): # (n, d); (3, t)
     "The three similarities of each trial, (3, t), by one product or by gathered rows, whichever is cheaper"
     (i, j, k), n = trials, len(Z)
     if trials.shape[1]*64 > n*n and n <= 16384:
-        S = (Z @ Z.T).view(-1); return torch.stack([S[i*n + j], S[i*n + k], S[j*n + k]])
-    return torch.cat([_sims_of(*(Z[o] for o in trials[:, lo:lo + chunk])) for lo in range(0, trials.shape[1], chunk)], 1)
+        S = (Z @ Z.T).view(-1)
+        return torch.stack([S[i*n + j], S[i*n + k], S[j*n + k]])
+    return torch.cat(
+        [
+            _sims_of(*(Z[o] for o in trials[:, lo : lo + chunk]))
+            for lo in range(0, trials.shape[1], chunk)
+        ],
+        1,
+    )
 
+# %% ../nbs/02a_vice.ipynb #c39f3517
 def _mean_probs(mu, sigma, trials, samples, seed, used=slice(None)): # (n, d) tensors; (3, t) positions in used
     "Choice probabilities averaged over draws from the posterior, (3, t)"
-    g, eps, total = torch.Generator().manual_seed(int(seed)), torch.empty_like(mu), torch.zeros(trials.shape)
-    for _ in range(samples): total += torch.softmax(_sims(torch.addcmul(mu, sigma, eps.normal_(generator=g)).relu_()[used], trials), 0)
+    g, eps, total = (
+        torch.Generator().manual_seed(int(seed)), torch.empty_like(mu), torch.zeros(trials.shape),
+    )
+    for _ in range(samples):
+        total += torch.softmax(
+            _sims(torch.addcmul(mu, sigma, eps.normal_(generator=g)).relu_()[used], trials), 0
+        )
     return total/samples
 
+# %% ../nbs/02a_vice.ipynb #1f915729
 @patch
 def soft_labels(self:VICE,
     triplets, # (t, 3) integers, indices of objects, or Judgements
@@ -148,13 +211,26 @@ def soft_labels(self:VICE,
 ) -> np.ndarray: # (t, 3) float32 choice probabilities [p(k odd), p(j odd), p(i odd)]
     "Choice probabilities averaged over the posterior of the kept dimensions"
     t = check_triplets(getattr(triplets, 'triplets', triplets), len(self))
-    if not isinstance(samples, (int, np.integer)) or samples < 1: raise AlignetError(f'samples must be a whole number above zero, not {samples}')
-    if not len(self.kept): raise AlignetError('no dimension is kept, so all choices would be even; fit longer, with more judgements, or with a smaller k')
-    mu, sigma = (torch.from_numpy(np.ascontiguousarray(a[:, self.kept])) for a in (self.mu, self.sigma))
+    if not isinstance(samples, (int, np.integer)) or samples < 1:
+        raise AlignetError(f'samples must be a whole number above zero, not {samples}')
+    if not len(self.kept):
+        raise AlignetError(
+            'no dimension is kept, so all choices would be even; fit longer, with more judgements, or with a smaller k'
+        )
+    mu, sigma = (
+        torch.from_numpy(np.ascontiguousarray(a[:, self.kept])) for a in (self.mu, self.sigma)
+    )
     out = np.empty((len(t), 3), np.float32)
-    for lo in progress(range(0, len(t), block), desc='soft labels') if len(t) > block else range(0, len(t), block):
+    for lo in (
+        progress(range(0, len(t), block), desc='soft labels')
+        if len(t) > block
+        else range(0, len(t), block)
+    ):
         used, rows = np.unique(t[lo:lo + block], return_inverse=True)
-        out[lo:lo + block] = _mean_probs(mu, sigma, torch.from_numpy(rows.reshape(-1, 3).T.copy()), samples, seed, torch.from_numpy(used)).T
+        out[lo : lo + block] = _mean_probs(
+            mu, sigma, torch.from_numpy(rows.reshape(-1, 3).T.copy()), samples, seed,
+            torch.from_numpy(used),
+        ).T
     return out
 
 # %% ../nbs/02a_vice.ipynb #fe1b7614
@@ -163,34 +239,72 @@ _SETTINGS = 'dims prior spike slab pi batch lr max_epochs window cool k alpha sa
 def _need(ok, what, got, want):
     if not ok: raise AlignetError(f'{what} must be {want}, not {got!r}')
 
+# %% ../nbs/02a_vice.ipynb #c2d960b4
 def _check_settings(s):
     "Every setting of `VICE.fit`, or an error that names the one that is wrong"
     whole = lambda o: isinstance(o, (int, np.integer)) and not isinstance(o, bool)
-    real = lambda o: isinstance(o, (int, float, np.number)) and not isinstance(o, bool) and math.isfinite(o)
-    for name, least in (('dims', 1), ('max_epochs', 1), ('window', 2), ('cool', 0), ('k', 0), ('samples', 1), ('seed', 0)):
-        _need(whole(s[name]) and s[name] >= least, name, s[name], f'a whole number of at least {least}')
-    _need(s['batch'] is None or whole(s['batch']) and s['batch'] > 0, 'batch', s['batch'], 'a whole number above zero, or None')
-    for name in ('spike', 'slab', 'lr'): _need(real(s[name]) and s[name] > 0, name, s[name], 'a number above zero')
-    for name in ('pi', 'alpha'): _need(real(s[name]) and 0 < s[name] < 1, name, s[name], 'a number between zero and one')
+    real = (
+        lambda o: isinstance(o, (int, float, np.number))
+        and not isinstance(o, bool)
+        and math.isfinite(o)
+    )
+    for name, least in (
+        ('dims', 1), ('max_epochs', 1), ('window', 2), ('cool', 0), ('k', 0), ('samples', 1),
+        ('seed', 0),
+    ):
+        _need(
+            whole(s[name]) and s[name] >= least, name, s[name],
+            f'a whole number of at least {least}',
+        )
+    _need(
+        s['batch'] is None or whole(s['batch']) and s['batch'] > 0, 'batch', s['batch'],
+        'a whole number above zero, or None',
+    )
+    for name in ('spike', 'slab', 'lr'):
+        _need(real(s[name]) and s[name] > 0, name, s[name], 'a number above zero')
+    for name in ('pi', 'alpha'):
+        _need(real(s[name]) and 0 < s[name] < 1, name, s[name], 'a number between zero and one')
     _need(s['prior'] in PRIORS, 'prior', s['prior'], f"one of {', '.join(map(repr, PRIORS))}")
-    if s['spike'] >= s['slab']: raise AlignetError(f"spike={s['spike']} must be narrower than slab={s['slab']}; exchange them, or make the slab broader")
+    if s['spike'] >= s['slab']:
+        raise AlignetError(
+            f"spike={s['spike']} must be narrower than slab={s['slab']}; exchange them, or make the slab broader"
+        )
 
+# %% ../nbs/02a_vice.ipynb #368ce4ae
 def _check_trials(triplets, n, valid, seed):
     "Training and validation trials as (t, 3) int64, the number of objects, and their names"
     names, given = getattr(triplets, 'names', None), isinstance(triplets, Judgements)
     if given and triplets.probs is not None:
-        raise AlignetError('these judgements carry choice probabilities, but VICE learns from single answers; give those, one row an answer, or draw them with draw_choices')
+        raise AlignetError(
+            'these judgements carry choice probabilities, but VICE learns from single answers; give those, one row an answer, or draw them with draw_choices'
+        )
     t = check_triplets(triplets.triplets if given else triplets)
-    if not len(t): raise AlignetError('triplets: there are none to learn from; check that the judgements are about these objects')
-    if n is not None: _need(isinstance(n, (int, np.integer)) and n >= 3, 'n', n, 'a whole number of at least 3, the number of objects')
-    if given and n not in (None, len(names)): raise AlignetError(f'n={n}, but these judgements name {len(names):,} objects; leave n out')
-    n = len(names) if given else int(t.max()) + 1 if n is None else int(n); check_triplets(t, n)
+    if not len(t):
+        raise AlignetError(
+            'triplets: there are none to learn from; check that the judgements are about these objects'
+        )
+    if n is not None:
+        _need(
+            isinstance(n, (int, np.integer)) and n >= 3, 'n', n,
+            'a whole number of at least 3, the number of objects',
+        )
+    if given and n not in (None, len(names)):
+        raise AlignetError(f'n={n}, but these judgements name {len(names):,} objects; leave n out')
+    n = len(names) if given else int(t.max()) + 1 if n is None else int(n)
+    check_triplets(t, n)
     if valid is None: return t, None, n, names
     if isinstance(valid, float):
-        if not 0 < valid < 1: raise AlignetError(f'valid={valid} must be a share between 0 and 1, triplets of its own, or None')
-        train, held = Judgements(t, range(n)).split(valid, seed); t, v = train.triplets, held.triplets
+        if not 0 < valid < 1:
+            raise AlignetError(
+                f'valid={valid} must be a share between 0 and 1, triplets of its own, or None'
+            )
+        train, held = Judgements(t, range(n)).split(valid, seed)
+        t, v = train.triplets, held.triplets
     else: v = check_triplets(getattr(valid, 'triplets', valid), n, 'valid')
-    if not len(t) or not len(v): raise AlignetError(f'valid: {len(t):,} trials to train on and {len(v):,} to validate with; give more judgements, or valid=None')
+    if not len(t) or not len(v):
+        raise AlignetError(
+            f'valid: {len(t):,} trials to train on and {len(v):,} to validate with; give more judgements, or valid=None'
+        )
     return t, v, n, names
 
 # %% ../nbs/02a_vice.ipynb #4f2dc917
@@ -201,37 +315,58 @@ def _settled(history, window, by=1e-3):
     if dims[-1] == 0 or max(dims) - min(dims) > 1: return False
     return loss[-1] is None or min(loss[-window:]) > min(loss[:-window]) - by
 
+# %% ../nbs/02a_vice.ipynb #e8440e18
 def _schedule(history, s):
     "Step size of the next epoch as a share of the first, or None if there is none"
-    at = len(history); start = next((e for e, h in enumerate(history) if h['cooling']), None)
+    at = len(history)
+    start = next((e for e, h in enumerate(history) if h['cooling']), None)
     if start is None:
         if not (_settled(history, s['window']) or at >= s['max_epochs'] - s['cool']): return 1.
         start = at
-    return None if at >= start + s['cool'] else (1 + math.cos(math.pi*(at - start + 1)/(s['cool'] + 1)))/2
+    return (
+        None
+        if at >= start + s['cool']
+        else (1 + math.cos(math.pi * (at - start + 1) / (s['cool'] + 1))) / 2
+    )
 
 # %% ../nbs/02a_vice.ipynb #28d536da
 class _State:
     "All that changes during a fit"
     def __init__(self, s, n):
         self.s, self.g, self.history = s, torch.Generator().manual_seed(int(s['seed'])), []
-        self.mu = torch.randn((n, s['dims']), generator=self.g)*.1; self.log_sigma = torch.full_like(self.mu, math.log(.1))
+        self.mu = torch.randn((n, s['dims']), generator=self.g)*.1
+        self.log_sigma = torch.full_like(self.mu, math.log(.1))
         self.opt = torch.optim.Adam([self.mu, self.log_sigma], lr=s['lr'], fused=True)
 
     def epoch(self, trials, held, size):
         "One pass over the trials in a new order, then the figures of the epoch"
         s, (_, t), eps, total = self.s, trials.shape, torch.empty_like(self.mu), 0.
-        prior = s['prior'], s['spike'], s['slab'], s['pi']; self.opt.param_groups[0]['lr'] = s['lr']*size
+        prior = s['prior'], s['spike'], s['slab'], s['pi']
+        self.opt.param_groups[0]['lr'] = s['lr']*size
         order = trials[:, torch.randperm(t, generator=self.g)]
         for lo in range(0, t, s['batch']):
-            b = order[:, lo:lo + s['batch']]; eps.normal_(generator=self.g)
-            ce, self.mu.grad, self.log_sigma.grad = _loss_and_grads(self.mu, self.log_sigma, eps, b, t, prior)
-            self.opt.step(); total += ce.item()*b.shape[1]
-        sigma = self.log_sigma.exp(); x = torch.addcmul(self.mu, sigma, eps)
-        row = dict(loss=total/t, complexity=(log_posterior(x, self.mu, sigma) - log_prior(x, *prior)).sum().item()/t, valid_loss=None, valid_accuracy=None,
-                   dims=int((significant_weights(self.mu, sigma, s['alpha']).sum(0) > s['k']).sum()), cooling=size < 1)
+            b = order[:, lo:lo + s['batch']]
+            eps.normal_(generator=self.g)
+            ce, self.mu.grad, self.log_sigma.grad = _loss_and_grads(
+                self.mu, self.log_sigma, eps, b, t, prior
+            )
+            self.opt.step()
+            total += ce.item()*b.shape[1]
+        sigma = self.log_sigma.exp()
+        x = torch.addcmul(self.mu, sigma, eps)
+        row = dict(
+            loss=total / t,
+            complexity=(log_posterior(x, self.mu, sigma) - log_prior(x, *prior)).sum().item() / t,
+            valid_loss=None, valid_accuracy=None,
+            dims=int((significant_weights(self.mu, sigma, s['alpha']).sum(0) > s['k']).sum()),
+            cooling=size < 1,
+        )
         if held is not None:
             p = _mean_probs(self.mu, sigma, held, s['samples'], s['seed'])
-            row.update(valid_loss=-p[0].clamp(min=1e-12).log().mean().item(), valid_accuracy=float(is_correct(p.T).mean()))
+            row.update(
+                valid_loss=-p[0].clamp(min=1e-12).log().mean().item(),
+                valid_accuracy=float(is_correct(p.T).mean()),
+            )
         self.history.append(row)
 
     def moments(self): return {'mu': self.mu, 'log_sigma': self.log_sigma}.items()
@@ -241,34 +376,64 @@ class _State:
         a = dict(self.moments(), generator=self.g.get_state())
         for name, p in self.moments(): a |= {f'{name}.{o}': v for o, v in self.opt.state[p].items()}
         with atomic_path(path) as tmp, open(tmp, 'wb') as f:
-            np.savez(f, **{o: v.numpy() for o, v in a.items()}, history=np.array(json.dumps(self.history)), about=np.array(json.dumps(about)))
+            np.savez(
+                f,
+                **{o: v.numpy() for o, v in a.items()},
+                history=np.array(json.dumps(self.history)),
+                about=np.array(json.dumps(about))
+            )
 
     def load(self, path, about):
         "Continue from a checkpoint, or refuse it"
-        slots = ('step', 'exp_avg', 'exp_avg_sq'); keys = [f'{name}.{o}' for name, _ in self.moments() for o in slots]
-        a = _read_npz(path, ('mu', 'log_sigma', 'generator', 'history', 'about', *keys), 'a checkpoint of VICE.fit'); found = json.loads(str(a['about']))
-        if differ := [f'{o}={found.get(o)!r} there, {v!r} here' for o, v in about.items() if found.get(o) != v]:
-            raise AlignetError(f"checkpoint '{path}' belongs to another fit ({'; '.join(differ)}); give another path, delete the file, or use the trials and settings it was made with")
-        self.g.set_state(torch.from_numpy(a['generator'])); self.history = json.loads(str(a['history']))
-        for name, p in self.moments(): p.copy_(torch.from_numpy(a[name])); self.opt.state[p] = {o: torch.from_numpy(a[f'{name}.{o}']) for o in slots}
+        slots = ('step', 'exp_avg', 'exp_avg_sq')
+        keys = [f'{name}.{o}' for name, _ in self.moments() for o in slots]
+        a = _read_npz(
+            path, ('mu', 'log_sigma', 'generator', 'history', 'about', *keys),
+            'a checkpoint of VICE.fit',
+        )
+        found = json.loads(str(a['about']))
+        if differ := [
+            f'{o}={found.get(o)!r} there, {v!r} here' for o, v in about.items() if found.get(o) != v
+        ]:
+            raise AlignetError(
+                f"checkpoint '{path}' belongs to another fit ({'; '.join(differ)}); give another path, delete the file, or use the trials and settings it was made with"
+            )
+        self.g.set_state(torch.from_numpy(a['generator']))
+        self.history = json.loads(str(a['history']))
+        for name, p in self.moments():
+            p.copy_(torch.from_numpy(a[name]))
+            self.opt.state[p] = {o: torch.from_numpy(a[f'{name}.{o}']) for o in slots}
 
+# %% ../nbs/02a_vice.ipynb #603dd41b
 def _read_npz(path, keys, what):
     "The arrays of an .npz file, or an error that names it"
     path = Path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
     try:
         with np.load(path, allow_pickle=False) as z: a = {o: z[o] for o in z.files}
-    except Exception as e: raise AlignetError(f"'{path}' is not {what}: it cannot be read as an .npz of plain arrays ({e}); delete it or make it again") from e
-    if miss := [o for o in keys if o not in a]: raise AlignetError(f"'{path}' is not {what}: it lacks {', '.join(miss)}; check the path, or make it again")
+    except Exception as e:
+        raise AlignetError(
+            f"'{path}' is not {what}: it cannot be read as an .npz of plain arrays ({e}); delete it or make it again"
+        ) from e
+    if miss := [o for o in keys if o not in a]:
+        raise AlignetError(
+            f"'{path}' is not {what}: it lacks {', '.join(miss)}; check the path, or make it again"
+        )
     return a
 
 # %% ../nbs/02a_vice.ipynb #d8dd3ab3
 def _digest(*arrays):
     "A fingerprint of arrays"
     h = hashlib.sha256()
-    for a in arrays: h.update(b'none' if a is None else repr(a.shape).encode() + np.ascontiguousarray(a, '<i8').tobytes())
+    for a in arrays:
+        h.update(
+            b'none'
+            if a is None
+            else repr(a.shape).encode() + np.ascontiguousarray(a, '<i8').tobytes()
+        )
     return h.hexdigest()[:16]
 
+# %% ../nbs/02a_vice.ipynb #cb478ba6
 @patch(cls_method=True)
 def fit(cls:VICE,
     triplets, # (t, 3) integers, single answers, the odd one last, repeats welcome; or Judgements
@@ -293,20 +458,32 @@ def fit(cls:VICE,
     callback=None, # Called with a dict of figures after each epoch
 ) -> VICE: # The fitted posterior, with the course of the fit in .history
     "Fit the posterior to odd-one-out choices"
-    s = {o: v.item() if isinstance(v, np.generic) else v for o, v in locals().items() if o in _SETTINGS}
-    _check_settings(s); _need(isinstance(every, int) and every > 0, 'every', every, 'a whole number above zero'); t, v, n, names = _check_trials(triplets, n, valid, seed)
+    s = {
+        o: v.item() if isinstance(v, np.generic) else v
+        for o, v in locals().items()
+        if o in _SETTINGS
+    }
+    _check_settings(s)
+    _need(isinstance(every, int) and every > 0, 'every', every, 'a whole number above zero')
+    t, v, n, names = _check_trials(triplets, n, valid, seed)
     if batch is None: s['batch'] = min(2048, max(64, len(t)//80))
-    if path is not None: path = Path(path); _need(path.suffix == '.npz', 'path', str(path), 'a file that ends in .npz')
+    if path is not None:
+        path = Path(path)
+        _need(path.suffix == '.npz', 'path', str(path), 'a file that ends in .npz')
     trials, held = (None if a is None else torch.from_numpy(a.T.copy()) for a in (t, v))
     about, state = dict(s, objects=n, trials=_digest(t, v)), _State(s, n)
     if path is not None and path.exists(): state.load(path, about)
     for epoch in progress(range(len(state.history), max_epochs), desc='VICE'):
         if (size := _schedule(state.history, s)) is None: break
         state.epoch(trials, held, size)
-        if path is not None and ((epoch + 1) % every == 0 or _schedule(state.history, s) is None): state.save(path, about)
+        if path is not None and ((epoch + 1) % every == 0 or _schedule(state.history, s) is None):
+            state.save(path, about)
         if callback: callback(dict(state.history[-1], epoch=epoch))
     meta = dict(about, trials=len(t), valid=0 if v is None else len(v), epochs=len(state.history))
-    return cls(state.mu.numpy(), state.log_sigma.exp().numpy(), names, k, alpha, meta, pd.DataFrame(state.history))
+    return cls(
+        state.mu.numpy(), state.log_sigma.exp().numpy(), names, k, alpha, meta,
+        pd.DataFrame(state.history),
+    )
 
 # %% ../nbs/02a_vice.ipynb #a6384257
 @patch
@@ -315,16 +492,23 @@ def plot(self:VICE,
 ) -> object: # (2,) Matplotlib axes
     "Losses, and the number of kept dimensions, over the epochs"
     import matplotlib.pyplot as plt
-    if self.history is None or not len(self.history): raise AlignetError('this VICE has no history; it was made from arrays, not by fit')
+    if self.history is None or not len(self.history):
+        raise AlignetError('this VICE has no history; it was made from arrays, not by fit')
     if ax is None: ax = plt.subplots(1, 2, figsize=(8, 2.6), layout='constrained')[1]
-    h = self.history; e = np.arange(1, len(h) + 1)
-    ax[0].plot(e, h.loss, color='#0072B2', label='training, one draw'); ax[1].step(e, h.dims, where='mid', color='#0072B2')
-    if h.valid_loss.notna().any(): ax[0].plot(e, h.valid_loss.astype(float), '--', color='#D55E00', label='held out, averaged')
+    h = self.history
+    e = np.arange(1, len(h) + 1)
+    ax[0].plot(e, h.loss, color='#0072B2', label='training, one draw')
+    ax[1].step(e, h.dims, where='mid', color='#0072B2')
+    if h.valid_loss.notna().any():
+        ax[0].plot(e, h.valid_loss.astype(float), '--', color='#D55E00', label='held out, averaged')
     ax[0].axhline(math.log(3), color='.55', ls=':', label='even choices')
     for a in ax:
         a.set_xlabel('epoch')
         if h.cooling.any(): a.axvspan(h.cooling.argmax() + .5, len(h) + .5, color='.92', zorder=0)
-    ax[0].set_ylabel('cross-entropy, nats'); ax[1].set_ylabel('dimensions kept'); ax[1].set_ylim(0, None); ax[0].legend(frameon=False, fontsize=8, loc='upper right', bbox_to_anchor=(1, .93))
+    ax[0].set_ylabel('cross-entropy, nats')
+    ax[1].set_ylabel('dimensions kept')
+    ax[1].set_ylim(0, None)
+    ax[0].legend(frameon=False, fontsize=8, loc='upper right', bbox_to_anchor=(1, .93))
     return ax
 
 # %% ../nbs/02a_vice.ipynb #03caabff
@@ -333,13 +517,16 @@ def save(self:VICE,
     path, # The file to make or replace, ending in .npz
 ) -> Path: # The file
     "Write the posterior as `.npz`, whole or not at all"
-    path = Path(path); _need(path.suffix == '.npz', 'path', str(path), 'a file that ends in .npz')
+    path = Path(path)
+    _need(path.suffix == '.npz', 'path', str(path), 'a file that ends in .npz')
     history = [] if self.history is None else self.history.to_dict('records')
     text = dict(meta=self.meta, k=self.k, alpha=self.alpha, history=history)
     names = {} if self.names is None else dict(names=np.array(self.names, np.str_))
-    with atomic_path(path) as tmp, open(tmp, 'wb') as f: np.savez(f, mu=self.mu, sigma=self.sigma, **names, about=np.array(json.dumps(text)))
+    with atomic_path(path) as tmp, open(tmp, 'wb') as f:
+        np.savez(f, mu=self.mu, sigma=self.sigma, **names, about=np.array(json.dumps(text)))
     return path
 
+# %% ../nbs/02a_vice.ipynb #25192212
 @patch(cls_method=True)
 def load(cls:VICE,
     path, # A file of VICE.save
@@ -347,9 +534,14 @@ def load(cls:VICE,
     "Read a posterior, or say what is wrong with its file"
     a = _read_npz(path, ('mu', 'sigma', 'about'), 'a file of VICE.save')
     try:
-        o = json.loads(str(a['about'])); history = pd.DataFrame(o['history']) if o['history'] else None
-        return cls(a['mu'], a['sigma'], a['names'].tolist() if 'names' in a else None, o['k'], o['alpha'], o['meta'], history)
-    except (AlignetError, KeyError, TypeError, ValueError) as e: raise AlignetError(f"'{path}' is damaged ({e}); save it again") from e
+        o = json.loads(str(a['about']))
+        history = pd.DataFrame(o['history']) if o['history'] else None
+        return cls(
+            a['mu'], a['sigma'], a['names'].tolist() if 'names' in a else None, o['k'], o['alpha'],
+            o['meta'], history,
+        )
+    except (AlignetError, KeyError, TypeError, ValueError) as e:
+        raise AlignetError(f"'{path}' is damaged ({e}); save it again") from e
 
 # %% ../nbs/02a_vice.ipynb #ed6834b8
 @patch
@@ -358,9 +550,13 @@ def top_objects(self:VICE,
     top:int=8, # How many objects
 ) -> np.ndarray: # Their indices, the heaviest first
     "The objects with the largest weights in a dimension"
-    if not 0 <= dim < len(self.kept): raise AlignetError(f'dimension {dim} is not there; {len(self.kept)} are kept, counted from 0')
+    if not 0 <= dim < len(self.kept):
+        raise AlignetError(
+            f'dimension {dim} is not there; {len(self.kept)} are kept, counted from 0'
+        )
     return np.argsort(-self.mu[:, self.kept[dim]], kind='stable')[:top]
 
+# %% ../nbs/02a_vice.ipynb #0c02ff34
 @patch
 def show_dimension(self:VICE,
     dims=None, # A dimension, or a list of them; the six most important if None
@@ -373,17 +569,35 @@ def show_dimension(self:VICE,
     "Draw the objects with the largest weights of dimensions"
     import matplotlib.pyplot as plt
     dims = list(range(min(6, len(self.kept)))) if dims is None else np.atleast_1d(dims).tolist()
-    rows = [self.top_objects(d, top) for d in dims]; _need(rows, 'dims', dims, 'at least one kept dimension')
-    if images is not None and (files is None or len(files) != len(self)): raise AlignetError(f'files must name one picture for each of the {len(self):,} objects, not {"none" if files is None else len(files)}')
-    names, ncols = self.names or [str(i) for i in range(len(self))], min(ncols, len(dims)); nrows = -(-len(dims)//ncols)
+    rows = [self.top_objects(d, top) for d in dims]
+    _need(rows, 'dims', dims, 'at least one kept dimension')
+    if images is not None and (files is None or len(files) != len(self)):
+        raise AlignetError(
+            f'files must name one picture for each of the {len(self):,} objects, not {"none" if files is None else len(files)}'
+        )
+    names, ncols = self.names or [str(i) for i in range(len(self))], min(ncols, len(dims))
+    nrows = -(-len(dims)//ncols)
     size = (px*top/80 + .15, px/80 + .3) if images is not None else (3.1, .19*top + .55)
-    fig, axes = plt.subplots(nrows, ncols, figsize=(size[0]*ncols, size[1]*nrows), dpi=80, layout='constrained', squeeze=False)
+    fig, axes = plt.subplots(
+        nrows, ncols, figsize=(size[0] * ncols, size[1] * nrows), dpi=80, layout='constrained',
+        squeeze=False,
+    )
     for a in axes.ravel()[len(dims):]: a.axis('off')
     for a, d, o in zip(axes.ravel(), dims, rows):
-        a.set_title(f'dimension {d}: {int(self._firm[:, d].sum())} objects', fontsize=8, loc='left'); m, s = (x[o, self.kept[d]] for x in (self.mu, self.sigma))
-        if images is not None: a.imshow(contact_sheet([images.thumb(files[i], px) for i in o], top)); a.axis('off'); continue
-        a.barh(range(len(o)), np.maximum(m, 0), xerr=2*s, color='#56B4E9', ecolor='.3', error_kw=dict(lw=1))
-        a.set_yticks(range(len(o)), [names[i].replace('_', ' ') for i in o], fontsize=8); a.invert_yaxis(); a.set_xlim(0, None); a.tick_params(axis='x', labelsize=7)
+        a.set_title(f'dimension {d}: {int(self._firm[:, d].sum())} objects', fontsize=8, loc='left')
+        m, s = (x[o, self.kept[d]] for x in (self.mu, self.sigma))
+        if images is not None:
+            a.imshow(contact_sheet([images.thumb(files[i], px) for i in o], top))
+            a.axis('off')
+            continue
+        a.barh(
+            range(len(o)), np.maximum(m, 0), xerr=2 * s, color='#56B4E9', ecolor='.3',
+            error_kw=dict(lw=1),
+        )
+        a.set_yticks(range(len(o)), [names[i].replace('_', ' ') for i in o], fontsize=8)
+        a.invert_yaxis()
+        a.set_xlim(0, None)
+        a.tick_params(axis='x', labelsize=7)
         for side in ('top', 'right'): a.spines[side].set_visible(False)
     return axes
 
@@ -398,11 +612,24 @@ def to_target(self:VICE,
     "The embedding, scaled so that its choice probabilities are those averaged over the posterior as nearly as can be"
     rows = np.arange(len(self))
     if names is not None:
-        if self.names is None: raise AlignetError('names: this VICE has no names to join by; fit it on Judgements, which have them')
+        if self.names is None:
+            raise AlignetError(
+                'names: this VICE has no names to join by; fit it on Judgements, which have them'
+            )
         rows = pd.Index(self.names).get_indexer(list(names))
-        if (rows < 0).any(): raise AlignetError(f"names: {int((rows < 0).sum()):,} of {len(rows):,} are not among the fitted objects, the first is '{(o := list(names)[int((rows < 0).argmax())])}'; near to it are {nearest_names(o, self.names)}")
-    t = rng(seed, 19).random((n, len(self))).argpartition(2, 1)[:, :3] if len(self) < 200 else rng(seed, 19).integers(len(self), size=(n, 3))
+        if (rows < 0).any():
+            raise AlignetError(
+                f"names: {int((rows < 0).sum()):,} of {len(rows):,} are not among the fitted objects, the first is '{(o := list(names)[int((rows < 0).argmax())])}'; near to it are {nearest_names(o, self.names)}"
+            )
+    t = (
+        rng(seed, 19).random((n, len(self))).argpartition(2, 1)[:, :3]
+        if len(self) < 200
+        else rng(seed, 19).integers(len(self), size=(n, 3))
+    )
     t = t[(t[:, 0] != t[:, 1]) & (t[:, 0] != t[:, 2]) & (t[:, 1] != t[:, 2])]
     p, sims = self.soft_labels(t, samples, seed), triplet_sims(self.embedding, t)
-    best = minimize_scalar(lambda c: -(p*np.log(choice_probs(sims*np.float32(c)) + 1e-9)).sum(1).mean(), bounds=(.05, 2.), method='bounded')
+    best = minimize_scalar(
+        lambda c: -(p * np.log(choice_probs(sims * np.float32(c)) + 1e-9)).sum(1).mean(),
+        bounds=(0.05, 2.0), method='bounded',
+    )
     return self.embedding[rows]*np.float32(math.sqrt(best.x))

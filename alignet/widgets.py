@@ -29,63 +29,104 @@ from .evaluation import fit_temperature, map_2d, neighbours
 # %% ../nbs/07_widgets.ipynb #e2518489
 SAMPLINGS_OF_QUESTIONS = ('random', 'cluster', 'uncertain')
 _SIDES = ('left', 'middle', 'right')
-_CANDIDATES = 30                                                        # random questions of which the most uncertain is asked
+# random questions of which the most uncertain is asked
+_CANDIDATES = 30
 
 def _rows_of(features, names, what='features'):
     "Features of named pictures as (n, d) float32: from an array in their order, a dict or a `FeatureStore`"
     if hasattr(features, 'keys') or hasattr(features, 'get') and hasattr(features, 'names'):
         have = set(features.names if hasattr(features, 'names') else features)
         if miss := [o for o in names if o not in have]:
-            raise AlignetError(f"{what}: {len(miss):,} of {len(names):,} pictures have no row, first '{miss[0]}'; extract the features of this image set")
-        features = features.get(names) if hasattr(features, 'names') else np.stack([np.asarray(features[o]) for o in names])
+            raise AlignetError(
+                f"{what}: {len(miss):,} of {len(names):,} pictures have no row, first '{miss[0]}'; extract the features of this image set"
+            )
+        features = (
+            features.get(names)
+            if hasattr(features, 'names')
+            else np.stack([np.asarray(features[o]) for o in names])
+        )
     X = np.asarray(features, np.float32)
-    if X.ndim != 2 or len(X) != len(names): raise AlignetError(f'{what} must have one row for each of the {len(names):,} pictures, in the order of images.names, not the shape {X.shape}')
+    if X.ndim != 2 or len(X) != len(names):
+        raise AlignetError(
+            f'{what} must have one row for each of the {len(names):,} pictures, in the order of images.names, not the shape {X.shape}'
+        )
     bad = ~np.isfinite(X).all(1)
-    if bad.any(): raise AlignetError(f"{what}: {int(bad.sum()):,} of {len(X):,} rows hold NaN or infinity, first that of '{names[int(bad.argmax())]}'; extract them again")
+    if bad.any():
+        raise AlignetError(
+            f"{what}: {int(bad.sum()):,} of {len(X):,} rows hold NaN or infinity, first that of '{names[int(bad.argmax())]}'; extract them again"
+        )
     return X
 
 # %% ../nbs/07_widgets.ipynb #4500be33
 def _different(t, code):
     "Which rows of (t, 3) picture positions show three different objects"
-    c = code[t]; return (c[:, 0] != c[:, 1]) & (c[:, 0] != c[:, 2]) & (c[:, 1] != c[:, 2])
+    c = code[t]
+    return (c[:, 0] != c[:, 1]) & (c[:, 0] != c[:, 2]) & (c[:, 1] != c[:, 2])
 
+# %% ../nbs/07_widgets.ipynb #aedb1990
 def _possible(code):
     "How many questions of three different objects there are"
-    n = np.bincount(code).astype(object); a, b, c = (int((n**k).sum()) for k in (1, 2, 3))
-    return (a**3 - 3*a*b + 2*c) // 6                                    # Newton: the third elementary symmetric polynomial
+    n = np.bincount(code).astype(object)
+    a, b, c = (int((n**k).sum()) for k in (1, 2, 3))
+    # Newton: the third elementary symmetric polynomial
+    return (a**3 - 3*a*b + 2*c) // 6
 
+# %% ../nbs/07_widgets.ipynb #e5f6637d
 def _random_questions(code, seed):
     "Every question about different objects once, in random order"
     m = len(code)
     if math.comb(m, 3) <= 100_000:
-        t = np.array(list(itertools.combinations(range(m), 3))); yield from t[_different(t, code)][rng(seed, 70).permutation(int(_different(t, code).sum()))].tolist()
+        t = np.array(list(itertools.combinations(range(m), 3)))
+        yield from t[_different(t, code)][
+            rng(seed, 70).permutation(int(_different(t, code).sum()))
+        ].tolist()
         return
     for b in itertools.count():
-        t = rng(seed, 71, b).integers(m, size=(4096, 3)); yield from t[_different(t, code)].tolist()
+        t = rng(seed, 71, b).integers(m, size=(4096, 3))
+        yield from t[_different(t, code)].tolist()
 
+# %% ../nbs/07_widgets.ipynb #c762f5f9
 def _cluster_questions(code, clusters, seed, patience=50):
     "Two pictures of one cluster and one of another; ends where many blocks bring nothing new"
     draw, seen, dry = TripletSampler(clusters, 'cluster_border', seed, block_size=4096), set(), 0
     for b in itertools.count():
-        t = draw.block(b).astype(np.int64); before = len(seen)
+        t = draw.block(b).astype(np.int64)
+        before = len(seen)
         for q in t[_different(t, code)].tolist():
-            if (key := tuple(sorted(q))) not in seen: seen.add(key); yield q
+            if (key := tuple(sorted(q))) not in seen:
+                seen.add(key)
+                yield q
         dry = dry + 1 if len(seen) == before else 0
         if dry >= patience: return
 
 # %% ../nbs/07_widgets.ipynb #d0c05d00
 class _Questions:
     "Deals out questions: rows of three picture positions"
-    def __init__(self, names, code, sampling, seed, triplets=None, features=None, teacher=None, clusters=None):
-        if sampling not in SAMPLINGS_OF_QUESTIONS: raise AlignetError(f"sampling '{sampling}' is not known; choose one of {', '.join(SAMPLINGS_OF_QUESTIONS)}")
-        self.names, self.code, self.sampling, self.seed, self.given = names, code, sampling, seed, triplets
-        if triplets is None and sampling != 'random' and features is None: raise AlignetError(f"sampling '{sampling}' needs features=..., one row a picture; make them with extract_features")
+    def __init__(
+        self, names, code, sampling, seed, triplets=None, features=None, teacher=None, clusters=None
+    ):
+        if sampling not in SAMPLINGS_OF_QUESTIONS:
+            raise AlignetError(
+                f"sampling '{sampling}' is not known; choose one of {', '.join(SAMPLINGS_OF_QUESTIONS)}"
+            )
+        self.names, self.code, self.sampling, self.seed, self.given = (
+            names, code, sampling, seed, triplets,
+        )
+        if triplets is None and sampling != 'random' and features is None:
+            raise AlignetError(
+                f"sampling '{sampling}' needs features=..., one row a picture; make them with extract_features"
+            )
         self.X = None if features is None else _rows_of(features, names)
         self.teacher = teacher
         if triplets is not None: self.most = len(triplets)
         else: self.most = _possible(code)
-        if self.most < 1: raise AlignetError(f'a question needs three different objects, and there are {len(set(code.tolist()))}; give more pictures')
-        self.clusters = self._clusters(clusters) if triplets is None and sampling == 'cluster' else None
+        if self.most < 1:
+            raise AlignetError(
+                f'a question needs three different objects, and there are {len(set(code.tolist()))}; give more pictures'
+            )
+        self.clusters = (
+            self._clusters(clusters) if triplets is None and sampling == 'cluster' else None
+        )
         self.restart()
 
     @property
@@ -93,14 +134,23 @@ class _Questions:
     @teacher.setter
     def teacher(self, teacher):
         need = self.given is None and self.sampling == 'uncertain'
-        if need and not hasattr(teacher, 'transform'): raise AlignetError("sampling 'uncertain' needs teacher=..., fitted with Teacher.fit; ask with 'random' or 'cluster' until there is one")
+        if need and not hasattr(teacher, 'transform'):
+            raise AlignetError(
+                "sampling 'uncertain' needs teacher=..., fitted with Teacher.fit; ask with 'random' or 'cluster' until there is one"
+            )
         self.Z = teacher.transform(self.X) if need else None
-        if need and not np.isfinite(self.Z).all(): raise AlignetError("the teacher's features of these pictures hold NaN or infinity; fit it again")
+        if need and not np.isfinite(self.Z).all():
+            raise AlignetError(
+                "the teacher's features of these pictures hold NaN or infinity; fit it again"
+            )
         self._teacher = teacher
 
     def _clusters(self, clusters):
         if clusters is not None and np.ndim(clusters):
-            if np.shape(clusters) != (len(self.names),): raise AlignetError(f'clusters must be a number, or one cluster for each of the {len(self.names):,} pictures, not of the shape {np.shape(clusters)}')
+            if np.shape(clusters) != (len(self.names),):
+                raise AlignetError(
+                    f'clusters must be a number, or one cluster for each of the {len(self.names):,} pictures, not of the shape {np.shape(clusters)}'
+                )
             return np.asarray(clusters)
         k = max(2, min(100, round(len(self.names)/6))) if clusters is None else clusters
         Z = self.X if self._teacher is None else self._teacher.transform(self.X)
@@ -109,7 +159,8 @@ class _Questions:
     def restart(self):
         "Begin the row of questions anew; what was asked is left out in `draw`"
         if self.given is not None: self.row = None
-        elif self.sampling == 'cluster': self.row = _cluster_questions(self.code, self.clusters, self.seed)
+        elif self.sampling == 'cluster':
+            self.row = _cluster_questions(self.code, self.clusters, self.seed)
         else: self.row = _random_questions(self.code, self.seed)
 
     def draw(self, q, asked):
@@ -118,7 +169,9 @@ class _Questions:
         if self.sampling == 'uncertain': return self._uncertain(q, asked)
         for t in self.row:
             if tuple(sorted(t)) not in asked: return t
-        raise AlignetError(f"there are no more questions of this kind: sampling '{self.sampling}' has {len(asked):,} different ones for these {len(self.names):,} pictures; choose a smaller n, fewer clusters, or 'random'")
+        raise AlignetError(
+            f"there are no more questions of this kind: sampling '{self.sampling}' has {len(asked):,} different ones for these {len(self.names):,} pictures; choose a smaller n, fewer clusters, or 'random'"
+        )
 
     def _uncertain(self, q, asked):
         r, found = rng(self.seed, 72, q), {}
@@ -127,8 +180,14 @@ class _Questions:
             for o in map(tuple, t[_different(t, self.code)].tolist()):
                 if o not in asked: found[o] = None
             if len(found) >= _CANDIDATES: break
-        if not found: found = [o for o in map(tuple, _random_questions(self.code, self.seed)) if o not in asked] if math.comb(len(self.names), 3) <= 100_000 else found
-        c = np.array(list(found)[:_CANDIDATES]); return c[question_entropy(self.Z, c).argmax()].tolist()
+        if not found:
+            found = (
+                [o for o in map(tuple, _random_questions(self.code, self.seed)) if o not in asked]
+                if math.comb(len(self.names), 3) <= 100_000
+                else found
+            )
+        c = np.array(list(found)[:_CANDIDATES])
+        return c[question_entropy(self.Z, c).argmax()].tolist()
 
 # %% ../nbs/07_widgets.ipynb #8e581ad8
 def question_entropy(
@@ -140,26 +199,46 @@ def question_entropy(
     return -(p * np.log(np.maximum(p, 1e-30))).sum(1)
 
 # %% ../nbs/07_widgets.ipynb #cfcbe7e2
-LOG_COLUMNS = ('time', 'session', 'trial', 'odd', 'rt', 'catch', 'annotator', 'left', 'middle', 'right', 'left_file', 'middle_file', 'right_file', 'setting')
+LOG_COLUMNS = (
+    'time', 'session', 'trial', 'odd', 'rt', 'catch', 'annotator', 'left', 'middle', 'right',
+    'left_file', 'middle_file', 'right_file', 'setting',
+)
 _HEADER = ','.join(LOG_COLUMNS).encode()
 
 def _log_line(row):
     "A row as a line of CSV"
-    buf = io.StringIO(newline=''); csv.writer(buf, lineterminator='\n').writerow([row[c] for c in LOG_COLUMNS])
+    buf = io.StringIO(newline='')
+    csv.writer(buf, lineterminator='\n').writerow([row[c] for c in LOG_COLUMNS])
     return buf.getvalue().encode('utf-8')
 
+# %% ../nbs/07_widgets.ipynb #0964c07a
 def _log_row(line):
     "A line of CSV as a row, or None where it is not one"
     try: cells = next(csv.reader([line.decode('utf-8')], strict=True))
     except (UnicodeDecodeError, csv.Error, StopIteration): return
-    row = dict(zip(LOG_COLUMNS, cells)); good = len(cells) == len(LOG_COLUMNS) and row['odd'].strip('-') in ('',) + _SIDES and row['odd']
-    try: return row | dict(session=int(row['session']), trial=int(row['trial']), rt=float(row['rt'] or 'nan'), catch=bool(int(row['catch']))) if good else None
+    row = dict(zip(LOG_COLUMNS, cells))
+    good = len(cells) == len(LOG_COLUMNS) and row['odd'].strip('-') in ('',) + _SIDES and row['odd']
+    try:
+        return (
+            row
+            | dict(
+                session=int(row['session']), trial=int(row['trial']), rt=float(row['rt'] or 'nan'),
+                catch=bool(int(row['catch'])),
+            )
+            if good
+            else None
+        )
     except ValueError: return
 
+# %% ../nbs/07_widgets.ipynb #ae682999
 def _read_log(data, path):
     "Rows with their place in the file (`at`), lines that are none, and what stands after the last line break"
-    head = data.partition(b'\n')[0].removeprefix(b'\xef\xbb\xbf').rstrip(b'\r')              # some editors add a mark at the beginning
-    if head != _HEADER: raise AlignetError(f"'{path}' is not a record of OddOneOut: its first line is {head[:80].decode('utf-8', 'replace')!r}; choose another path")
+    # some editors add a mark at the beginning
+    head = data.partition(b'\n')[0].removeprefix(b'\xef\xbb\xbf').rstrip(b'\r')
+    if head != _HEADER:
+        raise AlignetError(
+            f"'{path}' is not a record of OddOneOut: its first line is {head[:80].decode('utf-8', 'replace')!r}; choose another path"
+        )
     lines, rows, broken, at = data.split(b'\n'), [], [], 0
     for k, line in enumerate(lines[:-1]):
         if k and line.strip(b', \r'):
@@ -173,67 +252,118 @@ class _Log:
     "The record on disk, as one annotator writes it"
     def __init__(self, path, annotator):
         path, self.annotator = Path(path), annotator
-        if path.is_dir() or path.suffix == '': path = path/f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', annotator)}.csv"
+        if path.is_dir() or path.suffix == '':
+            path = path/f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', annotator)}.csv"
         self.path, self.stamp, self.rows, self.told = path, None, None, []
         if not path.parent.is_dir():
-            raise AlignetError(f"the folder '{path.parent}' of the record does not exist; " + (f"make it with Path('{path.parent}').mkdir()" if path.parent.parent.is_dir() else 'check the path'))
+            raise AlignetError(
+                f"the folder '{path.parent}' of the record does not exist; "
+                + (
+                    f"make it with Path('{path.parent}').mkdir()"
+                    if path.parent.parent.is_dir()
+                    else 'check the path'
+                )
+            )
         with self._open(): pass
         self.session = 1 + max((r['session'] for r in self.rows), default=0)
 
     @contextlib.contextmanager
     def _open(self):
         "The file, locked, with a header and whole lines, its rows known"
-        try: fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, 'O_BINARY', 0), 0o644)
-        except OSError as e: raise AlignetError(f"cannot write the record '{self.path}' ({e.strerror}); choose a file and a folder that you may write to") from e
+        try:
+            fd = os.open(
+                self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, 'O_BINARY', 0), 0o644
+            )
+        except OSError as e:
+            raise AlignetError(
+                f"cannot write the record '{self.path}' ({e.strerror}); choose a file and a folder that you may write to"
+            ) from e
         try:
             with contextlib.suppress(ImportError, OSError):
                 import fcntl
-                fcntl.flock(fd, fcntl.LOCK_EX)                          # given back when the file is closed
+                # given back when the file is closed
+                fcntl.flock(fd, fcntl.LOCK_EX)
             if self._stamp(fd) != self.stamp: self._sync(fd)
             yield fd
             self.stamp = self._stamp(fd)
         finally: os.close(fd)
 
-    def _stamp(self, fd): o = os.fstat(fd); return o.st_ino, o.st_size, o.st_mtime_ns
+    def _stamp(self, fd):
+        o = os.fstat(fd)
+        return o.st_ino, o.st_size, o.st_mtime_ns
 
     def _sync(self, fd):
         "Read what is there, after somebody else may have written"
-        if not (data := self.path.read_bytes()): self._write(fd, _HEADER + b'\n'); data = _HEADER + b'\n'
+        if not (data := self.path.read_bytes()):
+            self._write(fd, _HEADER + b'\n')
+            data = _HEADER + b'\n'
         elif not data.endswith(b'\n'): data = self._mend(fd, data)
-        now, live = [r for r in _read_log(data, self.path)[0] if r['annotator'] == self.annotator], lambda rows: [(r['trial'], r['session'], r['odd']) for r in rows]
+        now, live = [
+            r for r in _read_log(data, self.path)[0] if r['annotator'] == self.annotator
+        ], lambda rows: [(r['trial'], r['session'], r['odd']) for r in rows]
         if self.rows is not None and live(now) != live(self.rows):
-            raise AlignetError(f"'{self.annotator}' has answered in another widget or notebook since this one was opened; run the cell again and go on from there")
+            raise AlignetError(
+                f"'{self.annotator}' has answered in another widget or notebook since this one was opened; run the cell again and go on from there"
+            )
         self.rows = now
 
     def _write(self, fd, line):
-        try: n = os.write(fd, line); os.fsync(fd)
-        except OSError as e: raise AlignetError(f"the record '{self.path}' could not be written ({e.strerror}); this answer is not kept. Make room, then answer again") from e
-        if n < len(line): raise AlignetError(f"the record '{self.path}' could not be written to its end (is the disk full?); this answer is not kept. Make room, then answer again")
+        try:
+            n = os.write(fd, line)
+            os.fsync(fd)
+        except OSError as e:
+            raise AlignetError(
+                f"the record '{self.path}' could not be written ({e.strerror}); this answer is not kept. Make room, then answer again"
+            ) from e
+        if n < len(line):
+            raise AlignetError(
+                f"the record '{self.path}' could not be written to its end (is the disk full?); this answer is not kept. Make room, then answer again"
+            )
 
     def _overwrite(self, at, new):
         "Put bytes in the place of as many others"
-        with open(self.path, 'r+b') as f: f.seek(at); f.write(new); f.flush(); os.fsync(f.fileno())
+        with open(self.path, 'r+b') as f:
+            f.seek(at)
+            f.write(new)
+            f.flush()
+            os.fsync(f.fileno())
 
     def _mend(self, fd, data):
         "Blank what stands after the last line break"
-        _read_log(data if b'\n' in data else data + b'\n', self.path)  # never touch a file that is none of ours
+        # never touch a file that is none of ours
+        _read_log(data if b'\n' in data else data + b'\n', self.path)
         if torn := data[data.rfind(b'\n') + 1:] if b'\n' in data else b'':
             self._overwrite(len(data) - len(torn), b',' + b' '*(len(torn) - 1))
-            self.told.append(f"'{self.path.name}': its last line was torn off ({torn.decode('utf-8', 'replace')!r}) and is left out; that question is asked again")
-        self._write(fd, b'\n'); return self.path.read_bytes()
+            self.told.append(
+                f"'{self.path.name}': its last line was torn off ({torn.decode('utf-8', 'replace')!r}) and is left out; that question is asked again"
+            )
+        self._write(fd, b'\n')
+        return self.path.read_bytes()
 
     def append(self, row):
         "Add one answer, on the disk when this returns"
         with self._open() as fd:
-            at = os.fstat(fd).st_size; self._write(fd, _log_line(row)); self.rows.append(row | dict(at=at, rt=float(row['rt'] or 'nan'), catch=bool(row['catch'])))
+            at = os.fstat(fd).st_size
+            self._write(fd, _log_line(row))
+            self.rows.append(
+                row | dict(at=at, rt=float(row['rt'] or 'nan'), catch=bool(row['catch']))
+            )
 
     def take_back(self):
         "Strike out the last answer"
         with self._open():
-            row = self.live[-1]; at = row['at'] + len(','.join(str(row[c]) for c in LOG_COLUMNS[:3])) + 1; word = row['odd'].encode()
-            with open(self.path, 'rb') as f: f.seek(at); there = f.read(len(word) + 1)
-            if there != word + b',': raise AlignetError(f"'{self.path}' was changed by another program; run the cell again")
-            self._overwrite(at, b'-'*len(word)); row['odd'] = '-'*len(word)
+            row = self.live[-1]
+            at = row['at'] + len(','.join(str(row[c]) for c in LOG_COLUMNS[:3])) + 1
+            word = row['odd'].encode()
+            with open(self.path, 'rb') as f:
+                f.seek(at)
+                there = f.read(len(word) + 1)
+            if there != word + b',':
+                raise AlignetError(
+                    f"'{self.path}' was changed by another program; run the cell again"
+                )
+            self._overwrite(at, b'-'*len(word))
+            row['odd'] = '-'*len(word)
 
     @property
     def live(self): return [r for r in self.rows if r['odd'] in _SIDES]
@@ -380,12 +510,15 @@ export default { render };
 # %% ../nbs/07_widgets.ipynb #39f490ba
 @lru_cache(maxsize=256)
 def _encoded(path, stamp, px):
-    im = load_image(path); im.thumbnail((px, px), Image.LANCZOS)
+    im = load_image(path)
+    im.thumbnail((px, px), Image.LANCZOS)
     for kind, kw in ('PNG', {}), ('JPEG', dict(quality=95, subsampling=0)):
-        buf = io.BytesIO(); im.save(buf, kind, **kw)
+        buf = io.BytesIO()
+        im.save(buf, kind, **kw)
         if buf.tell() < 120_000: break
     return f'data:image/{kind.lower()};base64,' + base64.b64encode(buf.getvalue()).decode()
 
+# %% ../nbs/07_widgets.ipynb #055e51b0
 def _data_url(images, i, px):
     "A picture of an `ImageSet`, at most `px` wide and high, as a data URL"
     path = images.path(i)
@@ -393,11 +526,15 @@ def _data_url(images, i, px):
     except OSError: stamp = None                                        # then load_image says what is wrong
     return _encoded(str(path), stamp, px)
 
+# %% ../nbs/07_widgets.ipynb #15a57fd8
 def _png(fig):
     "A figure as base64 PNG, and closed"
-    buf = io.BytesIO(); fig.savefig(buf, format='png', dpi=fig.dpi); plt.close(fig)
+    buf = io.BytesIO()
+    fig.savefig(buf, format='png', dpi=fig.dpi)
+    plt.close(fig)
     return base64.b64encode(buf.getvalue()).decode()
 
+# %% ../nbs/07_widgets.ipynb #62a4350b
 class _Widget(anywidget.AnyWidget):
     "A widget that leaves a static picture where it cannot run"
     def _repr_mimebundle_(self, **kwargs):
@@ -409,24 +546,50 @@ def _object_names(images, names):
     "Name of the object of each picture, checked; and the number of each object"
     if isinstance(names, dict): names = [names.get(f, f) for f in images.names]
     names = list(images.names) if names is None else [str(o) for o in names]
-    if len(names) != len(images): raise AlignetError(f'names must be one for each of the {len(images):,} pictures, in the order of images.names, not {len(names):,}')
+    if len(names) != len(images):
+        raise AlignetError(
+            f'names must be one for each of the {len(images):,} pictures, in the order of images.names, not {len(names):,}'
+        )
     def number(o):
-        with contextlib.suppress(ValueError): float(o); return True
-    if bad := [o for o in names if not o.strip() or o != o.strip() or number(o) or '\n' in o or '\r' in o or o.lower() in ('na', 'n/a', 'null', 'none', '<na>')]:
-        raise AlignetError(f"names: {bad[0]!r} cannot be used as the name of an object in a table (it is empty, a number, a word for 'missing', or has spaces around it); rename it, e.g. 'object {bad[0].strip()}'")
+        with contextlib.suppress(ValueError):
+            float(o)
+            return True
+    if bad := [
+        o
+        for o in names
+        if not o.strip()
+        or o != o.strip()
+        or number(o)
+        or '\n' in o
+        or '\r' in o
+        or o.lower() in ('na', 'n/a', 'null', 'none', '<na>')
+    ]:
+        raise AlignetError(
+            f"names: {bad[0]!r} cannot be used as the name of an object in a table (it is empty, a number, a word for 'missing', or has spaces around it); rename it, e.g. 'object {bad[0].strip()}'"
+        )
     return names, pd.factorize(pd.Series(names, dtype=object))[0]
 
+# %% ../nbs/07_widgets.ipynb #23547fd8
 def _given_triplets(triplets, images, names):
     "Questions brought by the user as (t, 3) picture positions; each object by its first picture"
     first = {o: i for i, o in reversed(list(enumerate(names)))}
     if hasattr(triplets, 'triplets') and hasattr(triplets, 'names'):
         first = {f: i for i, f in enumerate(images.names)} | first
-        if miss := [o for o in np.array(triplets.names, object)[np.unique(triplets.triplets)] if o not in first]:
-            raise AlignetError(f"triplets: {len(miss):,} of their objects are not among the pictures, first '{miss[0]}'; give images and names that hold them, or use .restrict")
+        if miss := [
+            o
+            for o in np.array(triplets.names, object)[np.unique(triplets.triplets)]
+            if o not in first
+        ]:
+            raise AlignetError(
+                f"triplets: {len(miss):,} of their objects are not among the pictures, first '{miss[0]}'; give images and names that hold them, or use .restrict"
+            )
         t = np.array([first.get(o, -1) for o in triplets.names], np.int64)[triplets.triplets]
     else: t = check_triplets(triplets, len(images))
     code = pd.factorize(pd.Series(names, dtype=object))[0]
-    if len(t) and not (ok := _different(t, code)).all(): raise AlignetError(f'triplets: row {int((~ok).argmax())} shows one object twice; a question needs three different ones')
+    if len(t) and not (ok := _different(t, code)).all():
+        raise AlignetError(
+            f'triplets: row {int((~ok).argmax())} shows one object twice; a question needs three different ones'
+        )
     return t.astype(np.int64)
 
 # %% ../nbs/07_widgets.ipynb #e26ce724
@@ -453,64 +616,121 @@ class OddOneOut(_Widget):
         labels:bool=False, # Write the names below the pictures
         simulated:bool=False, # The answers come from a simulation; noted in the record
     ):
-        if not isinstance(images, ImageSet): raise AlignetError(f"images must be an ImageSet, e.g. ImageSet('folder'), not {type(images).__name__}")
+        if not isinstance(images, ImageSet):
+            raise AlignetError(
+                f"images must be an ImageSet, e.g. ImageSet('folder'), not {type(images).__name__}"
+            )
         self.annotator = str(annotator)
-        if not self.annotator.strip() or re.search(r'[\r\n]', self.annotator): raise AlignetError('annotator must be a pseudonym without line breaks, such as p01')
-        if self.annotator.strip().lower() in ('na', 'n/a', 'nan', 'none', 'null'): raise AlignetError(f"annotator '{self.annotator}' reads as a missing value in a table; choose a pseudonym such as p01")
+        if not self.annotator.strip() or re.search(r'[\r\n]', self.annotator):
+            raise AlignetError('annotator must be a pseudonym without line breaks, such as p01')
+        if self.annotator.strip().lower() in ('na', 'n/a', 'nan', 'none', 'null'):
+            raise AlignetError(
+                f"annotator '{self.annotator}' reads as a missing value in a table; choose a pseudonym such as p01"
+            )
         if not 0 <= catch <= .5: raise AlignetError(f'catch={catch} must be a share from 0 to .5')
-        if not (isinstance(n, (int, np.integer)) and n > 0): raise AlignetError(f'n={n} must be a positive whole number of questions')
-        self.images, self.seed, self.px, self.question, self.labels, self.simulated = images, int(seed), int(px), question, labels, simulated
+        if not (isinstance(n, (int, np.integer)) and n > 0):
+            raise AlignetError(f'n={n} must be a positive whole number of questions')
+        self.images, self.seed, self.px, self.question, self.labels, self.simulated = (
+            images, int(seed), int(px), question, labels, simulated,
+        )
         self.names, self._code = _object_names(images, names)
         given = None if triplets is None else _given_triplets(triplets, images, self.names)
-        self._questions = _Questions(images.names, self._code, sampling, self.seed, given, features, teacher, clusters)
-        if given is None and n > self._questions.most: raise AlignetError(f'n={n:,}, but {len(set(self.names))} objects make only {self._questions.most:,} different questions; choose a smaller n or give more pictures')
+        self._questions = _Questions(
+            images.names, self._code, sampling, self.seed, given, features, teacher, clusters
+        )
+        if given is None and n > self._questions.most:
+            raise AlignetError(
+                f'n={n:,}, but {len(set(self.names))} objects make only {self._questions.most:,} different questions; choose a smaller n or give more pictures'
+            )
         self.n, self.catch = min(int(n), self._questions.most), float(catch)
-        self._key = int.from_bytes(hashlib.blake2b(self.annotator.encode(), digest_size=4).digest(), 'big')
+        self._key = int.from_bytes(
+            hashlib.blake2b(self.annotator.encode(), digest_size=4).digest(), 'big'
+        )
         self._setting = self._describe()
         self._check_pictures()
-        self._log = _Log(path, self.annotator); self.path = self._log.path
+        self._log = _Log(path, self.annotator)
+        self.path = self._log.path
         self._resume()
-        super().__init__(); self._live, self._beat = False, 0
+        super().__init__()
+        self._live, self._beat = False, 0
         self.on_msg(self._heard)
         for o in self._log.told: print(o)
 
     def _check_pictures(self):
         "Refuse a picture that cannot be read before the first question"
-        for o in progress(self.images.names, desc='reading pictures') if len(self.images) > 500 else self.images.names:
+        for o in (
+            progress(self.images.names, desc='reading pictures')
+            if len(self.images) > 500
+            else self.images.names
+        ):
             with contextlib.suppress(OSError, SyntaxError, ValueError):
-                with Image.open(self.images.path(o)) as im: im.draft('RGB', (64, 64)); im.load(); continue
-            load_image(self.images.path(o))                             # slower, knows more kinds, and says what is wrong
+                with Image.open(self.images.path(o)) as im:
+                    im.draft('RGB', (64, 64))
+                    im.load()
+                    continue
+            # slower, knows more kinds, and says what is wrong
+            load_image(self.images.path(o))
 
     @property
     def teacher(self):
         "The teacher whose uncertainty chooses questions; a new one plans anew what is not on the screen yet"
         return self._questions.teacher
     @teacher.setter
-    def teacher(self, teacher): self._questions.teacher = teacher; self._replan(self.n_done + 1); self._push()
+    def teacher(self, teacher):
+        self._questions.teacher = teacher
+        self._replan(self.n_done + 1)
+        self._push()
 
 # %% ../nbs/07_widgets.ipynb #b7bc5e90
-def _hash(*parts): return hashlib.blake2b('\0'.join(map(str, parts)).encode(), digest_size=4).hexdigest()
+def _hash(*parts):
+    return hashlib.blake2b('\0'.join(map(str, parts)).encode(), digest_size=4).hexdigest()
 
+# %% ../nbs/07_widgets.ipynb #4464d4b9
 @patch
 def _describe(self:OddOneOut):
     "What must not change while a record is continued"
     q = self._questions
-    out = dict(seed=self.seed, catch=f'{self.catch:g}', images=_hash(self.images.digest(), *self.names), sampling=q.sampling if q.given is None else f'given:{_hash(q.given.tolist())}')
-    return ' '.join(f'{k}={v}' for k, v in (out | (dict(simulated=1) if self.simulated else {})).items())
+    out = dict(
+        seed=self.seed, catch=f'{self.catch:g}', images=_hash(self.images.digest(), *self.names),
+        sampling=q.sampling if q.given is None else f'given:{_hash(q.given.tolist())}',
+    )
+    return ' '.join(
+        f'{k}={v}' for k, v in (out | (dict(simulated=1) if self.simulated else {})).items()
+    )
 
+# %% ../nbs/07_widgets.ipynb #d3a68f6b
 @patch
 def _resume(self:OddOneOut):
     "Take up the record where it ends"
     was = {r['setting'] for r in self._log.rows} - {self._setting}
     if was:
-        old, new = (dict(o.partition('=')[::2] for o in s.split()) for s in (was.pop(), self._setting))
-        why = dict(images='the pictures or their names have changed', simulated='the record and this run do not agree on whether answers are simulated', sampling=f"sampling is {new['sampling']}, not {old.get('sampling')}")
-        diff = '; '.join(why.get(k, f'{k} is {new.get(k)}, not {old.get(k)}') for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k))
-        raise AlignetError(f"'{self._log.path}' already has {len(self._log.live):,} answers of '{self.annotator}' from another setting: {diff}. Go on with the old setting, or give another path or annotator")
+        old, new = (
+            dict(o.partition('=')[::2] for o in s.split()) for s in (was.pop(), self._setting)
+        )
+        why = dict(
+            images='the pictures or their names have changed',
+            simulated='the record and this run do not agree on whether answers are simulated',
+            sampling=f"sampling is {new['sampling']}, not {old.get('sampling')}",
+        )
+        diff = '; '.join(
+            why.get(k, f'{k} is {new.get(k)}, not {old.get(k)}')
+            for k in sorted(old.keys() | new.keys())
+            if old.get(k) != new.get(k)
+        )
+        raise AlignetError(
+            f"'{self._log.path}' already has {len(self._log.live):,} answers of '{self.annotator}' from another setting: {diff}. Go on with the old setting, or give another path or annotator"
+        )
     live, where, self._plan = self._log.live, {f: i for i, f in enumerate(self.images.names)}, []
-    if [r['trial'] for r in live] != list(range(1, len(live) + 1)): raise AlignetError(f"'{self._log.path}': the answers of '{self.annotator}' are not the trials 1 to {len(live)}, each once; was the file edited? Restore it, or give another path")
-    for r in live: self._plan.append(dict(number=r['trial'], catch=r['catch'], rows=[where[r[f'{s}_file']] for s in _SIDES]))
-    self._kinds = self._catch_places(); self._replan(len(live))
+    if [r['trial'] for r in live] != list(range(1, len(live) + 1)):
+        raise AlignetError(
+            f"'{self._log.path}': the answers of '{self.annotator}' are not the trials 1 to {len(live)}, each once; was the file edited? Restore it, or give another path"
+        )
+    for r in live:
+        self._plan.append(
+            dict(number=r['trial'], catch=r['catch'], rows=[where[r[f'{s}_file']] for s in _SIDES])
+        )
+    self._kinds = self._catch_places()
+    self._replan(len(live))
 
 # %% ../nbs/07_widgets.ipynb #fab793e7
 @patch
@@ -519,17 +739,22 @@ def _catch_places(self:OddOneOut):
     if not self.catch: return [False]*self.n
     every, out = max(2, round(1/self.catch)), []
     for b in itertools.count():
-        at = int(rng(self.seed, self._key, b, 73).integers(every)); out += [k == at for k in range(every)]
+        at = int(rng(self.seed, self._key, b, 73).integers(every))
+        out += [k == at for k in range(every)]
         if len(out) - b - 1 >= self.n: break
     last = [k for k, c in enumerate(out) if not c][self.n - 1]
     return out[:last + 1]
 
+# %% ../nbs/07_widgets.ipynb #ffe5538c
 @patch
 def _replan(self:OddOneOut, keep):
     "Forget what is planned behind the first `keep` trials"
-    del self._plan[keep:]; rows = [tuple(sorted(p['rows'])) for p in self._plan if not p['catch']]
-    self._asked, self._drawn = set(rows), len(rows); self._questions.restart()
+    del self._plan[keep:]
+    rows = [tuple(sorted(p['rows'])) for p in self._plan if not p['catch']]
+    self._asked, self._drawn = set(rows), len(rows)
+    self._questions.restart()
 
+# %% ../nbs/07_widgets.ipynb #9b2950e8
 @patch
 def _ensure(self:OddOneOut, k):
     "Plan the trials up to the `k`th"
@@ -537,14 +762,19 @@ def _ensure(self:OddOneOut, k):
         number, catch = len(self._plan) + 1, self._kinds[len(self._plan)]
         if catch: rows = self._catch_rows(number)
         else:
-            rows = self._questions.draw(self._drawn, self._asked); self._asked.add(tuple(sorted(rows))); self._drawn += 1
+            rows = self._questions.draw(self._drawn, self._asked)
+            self._asked.add(tuple(sorted(rows)))
+            self._drawn += 1
         order = rng(self.seed, self._key, number, 74).permutation(3)
         self._plan.append(dict(number=number, catch=catch, rows=[rows[i] for i in order]))
 
+# %% ../nbs/07_widgets.ipynb #e3c39060
 @patch
 def _catch_rows(self:OddOneOut, number):
     "One picture twice, and one of another object"
-    r = rng(self.seed, self._key, number, 75); a = int(r.integers(len(self.names))); b = r.choice(np.flatnonzero(self._code != self._code[a]))
+    r = rng(self.seed, self._key, number, 75)
+    a = int(r.integers(len(self.names)))
+    b = r.choice(np.flatnonzero(self._code != self._code[a]))
     return [a, a, int(b)]
 
 # %% ../nbs/07_widgets.ipynb #8d5287c9
@@ -553,112 +783,187 @@ def n_done(self:OddOneOut) -> int: # In 0..n_trials
     "Trials answered so far, catch trials included"
     return len(self._log.live)
 
+# %% ../nbs/07_widgets.ipynb #119500b4
 @patch(as_prop=True)
 def n_trials(self:OddOneOut) -> int: # At least 1
     "Trials in all, catch trials included"
     return max(len(self._kinds), self.n_done)
 
+# %% ../nbs/07_widgets.ipynb #a8a0296c
 @patch(as_prop=True)
 def done(self:OddOneOut) -> bool: # True after the last answer
     "Whether all trials are answered"
     return self.n_done >= len(self._kinds)
 
+# %% ../nbs/07_widgets.ipynb #c1f59980
 @patch(as_prop=True)
 def trial(self:OddOneOut) -> dict: # number (from 1), shown (names from left to right), files, catch; None at the end
     "What is shown now"
     if self.done: return None
-    self._ensure(self.n_done); p = self._plan[self.n_done]
-    return dict(number=p['number'], shown=tuple(self.names[i] for i in p['rows']), files=tuple(self.images.names[i] for i in p['rows']), catch=p['catch'])
+    self._ensure(self.n_done)
+    p = self._plan[self.n_done]
+    return dict(
+        number=p['number'], shown=tuple(self.names[i] for i in p['rows']),
+        files=tuple(self.images.names[i] for i in p['rows']), catch=p['catch'],
+    )
 
+# %% ../nbs/07_widgets.ipynb #20094aad
 @patch
 def answer(self:OddOneOut,
     position:int, # 0, 1 or 2: left, middle or right
     rt:float=None, # Response time in seconds, if known
 ):
     "Choose a picture of the present trial; on the disk when this returns"
-    if isinstance(position, bool) or position not in (0, 1, 2): raise AlignetError(f'position={position!r} must be 0, 1 or 2, for left, middle or right')
-    if rt is not None and not (math.isfinite(rt) and rt >= 0): raise AlignetError(f'rt={rt!r} must be a time in seconds, or None')
-    if (t := self.trial) is None: raise AlignetError(f"all {self.n_trials} trials are answered; ask for more with a larger n")
-    row = dict(time=datetime.now(timezone.utc).isoformat(timespec='milliseconds'), session=self._log.session, trial=t['number'], odd=_SIDES[int(position)], rt='' if rt is None else f'{rt:.4f}', catch=int(t['catch']),
-               annotator=self.annotator, setting=self._setting, **dict(zip(_SIDES, t['shown'])), **{f'{s}_file': f for s, f in zip(_SIDES, t['files'])})
-    self._log.append(row); self._push()
+    if isinstance(position, bool) or position not in (0, 1, 2):
+        raise AlignetError(f'position={position!r} must be 0, 1 or 2, for left, middle or right')
+    if rt is not None and not (math.isfinite(rt) and rt >= 0):
+        raise AlignetError(f'rt={rt!r} must be a time in seconds, or None')
+    if (t := self.trial) is None:
+        raise AlignetError(f"all {self.n_trials} trials are answered; ask for more with a larger n")
+    row = dict(
+        time=datetime.now(timezone.utc).isoformat(timespec='milliseconds'),
+        session=self._log.session, trial=t['number'], odd=_SIDES[int(position)],
+        rt='' if rt is None else f'{rt:.4f}', catch=int(t['catch']), annotator=self.annotator,
+        setting=self._setting, **dict(zip(_SIDES, t['shown'])),
+        **{f'{s}_file': f for s, f in zip(_SIDES, t['files'])},
+    )
+    self._log.append(row)
+    self._push()
 
+# %% ../nbs/07_widgets.ipynb #530f7c8b
 @patch
 def undo(self:OddOneOut):
     "Take the last answer back and ask again, also one of an earlier session"
     if not self.n_done: raise AlignetError('there is no answer to take back')
-    self._log.take_back(); self._push()
+    self._log.take_back()
+    self._push()
 
 # %% ../nbs/07_widgets.ipynb #7ad49eee
 @patch
 def _push(self:OddOneOut, note='', bad=False):
     "Send the present trial to the browser, once one is looking"
     if not self._live: return
-    self._beat += 1; t = self.trial; out = dict(beat=self._beat, n_done=self.n_done, total=self.n_trials, done=self.done, question=self.question, px=self.px, note=note, bad=bad)
+    self._beat += 1
+    t = self.trial
+    out = dict(
+        beat=self._beat, n_done=self.n_done, total=self.n_trials, done=self.done,
+        question=self.question, px=self.px, note=note, bad=bad,
+    )
     if t is not None:
         try:
             urls = lambda rows: [_data_url(self.images, i, 2*self.px) for i in rows]
-            self._ensure(self.n_done + 1); ahead = self._plan[self.n_done + 1]['rows'] if len(self._plan) > self.n_done + 1 else []
-            out |= dict(number=t['number'], images=urls(self._plan[self.n_done]['rows']), next=urls(ahead), labels=list(t['shown']) if self.labels else None)
+            self._ensure(self.n_done + 1)
+            ahead = self._plan[self.n_done + 1]['rows'] if len(self._plan) > self.n_done + 1 else []
+            out |= dict(
+                number=t['number'], images=urls(self._plan[self.n_done]['rows']), next=urls(ahead),
+                labels=list(t['shown']) if self.labels else None,
+            )
         except AlignetError as e: out |= dict(note=str(e), bad=True)
     self._trial = out
 
+# %% ../nbs/07_widgets.ipynb #4c76f02b
 @patch
 def _heard(self:OddOneOut, _, message, buffers=None):
     "A message of the browser: the same as a call"
     kind, here = message.get('kind'), (self.trial or {}).get('number', 0)
-    if kind == 'ready': self._live = True; return self._push()
-    if message.get('number') != here: return self._push('That was one click too many; please answer this one.')
-    try: self.answer(message.get('position'), message.get('rt')) if kind == 'answer' else self.undo()
+    if kind == 'ready':
+        self._live = True
+        return self._push()
+    if message.get('number') != here:
+        return self._push('That was one click too many; please answer this one.')
+    try:
+        self.answer(message.get('position'), message.get('rt')) if kind == 'answer' else self.undo()
     except AlignetError as e: self._push(str(e), True)
 
 # %% ../nbs/07_widgets.ipynb #49d4e0e4
 def _as_table(rows, path):
     "Rows of a record as a data frame"
-    df = pd.DataFrame(rows, columns=LOG_COLUMNS); df['time'] = pd.to_datetime(df.time, utc=True, errors='coerce', format='ISO8601')
-    shown = df[list(_SIDES)].to_numpy(object).reshape(-1, 3); at = df.odd.map(lambda o: _SIDES.index(o) if o in _SIDES else -1).to_numpy(int); r = np.arange(len(df))
-    once = np.stack([(shown == shown[:, [i]]).sum(1) == 1 for i in range(3)], 1)[r, at] if len(df) else np.zeros(0, bool)
-    out = df.rename(columns=dict(odd='side')).assign(position=at, odd=shown[r, at] if len(df) else [], catch=df.catch.astype(bool), rt=df.rt.astype(float), file=str(path))
+    df = pd.DataFrame(rows, columns=LOG_COLUMNS)
+    df['time'] = pd.to_datetime(df.time, utc=True, errors='coerce', format='ISO8601')
+    shown = df[list(_SIDES)].to_numpy(object).reshape(-1, 3)
+    at = df.odd.map(lambda o: _SIDES.index(o) if o in _SIDES else -1).to_numpy(int)
+    r = np.arange(len(df))
+    once = (
+        np.stack([(shown == shown[:, [i]]).sum(1) == 1 for i in range(3)], 1)[r, at]
+        if len(df)
+        else np.zeros(0, bool)
+    )
+    out = df.rename(columns=dict(odd='side')).assign(
+        position=at, odd=shown[r, at] if len(df) else [], catch=df.catch.astype(bool),
+        rt=df.rt.astype(float), file=str(path),
+    )
     out['failed'] = out.catch & ~once
-    return out[['annotator', 'session', 'trial', 'left', 'middle', 'right', 'side', 'position', 'odd', 'rt', 'catch', 'failed', 'time', 'left_file', 'middle_file', 'right_file', 'setting', 'file']]
+    return out[
+        [
+            'annotator', 'session', 'trial', 'left', 'middle', 'right', 'side', 'position', 'odd',
+            'rt', 'catch', 'failed', 'time', 'left_file', 'middle_file', 'right_file', 'setting',
+            'file',
+        ]
+    ]
 
+# %% ../nbs/07_widgets.ipynb #92bdeb26
 def catch_report(
     answers, # A table of answers_table
 ) -> pd.DataFrame: # By annotator: trials, correct, share, and p_guess, the chance that blind guessing does as well
     "How each annotator did on catch trials"
     from scipy.stats import binom
-    c = answers[answers.catch]; n = c.groupby('annotator').size(); k = n - c.groupby('annotator').failed.sum()
+    c = answers[answers.catch]
+    n = c.groupby('annotator').size()
+    k = n - c.groupby('annotator').failed.sum()
     n, k = (o.reindex(pd.unique(answers.annotator), fill_value=0).astype(int) for o in (n, k))
-    return pd.DataFrame(dict(trials=n, correct=k, share=k/n.where(n > 0), p_guess=binom.sf(k - 1, n, CHANCE)))
+    return pd.DataFrame(
+        dict(trials=n, correct=k, share=k / n.where(n > 0), p_guess=binom.sf(k - 1, n, CHANCE))
+    )
 
 # %% ../nbs/07_widgets.ipynb #40e6393a
-_ODD_LAST = dict(left=(1, 2, 0), middle=(0, 2, 1), right=(0, 1, 2))          # where the three are in a triplet
+# where the three are in a triplet
+_ODD_LAST = dict(left=(1, 2, 0), middle=(0, 2, 1), right=(0, 1, 2))
 
 @patch
 def __repr__(self:OddOneOut):
     return f"OddOneOut('{self.path.name}', annotator '{self.annotator}'{', SIMULATED' if self.simulated else ''}: {self.n_done} of {self.n_trials} trials answered, {self._questions.sampling if self._questions.given is None else 'given'} questions about {len(set(self.names))} objects)"
 
+# %% ../nbs/07_widgets.ipynb #43ebc047
 @patch
 def judgements(self:OddOneOut) -> Judgements: # Over all objects, in the order of the pictures
     "This annotator's answers so far, without catch trials"
-    names = list(dict.fromkeys(self.names)); t = [self._code[[p['rows'][i] for i in _ODD_LAST[r['odd']]]] for p, r in zip(self._plan, self._log.live) if not r['catch']]
-    return Judgements(np.array(t, np.int64).reshape(-1, 3), names, source='odd-one-out answers of one annotator', simulated=self.simulated, subjects=np.zeros(len(t), np.int64))
+    names = list(dict.fromkeys(self.names))
+    t = [
+        self._code[[p['rows'][i] for i in _ODD_LAST[r['odd']]]]
+        for p, r in zip(self._plan, self._log.live)
+        if not r['catch']
+    ]
+    return Judgements(
+        np.array(t, np.int64).reshape(-1, 3), names, source='odd-one-out answers of one annotator',
+        simulated=self.simulated, subjects=np.zeros(len(t), np.int64),
+    )
 
+# %% ../nbs/07_widgets.ipynb #9762903a
 @patch
 def catch_report(self:OddOneOut) -> pd.DataFrame: # trials, correct, share, p_guess
     "How the catch trials went"
     return catch_report(_as_table(self._log.live, self.path))
 
+# %% ../nbs/07_widgets.ipynb #935af228
 @patch
 def static(self:OddOneOut) -> plt.Figure: # Three pictures and the question
     "The present trial as a plain figure"
-    t = self.trial; k = min(self.n_done, len(self._plan) - 1); p = self._plan[k] if k >= 0 else None
+    t = self.trial
+    k = min(self.n_done, len(self._plan) - 1)
+    p = self._plan[k] if k >= 0 else None
     fig, axs = plt.subplots(1, 3, figsize=(5.6, 2.5), dpi=80, layout='constrained')
     for i, ax in enumerate(axs):
-        ax.imshow(self.images.thumb(p['rows'][i], min(self.px, 160))); ax.set(xticks=[], yticks=[]); ax.spines[:].set(color='silver')
+        ax.imshow(self.images.thumb(p['rows'][i], min(self.px, 160)))
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set(color='silver')
         ax.set_xlabel(f"{self.names[p['rows'][i]]}\n{i + 1}" if self.labels else f'{i + 1}')
-    fig.suptitle(self.question if t else f'Done: all {self.n_trials} trials are answered', fontsize=12)
-    fig.supxlabel(f'trial {self.n_done + 1} of {self.n_trials}' if t else f'trial {self.n_done}, the last', fontsize=9, color='dimgray')
+    fig.suptitle(
+        self.question if t else f'Done: all {self.n_trials} trials are answered', fontsize=12
+    )
+    fig.supxlabel(
+        f'trial {self.n_done + 1} of {self.n_trials}' if t else f'trial {self.n_done}, the last',
+        fontsize=9, color='dimgray',
+    )
     return fig
 
 # %% ../nbs/07_widgets.ipynb #2742c9e0
@@ -667,13 +972,26 @@ def _log_files(paths):
     out = []
     for p in [paths] if isinstance(paths, (str, os.PathLike)) else list(paths):
         p = Path(p)
-        if not p.exists(): raise AlignetError(f"'{p}' does not exist; give the file or the folder that OddOneOut wrote to")
-        if p.is_file(): out.append(p); continue
-        found = [f for f in sorted(p.glob('*.csv')) if f.open('rb').read(len(_HEADER) + 3).removeprefix(b'\xef\xbb\xbf').startswith(_HEADER)]
-        if not found: raise AlignetError(f"the folder '{p}' holds no record of OddOneOut; give the folder that it wrote to")
+        if not p.exists():
+            raise AlignetError(
+                f"'{p}' does not exist; give the file or the folder that OddOneOut wrote to"
+            )
+        if p.is_file():
+            out.append(p)
+            continue
+        found = [
+            f
+            for f in sorted(p.glob('*.csv'))
+            if f.open('rb').read(len(_HEADER) + 3).removeprefix(b'\xef\xbb\xbf').startswith(_HEADER)
+        ]
+        if not found:
+            raise AlignetError(
+                f"the folder '{p}' holds no record of OddOneOut; give the folder that it wrote to"
+            )
         out += found
     return out
 
+# %% ../nbs/07_widgets.ipynb #27ab8c2f
 def answers_table(
     paths, # Records of OddOneOut: a file, a folder of them, or a list of both
 ) -> pd.DataFrame: # annotator, session, trial, left, middle, right, side, position (0 to 2), odd, rt (s), catch, failed, time (UTC), ..., file
@@ -681,19 +999,32 @@ def answers_table(
     parts = []
     for f in _log_files(paths):
         rows, broken, torn = _read_log(f.read_bytes(), f)
-        if broken or torn.strip(): print(f"'{f.name}': {len(broken) + bool(torn.strip())} lines cannot be read and are left out, first line {broken[0][0] if broken else 'the last'}")
+        if broken or torn.strip():
+            print(
+                f"'{f.name}': {len(broken) + bool(torn.strip())} lines cannot be read and are left out, first line {broken[0][0] if broken else 'the last'}"
+            )
         parts.append(_as_table([r for r in rows if r['odd'] in _SIDES], f))
-    df = pd.concat(parts, ignore_index=True); twice = df.duplicated(['annotator', 'session', 'trial', 'time', 'left', 'middle', 'right', 'position'])
-    if twice.any(): print(f'{int(twice.sum()):,} answers occur in more than one of the files and are counted once')
+    df = pd.concat(parts, ignore_index=True)
+    twice = df.duplicated(
+        ['annotator', 'session', 'trial', 'time', 'left', 'middle', 'right', 'position']
+    )
+    if twice.any():
+        print(
+            f'{int(twice.sum()):,} answers occur in more than one of the files and are counted once'
+        )
     return df[~twice].sort_values(['time', 'annotator', 'trial'], kind='stable', ignore_index=True)
 
 # %% ../nbs/07_widgets.ipynb #4c4928cc
 def _flag(answers):
     "Whether the answers of a table are simulated, all or none"
     sim = answers.setting.str.contains(r'(?:^| )simulated=1(?: |$)')
-    if sim.any() and not sim.all(): raise AlignetError(f'{int(sim.sum()):,} of {len(sim):,} answers are simulated and the others are not; read them apart')
+    if sim.any() and not sim.all():
+        raise AlignetError(
+            f'{int(sim.sum()):,} of {len(sim):,} answers are simulated and the others are not; read them apart'
+        )
     return bool(len(sim) and sim.all())
 
+# %% ../nbs/07_widgets.ipynb #4a82b6e0
 def read_answers(
     paths, # Records of OddOneOut (a file, a folder, a list), or a table of answers_table
     annotators=None, # Only these annotators
@@ -703,21 +1034,49 @@ def read_answers(
     "Answers of several annotators and sessions as judgements; catch trials are left out"
     df = paths if isinstance(paths, pd.DataFrame) else answers_table(paths)
     if annotators is not None:
-        annotators = [annotators] if isinstance(annotators, str) else list(annotators); known = set(df.annotator)
-        if miss := [a for a in annotators if a not in known]: raise AlignetError(f"annotator '{miss[0]}' has no answers here; there are {', '.join(sorted(known)) or 'none'}")
+        annotators = [annotators] if isinstance(annotators, str) else list(annotators)
+        known = set(df.annotator)
+        if miss := [a for a in annotators if a not in known]:
+            raise AlignetError(
+                f"annotator '{miss[0]}' has no answers here; there are {', '.join(sorted(known)) or 'none'}"
+            )
         df = df[df.annotator.isin(annotators)]
     if drop_failed_catch is not None:
-        if not 0 <= drop_failed_catch < 1: raise AlignetError(f'drop_failed_catch={drop_failed_catch} must be a share from 0 to below 1')
+        if not 0 <= drop_failed_catch < 1:
+            raise AlignetError(
+                f'drop_failed_catch={drop_failed_catch} must be a share from 0 to below 1'
+            )
         bad = (c := catch_report(df)).index[1 - c.share > drop_failed_catch]
-        if len(bad): print(f"left out: {len(bad)} of {len(c)} annotators, who failed more than {drop_failed_catch:.0%} of their catch trials ({', '.join(bad)}), with {int(df.annotator.isin(bad).sum()):,} answers")
+        if len(bad):
+            print(
+                f"left out: {len(bad)} of {len(c)} annotators, who failed more than {drop_failed_catch:.0%} of their catch trials ({', '.join(bad)}), with {int(df.annotator.isin(bad).sum()):,} answers"
+            )
         df = df[~df.annotator.isin(bad)]
     simulated, df = _flag(df), df[~df.catch]
-    if df.empty: raise AlignetError('there is no answer to read: no trial was answered, only catch trials were, or every annotator is left out')
-    seen = sorted({o for s in _SIDES for o in df[s]}); names = seen if names is None else [str(o) for o in names]; row = {o: i for i, o in enumerate(names)}
-    if miss := [o for o in seen if o not in row]: raise AlignetError(f"names: {len(miss):,} judged objects are not among them, first '{miss[0]}'")
-    t = np.array([[row[r[i]] for i in _ODD_LAST[s]] for r, s in zip(df[list(_SIDES)].to_numpy(object), df.side)], np.int64)
-    n = df.annotator.nunique()                                            # and not where from: names of files may be names of people
-    return Judgements(t, names, source=f"odd-one-out answers of {n} annotator{'s' * (n > 1)}", simulated=simulated, subjects=pd.factorize(df.annotator)[0])
+    if df.empty:
+        raise AlignetError(
+            'there is no answer to read: no trial was answered, only catch trials were, or every annotator is left out'
+        )
+    seen = sorted({o for s in _SIDES for o in df[s]})
+    names = seen if names is None else [str(o) for o in names]
+    row = {o: i for i, o in enumerate(names)}
+    if miss := [o for o in seen if o not in row]:
+        raise AlignetError(
+            f"names: {len(miss):,} judged objects are not among them, first '{miss[0]}'"
+        )
+    t = np.array(
+        [
+            [row[r[i]] for i in _ODD_LAST[s]]
+            for r, s in zip(df[list(_SIDES)].to_numpy(object), df.side)
+        ],
+        np.int64,
+    )
+    # and not where from: names of files may be names of people
+    n = df.annotator.nunique()
+    return Judgements(
+        t, names, source=f"odd-one-out answers of {n} annotator{'s' * (n > 1)}",
+        simulated=simulated, subjects=pd.factorize(df.annotator)[0],
+    )
 
 # %% ../nbs/07_widgets.ipynb #9a1d6264
 def position_bias(
@@ -725,50 +1084,105 @@ def position_bias(
 ) -> pd.DataFrame: # By annotator and for 'all': n, shares left, middle, right, and p of a chi-squared test against a third each
     "Whether somebody prefers a side; catch trials are left out"
     from scipy.stats import chisquare
-    df = answers[~answers.catch]; out = {}
+    df = answers[~answers.catch]
+    out = {}
     if df.empty: raise AlignetError('there is no answer yet, so there is no preference to test')
-    for who, part in [*df.groupby('annotator', sort=False), *([('all', df)] if df.annotator.nunique() > 1 else [])]:
-        k = np.bincount(part.position, minlength=3); out[who] = dict(n=len(part), **dict(zip(_SIDES, k/k.sum())), p=float(chisquare(k).pvalue))
+    for who, part in [
+        *df.groupby('annotator', sort=False),
+        *([('all', df)] if df.annotator.nunique() > 1 else []),
+    ]:
+        k = np.bincount(part.position, minlength=3)
+        out[who] = dict(n=len(part), **dict(zip(_SIDES, k/k.sum())), p=float(chisquare(k).pvalue))
     return pd.DataFrame(out).T.astype(dict(n=int))
 
+# %% ../nbs/07_widgets.ipynb #15da530e
 def plot_answers(
     answers, # A table of answers_table
 ) -> plt.Figure: # Response times, their course, sides
     "Response times, their course over the session, and the sides that were chosen"
     import seaborn as sns
-    df = answers.assign(sides=1); bias = position_bias(df); people = list(dict.fromkeys(df.annotator)); timed = df[df.rt > 0]
-    fig, axs = plt.subplots(1, 3, figsize=(9.6, 2.9), dpi=80, layout='constrained', width_ratios=[1, 1.15, 1])
-    for c, m, (who, part) in zip(itertools.cycle(sns.color_palette('colorblind')), itertools.cycle('os^Dv'), timed.groupby('annotator', sort=False)):
-        x = np.sort(part.rt); axs[0].step(x, np.arange(1, len(x) + 1)/len(x), color=c, where='post', label=who)
-        axs[1].plot(part.trial, part.rt, m, color=c, ms=2.5, alpha=.5); smooth = part.set_index('trial').rt.rolling(max(5, len(part)//8), center=True, min_periods=3).median(); axs[1].plot(smooth, color=c, lw=2)
-        bad = part[part.failed]; axs[1].plot(bad.trial, bad.rt, 'kx', ms=8, mew=2)
-    axs[0].set(xscale='log', xlabel='response time, s', ylabel='share of answers at most so long', title='How fast'); axs[1].set(yscale='log', xlabel='trial', ylabel='response time, s', title='Over time (✕ failed catch trial)')
-    for axis in (axs[0].xaxis, axs[1].yaxis): axis.set_major_locator(LogLocator(10, (1, 2, 5))); axis.set_major_formatter(StrMethodFormatter('{x:g}')); axis.set_minor_formatter(NullFormatter())
-    if timed.empty: axs[0].text(.5, .5, 'no response times', transform=axs[0].transAxes, ha='center')
+    df = answers.assign(sides=1)
+    bias = position_bias(df)
+    people = list(dict.fromkeys(df.annotator))
+    timed = df[df.rt > 0]
+    fig, axs = plt.subplots(
+        1, 3, figsize=(9.6, 2.9), dpi=80, layout='constrained', width_ratios=[1, 1.15, 1]
+    )
+    for c, m, (who, part) in zip(
+        itertools.cycle(sns.color_palette('colorblind')), itertools.cycle('os^Dv'),
+        timed.groupby('annotator', sort=False),
+    ):
+        x = np.sort(part.rt)
+        axs[0].step(x, np.arange(1, len(x) + 1)/len(x), color=c, where='post', label=who)
+        axs[1].plot(part.trial, part.rt, m, color=c, ms=2.5, alpha=.5)
+        smooth = (
+            part.set_index('trial')
+            .rt.rolling(max(5, len(part) // 8), center=True, min_periods=3)
+            .median()
+        )
+        axs[1].plot(smooth, color=c, lw=2)
+        bad = part[part.failed]
+        axs[1].plot(bad.trial, bad.rt, 'kx', ms=8, mew=2)
+    axs[0].set(
+        xscale='log', xlabel='response time, s', ylabel='share of answers at most so long',
+        title='How fast',
+    )
+    axs[1].set(
+        yscale='log', xlabel='trial', ylabel='response time, s',
+        title='Over time (✕ failed catch trial)',
+    )
+    for axis in (axs[0].xaxis, axs[1].yaxis):
+        axis.set_major_locator(LogLocator(10, (1, 2, 5)))
+        axis.set_major_formatter(StrMethodFormatter('{x:g}'))
+        axis.set_minor_formatter(NullFormatter())
+    if timed.empty:
+        axs[0].text(.5, .5, 'no response times', transform=axs[0].transAxes, ha='center')
     elif len(people) < 9: axs[0].legend(fontsize=8, frameon=False)
     for k, (who, b) in enumerate(bias.iterrows()):
-        y = b[list(_SIDES)].to_numpy(float); se = 1.96*np.sqrt(y*(1 - y)/b['n']); axs[2].errorbar(np.arange(3) + .12*(k - (len(bias) - 1)/2), y, se, fmt='osDv^Pp*hX'[k % 10], color='k' if who == 'all' else sns.color_palette('colorblind')[k % 10], ms=4, label=f"{who}: p = {b['p']:.2g}")
-    axs[2].axhline(1/3, color='gray', lw=.8, ls=':'); axs[2].set(xticks=range(3), xticklabels=_SIDES, ylim=(0, 1.6*max(.6, bias[list(_SIDES)].to_numpy(float).max())), ylabel='share of choices', title='Preference for a side')
+        y = b[list(_SIDES)].to_numpy(float)
+        se = 1.96*np.sqrt(y*(1 - y)/b['n'])
+        axs[2].errorbar(
+            np.arange(3) + 0.12 * (k - (len(bias) - 1) / 2), y, se, fmt='osDv^Pp*hX'[k % 10],
+            color='k' if who == 'all' else sns.color_palette('colorblind')[k % 10], ms=4,
+            label=f"{who}: p = {b['p']:.2g}",
+        )
+    axs[2].axhline(1/3, color='gray', lw=.8, ls=':')
+    axs[2].set(
+        xticks=range(3), xticklabels=_SIDES,
+        ylim=(0, 1.6 * max(0.6, bias[list(_SIDES)].to_numpy(float).max())),
+        ylabel='share of choices', title='Preference for a side',
+    )
     if len(bias) < 9: axs[2].legend(fontsize=8, frameon=False)
     return fig
 
 # %% ../nbs/07_widgets.ipynb #e1189d16
 def _opinions(images, triplets, t, people, teacher, model, features, kind, tau):
     "Name -> (t, 3) choice probabilities in the project's order [p(third odd), p(second odd), p(first odd)]"
-    out = {}; sure = np.tile(np.float64([1, 0, 0]), (len(t), 1))
-    if people is None and isinstance(triplets, Judgements): people = sure if triplets.probs is None else triplets.probs
+    out = {}
+    sure = np.tile(np.float64([1, 0, 0]), (len(t), 1))
+    if people is None and isinstance(triplets, Judgements):
+        people = sure if triplets.probs is None else triplets.probs
     if people is not None: out['people'] = check_probs(people, len(t))
     if teacher is None and isinstance(triplets, PseudoLabels): teacher = triplets.probs()
     if hasattr(teacher, 'transform'):
-        if features is None: raise AlignetError('a Teacher needs features=..., one row a picture; or give its choice probabilities as teacher=...')
-        teacher = choice_probs(triplet_sims(teacher.transform(_rows_of(features, images.names)), t, 'dot'))
+        if features is None:
+            raise AlignetError(
+                'a Teacher needs features=..., one row a picture; or give its choice probabilities as teacher=...'
+            )
+        teacher = choice_probs(
+            triplet_sims(teacher.transform(_rows_of(features, images.names)), t, 'dot')
+        )
     if teacher is not None: out['teacher'] = check_probs(teacher, len(t))
     if model is not None:
         s = triplet_sims(_rows_of(model, images.names, 'model'), t, kind)
-        out['model'] = choice_probs(s, fit_temperature(s, next(iter(out.values()), None)) if tau is None else tau).astype(np.float64)
-    if not out: raise AlignetError('there is no opinion to show; give people=..., teacher=... or model=...')
+        out['model'] = choice_probs(
+            s, fit_temperature(s, next(iter(out.values()), None)) if tau is None else tau
+        ).astype(np.float64)
+    if not out:
+        raise AlignetError('there is no opinion to show; give people=..., teacher=... or model=...')
     return out
 
+# %% ../nbs/07_widgets.ipynb #28bf8ac2
 def _disagreement(ps):
     "Largest total variation distance between two opinions; of one alone its entropy in units of log 3"
     ps = list(ps)
@@ -872,27 +1286,52 @@ class TripletBrowser(_Widget):
         kind:str='cosine', # Similarity of the model's features
         tau:float=None, # Temperature of the model's choices; None fits it
     ):
-        if not isinstance(images, ImageSet): raise AlignetError(f"images must be an ImageSet, e.g. ImageSet('folder'), not {type(images).__name__}")
-        self.images, self.px, self.n, self.order, self.show = images, int(px), int(n), order, show; self.names, _ = _object_names(images, names)
+        if not isinstance(images, ImageSet):
+            raise AlignetError(
+                f"images must be an ImageSet, e.g. ImageSet('folder'), not {type(images).__name__}"
+            )
+        self.images, self.px, self.n, self.order, self.show = images, int(px), int(n), order, show
+        self.names, _ = _object_names(images, names)
         self.triplets = _given_triplets(triplets, images, self.names)
         if not len(self.triplets): raise AlignetError('there are no triplets to show')
-        self.opinions = _opinions(images, triplets, self.triplets, people, teacher, model, features, kind, tau)
-        self.disagreement = _disagreement(self.opinions.values()); best = np.stack([p.argmax(1) for p in self.opinions.values()])
-        self._same = (best == best[0]).all(0); self._at, self._live = 0, False
-        self._sort(); super().__init__(); self.on_msg(self._heard)
+        self.opinions = _opinions(
+            images, triplets, self.triplets, people, teacher, model, features, kind, tau
+        )
+        self.disagreement = _disagreement(self.opinions.values())
+        best = np.stack([p.argmax(1) for p in self.opinions.values()])
+        self._same = (best == best[0]).all(0)
+        self._at, self._live = 0, False
+        self._sort()
+        super().__init__()
+        self.on_msg(self._heard)
 
     def _sort(self):
-        if self.order not in TRIPLET_ORDERS: raise AlignetError(f"order '{self.order}' is not known; choose one of {', '.join(TRIPLET_ORDERS)}")
-        if self.show not in TRIPLET_FILTERS: raise AlignetError(f"show '{self.show}' is not known; choose one of {', '.join(TRIPLET_FILTERS)}")
-        rows = np.arange(len(self.triplets)) if self.order == 'given' else np.argsort(self.disagreement * (-1 if self.order == 'disagreement' else 1), kind='stable')
-        self.rows, self._at = (rows if self.show == 'all' else rows[self._same[rows] == (self.show == 'same')]), 0
+        if self.order not in TRIPLET_ORDERS:
+            raise AlignetError(
+                f"order '{self.order}' is not known; choose one of {', '.join(TRIPLET_ORDERS)}"
+            )
+        if self.show not in TRIPLET_FILTERS:
+            raise AlignetError(
+                f"show '{self.show}' is not known; choose one of {', '.join(TRIPLET_FILTERS)}"
+            )
+        rows = (
+            np.arange(len(self.triplets))
+            if self.order == 'given'
+            else np.argsort(
+                self.disagreement * (-1 if self.order == 'disagreement' else 1), kind='stable'
+            )
+        )
+        self.rows, self._at = (
+            rows if self.show == 'all' else rows[self._same[rows] == (self.show == 'same')]
+        ), 0
 
     @property
     def pages(self):
         "Number of pages"
         return -(-len(self.rows)//self.n)
     def _rows_here(self): return self.rows[self._at*self.n:(self._at + 1)*self.n]
-    def __repr__(self): return f"TripletBrowser({len(self.rows):,} of {len(self.triplets):,} triplets, {', '.join(self.opinions)}; page {self._at + 1 if self.pages else 0} of {self.pages:,}, order: {self.order}, show: {self.show})"
+    def __repr__(self):
+        return f"TripletBrowser({len(self.rows):,} of {len(self.triplets):,} triplets, {', '.join(self.opinions)}; page {self._at + 1 if self.pages else 0} of {self.pages:,}, order: {self.order}, show: {self.show})"
 
 # %% ../nbs/07_widgets.ipynb #331e550f
 @patch
@@ -900,48 +1339,91 @@ def table(self:TripletBrowser,
     rows=None, # (m,) indices of triplets; None: all that are shown, in their order
 ) -> pd.DataFrame: # first, second, odd; for each opinion its likeliest odd one and the probability it gives to odd; disagreement
     "What the browser shows, as a table"
-    rows = self.rows if rows is None else np.asarray(rows, np.int64); t = self.triplets[rows]; name = np.array(self.names, object)
+    rows = self.rows if rows is None else np.asarray(rows, np.int64)
+    t = self.triplets[rows]
+    name = np.array(self.names, object)
     out = dict(zip(('first', 'second', 'odd'), name[t].T))
-    for who, p in self.opinions.items(): out |= {f"{who}'s choice": name[t[np.arange(len(t)), 2 - p[rows].argmax(1)]], f'p, {who}': p[rows, 0].round(3)}
+    for who, p in self.opinions.items():
+        out |= {
+            f"{who}'s choice": name[t[np.arange(len(t)), 2 - p[rows].argmax(1)]],
+            f'p, {who}': p[rows, 0].round(3),
+        }
     return pd.DataFrame(out | dict(disagreement=self.disagreement[rows].round(3)), index=rows)
 
+# %% ../nbs/07_widgets.ipynb #f8bf7b7c
 @patch
 def page(self:TripletBrowser,
     i:int, # Number of the page, from 0
 ) -> pd.DataFrame: # Its triplets, as in table
     "Turn to a page"
-    if not (isinstance(i, (int, np.integer)) and 0 <= i < max(self.pages, 1)): raise AlignetError(f'there is no page {i}; they go from 0 to {self.pages - 1}')
-    self._at = int(i); self._push(); return self.table(self._rows_here())
+    if not (isinstance(i, (int, np.integer)) and 0 <= i < max(self.pages, 1)):
+        raise AlignetError(f'there is no page {i}; they go from 0 to {self.pages - 1}')
+    self._at = int(i)
+    self._push()
+    return self.table(self._rows_here())
 
+# %% ../nbs/07_widgets.ipynb #2f16f25a
 @patch
 def _push(self:TripletBrowser):
     if not self._live: return
-    cards = [dict(row=int(r), names=[self.names[i] for i in self.triplets[r]], images=[_data_url(self.images, i, 2*self.px) for i in self.triplets[r]], disagreement=float(self.disagreement[r]),
-                  probs={k: [float(v) for v in p[r][::-1]] for k, p in self.opinions.items()}) for r in self._rows_here()]
-    self._page = dict(cards=cards, page=self._at, pages=self.pages, found=len(self.rows), px=self.px, orders=list(TRIPLET_ORDERS), order=self.order, shows=list(TRIPLET_FILTERS[:1] if len(self.opinions) == 1 else TRIPLET_FILTERS), show=self.show,
-                      measure='uncertainty' if len(self.opinions) == 1 else 'disagreement')
+    cards = [
+        dict(
+            row=int(r), names=[self.names[i] for i in self.triplets[r]],
+            images=[_data_url(self.images, i, 2 * self.px) for i in self.triplets[r]],
+            disagreement=float(self.disagreement[r]),
+            probs={k: [float(v) for v in p[r][::-1]] for k, p in self.opinions.items()},
+        )
+        for r in self._rows_here()
+    ]
+    self._page = dict(
+        cards=cards, page=self._at, pages=self.pages, found=len(self.rows), px=self.px,
+        orders=list(TRIPLET_ORDERS), order=self.order,
+        shows=list(TRIPLET_FILTERS[:1] if len(self.opinions) == 1 else TRIPLET_FILTERS),
+        show=self.show, measure='uncertainty' if len(self.opinions) == 1 else 'disagreement',
+    )
 
+# %% ../nbs/07_widgets.ipynb #f8ebf694
 @patch
 def _heard(self:TripletBrowser, _, message, buffers=None):
     kind, value = message.get('kind'), message.get('value')
-    if kind == 'ready': self._live = True; self._push()
+    if kind == 'ready':
+        self._live = True
+        self._push()
     elif kind == 'page' and isinstance(value, int) and 0 <= value < self.pages: self.page(value)
-    elif kind == 'order' and value in TRIPLET_ORDERS or kind == 'show' and value in TRIPLET_FILTERS: setattr(self, kind, value); self._sort(); self._push()
+    elif kind == 'order' and value in TRIPLET_ORDERS or kind == 'show' and value in TRIPLET_FILTERS:
+        setattr(self, kind, value)
+        self._sort()
+        self._push()
 
+# %% ../nbs/07_widgets.ipynb #3b0db9d0
 _OPINION_COLOURS = dict(people='#de8f05', teacher='#029e73', model='#0173b2')
 
 @patch
 def static(self:TripletBrowser) -> plt.Figure: # Two triplets a row, with probabilities
     "The present page as a plain figure"
-    rows = self._rows_here(); across = min(2, max(1, len(rows))); down = max(1, -(-len(rows)//across)); who = list(self.opinions)
-    fig, axs = plt.subplots(2*down, 3*across, figsize=(3.1*across, (1.3 + .17*len(who))*down), dpi=80, layout='constrained', squeeze=False, height_ratios=[1, .17*len(who)]*down)
+    rows = self._rows_here()
+    across = min(2, max(1, len(rows)))
+    down = max(1, -(-len(rows)//across))
+    who = list(self.opinions)
+    fig, axs = plt.subplots(
+        2 * down, 3 * across, figsize=(3.1 * across, (1.3 + 0.17 * len(who)) * down), dpi=80,
+        layout='constrained', squeeze=False, height_ratios=[1, 0.17 * len(who)] * down,
+    )
     for ax in axs.flat: ax.axis('off')
     for c, r in enumerate(rows):
         for i, pic in enumerate(self.triplets[r]):
-            a, b = axs[2*(c//across):2*(c//across) + 2, 3*(c % across) + i]; a.axis('on'); a.imshow(self.images.thumb(pic, self.px)); a.set(xticks=[], yticks=[]); a.set_title(Path(self.names[pic]).stem[:22].replace('_', ' '), fontsize=7.5, pad=2)
-            a.spines[:].set(color='#de8f05' if i == 2 else 'silver', lw=2.5 if i == 2 else .8); b.set(xlim=(0, 1), ylim=(len(who) - .5, -.5))
+            a, b = axs[2*(c//across):2*(c//across) + 2, 3*(c % across) + i]
+            a.axis('on')
+            a.imshow(self.images.thumb(pic, self.px))
+            a.set(xticks=[], yticks=[])
+            a.set_title(Path(self.names[pic]).stem[:22].replace('_', ' '), fontsize=7.5, pad=2)
+            a.spines[:].set(color='#de8f05' if i == 2 else 'silver', lw=2.5 if i == 2 else .8)
+            b.set(xlim=(0, 1), ylim=(len(who) - .5, -.5))
             for k, w in enumerate(who):
-                p = self.opinions[w][r, 2 - i]; b.barh(k, 1, color='whitesmoke', height=.8); b.barh(k, p, color=_OPINION_COLOURS[w], height=.8, alpha=.6); b.text(.02, k, f'{w} {p:.0%}', fontsize=6.5, va='center_baseline')
+                p = self.opinions[w][r, 2 - i]
+                b.barh(k, 1, color='whitesmoke', height=.8)
+                b.barh(k, p, color=_OPINION_COLOURS[w], height=.8, alpha=.6)
+                b.text(.02, k, f'{w} {p:.0%}', fontsize=6.5, va='center_baseline')
     return fig
 
 # %% ../nbs/07_widgets.ipynb #ba9e0750
@@ -1059,7 +1541,12 @@ def _apart(at, gap, seed=0):
         if not kept or (np.abs(at[kept] - at[i]).max(1) >= gap).all(): kept.append(i)
     return kept
 
-_MAP_COLOURS = ['#0173b2', '#de8f05', '#029e73', '#d55e00', '#cc78bc', '#ca9161', '#fbafe4', '#949494', '#ece133', '#56b4e9']           # seaborn's 'colorblind'
+# %% ../nbs/07_widgets.ipynb #e5f9f9c9
+# seaborn's 'colorblind'
+_MAP_COLOURS = [
+    '#0173b2', '#de8f05', '#029e73', '#d55e00', '#cc78bc', '#ca9161', '#fbafe4', '#949494',
+    '#ece133', '#56b4e9',
+]
 
 class BeforeAfter(_Widget):
     "Two maps and the nearest neighbours in both, tied together"
@@ -1081,64 +1568,178 @@ class BeforeAfter(_Widget):
         seed:int=0, # Seed of t-SNE and UMAP
         px:int=72, # Width of a picture
     ):
-        if not isinstance(images, ImageSet): raise AlignetError(f"images must be an ImageSet, e.g. ImageSet('folder'), not {type(images).__name__}")
-        self.images, self.titles, self.k, self.px = images, tuple(map(str, titles)), int(k), int(px); self.names, _ = _object_names(images, names)
+        if not isinstance(images, ImageSet):
+            raise AlignetError(
+                f"images must be an ImageSet, e.g. ImageSet('folder'), not {type(images).__name__}"
+            )
+        self.images, self.titles, self.k, self.px = images, tuple(map(str, titles)), int(k), int(px)
+        self.names, _ = _object_names(images, names)
         self.features = [_rows_of(X, images.names, t) for X, t in zip((before, after), self.titles)]
         self.groups = [''] * len(images) if groups is None else [str(o) for o in groups]
-        if len(self.groups) != len(images): raise AlignetError(f'groups must be one for each of the {len(images):,} pictures, not {len(self.groups):,}')
+        if len(self.groups) != len(images):
+            raise AlignetError(
+                f'groups must be one for each of the {len(images):,} pictures, not {len(self.groups):,}'
+            )
         *self.maps, self.disparity = map_2d(*self.features, method, kind, seed)
         self.near = [neighbours(X, np.arange(len(X)), self.k, kind) for X in self.features]
-        self.kept = np.array([len(set(a) & set(b)) for a, b in zip(*map(np.ndarray.tolist, self.near))])/self.k
-        super().__init__(_map=self._describe()); self.observe(lambda _: self._tell(), 'selected')
+        self.kept = (
+            np.array([len(set(a) & set(b)) for a, b in zip(*map(np.ndarray.tolist, self.near))])
+            / self.k
+        )
+        super().__init__(_map=self._describe())
+        self.observe(lambda _: self._tell(), 'selected')
         self.select(int(self.kept.argmin()))
 
     def _describe(self):
-        names = list(dict.fromkeys(self.groups)); scale = max(np.abs(m).max() for m in self.maps); at = [(m/scale).round(4) for m in self.maps]; faces = [_apart(m, .17) for m in at]
-        return dict(names=self.names, at=[m.tolist() for m in at], group=[names.index(g) for g in self.groups], groups=names, colours=_MAP_COLOURS, titles=list(self.titles), faces=faces,
-                    thumbs={str(i): _data_url(self.images, i, 48) for i in sorted({i for f in faces for i in f})})
+        names = list(dict.fromkeys(self.groups))
+        scale = max(np.abs(m).max() for m in self.maps)
+        at = [(m/scale).round(4) for m in self.maps]
+        faces = [_apart(m, .17) for m in at]
+        return dict(
+            names=self.names,
+            at=[m.tolist() for m in at],
+            group=[names.index(g) for g in self.groups],
+            groups=names,
+            colours=_MAP_COLOURS,
+            titles=list(self.titles),
+            faces=faces,
+            thumbs={
+                str(i): _data_url(self.images, i, 48) for i in sorted({i for f in faces for i in f})
+            },
+        )
 
-    def __repr__(self): return f"BeforeAfter({len(self.images):,} pictures, '{self.titles[0]}' and '{self.titles[1]}': {self.kept.mean():.0%} of {self.k} neighbours are the same; selected: '{self.names[self.selected]}')"
+    def __repr__(self):
+        return f"BeforeAfter({len(self.images):,} pictures, '{self.titles[0]}' and '{self.titles[1]}': {self.kept.mean():.0%} of {self.k} neighbours are the same; selected: '{self.names[self.selected]}')"
 
 # %% ../nbs/07_widgets.ipynb #93038704
 @patch
 def _tell(self:BeforeAfter):
     "Send the neighbours of the selected picture to the browser"
     if not 0 <= self.selected < len(self.images): return
-    i = self.selected; both = set(self.near[0][i].tolist()) & set(self.near[1][i].tolist())
-    self._detail = dict(i=i, face=_data_url(self.images, i, 2*self.px), kept=len(both), near=[[dict(i=int(o), url=_data_url(self.images, int(o), 2*self.px), both=int(o) in both) for o in near[i]] for near in self.near])
+    i = self.selected
+    both = set(self.near[0][i].tolist()) & set(self.near[1][i].tolist())
+    self._detail = dict(
+        i=i,
+        face=_data_url(self.images, i, 2 * self.px),
+        kept=len(both),
+        near=[
+            [
+                dict(i=int(o), url=_data_url(self.images, int(o), 2 * self.px), both=int(o) in both)
+                for o in near[i]
+            ]
+            for near in self.near
+        ],
+    )
 
+# %% ../nbs/07_widgets.ipynb #af67a957
 @patch
 def select(self:BeforeAfter,
     i, # Position, name or file name of a picture
 ) -> pd.DataFrame: # rank, the neighbours of both models, and whether each is a neighbour in both
     "Choose a picture, as a click on it does"
     if isinstance(i, str):
-        where = self.names.index(i) if i in self.names else self.images.names.index(i) if i in self.images.names else None
-        if where is None: raise AlignetError(f"there is no picture '{i}'; near to it are {', '.join(nearest_names(i, self.names)) or 'none'}")
+        where = (
+            self.names.index(i)
+            if i in self.names
+            else self.images.names.index(i) if i in self.images.names else None
+        )
+        if where is None:
+            raise AlignetError(
+                f"there is no picture '{i}'; near to it are {', '.join(nearest_names(i, self.names)) or 'none'}"
+            )
         i = where
-    if isinstance(i, bool) or not isinstance(i, (int, np.integer)) or not 0 <= i < len(self.images): raise AlignetError(f'there is no picture {i}; positions go from 0 to {len(self.images) - 1}')
-    self.selected = int(i); self._tell(); a, b = (near[self.selected] for near in self.near); name = np.array(self.names, object)
-    return pd.DataFrame({self.titles[0]: name[a], f'in both, {self.titles[0]}': np.isin(a, b), self.titles[1]: name[b], f'in both, {self.titles[1]}': np.isin(b, a)}, index=pd.RangeIndex(1, self.k + 1, name='rank'))
+    if isinstance(i, bool) or not isinstance(i, (int, np.integer)) or not 0 <= i < len(self.images):
+        raise AlignetError(
+            f'there is no picture {i}; positions go from 0 to {len(self.images) - 1}'
+        )
+    self.selected = int(i)
+    self._tell()
+    a, b = (near[self.selected] for near in self.near)
+    name = np.array(self.names, object)
+    return pd.DataFrame(
+        {
+            self.titles[0]: name[a], f'in both, {self.titles[0]}': np.isin(a, b),
+            self.titles[1]: name[b], f'in both, {self.titles[1]}': np.isin(b, a),
+        },
+        index=pd.RangeIndex(1, self.k + 1, name='rank'),
+    )
 
+# %% ../nbs/07_widgets.ipynb #eb223eaf
 @patch
 def table(self:BeforeAfter) -> pd.DataFrame: # name, group, kept: share of the neighbours that are the same
     "All pictures, those whose neighbours have changed most first"
-    return pd.DataFrame(dict(name=self.names, group=self.groups, kept=self.kept)).sort_values('kept', kind='stable')
+    return pd.DataFrame(dict(name=self.names, group=self.groups, kept=self.kept)).sort_values(
+        'kept', kind='stable'
+    )
 
+# %% ../nbs/07_widgets.ipynb #98505112
 @patch
 def static(self:BeforeAfter) -> plt.Figure: # Two maps, and below them the neighbours in each
     "Both maps and the neighbours of the selected picture as a plain figure"
-    i, m = self.selected, self._map; fig = plt.figure(figsize=(8.4, 5.9), dpi=80, layout='constrained'); top, low = fig.subfigures(2, 1, height_ratios=[3.9, 1.25 + .25*(len(m['groups']) > 1)]); shapes = 'os^Dv'
+    i, m = self.selected, self._map
+    fig = plt.figure(figsize=(8.4, 5.9), dpi=80, layout='constrained')
+    top, low = fig.subfigures(2, 1, height_ratios=[3.9, 1.25 + .25*(len(m['groups']) > 1)])
+    shapes = 'os^Dv'
     for s, ax in enumerate(top.subplots(1, 2)):
-        at = np.array(m['at'][s]); near = self.near[s][i]; ax.set(title=self.titles[s], xticks=[], yticks=[], aspect='equal', xlim=(-1.12, 1.12), ylim=(-1.12, 1.12))
-        ax.plot(*np.stack([np.repeat(at[[i]], len(near), 0), at[near]]).transpose(2, 0, 1), color='dimgray', lw=1, zorder=1)
-        for g in range(len(m['groups'])): on = np.array(m['group']) == g; ax.scatter(*at[on].T, 22, color=_MAP_COLOURS[g % 10], marker=shapes[g % 5], lw=0, label=m['groups'][g], zorder=2)
+        at = np.array(m['at'][s])
+        near = self.near[s][i]
+        ax.set(
+            title=self.titles[s], xticks=[], yticks=[], aspect='equal', xlim=(-1.12, 1.12),
+            ylim=(-1.12, 1.12),
+        )
+        ax.plot(
+            *np.stack([np.repeat(at[[i]], len(near), 0), at[near]]).transpose(2, 0, 1),
+            color='dimgray',
+            lw=1,
+            zorder=1
+        )
+        for g in range(len(m['groups'])):
+            on = np.array(m['group']) == g
+            ax.scatter(
+                *at[on].T,
+                22,
+                color=_MAP_COLOURS[g % 10],
+                marker=shapes[g % 5],
+                lw=0,
+                label=m['groups'][g],
+                zorder=2
+            )
         for o in {i, *near.tolist()}:
-            ax.imshow(self.images.thumb(o, 40), extent=(at[o, 0] - .085, at[o, 0] + .085, at[o, 1] - .085, at[o, 1] + .085), zorder=4 + (o == i)); ax.add_patch(plt.Rectangle(at[o] - .085, .17, .17, fill=False, ec='k' if o == i else _MAP_COLOURS[m['group'][o] % 10], lw=2.4 if o == i else 1.4, zorder=4 + (o == i)))
+            ax.imshow(
+                self.images.thumb(o, 40),
+                extent=(at[o, 0] - 0.085, at[o, 0] + 0.085, at[o, 1] - 0.085, at[o, 1] + 0.085),
+                zorder=4 + (o == i),
+            )
+            ax.add_patch(
+                plt.Rectangle(
+                    at[o] - 0.085, 0.17, 0.17, fill=False,
+                    ec='k' if o == i else _MAP_COLOURS[m['group'][o] % 10],
+                    lw=2.4 if o == i else 1.4, zorder=4 + (o == i),
+                )
+            )
         ax.set(xlim=(-1.12, 1.12), ylim=(-1.12, 1.12))
     axs = low.subplots(1, 2*self.k + 2, width_ratios=[1.15] + [1]*self.k + [.2] + [1]*self.k)
     for ax in axs: ax.axis('off')
-    for ax, o, both in [(axs[0], i, None)] + [(axs[1 + s*(self.k + 1) + c], o, o in self.near[1 - s][i]) for s in (0, 1) for c, o in enumerate(self.near[s][i])]:
-        ax.axis('on'); ax.imshow(self.images.thumb(o, 56)); ax.set(xticks=[], yticks=[]); ax.set_title(('✓ ' if both else '') + Path(self.names[o]).stem.replace('_', ' ')[:11], fontsize=6.5, pad=2); ax.spines[:].set(color='k' if both is None else _MAP_COLOURS[m['group'][o] % 10], lw=1.6)
-    if len(m['groups']) > 1: low.legend(*top.axes[0].get_legend_handles_labels(), loc='outside lower center', ncols=6, frameon=False, fontsize=8.5, handletextpad=.1)
+    for ax, o, both in [(axs[0], i, None)] + [
+        (axs[1 + s * (self.k + 1) + c], o, o in self.near[1 - s][i])
+        for s in (0, 1)
+        for c, o in enumerate(self.near[s][i])
+    ]:
+        ax.axis('on')
+        ax.imshow(self.images.thumb(o, 56))
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(
+            ('✓ ' if both else '') + Path(self.names[o]).stem.replace('_', ' ')[:11], fontsize=6.5,
+            pad=2,
+        )
+        ax.spines[:].set(color='k' if both is None else _MAP_COLOURS[m['group'][o] % 10], lw=1.6)
+    if len(m['groups']) > 1:
+        low.legend(
+            *top.axes[0].get_legend_handles_labels(),
+            loc='outside lower center',
+            ncols=6,
+            frameon=False,
+            fontsize=8.5,
+            handletextpad=0.1
+        )
     return fig

@@ -56,11 +56,22 @@ def test_how_this_page_is_made():
             own = name.removeprefix(mod.__name__ + '.').split('.')
             if own[0] not in mod.__all__ or any(o.startswith('_') for o in own): continue
             obj = functools.reduce(lambda o, k: getattr(o, k, None), own, mod)
-            if obj is not None and first_line(obj) and not re.match('(before|after)_|get_idxs$|extra_repr$', own[-1]): yield '.'.join(own), first_line(obj)
+            if (
+                obj is not None
+                and first_line(obj)
+                and not re.match('(before|after)_|get_idxs$|extra_repr$', own[-1])
+            ):
+                yield '.'.join(own), first_line(obj)
 
     # cell 10
-    chapters = [*(importlib.import_module(f'alignet.{m}') for m in dict.fromkeys(m for m, _ in seen.values())), alignet.cli]
-    found = {mod: sorted(entries(mod), key=lambda o: (mod.__all__.index(o[0].split('.')[0]), '.' in o[0])) for mod in chapters}
+    chapters = [
+        *(importlib.import_module(f'alignet.{m}') for m in dict.fromkeys(m for m, _ in seen.values())),
+        alignet.cli,
+    ]
+    found = {
+        mod: sorted(entries(mod), key=lambda o: (mod.__all__.index(o[0].split('.')[0]), '.' in o[0]))
+        for mod in chapters
+    }
 
     # cell 15
     listed = {name for rows in found.values() for name, _ in rows}
@@ -73,7 +84,8 @@ def test_how_this_page_is_made():
     assert not clashes and len(seen) > 100
 
     # cell 19, in part
-    names = {}; exec('from alignet.all import *', names)
+    names = {}
+    exec('from alignet.all import *', names)
 
     # cell 20
     assert set(seen) <= set(names)

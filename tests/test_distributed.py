@@ -55,10 +55,17 @@ for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **sett
     def start(processes, text=script, **runs):
         "Run the script in one or several processes; what it wrote, for each run"
         (home/'train.py').write_text(text)
-        launch = [] if processes == 1 else ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(processes)]
+        launch = (
+            []
+            if processes == 1
+            else ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(processes)]
+        )
         env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'ignore'}
         for o in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'): env.pop(o, None)
-        done = subprocess.run([sys.executable, *launch, str(home/'train.py'), str(home), repr(runs)], capture_output=True, text=True, env=env)
+        done = subprocess.run(
+            [sys.executable, *launch, str(home / 'train.py'), str(home), repr(runs)],
+            capture_output=True, text=True, env=env,
+        )
         if done.returncode: raise RuntimeError(done.stderr[-3000:])
         return [json.loads((home/f'{o}.json').read_text()) for o in runs]
 
@@ -68,30 +75,54 @@ for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **sett
         "Forty-eight discs and squares in three colours"
         folder.mkdir()
         for n in range(48):
-            r = rng(n); im = Image.new('RGB', (64, 64), 'white'); d = ImageDraw.Draw(im)
-            (d.ellipse if n % 2 else d.rectangle)(r.integers(4, 20, 2).tolist() + r.integers(42, 60, 2).tolist(), fill=['#0072b2', '#e69f00', '#009e73'][n // 2 % 3])
+            r = rng(n)
+            im = Image.new('RGB', (64, 64), 'white')
+            d = ImageDraw.Draw(im)
+            (d.ellipse if n % 2 else d.rectangle)(
+                r.integers(4, 20, 2).tolist() + r.integers(42, 60, 2).tolist(),
+                fill=['#0072b2', '#e69f00', '#009e73'][n // 2 % 3],
+            )
             im.save(folder/f'{n:02d}.png')
         return ImageSet.from_folder(folder)
 
-    tmp = tempfile.TemporaryDirectory(); home = Path(tmp.name); images = draw(home/'pictures')
+    tmp = tempfile.TemporaryDirectory()
+    home = Path(tmp.name)
+    images = draw(home/'pictures')
     Z = np.c_[2 * np.eye(2)[np.arange(48) % 2], np.eye(3)[np.arange(48) // 2 % 3]].astype(np.float32)
     drawn = sample_triplets(np.arange(48) % 6, 400, seed=1)
-    PseudoLabels(images.names, *odd_last(drawn, triplet_sims(Z, drawn)), Z, clusters=np.arange(48) % 6).save(home/'labels.npz');
+    PseudoLabels(
+        images.names, *odd_last(drawn, triplet_sims(Z, drawn)), Z, clusters=np.arange(48) % 6
+    ).save(home / 'labels.npz');
 
     # cell 12, in part
-    ways = dict(all={}, sampled=dict(triplets='sampled'), border=dict(weights='cluster_border', per_cluster=2), sgd=dict(opt_func=Expression('SGD')))      # Adam would not notice a gradient of double size
-    ones = start(1, **{f'{o}_one': kw for o, kw in ways.items()}); one = ones[0]
-    twos = start(2, **{f'{o}_two': kw for o, kw in ways.items()}, apart=dict(loss=Expression('AlignLoss(gather=False)'))); two = twos[0]
+    # Adam would not notice a gradient of double size
+    ways = dict(
+        all={}, sampled=dict(triplets='sampled'), border=dict(weights='cluster_border', per_cluster=2),
+        sgd=dict(opt_func=Expression('SGD')),
+    )
+    ones = start(1, **{f'{o}_one': kw for o, kw in ways.items()})
+    one = ones[0]
+    twos = start(
+        2, **{f'{o}_two': kw for o, kw in ways.items()},
+        apart=dict(loss=Expression('AlignLoss(gather=False)')),
+    )
+    two = twos[0]
 
     # cell 13
     test_eq((len(one['losses']), len(two['losses'])), (18, 18))
-    both = FeatureStore(home/'shared'); test_eq((both.names, sorted(o.name for o in home.glob('shared*'))), (images.names, ['shared']))      # features that the two processes made, see below
-    assert np.ptp(one['losses']) > .01                                                     # the curve goes somewhere
+    # features that the two processes made, see below
+    both = FeatureStore(home/'shared')
+    test_eq((both.names, sorted(o.name for o in home.glob('shared*'))), (images.names, ['shared']))
+    # the curve goes somewhere
+    assert np.ptp(one['losses']) > .01
     test_close(one['losses'], two['losses'], eps=1e-5)
-    test_close(np.array(one['values']), np.array(two['values']), eps=1e-4)                # training loss, validation loss, agreement
+    # training loss, validation loss, agreement
+    test_close(np.array(one['values']), np.array(two['values']), eps=1e-4)
 
     # cell 15, in part
-    weights = lambda out: torch.cat([p.ravel() for p in create_backbone(f'local-dir:{home}/{out}-model').parameters()])
+    weights = lambda out: torch.cat(
+        [p.ravel() for p in create_backbone(f'local-dir:{home}/{out}-model').parameters()]
+    )
     distance = lambda a, b: float((weights(a) - weights(b)).norm())
 
     # cell 16
@@ -99,9 +130,11 @@ for out, settings in eval(sys.argv[2]).items(): train(folder + '/' + out, **sett
 
     # cell 18
     for way, a, b in zip(ways, ones, twos):
-        test_close(a['losses'], b['losses'], eps=1e-5); test_close(np.array(a['values']), np.array(b['values']), eps=1e-4)
+        test_close(a['losses'], b['losses'], eps=1e-5)
+        test_close(np.array(a['values']), np.array(b['values']), eps=1e-4)
         print(f'{way:8s}', [round(o, 4) for o in b['losses'][::6]])
-    test_eq(len({a['losses'][5] for a in ones}), 4)                                         # four different runs
+    # four different runs
+    test_eq(len({a['losses'][5] for a in ones}), 4)
 
     # cell 20, in part
     stop = """
@@ -110,7 +143,11 @@ class PowerCut(Callback):
     def before_batch(self):
         if self.training and self.learn.train_iter == 9: os._exit(9)
 """
-    broken = script.replace('def train', stop + 'def train').replace('cbs=Checkpoint', 'cbs=[PowerCut()] + [Checkpoint').replace('every=4)', 'every=4)]')
+    broken = (
+        script.replace('def train', stop + 'def train')
+        .replace('cbs=Checkpoint', 'cbs=[PowerCut()] + [Checkpoint')
+        .replace('every=4)', 'every=4)]')
+    )
     def cut_and_go_on():
         "Steps in the checkpoint when the power was cut, and the curve of the run that went on"
         try: start(2, broken, cut={})
@@ -119,7 +156,9 @@ class PowerCut(Callback):
     kept, again = cut_and_go_on()
 
     # cell 21
-    test_eq(kept, 8); test_eq(again['losses'], two['losses']); assert torch.equal(weights('cut'), weights('all_two'))
+    test_eq(kept, 8)
+    test_eq(again['losses'], two['losses'])
+    assert torch.equal(weights('cut'), weights('all_two'))
 
 
 def test_features_shared_out():
@@ -129,25 +168,47 @@ def test_features_shared_out():
         "Forty-eight discs and squares in three colours"
         folder.mkdir()
         for n in range(48):
-            r = rng(n); im = Image.new('RGB', (64, 64), 'white'); d = ImageDraw.Draw(im)
-            (d.ellipse if n % 2 else d.rectangle)(r.integers(4, 20, 2).tolist() + r.integers(42, 60, 2).tolist(), fill=['#0072b2', '#e69f00', '#009e73'][n // 2 % 3])
+            r = rng(n)
+            im = Image.new('RGB', (64, 64), 'white')
+            d = ImageDraw.Draw(im)
+            (d.ellipse if n % 2 else d.rectangle)(
+                r.integers(4, 20, 2).tolist() + r.integers(42, 60, 2).tolist(),
+                fill=['#0072b2', '#e69f00', '#009e73'][n // 2 % 3],
+            )
             im.save(folder/f'{n:02d}.png')
         return ImageSet.from_folder(folder)
 
-    tmp = tempfile.TemporaryDirectory(); home = Path(tmp.name); images = draw(home/'pictures')
+    tmp = tempfile.TemporaryDirectory()
+    home = Path(tmp.name)
+    images = draw(home/'pictures')
 
-    # cell 25, in part
+    # cell 28, in part
     tiny = create_backbone('test_efficientnet', pretrained=False, size=32)
     parts = [extract_shared(tiny, images, home/'features', r, 3, batch_size=8) for r in range(3)]
     sizes, parts = [len(p) for p in parts], [p.path for p in parts]
-    joined, alone = join_stores(parts, home/'features'), extract_features(tiny, images, home/'alone', batch_size=8)
+    joined, alone = join_stores(parts, home / 'features'), extract_features(
+        tiny, images, home / 'alone', batch_size=8
+    )
 
-    # cell 26
-    test_eq(joined.names, alone.names); test_close(joined.get(), alone.get(), eps=1e-2); test_eq(joined.identity(), alone.identity())
-    joined.check(tiny, images); test_eq(extract_shared(tiny, images, home/'features', 0, 3).path, home/'features')             # already there
-    test_fail(lambda: extract_shared(tiny, images, home/'other', 3, 3), contains='ranks run from 0 to 2'); test_fail(lambda: extract_shared(tiny, images, home/'other', 1), contains='needs world too')
+    # cell 29
+    test_eq(joined.names, alone.names)
+    test_close(joined.get(), alone.get(), eps=1e-2)
+    test_eq(joined.identity(), alone.identity())
+    # already there
+    joined.check(tiny, images)
+    test_eq(extract_shared(tiny, images, home/'features', 0, 3).path, home/'features')
+    test_fail(
+        lambda: extract_shared(tiny, images, home / 'other', 3, 3), contains='ranks run from 0 to 2'
+    )
+    test_fail(lambda: extract_shared(tiny, images, home/'other', 1), contains='needs world too')
     test_fail(lambda: join_stores([home/'alone', home/'nowhere'], home/'whole'), contains='nowhere')
     FeatureStore.write(home/'stranger', ['x.png'], np.ones((1, 256)), model='another', arch='other')
-    test_fail(lambda: join_stores([home/'alone', home/'stranger'], home/'whole'), contains='they differ in arch')
-    test_fail(lambda: join_stores([home/'alone', home/'features'], home/'whole'), contains='more than once')
+    test_fail(
+        lambda: join_stores([home / 'alone', home / 'stranger'], home / 'whole'),
+        contains='they differ in arch',
+    )
+    test_fail(
+        lambda: join_stores([home / 'alone', home / 'features'], home / 'whole'),
+        contains='more than once',
+    )
     assert (home/'alone').exists() and not (home/'whole').exists()

@@ -32,7 +32,7 @@ def _demo(a):
 # %% ../nbs/10_cli.ipynb #fa62c994
 def _features(a):
     from alignet.features import extract_features
-    from alignet.sources import image_set
+    from alignet.worlds.archives import image_set
     print(
         extract_features(
             _model(a.model), image_set(a.images), a.out, a.batch_size, a.size,
@@ -49,7 +49,7 @@ def _model(name):
 def _judgements(path, columns=None, odd=None):
     "Judgements of an .npz file, of the records of the widget, or of a table"
     from alignet.data import Judgements
-    from alignet.widgets import LOG_COLUMNS, read_answers
+    from alignet.extras.ask import LOG_COLUMNS, read_answers
     path = Path(path)
     if path.suffix == '.npz' and not columns: return Judgements.load(path)
     if path.is_dir(): return read_answers(path)
@@ -75,7 +75,7 @@ def _teacher(a):
 # %% ../nbs/10_cli.ipynb #a8366de3
 def _label(a):
     from alignet.features import FeatureStore
-    from alignet.pseudo_labels import pseudo_label
+    from alignet.labels import pseudo_label
     from alignet.teacher import Teacher
     if not a.control and a.teacher is None:
         raise _error(
@@ -94,7 +94,7 @@ def _label(a):
 # %% ../nbs/10_cli.ipynb #5c705e0b
 def _shards(a, teacher, store):
     "Labels of any number, a block a file: the teacher's features, their clusters and the shards in one folder"
-    from alignet.shards import cluster_store, label_store, transform_store
+    from alignet.scale.shards import cluster_store, label_store, transform_store
     # what is there already is taken if it is the same, and refused if not
     out = Path(a.out)
     Z = transform_store(teacher, store, out/'features', control=a.control)
@@ -107,10 +107,10 @@ def _shards(a, teacher, store):
 def _train(a):
     import hashlib, numpy as np
     from alignet.core import set_seed
-    from alignet.hub import export_timm
-    from alignet.pseudo_labels import PseudoLabels
-    from alignet.recipes import RECIPES
-    from alignet.sources import image_set
+    from alignet.export import export_timm
+    from alignet.labels import PseudoLabels
+    from alignet.scale.recipes import RECIPES
+    from alignet.worlds.archives import image_set
     from alignet.training import align_learner, Checkpoint
     if a.steps and not a.recipe:
         raise _error('--steps belongs to a --recipe; without one, say --epochs')
@@ -179,9 +179,9 @@ def _rate(lr, head, base):
 # %% ../nbs/10_cli.ipynb #249c5547
 def _labels(path):
     "Pseudo-labels of a file, or of a folder of shards"
-    from alignet.pseudo_labels import PseudoLabels
+    from alignet.labels import PseudoLabels
     if not Path(path).is_dir(): return PseudoLabels.load(path)
-    from alignet.shards import LabelShards
+    from alignet.scale.shards import LabelShards
     from alignet.features import FeatureStore
     at = Path(path)/'labels' if (Path(path)/'labels'/'manifest.json').is_file() else Path(path)
     Z = at.parent/'features'
@@ -189,7 +189,7 @@ def _labels(path):
 
 # %% ../nbs/10_cli.ipynb #b37f36be
 def _eval(a):
-    from alignet.suites import evaluate, odd_one_out_tasks
+    from alignet.eval.catalog import evaluate, odd_one_out_tasks
     data, suites = a.data, [s for o in a.suites or ['all'] for s in o.split(',') if s]
     suites = 'all' if suites == ['all'] else suites
     if (a.judgements is None) != (a.images is None):
@@ -210,7 +210,7 @@ def _eval(a):
         if v is not None
     }
     if a.judgements:
-        from alignet.sources import image_set
+        from alignet.worlds.archives import image_set
         j = _judgements(a.judgements, a.columns, a.odd)
         j, objects = (j, None) if objects is None else (j.restrict(objects), None)
         own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem)
@@ -280,7 +280,7 @@ def _numbers(text):
 # %% ../nbs/10_cli.ipynb #a03690e2
 def _export(a):
     from alignet.features import create_backbone
-    from alignet.hub import export_onnx, export_timm, push_to_hub
+    from alignet.export import export_onnx, export_timm, push_to_hub
     if a.onnx and a.push:
         raise _error('--onnx and --push are two different things to make; give one of them')
     if a.onnx: print(f'saved {export_onnx(_model(a.model), a.out, a.size)}')

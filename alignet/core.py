@@ -295,12 +295,12 @@ SIMILARITIES = ('dot', 'cosine', 'centred')
 
 def prep_features(
     X, # (n, d) features, one row an object
-    kind:str='cosine', # One of SIMILARITIES
+    similarity:str='cosine', # One of SIMILARITIES
 ) -> np.ndarray: # (n, d) float32; its product with its own transpose is the similarity matrix
     "Bring features to the form whose dot products are the similarities of this kind"
-    if kind not in SIMILARITIES:
+    if similarity not in SIMILARITIES:
         raise AlignetError(
-            f"similarity '{kind}' is not known; choose one of {', '.join(SIMILARITIES)}"
+            f"similarity '{similarity}' is not known; choose one of {', '.join(SIMILARITIES)}"
         )
     X = _array(X)
     if X.ndim != 2:
@@ -311,18 +311,18 @@ def prep_features(
         raise AlignetError(
             f'features: {int((~finite).sum()):,} of {len(X):,} rows hold NaN or infinity; the first is row {int((~finite).argmax())}'
         )
-    if kind == 'dot': return X
-    if kind == 'centred': X = X - X.mean(0, keepdims=True)
+    if similarity == 'dot': return X
+    if similarity == 'centred': X = X - X.mean(0, keepdims=True)
     norm = np.linalg.norm(X, axis=1, keepdims=True)
     return np.divide(X, norm, out=np.zeros_like(X), where=norm > 1e-12)
 
 # %% ../nbs/00_core.ipynb #fc0e54a1
 def pair_sims(
     X, # (n, d) features
-    kind:str='cosine', # One of SIMILARITIES
+    similarity:str='cosine', # One of SIMILARITIES
 ) -> np.ndarray: # (n, n) float32
     "Similarities of all pairs"
-    X = prep_features(X, kind)
+    X = prep_features(X, similarity)
     return X @ X.T
 
 # %% ../nbs/00_core.ipynb #337a1d59
@@ -349,11 +349,11 @@ def _pair_values(X, a, b, limit):
 def triplet_sims(
     X, # (n, d) features
     triplets, # (t, 3) indices into the rows of X
-    kind:str='dot', # One of SIMILARITIES
+    similarity:str='dot', # One of SIMILARITIES
     limit:int=8192, # Largest number of objects for which the whole similarity matrix is made
 ) -> np.ndarray: # (t, 3) float32, in the order [s_ij, s_ik, s_jk]
     "The three similarities of each triplet"
-    t, X = check_triplets(triplets, len(X)), prep_features(X, kind)
+    t, X = check_triplets(triplets, len(X)), prep_features(X, similarity)
     used = np.zeros(len(X), bool)
     used[t.ravel()] = True
     if not used.all(): t, X = (np.cumsum(used) - 1)[t], X[used]
@@ -401,7 +401,7 @@ def is_correct(
 def ooo_accuracy(
     X, # (n, d) features
     triplets, # (t, 3) indices into the rows of X, the odd one last
-    kind:str='cosine', # One of SIMILARITIES
+    similarity:str='cosine', # One of SIMILARITIES
 ) -> float: # Share of the triplets on which the representation picks the last as odd
     "Odd-one-out accuracy of a representation, ties counted as wrong"
     t = check_triplets(triplets, len(X))
@@ -409,7 +409,7 @@ def ooo_accuracy(
         raise AlignetError(
             'there are no triplets to score; check that the judgements are about these objects'
         )
-    return float(is_correct(triplet_sims(X, t, kind)).mean())
+    return float(is_correct(triplet_sims(X, t, similarity)).mean())
 
 # %% ../nbs/00_core.ipynb #0eab5c81
 def odd_last(

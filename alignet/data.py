@@ -472,15 +472,15 @@ def agreement(self:Judgements) -> pd.DataFrame: # objects: the three names; tria
 # %% ../nbs/01_data.ipynb #7974419f
 @patch
 def split(self:Judgements,
-    share:float=.1, # Share of the questions in the second part
+    fraction:float=.1, # Share of the questions in the second part
     seed:int=0, # Another seed, other parts
 ) -> tuple: # Two Judgements, to fit and to score
     "Cut at random into two parts that have no question in common"
     u, _, inv = _unique_rows(np.sort(self.triplets), len(self.names))
-    k = round(share*len(u)) if 0 < share < 1 else 0
+    k = round(fraction*len(u)) if 0 < fraction < 1 else 0
     if not 0 < k < len(u):
         raise AlignetError(
-            f'share={share} of {len(u):,} questions leaves a part empty; choose a share between 0 and 1 that leaves at least one question on either side'
+            f'share={fraction} of {len(u):,} questions leaves a part empty; choose a share between 0 and 1 that leaves at least one question on either side'
         )
     out = np.zeros(len(u), bool)
     out[rng(seed, 13).permutation(len(u))[:k]] = True
@@ -1395,7 +1395,7 @@ def row_order(
     X, # (n, d) one row a concept, in an unknown order
     ids, # (n,) names in the order that the triplets count in
     triplets, # (t, 3) human choices, the odd one last
-    kind:str='dot', # One of SIMILARITIES
+    similarity:str='dot', # One of SIMILARITIES
 ) -> dict: # moved: names whose rows differ; touched: how many triplets have one; ids, ascii: accuracy on those under either reading
     "Does a matrix follow the concept table (IDS) or the image files (ASCII)? Ask the triplets"
     ids, files = list(ids), ascii_order(ids)
@@ -1407,8 +1407,8 @@ def row_order(
     moved = [i for i, (a, b) in enumerate(zip(ids, files)) if a != b]
     t = t[np.isin(t, moved).any(1)]
     return dict(
-        moved=[ids[i] for i in moved], touched=len(t), ids=ooo_accuracy(X, t, kind),
-        ascii=ooo_accuracy(np.asarray(X)[pd.Index(files).get_indexer(ids)], t, kind),
+        moved=[ids[i] for i in moved], touched=len(t), ids=ooo_accuracy(X, t, similarity),
+        ascii=ooo_accuracy(np.asarray(X)[pd.Index(files).get_indexer(ids)], t, similarity),
     )
 
 # %% ../nbs/01_data.ipynb #5dd8f700

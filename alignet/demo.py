@@ -19,13 +19,13 @@ from alignet.data import (
 )
 from .features import create_backbone, extract_features
 from .teacher import Teacher, object_folds, triplets_from_embedding
-from .pseudo_labels import PseudoLabels, pseudo_label
+from .labels import PseudoLabels, pseudo_label
 from .training import align_learner, Checkpoint
 from alignet.evaluation import (
     odd_one_out_table, few_shot_probe, cross_style_probe, ooo_correct, plot_reliability, plot_rdms,
     map_2d, plot_map, summarise_seeds, Report, _calibration_rows,
 )
-from .hub import export_timm
+from .export import export_timm
 
 # %% ../nbs/09_demo.ipynb #0506aa94
 @dataclasses.dataclass
@@ -416,7 +416,7 @@ def score(self:Demo,
     odd = pd.concat(
         [
             odd_one_out_table(X, test, n_boot=500, seed=seed),
-            odd_one_out_table({'teacher': Z}, test, kinds=('dot',), n_boot=500, seed=seed),
+            odd_one_out_table({'teacher': Z}, test, similarities=('dot',), n_boot=500, seed=seed),
         ]
     )
     out['odd_one_out'] = odd.assign(seed=seed)

@@ -4,27 +4,27 @@ Generated from nbs/11_all.ipynb by .ci/gen_tests.py. Do not edit: change the not
 """
 from alignet.core import *
 from alignet.data import *
-from alignet.things import *
-from alignet.ceiling import *
+from alignet.worlds.things import *
+from alignet.worlds.ceiling import *
 from alignet.features import *
-from alignet.sources import *
+from alignet.worlds.archives import *
 from alignet.teacher import *
-from alignet.vice import *
-from alignet.pseudo_labels import *
-from alignet.official import *
-from alignet.shards import *
+from alignet.extras.vice import *
+from alignet.labels import *
+from alignet.extras.released import *
+from alignet.scale.shards import *
 from alignet.loss import *
 from alignet.training import *
-from alignet.recipes import *
-from alignet.distributed import *
+from alignet.scale.recipes import *
+from alignet.scale.distributed import *
 from alignet.evaluation import *
-from alignet.human_rdms import *
-from alignet.levels import *
-from alignet.hierarchy import *
-from alignet.shift import *
-from alignet.suites import *
-from alignet.widgets import *
-from alignet.hub import *
+from alignet.eval.rsa import *
+from alignet.eval.levels import *
+from alignet.eval.hierarchy import *
+from alignet.eval.shift import *
+from alignet.eval.catalog import *
+from alignet.extras.ask import *
+from alignet.export import *
 from alignet.demo import *
 import functools
 import importlib

@@ -16,7 +16,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 from alignet.data import Judgements
 from alignet.features import create_backbone
-from alignet.hub import export_timm
+from alignet.export import export_timm
 from alignet.teacher import Teacher
 from alignet.cli import *
 from alignet.cli import _rate, _words

@@ -272,7 +272,7 @@ def test_judgements():
     )
     # 220 questions, most of them asked more than once
     for seed in range(5):
-        part, rest = many.split(share=.2, seed=seed)
+        part, rest = many.split(fraction=.2, seed=seed)
         sides = [{tuple(r) for r in np.sort(o.triplets).tolist()} for o in (part, rest)]
         assert not sides[0] & sides[1]
         test_eq(len(sides[1]), round(.2*len(sides[0] | sides[1])))
@@ -300,7 +300,7 @@ def test_judgements():
         and few.majority.mean() < many.agreement().majority.mean()
     )
     for bad in (0, 1, -1, 1e-4, np.nan):
-        test_fail(lambda: many.split(share=bad), contains='leaves a part empty')
+        test_fail(lambda: many.split(fraction=bad), contains='leaves a part empty')
 
     # cell 74
     test_eq(who[2:4].subjects, [2, 0])

@@ -1,6 +1,6 @@
 """Tests of `alignet.evaluation`.
 
-Generated from nbs/06_evaluation.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
+Generated from nbs/07_evaluation.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
 """
 import base64
 import io
@@ -30,7 +30,7 @@ from alignet.teacher import Teacher, triplets_from_embedding
 from alignet.evaluation import *
 from alignet.evaluation import _cell, _draw_shots, _flat, _markdown, _table, _with_truth
 
-NOTEBOOK = 'nbs/06_evaluation.ipynb'     # a test runs in the folder of its notebook
+NOTEBOOK = 'nbs/07_evaluation.ipynb'     # a test runs in the folder of its notebook
 
 
 def test_a_small_world_with_a_known_answer():
@@ -278,7 +278,7 @@ def test_the_odd_one_out_table():
 
     # cell 42, in part
     table = odd_one_out_table(
-        models, triplets, kinds=('cosine', 'dot'), ceiling=best_possible(human_probs)
+        models, triplets, similarities=('cosine', 'dot'), ceiling=best_possible(human_probs)
     )
 
     # cell 43
@@ -785,7 +785,7 @@ def test_seeds():
     runs = []
     for seed in range(3):
         m, t, _ = small_world(seed, 1000)
-        runs.append(odd_one_out_table(m, t, kinds=('cosine',), n_boot=10).assign(seed=seed))
+        runs.append(odd_one_out_table(m, t, similarities=('cosine',), n_boot=10).assign(seed=seed))
     runs = pd.concat(runs)
     summary = summarise_seeds(runs, baseline=dict(model='base'))
 
@@ -871,7 +871,7 @@ def test_the_report():
     )
 
     # cell 167, in part
-    table = odd_one_out_table(models, triplets, kinds=('cosine', 'dot'))
+    table = odd_one_out_table(models, triplets, similarities=('cosine', 'dot'))
     fig = plot_rdms({'base': models['base'], 'aligned': models['aligned']}, groups)
     report = (
         Report('A small world, **aligned**', subtitle='48 invented objects, six groups')
@@ -961,7 +961,7 @@ def test_a_whole_world_at_once():
         return world.images.names, code + rng(seed).normal(0, noise, code.shape).astype(np.float32)
     results = evaluate_world(
         world, dict(base=made_up(0.5, 1), aligned=made_up(0.2, 2)), k=3, draws=2,
-        kinds=('cosine', 'dot'),
+        similarities=('cosine', 'dot'),
     )
 
     # cell 182
@@ -991,21 +991,21 @@ def test_a_whole_world_at_once():
         results['notes'].note
     ) and 'judged under the temperature' in ' '.join(
         evaluate_world(
-            world, dict(base=made_up(0.5, 1)), k=3, draws=1, kinds=('cosine',), n_boot=50,
+            world, dict(base=made_up(0.5, 1)), k=3, draws=1, similarities=('cosine',), n_boot=50,
             fit_objects=split.dev[:5],
         )['notes'].note
     )
     # a dictionary says the same
     names, Z = made_up(.5, 1)
     alone = evaluate_world(
-        world, dict(base=dict(zip(names, Z))), k=3, draws=2, kinds=('cosine',), n_boot=50
+        world, dict(base=dict(zip(names, Z))), k=3, draws=2, similarities=('cosine',), n_boot=50
     )
     test_close(
         alone['few_shot'].accuracy.to_numpy(),
         results['few_shot'].accuracy[: len(alone['few_shot'])].to_numpy(),
     )
     assert 'few_shot' not in evaluate_world(
-        world, dict(base=(names, Z)), k=40, kinds=('cosine',), n_boot=50
+        world, dict(base=(names, Z)), k=40, similarities=('cosine',), n_boot=50
     )
     test_fail(lambda: evaluate_world(world, dict(base=(names[1:], Z))), contains='one name')
     test_fail(lambda: evaluate_world(world, dict(base=(names[:9], Z[:9]))), contains='are missing')

@@ -1,6 +1,6 @@
 """Tests of `alignet.features`.
 
-Generated from nbs/01a_features.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
+Generated from nbs/02_features.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
 """
 import pytest
 import importlib.metadata
@@ -28,7 +28,7 @@ from alignet.data import ImageSet, offline_world
 from alignet.features import *
 from alignet.features import _StoreWriter, _files, _identity, _match_state, _open_clip_config, _shipped_state
 
-NOTEBOOK = 'nbs/01a_features.ipynb'     # a test runs in the folder of its notebook
+NOTEBOOK = 'nbs/02_features.ipynb'     # a test runs in the folder of its notebook
 
 
 def test_a_backbone():

@@ -1,6 +1,6 @@
 """Tests of `alignet.loss`.
 
-Generated from nbs/04_loss.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
+Generated from nbs/05_loss.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
 """
 import pytest
 import math
@@ -35,7 +35,7 @@ from torch.utils.data import TensorDataset
 from alignet.loss import *
 from alignet.loss import _Gather, _processes, _ranks, _value_grad
 
-NOTEBOOK = 'nbs/04_loss.ipynb'     # a test runs in the folder of its notebook
+NOTEBOOK = 'nbs/05_loss.ipynb'     # a test runs in the folder of its notebook
 
 
 def test_losses_on_given_triplets():

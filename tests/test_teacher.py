@@ -1,6 +1,6 @@
 """Tests of `alignet.teacher`.
 
-Generated from nbs/02_teacher.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
+Generated from nbs/03_teacher.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
 """
 import pytest
 from pathlib import Path
@@ -24,7 +24,7 @@ from alignet.features import create_backbone, extract_features
 from alignet.teacher import *
 from alignet.teacher import _ListedKL, _flat_pairs, _span, _unspan
 
-NOTEBOOK = 'nbs/02_teacher.ipynb'     # a test runs in the folder of its notebook
+NOTEBOOK = 'nbs/03_teacher.ipynb'     # a test runs in the folder of its notebook
 
 
 def test_the_map_and_its_file():

@@ -1,6 +1,6 @@
 """Tests of `alignet.training`.
 
-Generated from nbs/05_training.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
+Generated from nbs/06_training.ipynb by .ci/gen_tests.py. Do not edit: change the notebook, then run `make export`.
 """
 import math
 from pathlib import Path
@@ -11,7 +11,7 @@ from fastai.callback.core import Callback
 from alignet.core import *
 from alignet.data import ImageSet
 from alignet.features import create_backbone
-from alignet.pseudo_labels import PseudoLabels
+from alignet.labels import PseudoLabels
 from alignet.loss import AlignLoss, all_triplets
 import tempfile
 import timm
@@ -21,7 +21,7 @@ from fastcore.test import test_eq, test_close, test_fail
 from PIL import Image, ImageDraw
 from alignet.training import *
 
-NOTEBOOK = 'nbs/05_training.ipynb'     # a test runs in the folder of its notebook
+NOTEBOOK = 'nbs/06_training.ipynb'     # a test runs in the folder of its notebook
 
 
 def test_a_student():

@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../nbs/11_all.ipynb #57c99ad5
 from .core import *
+from .files.disk import *
 from .data import *
 from .worlds.things import *
 from .worlds.ceiling import *

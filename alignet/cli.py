@@ -502,7 +502,8 @@ def main(
         if why := _absent(a):
             print(f'alignet {a.command}: {why}', file=sys.stderr)
             return 2
-        from alignet.core import AlignetError, keep_memory
+        from alignet.core import AlignetError
+        from alignet.scale.memory import keep_memory
         if args is None: keep_memory()                                    # a process of our own
         try: a.run(a)
         except AlignetError as e:

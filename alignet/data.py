@@ -19,8 +19,8 @@ import torch
 import matplotlib.pyplot as plt
 from PIL import Image, ImageOps, UnidentifiedImageError
 from fastcore.basics import fastuple, patch
-from .core import _quiet_imports
-with _quiet_imports(): import fastai.torch_basics
+from .core import quiet_imports
+with quiet_imports(): import fastai.torch_basics
 from fastai.torch_core import TensorBase
 from fastai.data.all import (
     DataBlock, TransformBlock, RandomSplitter, IntToFloatTensor, ToTensor, Transform, dispatch,
@@ -28,6 +28,7 @@ from fastai.data.all import (
 from fastai.vision.core import PILImage
 from fastai.vision.data import get_grid
 from .core import *
+from .files.disk import *
 
 # %% ../nbs/01_data.ipynb #424cbe36
 _ALPHA, _WIDE = {'LA', 'PA', 'RGBA', 'La', 'RGBa'}, {'I;16', 'I;16B', 'I;16L', 'I;16N', 'I', 'F'}

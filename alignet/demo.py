@@ -14,6 +14,7 @@ import torch
 from fastcore.basics import patch
 from scipy.optimize import brentq
 from .core import *
+from .files.disk import *
 from alignet.data import (
     World, Splits, offline_world, things_world, things_choices, things_matrix, read_hierarchy,
 )

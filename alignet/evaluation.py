@@ -28,6 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from .core import *
+from .files.disk import *
 
 # %% ../nbs/07_evaluation.ipynb #e9948c5f
 def check_features(

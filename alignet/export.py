@@ -19,9 +19,9 @@ from timm.models._hub import save_config_for_hf
 from timm.models.vision_transformer import checkpoint_filter_fn
 from torch import nn
 from .core import *
-from .core import _file_error
+from .files.disk import *
 from .features import *
-from .features import _evaluating, _replace_folder
+from .features import _evaluating, replace_folder
 
 # %% ../nbs/08_export.ipynb #27a00fa7
 def _markdown_table(df):
@@ -158,8 +158,8 @@ def _new_folder(path, config):
         shutil.rmtree(tmp, ignore_errors=True)
         tmp.mkdir(parents=True)
         yield tmp
-        _replace_folder(tmp, path)
-    except OSError as e: raise _file_error(path, e) from e
+        replace_folder(tmp, path)
+    except OSError as e: raise file_error(path, e) from e
     finally: shutil.rmtree(tmp, ignore_errors=True)
 
 # %% ../nbs/08_export.ipynb #c3b03ef0

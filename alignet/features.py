@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from timm.data import create_transform, resolve_model_data_config
 from torch import nn
 from .core import *
-from .core import _file_error, _replace_folder
+from .files.disk import *
 from .data import cache_folder
 
 # %% ../nbs/02_features.ipynb #8119d3f6
@@ -687,7 +687,7 @@ class _StoreWriter:
             write_json(self.part/'meta.json', self.meta)
         except OSError as e:
             self.close()
-            raise _file_error(self.part, e) from e
+            raise file_error(self.part, e) from e
         except AlignetError:
             self.close()
             raise
@@ -783,7 +783,7 @@ def add(self:_StoreWriter,
     try:
         self.f.write(H.tobytes())
         self.f.flush()
-    except OSError as e: raise _file_error(self.part, e) from e
+    except OSError as e: raise file_error(self.part, e) from e
     self.done += len(X)
 
 # %% ../nbs/02_features.ipynb #3c3477fe
@@ -796,8 +796,8 @@ def finish(self:_StoreWriter):
         os.fsync(self.f.fileno())
         self.close()
         (self.part/'lock').unlink(missing_ok=True)
-        _replace_folder(self.part, self.path)
-    except OSError as e: raise _file_error(self.path, e) from e
+        replace_folder(self.part, self.path)
+    except OSError as e: raise file_error(self.path, e) from e
 
 # %% ../nbs/02_features.ipynb #5f0aeee0
 @patch

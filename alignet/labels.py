@@ -14,6 +14,7 @@ import sklearn
 from fastcore.basics import patch
 from . import __version__
 from .core import *
+from .files.disk import *
 from .teacher import Teacher
 
 # %% ../nbs/04_labels.ipynb #358e77d1

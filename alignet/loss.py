@@ -15,10 +15,11 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
-from .core import _quiet_imports
-with _quiet_imports(): import fastai.torch_basics
+from .core import quiet_imports
+with quiet_imports(): import fastai.torch_basics
 from fastai.callback.core import Callback
 from .core import *
+from .files.disk import *
 
 # %% ../nbs/05_loss.ipynb #3abe8a97
 def _up(x):

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from fastcore.basics import patch
 from .core import *
+from .files.disk import *
 from .features import as_backbone, _identity
 
 # %% ../nbs/03_teacher.ipynb #26fd0ef6

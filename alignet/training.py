@@ -15,8 +15,8 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from torchvision.transforms import functional as TF, InterpolationMode
-from .core import _quiet_imports
-with _quiet_imports(): import fastai.torch_basics
+from .core import quiet_imports
+with quiet_imports(): import fastai.torch_basics
 from fastai.data.load import DataLoader
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
@@ -28,6 +28,7 @@ from fastai.optimizer import Adam
 from fastai.torch_core import params, default_device, get_model
 from fastcore.foundation import L
 from .core import *
+from .files.disk import *
 from .data import ImageSet
 from .features import Backbone, create_backbone
 from .features import _evaluating

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 from .. import __version__
 from ..core import *
+from ..files.disk import *
 from ..data import ImageSet, World, offline_world, things_world, things_choices
 from ..labels import CEILING
 from ..features import Backbone, FeatureStore, as_backbone, extract_features

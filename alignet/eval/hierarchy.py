@@ -19,6 +19,7 @@ from scipy import stats
 from scipy.cluster import hierarchy as sch
 from scipy.spatial.distance import squareform
 from ..core import *
+from ..files.disk import *
 from ..data import ImageSet, ancestors, read_hierarchy
 from ..evaluation import _by_file, _colours, _MARKERS, check_features, rdm
 

@@ -15,6 +15,7 @@ import seaborn as sns
 from scipy import stats
 from scipy.special import softmax
 from ..core import *
+from ..files.disk import *
 from ..data import ImageSet, Judgements
 from ..data import _some
 from ..worlds.ceiling import leave_one_out

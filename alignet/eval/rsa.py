@@ -17,6 +17,7 @@ from fastcore.basics import patch
 from scipy import stats
 from scipy.io import loadmat
 from ..core import *
+from ..files.disk import *
 from ..data import ImageSet
 from ..data import _some
 from ..evaluation import check_features, rdm

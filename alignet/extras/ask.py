@@ -21,6 +21,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from fastcore.basics import patch
 from PIL import Image
 from ..core import *
+from ..files.disk import *
 from ..data import *
 from ..labels import PseudoLabels, TripletSampler, cluster_features
 from ..teacher import Teacher

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from ..core import *
+from ..files.disk import *
 from ..labels import PseudoLabels, _TRANSFORMS
 
 # %% ../../nbs/extras/released.ipynb #013d0815

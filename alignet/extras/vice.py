@@ -16,6 +16,7 @@ from scipy.special import ndtr
 from scipy.stats import false_discovery_control
 from fastcore.basics import patch
 from ..core import *
+from ..files.disk import *
 from ..data import ImageSet, Judgements, contact_sheet
 
 # %% ../../nbs/extras/vice.ipynb #baada487

@@ -10,6 +10,7 @@ import os, shutil
 from pathlib import Path
 import torch
 from ..core import *
+from ..files.disk import *
 from ..features import FeatureStore, extract_features
 from ..features import _StoreWriter
 from ..loss import _processes

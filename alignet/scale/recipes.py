@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from ..core import _quiet_imports
-with _quiet_imports(): import fastai.torch_basics
+from ..core import quiet_imports
+with quiet_imports(): import fastai.torch_basics
 from fastai.callback.core import Callback, CancelTrainException
 from fastai.callback.schedule import (
     ParamScheduler, SchedCos, SchedLin, combine_scheds, combined_cos,
@@ -26,6 +26,7 @@ from timm.models._manipulate import group_with_matcher
 from timm.utils import ModelEmaV3
 from torch import nn
 from ..core import *
+from ..files.disk import *
 from ..training import *
 from ..loss import _processes
 

@@ -15,7 +15,8 @@ import torch
 from fastcore.basics import patch
 from .. import __version__
 from ..core import *
-from ..core import _file_error, _plain
+from ..files.disk import *
+from ..files.disk import to_jsonable as _plain
 from ..features import FeatureStore, _StoreWriter
 from alignet.labels import (
     PseudoLabels, TripletSampler, control_teacher, _check_origin, _store_parts,
@@ -260,7 +261,7 @@ def _assign(n, features, nearest, chunk, work, path, settings):
             file.unlink(missing_ok=True)
             (work/'lock').unlink(missing_ok=True)
             os.replace(work, path)
-    except OSError as e: raise _file_error(path, e) from e
+    except OSError as e: raise file_error(path, e) from e
     return clusters
 
 # %% ../../nbs/scale/shards.ipynb #00e6d4aa
@@ -334,7 +335,7 @@ def _publish(path, data):
                 if last: raise
     except OSError as e:
         with contextlib.suppress(OSError): part.unlink()
-        raise _file_error(path, e) from e
+        raise file_error(path, e) from e
 
 # %% ../../nbs/scale/shards.ipynb #fb1bf917
 def _json_bytes(o): return (json.dumps(o, indent=1, sort_keys=True) + '\n').encode()
@@ -579,7 +580,7 @@ def label_store(
 def _prepare(path, settings, names, sampler):
     "Make the folder and the small files, or check those that are there; return the manifest"
     try: path.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise _file_error(path, e) from e
+    except OSError as e: raise file_error(path, e) from e
     manifest = _same_run(path, settings)
     if manifest is None:
         manifest = json.loads(_json_bytes(dict(settings, versions=_versions(), shards=None)))

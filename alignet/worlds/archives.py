@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 from ..core import *
+from ..files.disk import *
 from ..data import IMAGE_SUFFIXES, ImageSet, cache_folder, load_image
 from ..data import _duplicates, _some
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from ..core import *
+from ..files.disk import *
 from ..data import *
 
 # %% ../../nbs/worlds/ceiling.ipynb #140430fb

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from ..core import *
+from ..files.disk import *
 from ..data import *
 from ..data import _read_array, _some, _missing, _tell_base, _usable
 

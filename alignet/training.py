@@ -31,7 +31,7 @@ from .core import *
 from .files.disk import *
 from .data import ImageSet
 from .features import Backbone, create_backbone
-from .features import _evaluating
+from .features import evaluating
 from .labels import PseudoLabels
 from .loss import AlignLoss, DecayToInit, batch_agreement
 from .loss import _SAME_PAIRS, _processes
@@ -67,7 +67,7 @@ def _idle(backbone):
     "Parameters that the pre-logits do not depend on, such as those of a classifier"
     ps = [p for p in backbone.parameters() if p.requires_grad]
     if not ps: return []
-    with _evaluating(backbone), torch.enable_grad():
+    with evaluating(backbone), torch.enable_grad():
         y = backbone(
             torch.zeros(
                 1, *backbone.data_config['input_size'], device=ps[0].device, dtype=ps[0].dtype

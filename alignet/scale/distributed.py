@@ -12,7 +12,7 @@ import torch
 from ..core import *
 from ..files.disk import *
 from ..features import FeatureStore, extract_features
-from ..features import _StoreWriter
+from ..features import StoreWriter
 from ..loss import _processes
 
 # %% ../../nbs/scale/distributed.ipynb #323e7380
@@ -83,7 +83,7 @@ def join_stores(
         raise AlignetError(
             f"parts of '{path}' hold the same image more than once; give parts of different images"
         )
-    w = _StoreWriter(
+    w = StoreWriter(
         path, files, {k: v for k, v in first.meta.items() if k not in ('images', 'rows')},
         first.X.shape[1],
     )

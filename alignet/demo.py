@@ -22,10 +22,12 @@ from .features import create_backbone, extract_features
 from .teacher import Teacher, object_folds, triplets_from_embedding
 from .labels import PseudoLabels, pseudo_label
 from .training import align_learner, Checkpoint
-from alignet.evaluation import (
-    odd_one_out_table, few_shot_probe, cross_style_probe, ooo_correct, plot_reliability, plot_rdms,
-    map_2d, plot_map, summarise_seeds, Report, _calibration_rows,
-)
+from .evaluation import calibration_table, odd_one_out_table, ooo_correct
+from .eval.maps import map_2d, plot_map
+from .eval.plots import plot_rdms, plot_reliability
+from .eval.probes import cross_style_probe, few_shot_probe
+from .eval.report import Report
+from .eval.stats import summarise_seeds
 from .export import export_timm
 
 # %% ../nbs/09_demo.ipynb #0506aa94
@@ -422,7 +424,7 @@ def score(self:Pipeline,
     )
     out['odd_one_out'] = odd.assign(seed=seed)
     D = {n: w.object_features(s, objects=splits.dev) for n, s in models.items()}
-    out['calibration'] = _calibration_rows(
+    out['calibration'] = calibration_table(
         X, test, D, dev if len(dev) >= 300 else None, ('cosine',), seed
     ).assign(seed=seed)
     probe, rows = self.probe_files(splits), []

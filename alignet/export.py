@@ -21,7 +21,7 @@ from torch import nn
 from .core import *
 from .files.disk import *
 from .features import *
-from .features import _evaluating, replace_folder
+from .features import evaluating, replace_folder
 
 # %% ../nbs/08_export.ipynb #27a00fa7
 def _markdown_table(df):
@@ -216,7 +216,7 @@ def _verify(backbone, folder, scheme='local-dir:'):
     x = torch.rand(
         1, *backbone.data_config['input_size'], generator=torch.Generator().manual_seed(0)
     )
-    with _evaluating(net, 'cpu'):
+    with evaluating(net, 'cpu'):
         if not torch.equal(backbone(x), again.eval()(x)):
             raise AlignetError(
                 'the exported model computes other features than the original; was it changed after timm made it? Save its state_dict instead'
@@ -247,7 +247,7 @@ def _timm_tower(backbone, tol=1e-4):
     new, x = Backbone(net, backbone.name, backbone.data_config, source=backbone.source), torch.rand(
         2, *backbone.data_config['input_size'], generator=torch.Generator().manual_seed(0)
     )
-    with _evaluating(backbone, 'cpu'), _evaluating(new): a, b = backbone(x), new(x)
+    with evaluating(backbone, 'cpu'), evaluating(new): a, b = backbone(x), new(x)
     if a.shape != b.shape or (a - b).abs().max() > tol*a.abs().max():
         raise AlignetError(f'{no}: as one it would compute other features; use export_open_clip')
     return new
@@ -488,7 +488,7 @@ def export_onnx(
         generator=torch.Generator().manual_seed(n),
     )
     example = lambda n: draw(n) if pixels else (draw(n)/255 - net.mean.cpu())/net.std.cpu()
-    with _evaluating(net, 'cpu'):
+    with evaluating(net, 'cpu'):
         try:
             with _quiet():
                 made = torch.onnx.export(

@@ -17,7 +17,7 @@ import torch
 from fastcore.basics import patch
 from .core import *
 from .files.disk import *
-from .features import as_backbone, _identity
+from .features import as_backbone, signature
 
 # %% ../nbs/03_teacher.ipynb #26fd0ef6
 def _check_map(weights, bias, mean, std, what='the teacher'):
@@ -926,7 +926,7 @@ def attach(self:Teacher,
 ) -> torch.nn.Module: # Images to (B, d_out)
     "This map behind a model, as one module"
     b = as_backbone(model)
-    want, have = self.meta.get('features') or {}, _identity(b)
+    want, have = self.meta.get('features') or {}, signature(b)
     if b.num_features != self.d_in:
         raise AlignetError(
             f"'{b.name}' gives {b.num_features} features, but this teacher was fitted on {self.d_in}; attach it to the model its features came from"

@@ -12,8 +12,8 @@ import torch
 from ..core import *
 from ..files.disk import *
 from ..features import FeatureStore, extract_features
-from ..features import _StoreWriter
-from ..loss import _processes
+from ..features import StoreWriter
+from .processes import *
 
 # %% ../../nbs/scale/distributed.ipynb #323e7380
 def _stretch(n, rank, world):
@@ -40,11 +40,11 @@ def extract_shared(
     "Compute the features of an image set in several processes"
     path, together = Path(path), rank is None
     if rank is None:
-        rank, world = _processes()
+        rank, world = process_rank()
         # started by a launcher, before training has made the group
         if world == 1 and int(os.environ.get('WORLD_SIZE', 1)) > 1:
             torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
-            rank, world = _processes()
+            rank, world = process_rank()
     elif world is None:
         raise AlignetError(f'rank={rank} needs world too: how many processes there are')
     lo, hi = _stretch(len(images), rank, world)
@@ -83,7 +83,7 @@ def join_stores(
         raise AlignetError(
             f"parts of '{path}' hold the same image more than once; give parts of different images"
         )
-    w = _StoreWriter(
+    w = StoreWriter(
         path, files, {k: v for k, v in first.meta.items() if k not in ('images', 'rows')},
         first.X.shape[1],
     )

@@ -17,7 +17,7 @@ from .. import __version__
 from ..core import *
 from ..files.disk import *
 from ..files.disk import to_jsonable as _plain
-from ..features import FeatureStore, _StoreWriter
+from ..features import FeatureStore, StoreWriter
 from alignet.labels import (
     PseudoLabels, TripletSampler, control_teacher, _check_origin, _store_parts,
 )
@@ -83,7 +83,7 @@ def transform_store(
             f"'{path}' holds '{have.meta.get('model')}', made by another teacher or of other features; choose another folder, or overwrite=True to make it anew"
         )
     first = teacher.transform(features(0, min(n, chunk)))
-    w = _StoreWriter(
+    w = StoreWriter(
         path, dict(names=names, bytes=list(getattr(store, 'bytes', [None] * n))), meta,
         first.shape[1], step=chunk, overwrite=overwrite,
     )
@@ -201,7 +201,7 @@ def cluster_store(
 @contextlib.contextmanager
 def _alone(work):
     "Make sure that no other process fills this folder"
-    if work: _StoreWriter._lock(o := SimpleNamespace(part=work, lock=None))
+    if work: StoreWriter._lock(o := SimpleNamespace(part=work, lock=None))
     try: yield
     finally:
         if work and o.lock: o.lock.close()

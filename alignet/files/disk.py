@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['file_error', 'replace_folder', 'atomic_path', 'cache_folder', 'to_jsonable', 'write_json', 'read_json', 'folder_lock',
-           'digest', 'file_digest']
+           'digest', 'file_digest', 'static_path']
 
 # %% ../../nbs/files/disk.ipynb #65606878
 import contextlib, errno, hashlib, json, os, shutil, uuid
+from importlib import resources
 from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
@@ -160,3 +161,10 @@ def file_digest(
     with open(path, 'rb') as f:
         while block := f.read(1 << 20): h.update(block)
     return h.hexdigest()
+
+# %% ../../nbs/files/disk.ipynb #bd35ad8a
+def static_path(
+    name:str, # Name of a file in alignet/static
+) -> Path: # Where it lies
+    "The path of a file that comes with the package"
+    return Path(str(resources.files('alignet')))/'static'/name

@@ -19,7 +19,6 @@ from scipy.io import loadmat
 from ..core import *
 from ..files.disk import *
 from ..data import ImageSet
-from ..data import _some
 from ..evaluation import check_features, rdm
 from ..evaluation import _by_file, _colours, _MARKERS
 
@@ -171,7 +170,7 @@ def from_table(cls:HumanRDM,
     if len(columns) == 4 and columns[3] == 'subject' and 'subject' not in df: columns = columns[:3]
     if miss := [c for c in columns if c not in df]:
         raise AlignetError(
-            f"the table has no columns {_some(miss)}; it has {_some(list(df.columns), 12)}. Name yours: columns=('picture 1', 'picture 2', 'rating', 'who')"
+            f"the table has no columns {preview(miss)}; it has {preview(list(df.columns), 12)}. Name yours: columns=('picture 1', 'picture 2', 'rating', 'who')"
         )
     a, b = (df[c].astype(str) for c in columns[:2])
     x = pd.to_numeric(df[columns[2]], errors='coerce')
@@ -183,7 +182,7 @@ def from_table(cls:HumanRDM,
     at = {o: k for k, o in enumerate(names)}
     if miss := sorted((set(a) | set(b)) - set(at)):
         raise AlignetError(
-            f'{len(miss):,} pictures of the table are not among the names: {_some(miss)}; near to the first are {_some(nearest_names(miss[0], names))}'
+            f'{len(miss):,} pictures of the table are not among the names: {preview(miss)}; near to the first are {preview(nearest_names(miss[0], names))}'
         )
     who = pd.factorize(df[columns[3]])[0] if len(columns) == 4 else np.zeros(len(df), int)
     if (who < 0).any():
@@ -225,7 +224,7 @@ def restrict(self:HumanRDM,
     names = [str(o) for o in names]
     if miss := [o for o in names if o not in at]:
         raise AlignetError(
-            f'{len(miss):,} of {len(names):,} pictures are not in the set: {_some(miss)}; near to the first are {_some(nearest_names(miss[0], self.names))}'
+            f'{len(miss):,} of {len(names):,} pictures are not in the set: {preview(miss)}; near to the first are {preview(nearest_names(miss[0], self.names))}'
         )
     rows = np.array([at[o] for o in names], int)
     full = np.stack([self.matrix(k) for k in range(len(self.pairs))])[:, rows][:, :, rows]
@@ -505,7 +504,7 @@ def _set_folder(name, root):
         ):
             return p
     raise AlignetError(
-        f"{name} is not there ({'looked in ' + _some(tried) if tried else 'no data folder is set'}): {need['what']}. Get it: {need['where']}; {_WHERE.format(name)}. Layout: {need['layout']}"
+        f"{name} is not there ({'looked in ' + preview(tried) if tried else 'no data folder is set'}): {need['what']}. Get it: {need['where']}; {_WHERE.format(name)}. Layout: {need['layout']}"
     )
 
 # %% ../../nbs/eval/rsa.ipynb #15c7985d
@@ -573,7 +572,7 @@ def load_king(
     try: v = np.atleast_2d(np.asarray(m['BEHAVIOR'][stimuli]['pairwisedistances'], float))
     except (KeyError, TypeError, IndexError, ValueError) as e:
         raise AlignetError(
-            f"'{path}' has no numbers under BEHAVIOR.{stimuli}.pairwisedistances (it holds {_some(list(m))}); get it again"
+            f"'{path}' has no numbers under BEHAVIOR.{stimuli}.pairwisedistances (it holds {preview(list(m))}); get it again"
         ) from e
     names, images = _pictures(
         folder / 'images' / stimuli, order, _square_root(v.shape[1], f"'{path}'"),
@@ -592,7 +591,7 @@ def load_cichy(
     m = _mat(path)
     if np.ndim(m.get('judgments')) not in (2, 3):
         raise AlignetError(
-            f"'{path}' has no matrices under 'judgments' (it holds {_some(list(m))}); get it again"
+            f"'{path}' has no matrices under 'judgments' (it holds {preview(list(m))}); get it again"
         )
     M = np.asarray(m['judgments'], float)
     names, images = _pictures(folder/'images', order, M.shape[-1], 'Cichy et al.')
@@ -673,7 +672,7 @@ def load_peterson(
             names, images = _pictures(pics, order, len(M), what)
             return HumanRDM.from_matrix(M, names, 'similarity', source=what, images=images)
     raise AlignetError(
-        f"{what}: none of {_some([f.name for f in found])} holds a square matrix under a name with 'sim' in it"
+        f"{what}: none of {preview([f.name for f in found])} holds a square matrix under a name with 'sim' in it"
     )
 
 # %% ../../nbs/eval/rsa.ipynb #7c7075f3
@@ -757,7 +756,7 @@ def plot_human_rdms(
     first = next(iter(T.values()))
     if not len(first):
         raise AlignetError(
-            f"no row of the tables is a '{measure}'; measures are {_some(next(iter(scores.values()))['table'].measure)}"
+            f"no row of the tables is a '{measure}'; measures are {preview(next(iter(scores.values()))['table'].measure)}"
         )
     if ax is None:
         ax = plt.subplots(

@@ -19,7 +19,9 @@ from scipy import stats
 from timm.data import ImageNetInfo
 from ..core import *
 from ..files.disk import *
-from ..data import IMAGE_SUFFIXES, ImageSet, ancestors, read_hierarchy
+from ..data import ImageSet
+from ..worlds.pictures import IMAGE_SUFFIXES
+from ..worlds.wordnet import ancestors, read_hierarchy
 from ..evaluation import _by_file, _colours, _MARKERS, check_features, fit_probe
 from .hierarchy import HIERARCHY_NEEDS, ClassTree, _hierarchy_file, read_names
 

@@ -14,9 +14,10 @@ import torch
 from fastcore.basics import patch
 from .core import *
 from .files.disk import *
-from alignet.data import (
-    World, Splits, offline_world, things_world, things_choices, things_matrix, read_hierarchy,
-)
+from .data import World, Splits
+from .worlds.offline import offline_world
+from .worlds.things_world import things_world, things_choices, things_matrix
+from .worlds.wordnet import read_hierarchy
 from .features import create_backbone, extract_features
 from .teacher import Teacher, object_folds, triplets_from_embedding
 from .labels import PseudoLabels, pseudo_label
@@ -122,7 +123,7 @@ def _identity(settings, world):
     h.update(np.ascontiguousarray(world.judgements.triplets).tobytes())
     h.update('\n'.join(world.judgements.names).encode())
     h.update(world.items.to_csv().encode())
-    h.update(repr(sorted((f, sorted(o)) for f, o in (world.kinds or {}).items())).encode())
+    h.update(repr(sorted((f, sorted(o)) for f, o in (world.also_shows or {}).items())).encode())
     for x in (world.judgements.probs, world.embedding):
         h.update(b'-' if x is None else np.ascontiguousarray(x).tobytes())
     # the code, whatever its comments say
@@ -204,7 +205,7 @@ def teacher_rows(self:Pipeline,
     w, root, held = self.world, self.world.images.root, set(splits.dev + splits.test)
     table, _ = things_choices(root)
     known = dict(zip(table['WordNet ID'].dropna(), table.uniqueID[table['WordNet ID'].notna()]))
-    files, concepts = list(w.photos(splits.teacher)), list(splits.teacher)
+    files, concepts = list(w.scored_images(splits.teacher)), list(splits.teacher)
     samples = w.items[
         (w.items['style'] == 'imagenet') & w.items.file.isin(splits.pool)
     ].file.tolist()
@@ -232,7 +233,7 @@ def fit_teacher(self:Pipeline,
     if path.is_file(): return Teacher.load(path)
     if w.embedding is None:
         teacher = Teacher.fit_cv(
-            self.teacher_input(w.photos(splits.teacher), splits),
+            self.teacher_input(w.scored_images(splits.teacher), splits),
             w.judgements.restrict(splits.teacher), seed=seed,
         )
     else:
@@ -375,7 +376,7 @@ def score(self:Pipeline,
     w, out = self.world, {}
     test, dev = w.judgements.restrict(splits.test), w.judgements.restrict(splits.dev)
     X = {n: w.object_features(s, objects=splits.test) for n, s in models.items()}
-    Z = teacher.transform(self.teacher_input(w.photos(splits.test), splits))
+    Z = teacher.transform(self.teacher_input(w.scored_images(splits.test), splits))
     odd = pd.concat(
         [
             odd_one_out_table(X, test, n_boot=500, seed=seed),
@@ -426,7 +427,7 @@ def run_demo(
         labels = demo.label(teacher, splits, seed)
         scored = list(
             dict.fromkeys(
-                w.photos(splits.test + splits.dev) + demo.probe_files(splits).file.tolist()
+                w.scored_images(splits.test + splits.dev) + demo.probe_files(splits).file.tolist()
             )
         )
         models = {'base': demo.base}
@@ -541,7 +542,7 @@ def report(self:Pipeline,
     a, b, _ = map_2d(X['base'][keep], X['aligned'][keep], 'tsne')
     thumbs = [
         w.images.thumb(int(w.images.index([f])[0]), 48)
-        for f in np.array(w.photos(splits.test))[keep]
+        for f in np.array(w.scored_images(splits.test))[keep]
     ]
     draw(
         plot_map(a, b, thumbs, group[keep], names=('base', 'aligned')),

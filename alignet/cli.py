@@ -48,7 +48,7 @@ def _model(name):
 # %% ../nbs/10_cli.ipynb #40486919
 def _judgements(path, columns=None, odd=None):
     "Judgements of an .npz file, of the records of the widget, or of a table"
-    from alignet.data import Judgements
+    from alignet.worlds.tables import Judgements
     from alignet.extras.ask import LOG_COLUMNS, read_answers
     path = Path(path)
     if path.suffix == '.npz' and not columns: return Judgements.load(path)

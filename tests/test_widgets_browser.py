@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from alignet.data import ImageSet, Judgements
+from alignet.data import ImageSet
+from alignet.worlds.tables import Judgements
 from alignet.extras.ask import answers_table, read_answers
 
 PATIENCE = 60_000                                # ms that a state may take to come on a busy machine
@@ -17,7 +18,8 @@ SET_UP = """import os
 from pathlib import Path
 Path('pid.txt').write_text(str(os.getpid()))
 import numpy as np
-from alignet.data import ImageSet, Judgements
+from alignet.data import ImageSet
+from alignet.worlds.tables import Judgements
 from alignet.extras.ask import *
 pictures = ImageSet('pictures'); X = np.random.default_rng(0).normal(size=(len(pictures), 5)).astype('float32')"""
 CELLS = [SET_UP, "w = OddOneOut(pictures, 'judgements.csv', annotator='p01', n=10, catch=0, px=120)\nw",

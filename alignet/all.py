@@ -8,8 +8,14 @@ __all__ = []
 # %% ../nbs/11_all.ipynb #57c99ad5
 from .core import *
 from .files.disk import *
+from .worlds.pictures import *
 from .data import *
+from .worlds.tables import *
+from .worlds.offline import *
+from .worlds.wordnet import *
+from .worlds.things_files import *
 from .worlds.things import *
+from .worlds.things_world import *
 from .worlds.ceiling import *
 from .features import *
 from .worlds.archives import *

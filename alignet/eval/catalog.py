@@ -21,7 +21,9 @@ from torch import nn
 from .. import __version__
 from ..core import *
 from ..files.disk import *
-from ..data import ImageSet, World, offline_world, things_world, things_choices
+from ..data import ImageSet, World
+from ..worlds.offline import offline_world
+from ..worlds.things_world import things_world, things_choices
 from ..labels import CEILING
 from ..features import Backbone, FeatureStore, as_backbone, extract_features
 from ..evaluation import ece, fit_temperature, ooo_correct, scaled_probs, with_truth
@@ -748,7 +750,7 @@ def _world_tasks(world, objects=None, restrict=True, shots=None):
         raise AlignetError(
             f'{len(j)} judgements are left about {len(j.names)} objects; that is too few to score, give more objects'
         )
-    photos, it, shots = world.photos(j.names), world.items, shots or shot_settings()
+    photos, it, shots = world.scored_images(j.names), world.items, shots or shot_settings()
     note = world.notes if world.simulated else ''
     ceiling = (
         float(j.probs.max(1).mean())
@@ -813,7 +815,7 @@ def _world_tasks(world, objects=None, restrict=True, shots=None):
 # %% ../../nbs/eval/catalog.ipynb #c6f15f1f
 def _unseen(world, objects):
     "A test of file names: the picture shows no judged object that is not among `objects`, nor a kind of one"
-    seen, kinds = set(world.objects) - set(objects), world.kinds or {}
+    seen, kinds = set(world.objects) - set(objects), world.also_shows or {}
     shown = {
         f
         for f, o in zip(world.items.file, world.items.object)

@@ -20,7 +20,8 @@ from scipy.cluster import hierarchy as sch
 from scipy.spatial.distance import squareform
 from ..core import *
 from ..files.disk import *
-from ..data import ImageSet, ancestors, read_hierarchy
+from ..data import ImageSet
+from ..worlds.wordnet import ancestors, read_hierarchy
 from .plots import MARKERS, model_colours
 from .rdm import rdm
 from .stats import resample, widen_draws
@@ -281,7 +282,7 @@ def from_world(cls:Taxonomy,
     levels=('subgroup', 'group'), # Columns of world.items
 ) -> Taxonomy: # A row an object
     "A taxonomy of a world's objects, each on its scored picture"
-    photos = world.photos(objects)
+    photos = world.scored_images(objects)
     t = world.items.set_index('file').loc[photos].reset_index()
     return cls.from_table(t, levels, 'object', 'file', world.images)
 

@@ -17,7 +17,6 @@ from scipy.special import softmax
 from ..core import *
 from ..files.disk import *
 from ..data import ImageSet, Judgements
-from ..data import _some
 from ..worlds.ceiling import leave_one_out
 from ..evaluation import fit_temperature
 from .plots import MARKERS, model_colours
@@ -58,7 +57,7 @@ class Levels:
                 )
         if bad := sorted(set(self.kinds) - set(LEVEL_KINDS)):
             raise AlignetError(
-                f'kinds {_some(bad)} are not known; they must be {", ".join(LEVEL_KINDS)}'
+                f'kinds {preview(bad)} are not known; they must be {", ".join(LEVEL_KINDS)}'
             )
         if self.judgements.subjects is None:
             raise AlignetError(
@@ -195,7 +194,7 @@ def _use_columns(columns):
     "Names to look for, by role"
     if bad := set(columns or {}) - set(LEVELS_COLUMNS):
         raise AlignetError(
-            f'columns: {_some(sorted(bad))} are not known; roles are {", ".join(LEVELS_COLUMNS)}'
+            f'columns: {preview(sorted(bad))} are not known; roles are {", ".join(LEVELS_COLUMNS)}'
         )
     return {
         k: ((columns[k],) if isinstance((columns or {}).get(k), str) else (columns or {}).get(k, v))
@@ -233,7 +232,7 @@ def _gather(path, columns):
     if not rows or not any(o['choice'] is not None for o in rows):
         lack = [k for k in _NEEDED if not any(n in seen for n in want[k])]
         raise AlignetError(
-            f"no record of '{path}' has {'the fields for ' + ', '.join(lack) if lack else 'three pictures and a choice'}; its fields are {_some(list(seen), 30)}. Map them: columns=dict(image1='...', image2='...', image3='...', choice='...', time='...', person='...')"
+            f"no record of '{path}' has {'the fields for ' + ', '.join(lack) if lack else 'three pictures and a choice'}; its fields are {preview(list(seen), 30)}. Map them: columns=dict(image1='...', image2='...', image3='...', choice='...', time='...', person='...')"
         )
     if len(files) == 1 and all(str(o['person']).endswith(('|None', '|nan')) for o in rows):
         raise AlignetError(
@@ -389,7 +388,7 @@ def _to_levels(df, pos, time, who, images, left, source):
         known = {f.rsplit('/', 1)[-1]: f for f in images.names}
         if miss := [o for o in names if o not in known]:
             raise AlignetError(
-                f'{len(miss):,} of {len(names):,} pictures are not in the folder: {_some(miss)}; they are ImageNet training images'
+                f'{len(miss):,} of {len(names):,} pictures are not in the folder: {preview(miss)}; they are ImageNet training images'
             )
         names = [known[o] for o in names]
         images = images.subset(names)
@@ -682,7 +681,7 @@ def compare_levels(
         )
     if odd := [m for m in both if len(a['items'][m]) != len(b['items'][m])]:
         raise AlignetError(
-            f'the two scores are about different questions ({_some(odd)}); make both with score_levels on the same answers'
+            f'the two scores are about different questions ({preview(odd)}); make both with score_levels on the same answers'
         )
     rows = {
         m: dict(

@@ -19,7 +19,9 @@ from scipy import stats
 from timm.data import ImageNetInfo
 from ..core import *
 from ..files.disk import *
-from ..data import IMAGE_SUFFIXES, ImageSet, ancestors, read_hierarchy
+from ..data import ImageSet
+from ..worlds.pictures import IMAGE_SUFFIXES
+from ..worlds.wordnet import ancestors, read_hierarchy
 from .plots import MARKERS, model_colours
 from .probes import fit_probe
 from .hierarchy import HIERARCHY_NEEDS, ClassTree, _hierarchy_file, read_names

@@ -23,6 +23,7 @@ from PIL import Image
 from ..core import *
 from ..files.disk import *
 from ..data import *
+from ..worlds.pictures import *
 from ..labels import PseudoLabels, TripletSampler, cluster_features
 from ..teacher import Teacher
 from ..evaluation import fit_temperature

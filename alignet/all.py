@@ -28,8 +28,15 @@ from .loss import *
 from .training import *
 from .scale.recipes import *
 from .scale.distributed import *
+from .eval.stats import *
+from .eval.probes import *
 from .evaluation import *
+from .eval.rdm import *
+from .eval.plots import *
+from .eval.maps import *
+from .eval.report import *
 from .eval.rsa import *
+from .eval.rdm_sets import *
 from .eval.levels import *
 from .eval.hierarchy import *
 from .eval.shift import *

@@ -18,9 +18,9 @@ from ..core import *
 from ..files.disk import *
 from ..data import ImageSet, Judgements
 from ..worlds.ceiling import leave_one_out
-from ..evaluation import bootstrap_ci, check_features, fit_temperature, paired_bootstrap
-from ..evaluation import _by_file, _colours, _MARKERS
-from .rsa import spearman_influence
+from ..evaluation import fit_temperature
+from .plots import MARKERS, model_colours
+from .stats import bootstrap_ci, paired_bootstrap, spearman_influence
 
 # %% ../../nbs/eval/levels.ipynb #721413c3
 LEVEL_KINDS = {
@@ -473,7 +473,7 @@ def model_choices(
 ) -> dict: # odd (q,) 0..2 within the sorted question, -1 for a tie; probs (q, 3) that the first, second, third is odd; entropy (q,); tau
     "What a model chooses and how undecided it is"
     q = level_questions(levels) if questions is None else questions
-    X = check_features(_by_file(features, levels.files), len(levels.files))
+    X = features_for(features, levels.files)
     # in the order: first odd, second odd, third odd
     sims = triplet_sims(X, q['triplets'], similarity)[:, ::-1]
     # features that are all the same have no similarities to tell apart
@@ -609,11 +609,11 @@ def plot_levels(
                     [k - 0.4, k + 0.4], [x, x], style, color='.4', lw=1.6,
                     label=label if k == 0 else None, zorder=0,
                 )
-    for m, ((name, t), colour) in enumerate(zip(T.items(), _colours(len(T)))):
+    for m, ((name, t), colour) in enumerate(zip(T.items(), model_colours(len(T)))):
         t = t.loc[[f'{measure}: {k}' for k in kinds]]
         x = np.arange(len(kinds)) + (m - (len(T) - 1) / 2) * .18
         ax.errorbar(
-            x, t.value, [t.value - t.low, t.high - t.value], fmt=_MARKERS[m % len(_MARKERS)],
+            x, t.value, [t.value - t.low, t.high - t.value], fmt=MARKERS[m % len(MARKERS)],
             color=colour, ms=5, capsize=3, label=name,
         )
     ax.axhline(
@@ -647,7 +647,7 @@ def plot_hesitation(
         1, len(kinds), figsize=(1 + 2.4 * len(kinds), 2.7), dpi=80, layout='constrained',
         sharey=True, squeeze=False,
     )
-    for (name, f), colour, mark in zip(models.items(), _colours(len(models)), _MARKERS):
+    for (name, f), colour, mark in zip(models.items(), model_colours(len(models)), MARKERS):
         c = model_choices(f, levels, q, similarity)
         for ax, k in zip(axs[0], kinds):
             on = np.flatnonzero((q['kind'] == k) & np.isfinite(q['time']))

@@ -22,7 +22,8 @@ from ..files.disk import *
 from ..data import ImageSet
 from ..worlds.pictures import IMAGE_SUFFIXES
 from ..worlds.wordnet import ancestors, read_hierarchy
-from ..evaluation import _by_file, _colours, _MARKERS, check_features, fit_probe
+from .plots import MARKERS, model_colours
+from .probes import fit_probe
 from .hierarchy import HIERARCHY_NEEDS, ClassTree, _hierarchy_file, read_names
 
 # %% ../../nbs/eval/shift.ipynb #86ae73ea
@@ -479,7 +480,7 @@ def score_shift(
 ) -> dict: # table; items: {measure: (m,) right or wrong}; items_unit; probe
     "Superclasses learned from source subclasses, recognised in source and target"
     it = data.items
-    X = check_features(_by_file(features, it.file.tolist()))
+    X = features_for(features, it.file.tolist())
     y = it.superclass.to_numpy(str)
     fit = (it.part == 'fit').to_numpy()
     probe = fit_probe(X[fit], y[fit], seed=seed, **kwargs)
@@ -573,12 +574,12 @@ def plot_shift(
     if ax is None: ax = plt.subplots(figsize=(5.2, 2.9), dpi=80, layout='constrained')[1]
     names = list(dict.fromkeys(runs.model))
     step = .8 / len(names)
-    for m, (name, colour) in enumerate(zip(names, _colours(len(names)))):
+    for m, (name, colour) in enumerate(zip(names, model_colours(len(names)))):
         d = runs[runs.model == name].pivot(index='seed', columns='measure', values='value')
         y = d[['source accuracy', 'target accuracy']].to_numpy().T
         x = np.array([0, 1]) + (m - (len(names) - 1)/2) * step / 3
         ax.plot(x, y, color=colour, lw=.7, alpha=.45)
-        ax.plot(x, y.mean(1), color=colour, marker=_MARKERS[m % len(_MARKERS)], lw=2, label=name)
+        ax.plot(x, y.mean(1), color=colour, marker=MARKERS[m % len(MARKERS)], lw=2, label=name)
     ax.axhline(runs.chance.dropna().iloc[0], color='grey', ls=':', lw=1)
     ax.text(1.25, runs.chance.dropna().iloc[0], 'chance', color='dimgrey', ha='right', va='bottom')
     ax.set(
@@ -780,11 +781,11 @@ def head_logits(
     bias=None, # (1000,) bias
 ) -> tuple: # names, (n, 1000) float32
     "Logits of an ImageNet head on stored features"
-    X, W = check_features(_by_file(features, list(files))), check_features(weight, what='weight')
+    X, W = features_for(features, list(files)), check_finite(weight, what='weight')
     b = (
         0
         if bias is None
-        else check_features(np.asarray(getattr(bias, 'detach', lambda: bias)())[None], what='bias')[
+        else check_finite(np.asarray(getattr(bias, 'detach', lambda: bias)())[None], what='bias')[
             0
         ]
     )
@@ -802,7 +803,7 @@ def score_head(
     seed:int=0, # Seed of the resampling
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit
     "Accuracy of a head of 1,000 outputs, within the classes of the set and against all"
-    L = check_features(_by_file(logits, data._two().files), what='logits')
+    L = features_for(logits, data._two().files, 'logits')
     if L.shape[1] != 1000:
         raise AlignetError(f'logits have {L.shape[1]} columns; a head of ImageNet-1k has 1,000')
     P = np.stack([L[:, g].max(1) for g in data.outputs], 1)
@@ -847,7 +848,7 @@ def score_shift_probe(
         c: k for k, g in enumerate(data._two().outputs) for c in (imagenet_classes()[o] for o in g)
     }
     def part(pair, what):
-        X, y = check_features(pair[0], what=what), np.array(
+        X, y = check_finite(pair[0], what=what), np.array(
             [group.get(str(c), -1) for c in pair[1]]
         )
         if len(X) != len(y):
@@ -859,7 +860,7 @@ def score_shift_probe(
         raise AlignetError(
             f"train lacks photos of {len(gone)} of the {len(data.classes)} classes of '{data.name}': {[data.classes[k] for k in gone[:3]]}; add photos of them to the training folder"
         )
-    F = check_features(_by_file(features, data.files), what='features')
+    F = features_for(features, data.files)
     if F.shape[1] != X.shape[1]:
         raise AlignetError(
             f'train has {X.shape[1]} features a row and the shifted pictures {F.shape[1]}; compute both with one model'

@@ -26,7 +26,8 @@ from ..data import *
 from ..worlds.pictures import *
 from ..labels import PseudoLabels, TripletSampler, cluster_features
 from ..teacher import Teacher
-from ..evaluation import fit_temperature, map_2d, neighbours
+from ..evaluation import fit_temperature
+from ..eval.maps import map_2d, neighbours
 
 # %% ../../nbs/extras/ask.ipynb #e2518489
 SAMPLINGS_OF_QUESTIONS = ('random', 'cluster', 'uncertain')

@@ -19,7 +19,7 @@ from ..files.disk import *
 from ..files.disk import to_jsonable as _plain
 from ..features import FeatureStore, StoreWriter
 from alignet.labels import (
-    PseudoLabels, TripletSampler, control_teacher, _check_origin, _store_parts,
+    PseudoLabels, TripletSampler, control_teacher, check_origin, _store_parts,
 )
 
 # %% ../../nbs/scale/shards.ipynb #0165561a
@@ -64,8 +64,8 @@ def transform_store(
     if not n:
         raise AlignetError('the feature store is empty; extract the features of some images first')
     if chunk < 1: raise AlignetError(f'chunk must be at least 1, not {chunk}')
-    _check_origin(teacher, store)
-    if control: teacher = control_teacher(features(0, n, -(-n // 4000)), teacher)
+    check_origin(teacher, store)
+    if control: teacher = control_teacher(features(0, n), teacher)
     plain = getattr(teacher, 'meta', {}).get('objective') in ('control', 'identity')
     origin, mark = (store.identity() if hasattr(store, 'identity') else {}), _fingerprint(
         _parts_of(store)[1]
@@ -520,7 +520,7 @@ def label_store(
     classes=None, # (n,) class of each image, for the class rules
     by:str='image', # See TripletSampler
     block_size:int=1 << 20, # Triplets in a shard; part of what the labels depend on
-    blocks=None, # Numbers of the blocks to make, e.g. range(rank, 10, world); all if None
+    blocks=None, # Numbers of the blocks to make, e.g. range(rank, 10, n_procs); all if None
     format:str='npy', # 'npy' or 'parquet'
     threads:int=None, # How many threads multiply, as many as PyTorch uses if None; no influence on the result
     check:str='checksum', # How shards that are there are checked: 'checksum', or 'size' for a quick look
@@ -804,17 +804,17 @@ def blocks(self:LabelShards) -> object: # Iterator over (m, 3) triplets and (m, 
 @patch
 def shard(self:LabelShards,
     rank:int, # Which process, from 0
-    world:int, # How many there are
+    n_procs:int, # How many there are
 ) -> LabelShards: # The same files, fewer rows
     "One process's share: a stretch of rows"
-    if not 0 <= rank < world:
+    if not 0 <= rank < n_procs:
         raise AlignetError(
-            f'rank {rank} of {world} processes does not exist; ranks go from 0 to {world-1}'
+            f'rank {rank} of {n_procs} processes does not exist; ranks go from 0 to {n_procs-1}'
         )
     out = LabelShards.__new__(LabelShards)
     out.__dict__.update(self.__dict__)
     n = len(self)
-    out.lo, out.hi = self.lo + n * rank // world, self.lo + n * (rank + 1) // world
+    out.lo, out.hi = self.lo + n * rank // n_procs, self.lo + n * (rank + 1) // n_procs
     return out
 
 # %% ../../nbs/scale/shards.ipynb #965f8c6d

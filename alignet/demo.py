@@ -16,7 +16,8 @@ from .core import *
 from .files.disk import *
 from .data import World, Splits
 from .worlds.offline import offline_world
-from .worlds.things_world import things_world, things_choices, things_matrix
+from .worlds.things import things_concepts, things_embedding
+from .worlds.things_world import things_world
 from .worlds.wordnet import read_hierarchy
 from .features import create_backbone, extract_features
 from .teacher import Teacher, object_folds, triplets_from_embedding
@@ -205,7 +206,7 @@ def teacher_rows(self:Pipeline,
 ) -> tuple: # (m,) file names and (m,) concepts, a row a pair of them
     "Photos for the teacher of the real world and the concept that each shows: (files, concepts)"
     w, root, held = self.world, self.world.images.root, set(splits.dev + splits.test)
-    table, _ = things_choices(root)
+    table = things_concepts(root=root)
     known = dict(zip(table['WordNet ID'].dropna(), table.uniqueID[table['WordNet ID'].notna()]))
     files, concepts = list(w.scored_images(splits.teacher)), list(splits.teacher)
     samples = w.items[
@@ -241,7 +242,7 @@ def fit_teacher(self:Pipeline,
     else:
         files, concepts = self.teacher_rows(splits)
         names = list(dict.fromkeys(concepts))
-        E = things_matrix('vice', names, w.images.root)
+        E = things_embedding('vice', names, root=w.images.root)
         row = {o: i for i, o in enumerate(names)}
         X = self.teacher_input(files, splits)
         at = np.array([row[c] for c in concepts])

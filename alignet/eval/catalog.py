@@ -23,7 +23,8 @@ from ..core import *
 from ..files.disk import *
 from ..data import ImageSet, World
 from ..worlds.offline import offline_world
-from ..worlds.things_world import things_world, things_choices
+from ..worlds.things import things_concepts
+from ..worlds.things_world import things_world
 from ..labels import CEILING
 from ..features import Backbone, FeatureStore, as_backbone, extract_features
 from ..evaluation import ece, fit_temperature, ooo_correct, scaled_probs, with_truth
@@ -917,7 +918,7 @@ def _caltech_shift(root, world, keep=None):
         root / 'imagenet/hierarchy/modified'
     )
     category = [Path(f).parent.name for f in images.names]
-    table = things_choices(root)[0]
+    table = things_concepts(root=root)
     known = table.set_index('uniqueID')['WordNet ID']
     it = world.items[world.items['style'] == 'caltech101'].drop_duplicates('subgroup')
     links = link_categories(

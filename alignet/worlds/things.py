@@ -214,7 +214,7 @@ def _counts_from(x, n, expected, base, what):
 
 # %% ../../nbs/worlds/things.ipynb #ca711f5e
 def things_trials(
-    source, # A path, or a name of things_files(), e.g. 'choices', 'validation', 'choices-2020'
+    source=None, # A path, or a name of things_files(); None is 'choices-part' if it is there, else 'choices'
     subjects:bool=False, # Keep who answered, as anonymous numbers (only the large table says who)
     order:str=None, # The order that the file counts in, 'ids' or 'ascii'; None takes it from the registry, or asks the choices
     concepts=None, # The concept table or a list of names; the registry's if None
@@ -224,6 +224,9 @@ def things_trials(
     root=None, # Data folder; ALIGNET_DATA if None
 ) -> Judgements: # Over the concepts, in the order of the concept table
     "Read public THINGS choices of any format"
+    if source is None:
+        part = local_copy(things_file('choices-part'), root)
+        source = 'choices' if part is None else part
     path = (
         Path(source)
         if Path(source).suffix or Path(source).exists()
@@ -345,7 +348,7 @@ def things_embedding(
     order:str=None, # The order of its rows, 'ids' or 'ascii'; None takes it from the registry, or asks the choices
     concepts=None, # The concept table or a list of names; the registry's if None
     trials=None, # Judgements or (t, 3) choices, in the order of the concept table, that confirm it; the local ones if None
-    similarity:str='dot', # One of SIMILARITIES
+    similarity:str=None, # One of SIMILARITIES; None takes it from the registry, or 'dot'
     root=None, # Data folder; ALIGNET_DATA if None
 ) -> np.ndarray: # (len(names), d) float32
     "A matrix of the THINGS concepts, joined by name, its order confirmed by human choices"
@@ -370,7 +373,9 @@ def things_embedding(
         raise AlignetError(
             f'{what}: {int((~np.isfinite(X)).any(1).sum()):,} of {len(X):,} rows hold NaN or infinity; get it again'
         )
-    said = order or next((f.order for f in THINGS_FILES if path.name in (f.file, f.local)), '')
+    entry = next((f for f in THINGS_FILES if path.name in (f.file, f.local)), None)
+    said = order or (entry.order if entry else '')
+    similarity = similarity or (entry.similarity if entry else 'dot')
     moved = [o for o, f in zip(ids, ascii_order(ids)) if o != f]
     if isinstance(trials, Judgements):
         trials = (trials if trials.names == ids else trials.restrict(ids)).triplets

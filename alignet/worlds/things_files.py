@@ -28,6 +28,7 @@ class ThingsFile:
     sha256:str='' # As published by others, not verified here
     inside:str='' # Name of the archive that holds it
     local:str='' # Another name that the same data have in a local folder
+    similarity:str='dot' # For a matrix: one of SIMILARITIES
 
 _OSF, _2020, _2023, _DB, _VICE = (
     'https://osf.io/download/', 'https://osf.io/z2784/', 'https://osf.io/f5rn6/',
@@ -50,6 +51,11 @@ THINGS_FILES = [
         '146,012 choices of the 2020 release; counts from 0, last column odd', 'ascii', 'CC BY 4.0',
         _2020, _OSF + 'sd3f7/', 'in public use',
         '789fb927c87538d29e0cf294793280cf5a77d45dc5fdd87cf8c726993397adb8',
+    ),
+    ThingsFile(
+        'choices-part', 'human_triplets.npz',
+        'a part of the 4.7 million choices as one array; counts from 0, last column odd', 'ids',
+        _CC0, _2023, address='none known',
     ),
     ThingsFile(
         'sortind', 'sortind.mat',
@@ -99,6 +105,10 @@ THINGS_FILES = [
         'vice', 'final_embedding.npy', 'VICE embedding', 'ascii', 'GPL-3 (its repository)', _VICE,
         'https://raw.githubusercontent.com/LukasMut/VICE/main/embeddings/things/final_embedding.npy',
         'in public use', local='vice_embedding.npy',
+    ),
+    ThingsFile(
+        'clip', 'clip_vitb32_features.npy', 'CLIP ViT-B/32 features of the photos, 512 dimensions',
+        'ascii', 'reported to be GPL-3 (not verified)', 'https://things-initiative.org', address='none known', similarity='cosine',
     ),
     ThingsFile(
         'rdm48', 'RDM48_triplet.mat', 'dissimilarities of 48 objects from all their triples',
@@ -209,8 +219,9 @@ def things_fetch(
 ) -> Path: # A file that is there; the checksum of a cached one is recorded
     "The path of a public THINGS file: a local copy, a cached one, or a download"
     f = things_file(name)
+    path = local_copy(f, root)
+    if path: return path
     _licence(f)
-    if (path := local_copy(f, root)): return path
     target = Path(folder or cache_folder()/'things')/f.file
     if not target.is_file():
         if f.inside: _unpack(things_fetch(f.inside, folder, accept, root), f, target)

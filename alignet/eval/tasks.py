@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['THIRDS', 'Row', 'Item', 'Difference', 'item_difference', 'Candidate', 'Scores', 'Task', 'report_figure',
            'trial_certainty', 'trial_parts', 'OddOneOutTask', 'CalibrationTask', 'odd_one_out_tasks', 'Shots',
-           'as_shots', 'ProbeScores', 'probe_scores', 'FewShotTask', 'plot_shots']
+           'as_shots', 'ShotScores', 'shot_scores', 'FewShotTask', 'plot_shots']
 
-# %% ../../nbs/eval/tasks.ipynb #fa9901a7
+# %% ../../nbs/eval/tasks.ipynb #020b429b
 from dataclasses import dataclass, field, replace
 import copy
 from fastcore.basics import patch
@@ -19,10 +19,10 @@ from ..core import *
 from ..data import ImageSet
 from ..evaluation import ece, ooo_correct, scaled_probs
 from .plots import MARKERS, model_colours, plot_reliability
-from .probes import check_shots, draw_shots, fit_probe
+from .probes import check_shots, probe_draws, score_probe
 from .stats import Draws, resample
 
-# %% ../../nbs/eval/tasks.ipynb #60244c32
+# %% ../../nbs/eval/tasks.ipynb #fd007c77
 @dataclass
 class Row:
     "One number of one model"
@@ -37,7 +37,7 @@ class Row:
     people:float=np.nan # How people fare among themselves
     plotted:bool=True # Whether the figure of all measures shows it
 
-# %% ../../nbs/eval/tasks.ipynb #4f5f9844
+# %% ../../nbs/eval/tasks.ipynb #4393d617
 @dataclass
 class Item:
     "Scores of one model on single trials or pictures"
@@ -68,7 +68,7 @@ class Item:
         low, high = np.clip(draws.ci(), *self.bounds).tolist()
         return Row(model, self.measure, draws.value, low, high, len(self.values), **kwargs)
 
-# %% ../../nbs/eval/tasks.ipynb #65e5a7cc
+# %% ../../nbs/eval/tasks.ipynb #095b486e
 @dataclass
 class Difference:
     "Scores of a second model minus those of a first, on the same trials"
@@ -92,7 +92,7 @@ class Difference:
         if not (self.low > 0 or self.high < 0): return 'cannot tell'
         return 'better' if (self.gain < 0) == lower_is_better else 'worse'
 
-# %% ../../nbs/eval/tasks.ipynb #1f1793ce
+# %% ../../nbs/eval/tasks.ipynb #928bdc65
 def item_difference(
     a:Item, # Scores of the first model
     b:Item, # Scores of the second, of the same trials
@@ -108,7 +108,7 @@ def item_difference(
     d.verdict = d.judge(a.lower_is_better)
     return d
 
-# %% ../../nbs/eval/tasks.ipynb #4959840b
+# %% ../../nbs/eval/tasks.ipynb #ebe74b88
 @dataclass
 class Candidate:
     "A model as a task sees it"
@@ -117,7 +117,7 @@ class Candidate:
     extra:dict=field(default_factory=dict) # Features of further picture sets, by the name of the set
     head:tuple=None # Weights (1000, d) and bias of an ImageNet classifier
 
-# %% ../../nbs/eval/tasks.ipynb #724cf8ee
+# %% ../../nbs/eval/tasks.ipynb #9c21282f
 @dataclass
 class Scores:
     "What a task measured of one model"
@@ -126,7 +126,7 @@ class Scores:
     items:list=field(default_factory=list) # Each an `Item`, for paired comparisons
     claims:tuple=None # (m,) confidence and (m,) whether right, for a reliability diagram
 
-# %% ../../nbs/eval/tasks.ipynb #3cf688f0
+# %% ../../nbs/eval/tasks.ipynb #266992e8
 class Task:
     "One data set of one suite"
     suite = None # A key of `SUITES`
@@ -180,7 +180,7 @@ class Task:
         "Figures for a report"
         return []
 
-# %% ../../nbs/eval/tasks.ipynb #6f8d426c
+# %% ../../nbs/eval/tasks.ipynb #db99d0da
 def report_figure(
     fig, # Matplotlib figure or axes
     alt:str, # Alternative text
@@ -191,7 +191,7 @@ def report_figure(
     plt.close(fig)
     return fig, alt, caption
 
-# %% ../../nbs/eval/tasks.ipynb #19347a98
+# %% ../../nbs/eval/tasks.ipynb #83c7d12e
 _FROM_EMBEDDING = (
     "how decided people are is taken from {}, which was fitted to people's answers, these among them"
     ' (choice probabilities of its dot products, temperature 1): the thirds describe the trials and are'
@@ -200,7 +200,7 @@ _FROM_REPEATS = (
     'how decided people are is the share of the most frequent answer to questions asked at least {}'
     ' times ({:,} of {:,} trials); with few answers each, some are decided by luck')
 
-# %% ../../nbs/eval/tasks.ipynb #62148104
+# %% ../../nbs/eval/tasks.ipynb #a8ec780e
 def trial_certainty(
     judgements, # Judgements about objects
     embedding=None, # (objects, k) embedding fitted to people's answers, in the order of judgements.names
@@ -219,7 +219,7 @@ def trial_certainty(
     if not len(j) or len(j.unique()) == len(j): return None, ''
     return _repeated_certainty(j, min_trials)
 
-# %% ../../nbs/eval/tasks.ipynb #f7e0d7b1
+# %% ../../nbs/eval/tasks.ipynb #da46869f
 def _repeated_certainty(j, min_trials):
     "Certainty from questions that were asked several times"
     asked = j.agreement()
@@ -230,7 +230,7 @@ def _repeated_certainty(j, min_trials):
     if np.isnan(certainty).all(): return None, ''
     return certainty, _FROM_REPEATS.format(min_trials, np.isfinite(certainty).sum(), len(j))
 
-# %% ../../nbs/eval/tasks.ipynb #e8b4d501
+# %% ../../nbs/eval/tasks.ipynb #e4aa3c37
 THIRDS = ('people undecided', 'people in between', 'people decided')
 
 def trial_parts(
@@ -257,7 +257,7 @@ def _thirds(certainty):
     between = (certainty > low) & ~decided
     return dict(zip(THIRDS, (undecided, between, decided)))
 
-# %% ../../nbs/eval/tasks.ipynb #209a2f41
+# %% ../../nbs/eval/tasks.ipynb #b6902e32
 def _picture_of_each(judgements, images, files):
     "The picture of each judged object, checked"
     files = list(judgements.names if files is None else files)
@@ -266,7 +266,7 @@ def _picture_of_each(judgements, images, files):
     sizes = f'{len(files):,} files for {len(judgements.names):,} objects'
     raise AlignetError(f'{sizes}; give one picture for each object')
 
-# %% ../../nbs/eval/tasks.ipynb #0c32dfb8
+# %% ../../nbs/eval/tasks.ipynb #6af92ad4
 class OddOneOutTask(Task):
     "Accuracy of odd-one-out choices"
     suite = 'odd_one_out'
@@ -307,7 +307,7 @@ class OddOneOutTask(Task):
             rows.append(part.row(model, n_boot, seed, chance=CHANCE))
         return rows
 
-# %% ../../nbs/eval/tasks.ipynb #b01bc26b
+# %% ../../nbs/eval/tasks.ipynb #0cf53a9f
 class CalibrationTask(Task):
     "Calibration of odd-one-out choices"
     suite = 'calibration'
@@ -342,7 +342,7 @@ class CalibrationTask(Task):
         fig = plot_reliability({s.model.name: s.claims for s in scores})
         return [report_figure(fig, alt, caption)]
 
-# %% ../../nbs/eval/tasks.ipynb #b7c44fb7
+# %% ../../nbs/eval/tasks.ipynb #635b286d
 def odd_one_out_tasks(
     judgements, # Judgements about objects
     images:ImageSet, # The pictures
@@ -362,7 +362,7 @@ def odd_one_out_tasks(
     odd = OddOneOutTask(judgements, images, files, name, odd_notes, ceiling, groups, parts)
     return [odd, CalibrationTask(judgements, images, files, name, notes)]
 
-# %% ../../nbs/eval/tasks.ipynb #5b554c90
+# %% ../../nbs/eval/tasks.ipynb #a70be0b2
 def _is_count(v): return isinstance(v, (int, np.integer)) and not isinstance(v, bool)
 
 @dataclass(frozen=True)
@@ -383,7 +383,7 @@ class Shots:
                 raise AlignetError(f'few_shot: {name} must be a whole number of at least {least}, not {v!r}')
         object.__setattr__(self, 'ks', tuple(sorted(int(k) for k in ks)))
 
-# %% ../../nbs/eval/tasks.ipynb #f382f14b
+# %% ../../nbs/eval/tasks.ipynb #36f09b11
 def as_shots(
     few_shot=None, # `Shots`, a dictionary with some of its fields, or None
 ) -> Shots: # With the usual values where nothing is given
@@ -394,45 +394,39 @@ def as_shots(
     for name in few_shot or {}: check_choice(name, ('ks', 'draws', 'max_test'), 'few_shot setting')
     return Shots(**(few_shot or {}))
 
-# %% ../../nbs/eval/tasks.ipynb #1e3f5c7f
+# %% ../../nbs/eval/tasks.ipynb #71f7aefb
 @dataclass
-class ProbeScores:
-    "What probes on several draws of training pictures got right"
+class ShotScores:
+    "What probes on several draws of training pictures got right, picture by picture"
     asked:np.ndarray # (n,) bool, pictures that were asked about in some draw
-    hit:np.ndarray # (m,) fraction of draws in which each of these was recognised
+    hit:np.ndarray # (m,) fraction of the draws in which each of these was recognised
     brier:np.ndarray # (m,) mean Brier score of each
     claims:tuple # Confidence and whether right, of all answers in all draws
 
-# %% ../../nbs/eval/tasks.ipynb #779c1d59
-def probe_scores(
+# %% ../../nbs/eval/tasks.ipynb #01c02470
+def shot_scores(
     X, # (n, d) features
     y, # (n,) labels
     k:int, # Training pictures a class
-    draws:int=3, # How many times to draw them
+    shots:Shots, # How many draws and questions
     seed:int=0, # Seed of the draws, the same for every model
-    max_test:int=None, # At most this many pictures are asked about; all if None
-) -> ProbeScores: # Scores of each picture
-    "Fit linear probes on `k` pictures a class, and ask about the others"
-    y = np.asarray(y)
-    code = np.unique(y, return_inverse=True)[1]
-    test_pool = rng(seed, 66).permutation(len(y))[:max_test]
-    hit, brier, times, confidence, correct = (*np.zeros((3, len(y))), [], [])
-    for draw in range(draws):
-        train = draw_shots(y, np.arange(len(y)), k, rng(seed, 63, draw))
-        test = np.setdiff1d(test_pool, train)
-        P = fit_probe(X[train], y[train], seed=seed).predict_proba(X[test])
-        right = P.argmax(1) == code[test]
-        of_truth = P[np.arange(len(test)), code[test]]
-        hit[test] += right
-        brier[test] += (P**2).sum(1) - 2 * of_truth + 1
+) -> ShotScores: # Scores of each picture
+    "Fit probes on `k` pictures a class, and ask about the others"
+    pool = rng(seed, 66).permutation(len(y))[:shots.max_test]
+    hit, brier, times = np.zeros((3, len(y)))
+    answers = []
+    for train, probe in probe_draws(X, y, k=k, draws=shots.draws, seed=seed):
+        test = np.setdiff1d(pool, train)
+        scores = score_probe(probe, X[test], y[test])
+        hit[test] += scores.right
+        brier[test] += scores.brier
         times[test] += 1
-        confidence.append(P.max(1))
-        correct.append(right)
+        answers.append(scores)
     asked = times > 0
-    claims = np.concatenate(confidence), np.concatenate(correct)
-    return ProbeScores(asked, hit[asked] / times[asked], brier[asked] / times[asked], claims)
+    claims = [np.concatenate([getattr(o, what) for o in answers]) for what in ('confidence', 'right')]
+    return ShotScores(asked, hit[asked] / times[asked], brier[asked] / times[asked], tuple(claims))
 
-# %% ../../nbs/eval/tasks.ipynb #94e048ea
+# %% ../../nbs/eval/tasks.ipynb #9b79c1a0
 class FewShotTask(Task):
     "Linear probes on few pictures a class"
     suite = 'few_shot'
@@ -459,8 +453,8 @@ class FewShotTask(Task):
 
     def _measure_k(self, model, X, k, seed, n_boot):
         "Rows, items and claims of probes on `k` pictures a class"
-        s, chance = self.shots, 1 / len(self.classes)
-        p = probe_scores(X, self.labels, k, s.draws, seed, max_test=s.max_test)
+        chance = 1 / len(self.classes)
+        p = shot_scores(X, self.labels, k, self.shots, seed)
         asked = dict(units=self.labels[p.asked], unit='category')
         hits = Item(f'{k}-shot accuracy', p.hit, bounds=(0, 1), **asked)
         brier = Item(f'{k}-shot Brier score', p.brier, lower_is_better=True, **asked)
@@ -473,7 +467,7 @@ class FewShotTask(Task):
             Row(model, f'{k}-shot calibration error, equal mass', by_mass, n=n, plotted=False)]
         return rows, [hits, brier], p.claims
 
-# %% ../../nbs/eval/tasks.ipynb #bf02be07
+# %% ../../nbs/eval/tasks.ipynb #4f3efb5c
 def plot_shots(
     scores:list, # `Scores` of the models on a few-shot task
     ks, # Training pictures a class
@@ -495,7 +489,7 @@ def plot_shots(
     sns.despine(ax=ax)
     return fig
 
-# %% ../../nbs/eval/tasks.ipynb #a401c24e
+# %% ../../nbs/eval/tasks.ipynb #8e51a0ae
 @patch
 def figures(self:FewShotTask, scores, seed=0, n_boot=2000):
     "Reliability of the probes and, with several `ks`, accuracy over their number"

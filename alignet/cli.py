@@ -48,7 +48,7 @@ def _model(name):
 # %% ../nbs/10_cli.ipynb #40486919
 def _judgements(path, columns=None, odd=None):
     "Judgements of an .npz file, of the records of the widget, or of a table"
-    from alignet.data import Judgements
+    from alignet.worlds.tables import Judgements
     from alignet.extras.answers import read_answers
     from alignet.extras.record import LOG_COLUMNS
     path = Path(path)
@@ -87,7 +87,7 @@ def _label(a):
         print(f'{_shards(a, teacher, store)!r}\nsaved {a.out}/labels')
         return
     labels = pseudo_label(
-        teacher, store, n=a.n, sampling=a.sampling, clusters=a.clusters, seed=a.seed
+        teacher, store, n=a.n, rule=a.sampling, clusters=a.clusters, seed=a.seed
     )
     labels.save(a.out)
     print(f'{labels!r}\nsaved {a.out}')

@@ -21,6 +21,7 @@ from PIL import Image
 from ..core import *
 from ..files.disk import *
 from ..data import *
+from ..worlds.pictures import *
 from .answers import *
 from .questions import *
 from .record import *

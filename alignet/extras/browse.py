@@ -16,7 +16,8 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from ..core import *
 from ..data import ImageSet, Judgements
-from ..evaluation import fit_temperature, map_2d, neighbours
+from ..eval.maps import map_2d, neighbours
+from ..evaluation import fit_temperature
 from .ask import *
 from ..labels import PseudoLabels
 

@@ -86,7 +86,7 @@ def _label(a):
         print(f'{_shards(a, teacher, store)!r}\nsaved {a.out}/labels')
         return
     labels = pseudo_label(
-        teacher, store, n=a.n, sampling=a.sampling, clusters=a.clusters, seed=a.seed
+        teacher, store, n=a.n, rule=a.sampling, clusters=a.clusters, seed=a.seed
     )
     labels.save(a.out)
     print(f'{labels!r}\nsaved {a.out}')

@@ -45,7 +45,7 @@ from alignet.eval.shift import (
     imagenet_classes, imagenet_photos, link_categories, load_breeds, load_shift, score_head,
     score_shift, score_shift_probe,
 )
-from .shift import _key
+from .shift import name_key
 
 # %% ../../nbs/eval/catalog.ipynb #06edb11d
 SUITES = dict(
@@ -463,7 +463,7 @@ def probe_task(
 ) -> Task: # Accuracy under the shift, and without it if there are held_out photos
     "A shifted ImageNet, scored with a linear probe fitted on ImageNet's own photos"
     name, need = name or f'{data.name}, probe', {
-        imagenet_classes()[o] for g in data._two().outputs for o in g
+        imagenet_classes()[o] for g in data.check_classes().outputs for o in g
     }
     parts = {}
     for what, (images, of) in (('train', train), *([('held_out', held_out)] if held_out else [])):
@@ -535,7 +535,7 @@ def head_task(
     data, # ShiftedImages
 ) -> Task: # Accuracy over the classes that can be right, and among all 1,000 outputs
     "A shifted ImageNet, scored with the model's own head of 1,000 outputs"
-    data._two()
+    data.check_classes()
     def run(models, seed=0, n_boot=2000, heads=None, **kw):
         rows = [
             r
@@ -1074,7 +1074,7 @@ def _known_folder(d):
 def _class_filter(worlds, objects, restrict):
     "A test of class names: no judged object outside of `objects` is called so"
     if objects is None or not restrict: return None
-    plain = lambda o: _key(o).rstrip('0123456789 ') or _key(o)
+    plain = lambda o: name_key(o).rstrip('0123456789 ') or name_key(o)
     seen = {plain(o) for w in worlds for o in set(w.objects) - set(objects)}
     return lambda c: plain(c) not in seen
 

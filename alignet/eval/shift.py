@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'BREEDS', 'NEEDS', 'SHIFTS', 'split_subclasses', 'ShiftTask', 'superclass_task', 'breeds_task',
-           'link_categories', 'table_task', 'folder_task', 'ShiftData', 'folder_data', 'load_breeds', 'score_shift',
-           'shift_over_splits', 'plot_shift', 'imagenet_classes', 'ShiftedImages', 'load_shift', 'CroppedImages',
-           'head_logits', 'score_head', 'score_shift_probe', 'imagenet_photos']
+           'link_categories', 'name_key', 'table_task', 'folder_task', 'ShiftData', 'folder_data', 'load_breeds',
+           'score_shift', 'shift_over_splits', 'plot_shift', 'imagenet_classes', 'ShiftedImages', 'load_shift',
+           'CroppedImages', 'head_logits', 'score_head', 'score_shift_probe', 'imagenet_photos']
 
 # %% ../../nbs/eval/shift.ipynb #4e6ed096
 import dataclasses, json, os, re
@@ -259,7 +259,7 @@ def link_categories(
         _by_name({c: tree.names.get(c, c) for c in tree.classes}), _by_name(names), [],
     )
     for c in categories:
-        key = _key(c)
+        key = name_key(c)
         hits = by_class.get(key, []), by_node.get(key, [])
         if isinstance(ids.get(c), str) and ids[c]: i, how = ids[c], 'given'
         elif len(hits[0]) == 1: i, how = hits[0][0], 'class'
@@ -276,14 +276,14 @@ def link_categories(
     return pd.DataFrame(rows).astype(object).where(lambda d: d.notna(), None)
 
 # %% ../../nbs/eval/shift.ipynb #7c2a75a2
-def _key(name): return re.sub(r'[\W_]+', ' ', str(name).lower()).strip()
+def name_key(name): return re.sub(r'[\W_]+', ' ', str(name).lower()).strip()
 
 # %% ../../nbs/eval/shift.ipynb #0e1c7938
 def _by_name(names):
     "{normalised name: IDs that have it}"
     out = {}
     for i, text in names.items():
-        for k in {_key(n) for n in text.split(',')}: out.setdefault(k, []).append(i)
+        for k in {name_key(n) for n in text.split(',')}: out.setdefault(k, []).append(i)
     return out
 
 # %% ../../nbs/eval/shift.ipynb #4357acdf
@@ -612,7 +612,7 @@ class ShiftedImages:
         if len(set(flat)) < len(flat):
             raise AlignetError(f"'{self.name}': an ImageNet class belongs to two of its classes")
 
-    def _two(self):
+    def check_classes(self):
         "Itself, or an error if it has one class only: whatever a model says would be right"
         if len(self.classes) < 2:
             raise AlignetError(
@@ -803,7 +803,7 @@ def score_head(
     seed:int=0, # Seed of the resampling
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit
     "Accuracy of a head of 1,000 outputs, within the classes of the set and against all"
-    L = features_for(logits, data._two().files, 'logits')
+    L = features_for(logits, data.check_classes().files, 'logits')
     if L.shape[1] != 1000:
         raise AlignetError(f'logits have {L.shape[1]} columns; a head of ImageNet-1k has 1,000')
     P = np.stack([L[:, g].max(1) for g in data.outputs], 1)
@@ -845,7 +845,7 @@ def score_shift_probe(
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit; probe
     "A linear probe from ImageNet's classes to the shifted pictures"
     group = {
-        c: k for k, g in enumerate(data._two().outputs) for c in (imagenet_classes()[o] for o in g)
+        c: k for k, g in enumerate(data.check_classes().outputs) for c in (imagenet_classes()[o] for o in g)
     }
     def part(pair, what):
         X, y = check_finite(pair[0], what=what), np.array(

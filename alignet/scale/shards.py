@@ -19,8 +19,53 @@ from ..files.disk import *
 from ..files.disk import to_jsonable as _plain
 from ..features import FeatureStore, StoreWriter
 from alignet.labels import (
-    PseudoLabels, TripletSampler, control_teacher, check_origin, _store_parts,
+    PseudoLabels, TripletSampler, control_teacher, check_origin,
 )
+
+# %% ../../nbs/scale/shards.ipynb #0755f556
+def _store_parts(store, names):
+    "Names, a function that gives feature rows as float32, and what is known of them"
+    if isinstance(store, tuple):
+        have, X, meta = [str(o) for o in store[0]], store[1], {}
+        if len(have) != len(X):
+            raise AlignetError(f'{len(have):,} names do not fit {len(X):,} rows of features')
+        if np.ndim(X) != 2:
+            raise AlignetError(
+                f'features must have the shape (images, dimensions), not {np.shape(X)}'
+            )
+    else:
+        have, X, meta = (
+            list(store.names), store.X,
+            {k: v for k, v in store.meta.items() if isinstance(v, (str, int, float))},
+        )
+    if names is None: rows = None
+    else:
+        at = {o: i for i, o in enumerate(have)}
+        names = [str(o) for o in names]
+        missing = [o for o in names if o not in at]
+        if missing:
+            raise AlignetError(
+                f"{len(missing):,} of {len(names):,} names have no features; the first is '{missing[0]}'"
+                + (
+                    f" (there is '{near[0]}')"
+                    if (near := nearest_names(missing[0], have, 1))
+                    else ''
+                )
+            )
+        rows = np.array([at[o] for o in names], np.int64)
+    n = len(have) if rows is None else len(rows)
+    def features(lo, hi, step=1):
+        "Rows lo..hi as float32; a bad one is an error that names its image"
+        at = (np.arange(n) if rows is None else rows)[lo:hi:step]
+        F = np.asarray(X[lo:hi:step] if rows is None else X[at], np.float32)
+        bad = ~np.isfinite(F).all(1)
+        if bad.any():
+            r = int(at[bad.argmax()])
+            raise AlignetError(
+                f"the features of '{have[r]}' (row {r:,} of {len(have):,}) hold NaN or infinity; extract the features again, or leave that image out"
+            )
+        return F
+    return have if rows is None else names, n, features, meta
 
 # %% ../../nbs/scale/shards.ipynb #0165561a
 def _fingerprint(X):
@@ -407,12 +452,12 @@ def _settings(names, X, sampler, meta, n, fmt, teacher):
         format=fmt,
         n=n,
         block_size=sampler.block_size,
-        sampling=sampler.kind,
+        sampling=sampler.rule,
         by=sampler.by,
         seed=sampler.seed,
         groups=len(sampler.start),
         groups_sha256=groups,
-        left_out=sampler.left_out,
+        skipped=sampler.skipped,
         images=len(names),
         names_sha256=_sha(_json_bytes(names)),
         clusters_sha256=_sha(_npy_bytes(_groups_of(sampler))),

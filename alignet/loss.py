@@ -19,7 +19,7 @@ from .core import quiet_imports
 with quiet_imports(): import fastai.torch_basics
 from fastai.callback.core import Callback
 from .core import *
-from .files.disk import *
+from .scale.processes import *
 
 # %% ../nbs/05_loss.ipynb #3abe8a97
 def _up(x):
@@ -504,33 +504,6 @@ def batch_agreement(
         right = right + ((z >= z.gather(0, best)).sum(0) == 1).sum()
     return right / n_triplets(len(S_student))
 
-# %% ../nbs/05_loss.ipynb #0f2b81e9
-def _processes():
-    "Which process this is, and how many train together"
-    return (
-        (dist.get_rank(), dist.get_world_size())
-        if dist.is_available() and dist.is_initialized()
-        else (0, 1)
-    )
-
-# %% ../nbs/05_loss.ipynb #53ba9984
-class _Gather(torch.autograd.Function):
-    "The rows of all processes, one process below the other; the gradient of one's own rows is summed over all"
-    @staticmethod
-    def forward(ctx, x):
-        parts = [
-            torch.empty_like(x, memory_format=torch.contiguous_format)
-            for _ in range(dist.get_world_size())
-        ]
-        dist.all_gather(parts, x.detach().contiguous())
-        return torch.cat(parts)
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
-        grad = grad.contiguous().clone()
-        dist.all_reduce(grad)
-        return grad.chunk(dist.get_world_size())[dist.get_rank()]
-
 # %% ../nbs/05_loss.ipynb #5a00ba3d
 class AlignLoss(nn.Module):
     "Triplet loss between student features and teacher features or similarities, for a fastai `Learner`"
@@ -587,10 +560,10 @@ class AlignLoss(nn.Module):
     ) -> torch.Tensor: # Scalar
         "The loss over all triplets of the batch, or over given triplets, by the shapes that come in"
         if z.ndim == 2 and target.ndim == 2 and len(z) == len(target):
-            rank, world = _processes() if self.gather and z.requires_grad else (0, 1)
+            rank, world = process_rank() if self.gather and z.requires_grad else (0, 1)
             if world > 1:
                 z, target, clusters = (
-                    None if o is None else _Gather.apply(o) for o in (_up(z), target, clusters)
+                    None if o is None else gather_rows(o) for o in (_up(z), target, clusters)
                 )
             return batch_triplet_loss(
                 *self.matrices(z, target),

@@ -34,7 +34,8 @@ from .features import Backbone, create_backbone
 from .features import evaluating
 from .labels import PseudoLabels
 from .loss import AlignLoss, DecayToInit, batch_agreement
-from .loss import _SAME_PAIRS, _processes
+from .loss import _SAME_PAIRS
+from .scale.processes import *
 
 # %% ../nbs/06_training.ipynb #4764167c
 def split_stages(
@@ -508,7 +509,7 @@ class Checkpoint(Callback):
         "Write the present state to the file, unless gradients are half accumulated"
         if getattr(getattr(self.learn, 'gradient_accumulation', None), 'count', 0): return
         self.due, self.saved = False, self.step
-        if _processes()[0]: return
+        if process_rank()[0]: return
         state = dict(
             run_id=self._id(), steps=self.n_epoch * len(self.dls.train), step=self.step,
             callbacks={cb.name: cb.state_dict() for cb in self._with_state()},
@@ -558,7 +559,7 @@ class _ShareBatches(Callback):
     order = 12
     def _unwrap(self, dl): return dl if isinstance(dl, AlignDL) else getattr(dl, 'dl', dl)
     def before_fit(self):
-        rank, world = _processes()
+        rank, world = process_rank()
         self.learn.dls.loaders = [self._unwrap(dl) for dl in self.dls]
         for dl in self.dls:
             if world > 1: dl.to(next(self.model.parameters()).device)

@@ -28,7 +28,7 @@ from torch import nn
 from ..core import *
 from ..files.disk import *
 from ..training import *
-from ..loss import _processes
+from .processes import *
 
 # %% ../../nbs/scale/recipes.ipynb #175ecaa8
 _CLIP_LAYERS = dict(
@@ -245,7 +245,7 @@ def fit(self:Recipe,
         self.schedule, steps, self.warmup / self.steps, [h['lr'] for h in learn.opt.hypers],
     ]
     learn.fit(
-        math.ceil(steps * k / (dl.batches(_processes()[1]) if hasattr(dl, 'batches') else len(dl))),
+        math.ceil(steps * k / (dl.batches(process_rank()[1]) if hasattr(dl, 'batches') else len(dl))),
         cbs=[at, stop, *cbs],
     )
     return learn

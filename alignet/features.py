@@ -8,7 +8,6 @@ __all__ = ['HEAD_NOTE', 'timm_config', 'Backbone', 'evaluating', 'find_data_conf
 
 # %% ../nbs/02_features.ipynb #b2cca584
 import contextlib, functools, importlib.metadata, json, re
-from collections import Counter
 from pathlib import Path
 import numpy as np
 import timm
@@ -19,11 +18,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from .core import *
 from .files.disk import *
-from .data import cache_folder
 from .scale.store import *
 from .scale.weights import *
 
-# %% ../nbs/02_features.ipynb #0ad20da8
+# %% ../nbs/02_features.ipynb #e145c658
 def timm_config(
     model, # Any module
 ) -> dict: # Empty if it is no timm model
@@ -67,7 +65,7 @@ class Backbone(nn.Module):
         weights = f', weights: {self.source}' if self.source else ''
         return f"Backbone('{self.name}', {self.num_features} features at {self.input_size} px{weights})"
 
-# %% ../nbs/02_features.ipynb #2aa083bc
+# %% ../nbs/02_features.ipynb #e5407577
 @patch
 def forward(self:Backbone,
     x, # (B, 3, H, W) float, normalised pixels
@@ -184,7 +182,7 @@ def create_backbone(
     backbone.data_config = backbone.config_at(size)
     return backbone
 
-# %% ../nbs/02_features.ipynb #60d87686
+# %% ../nbs/02_features.ipynb #d98ef7cf
 def _timm_model(name, pretrained, size, kw):
     "Make a timm model; one that takes a single size is built for `size`"
     model = timm.create_model(name, pretrained=pretrained, **kw)
@@ -306,7 +304,7 @@ def get(self:FeatureStore,
     "Features of these files, in this order"
     return np.asarray(self.X if names is None else self.X[self.rows(names)], np.float32)
 
-# %% ../nbs/02_features.ipynb #3824177d
+# %% ../nbs/02_features.ipynb #01fb73cc
 @patch(cls_method=True)
 def write(cls:FeatureStore,
     path, # Folder to make
@@ -340,14 +338,12 @@ def identity(self:FeatureStore) -> dict: # Keys model, arch, weights, data_confi
     "The signature of the model that made these features, and what it was called"
     return {k: self.meta.get(k) for k in ('model', 'arch', 'weights', 'data_config')}
 
-# %% ../nbs/02_features.ipynb #4c20fcae
+# %% ../nbs/02_features.ipynb #d189a8d4
 def image_files(
     images, # An ImageSet, or anything with names
 ) -> dict: # Lists names and bytes (sizes, None where not known)
     "Names and sizes of the files of an image set"
-    names = [str(n) for n in images.names]
-    repeated = [n for n, count in Counter(names).items() if count > 1]
-    if repeated: raise AlignetError(f'image names occur more than once: {preview(repeated)}')
+    names = check_unique(images.names, 'image names')
     return dict(names=names, bytes=images.sizes() if hasattr(images, 'sizes') else [None]*len(names))
 
 # %% ../nbs/02_features.ipynb #06c4e890

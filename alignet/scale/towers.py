@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['FAMILIES', 'timm_pixels', 'open_clip_pixels', 'open_clip_backbone', 'hf_backbone']
 
-# %% ../../nbs/scale/towers.ipynb #76b8336a
+# %% ../../nbs/scale/towers.ipynb #1976e065
 from pathlib import Path
 import torch
 from torch import nn
 from ..core import *
 from ..features import Backbone, creation_error
 
-# %% ../../nbs/scale/towers.ipynb #f73dd9ab
+# %% ../../nbs/scale/towers.ipynb #8d38eee3
 def timm_pixels(
     cfg:dict, # open_clip's preprocessing: size, mean, std, interpolation, resize_mode
 ) -> dict: # timm's data config
@@ -25,7 +25,7 @@ def timm_pixels(
                 mean=tuple(cfg['mean']), std=tuple(cfg['std']), crop_pct=1.,
                 crop_mode=crops[cfg['resize_mode']])
 
-# %% ../../nbs/scale/towers.ipynb #9f3fa4a2
+# %% ../../nbs/scale/towers.ipynb #cc61dc76
 def open_clip_pixels(
     model, # An open_clip model
 ) -> dict: # timm's data config
@@ -33,7 +33,7 @@ def open_clip_pixels(
     oc = require('open_clip', 'open_clip_torch')
     return timm_pixels(oc.get_model_preprocess_cfg(model))
 
-# %% ../../nbs/scale/towers.ipynb #8a8aa83c
+# %% ../../nbs/scale/towers.ipynb #67215d48
 def _check_open_clip(oc, arch, tag, pretrained):
     "Raise if open_clip has no such architecture, or no such weights for it"
     check_known([arch], oc.list_models(), 'open_clip models')
@@ -47,7 +47,7 @@ def _check_open_clip_folder(folder, pretrained):
     if pretrained and not [*folder.glob('*.safetensors'), *folder.glob('*.bin')]:
         raise AlignetError(f"'{folder}' holds no weights; copy it again, or pretrained=False")
 
-# %% ../../nbs/scale/towers.ipynb #ad253045
+# %% ../../nbs/scale/towers.ipynb #5602c142
 def open_clip_backbone(
     name:str, # 'ARCH/WEIGHTS', where WEIGHTS is a tag or a file, or 'local-dir:FOLDER'
     pretrained:bool=True, # Load trained weights, or start from random ones
@@ -73,7 +73,7 @@ def open_clip_backbone(
     backbone.open_clip_config = {**oc.get_model_config(arch), **changed}
     return backbone
 
-# %% ../../nbs/scale/towers.ipynb #e1cb73ab
+# %% ../../nbs/scale/towers.ipynb #1ada6d54
 class _HFTower(nn.Module):
     "A vision model of transformers that returns one row of features an image"
     def __init__(self, net):
@@ -85,7 +85,7 @@ class _HFTower(nn.Module):
         y = getattr(out, 'pooler_output', None)
         return (out.last_hidden_state[:, 0] if y is None else y).flatten(1)
 
-# %% ../../nbs/scale/towers.ipynb #c45077f1
+# %% ../../nbs/scale/towers.ipynb #d0b71074
 def _side(size):
     "Height in pixels of a size as image processors write it; None if they give none"
     if isinstance(size, int): return size
@@ -105,7 +105,7 @@ def _processor_pixels(processor, config):
                 crop_pct=side/short if short and crops else 1.,
                 crop_mode='center' if crops else 'squash')
 
-# %% ../../nbs/scale/towers.ipynb #c7986eae
+# %% ../../nbs/scale/towers.ipynb #477d8b9f
 def _load_hf(name, processor, pretrained):
     "A model of transformers and its image processor, by name"
     tr = require('transformers')
@@ -132,7 +132,7 @@ def hf_backbone(
     backbone.data_config = backbone.config_at(size)
     return backbone
 
-# %% ../../nbs/scale/towers.ipynb #183a2ac3
+# %% ../../nbs/scale/towers.ipynb #c5f0b58e
 FAMILIES = {
     'open_clip': open_clip_backbone,
     'hf': hf_backbone,

@@ -6,7 +6,7 @@
 __all__ = ['fit_ridge', 'NestedCV', 'nested_cross_validate', 'gains_by_group', 'plot_dissimilarities', 'plot_accuracy_bars',
            'plot_confidence', 'plot_gains', 'teacher_report', 'AffineMap', 'UnitLength', 'attach_teacher']
 
-# %% ../../nbs/eval/teachers.ipynb #ba706ecd
+# %% ../../nbs/eval/teachers.ipynb #bba71174
 from dataclasses import dataclass
 import numpy as np
 import pandas as pd
@@ -91,7 +91,7 @@ def _choose_inside(judged, embedding, held_out, inner, seed, choice, kwargs):
     X = judged.X[rest]
     return cross_validate(X, triplets, probs, embedding, folds=inner, seed=seed, **choice, **kwargs).best
 
-# %% ../../nbs/eval/teachers.ipynb #9ab80dae
+# %% ../../nbs/eval/teachers.ipynb #a265e615
 @delegates(cross_validate, keep=True)
 def nested_cross_validate(
     X, # (n, d) features
@@ -138,7 +138,7 @@ def gains_by_group(
     table = pd.DataFrame.from_dict(rows, 'index', columns=['triplets', 'before', 'after', 'gain', 'se'])
     return table.sort_values('gain', ascending=False)
 
-# %% ../../nbs/eval/teachers.ipynb #698f4b25
+# %% ../../nbs/eval/teachers.ipynb #b0014c2a
 def plot_dissimilarities(
     X, # (n, d) features
     ax, # Axes to draw on
@@ -153,7 +153,7 @@ def plot_dissimilarities(
     ax.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98))
     ax.set(xticks=[], yticks=[], xlabel='dark: alike')
 
-# %% ../../nbs/eval/teachers.ipynb #dc96eba1
+# %% ../../nbs/eval/teachers.ipynb #f7df4834
 def plot_accuracy_bars(
     before:float, # Accuracy of the features
     after:float, # Accuracy of the teacher
@@ -171,7 +171,7 @@ def plot_accuracy_bars(
         top, note = max(top, rows.cosine.max()), f'{note}; dashes: folds'
     ax.set(title='accuracy (cosine)', xlabel=note, ylim=(0, max(.75, 1.1 * top)))
 
-# %% ../../nbs/eval/teachers.ipynb #45592dc5
+# %% ../../nbs/eval/teachers.ipynb #36859158
 def plot_confidence(
     confidence, # (t,) largest choice probability of each triplet
     right, # (t,) bool, whether that choice was people's
@@ -185,7 +185,7 @@ def plot_confidence(
     ax.plot(x, y, 'o-', color='#0072B2')
     ax.set(title='calibration, after', xlabel='confidence', ylabel='fraction right', xlim=(.3, 1), ylim=(.2, 1))
 
-# %% ../../nbs/eval/teachers.ipynb #8df3d14a
+# %% ../../nbs/eval/teachers.ipynb #bab9f2e9
 def plot_gains(
     gains:pd.DataFrame, # Of `gains_by_group`
     ax, # Axes to draw on

@@ -49,7 +49,8 @@ def _model(name):
 def _judgements(path, columns=None, odd=None):
     "Judgements of an .npz file, of the records of the widget, or of a table"
     from alignet.worlds.tables import Judgements
-    from alignet.extras.ask import LOG_COLUMNS, read_answers
+    from alignet.extras.answers import read_answers
+    from alignet.extras.record import LOG_COLUMNS
     path = Path(path)
     if path.suffix == '.npz' and not columns: return Judgements.load(path)
     if path.is_dir(): return read_answers(path)

@@ -48,8 +48,9 @@ def _model(name):
 # %% ../nbs/10_cli.ipynb #40486919
 def _judgements(path, columns=None, odd=None):
     "Judgements of an .npz file, of the records of the widget, or of a table"
-    from alignet.data import Judgements
-    from alignet.extras.ask import LOG_COLUMNS, read_answers
+    from alignet.worlds.tables import Judgements
+    from alignet.extras.answers import read_answers
+    from alignet.extras.record import LOG_COLUMNS
     path = Path(path)
     if path.suffix == '.npz' and not columns: return Judgements.load(path)
     if path.is_dir(): return read_answers(path)
@@ -86,7 +87,7 @@ def _label(a):
         print(f'{_shards(a, teacher, store)!r}\nsaved {a.out}/labels')
         return
     labels = pseudo_label(
-        teacher, store, n=a.n, sampling=a.sampling, clusters=a.clusters, seed=a.seed
+        teacher, store, n=a.n, rule=a.sampling, clusters=a.clusters, seed=a.seed
     )
     labels.save(a.out)
     print(f'{labels!r}\nsaved {a.out}')

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SIMILARITIES', 'CHANCE', 'AlignetError', 'nearest_names', 'check_choice', 'check_positive', 'check_at_least',
-           'preview', 'check_known', 'check_rows', 'require', 'quiet_imports', 'progress', 'rng', 'set_seed',
-           'to_array', 'check_triplets', 'check_probs', 'check_finite', 'prep_features', 'pair_sims', 'features_for',
-           'triplet_sims', 'choice_probs', 'is_correct', 'ooo_accuracy', 'odd_last']
+           'preview', 'check_known', 'check_unique', 'check_rows', 'require', 'quiet_imports', 'progress', 'rng',
+           'set_seed', 'to_array', 'check_triplets', 'check_probs', 'check_finite', 'prep_features', 'pair_sims',
+           'features_for', 'triplet_sims', 'choice_probs', 'is_correct', 'ooo_accuracy', 'odd_last']
 
 # %% ../nbs/00_core.ipynb #54674024
 import contextlib, difflib, importlib, random, warnings
@@ -79,6 +79,18 @@ def check_known(
     hint = f" (there is '{near[0]}')" if near else ''
     error = f"{len(missing):,} of {len(names):,} {what} are missing: {preview(missing)}{hint}"
     raise AlignetError(f'{error}; {remedy}' if remedy else error)
+
+# %% ../nbs/00_core.ipynb #9bbf5fb0
+def check_unique(
+    names, # Names, of which no two may be equal
+    what:str='names', # What to call them in the error
+) -> list: # The names as text
+    "Raise an `AlignetError` if a name occurs twice; return the names as text"
+    names = [str(o) for o in names]
+    if len(set(names)) == len(names): return names
+    seen = set()
+    twice = [o for o in names if o in seen or seen.add(o)]
+    raise AlignetError(f"{len(twice):,} of {len(names):,} {what} occur twice: {preview(twice)}; make them unique")
 
 # %% ../nbs/00_core.ipynb #bcebbd4b
 def check_rows(

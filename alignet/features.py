@@ -17,7 +17,6 @@ from timm.data import create_transform, resolve_model_data_config
 from torch import nn
 from .core import *
 from .files.disk import *
-from .data import cache_folder
 
 # %% ../nbs/02_features.ipynb #8119d3f6
 HEAD_NOTE = 'features: output of the head'

@@ -20,8 +20,11 @@ from scipy.cluster import hierarchy as sch
 from scipy.spatial.distance import squareform
 from ..core import *
 from ..files.disk import *
-from ..data import ImageSet, ancestors, read_hierarchy
-from ..evaluation import _by_file, _colours, _MARKERS, check_features, rdm
+from ..data import ImageSet
+from ..worlds.wordnet import ancestors, read_hierarchy
+from .plots import MARKERS, model_colours
+from .rdm import rdm
+from .stats import resample, widen_draws
 
 # %% ../../nbs/eval/hierarchy.ipynb #ca51623c
 HIERARCHY_NEEDS = dict(
@@ -279,7 +282,7 @@ def from_world(cls:Taxonomy,
     levels=('subgroup', 'group'), # Columns of world.items
 ) -> Taxonomy: # A row an object
     "A taxonomy of a world's objects, each on its scored picture"
-    photos = world.photos(objects)
+    photos = world.scored_images(objects)
     t = world.items.set_index('file').loc[photos].reset_index()
     return cls.from_table(t, levels, 'object', 'file', world.images)
 
@@ -359,7 +362,7 @@ def relative_distances(
     scale:str='mean', # 'mean': in units of the mean distance; 'rank': percentile rank / 100
 ) -> np.ndarray: # (n, n) float32, zeros on the diagonal
     "Pairwise distances in units that compare across models"
-    X = check_features(X)
+    X = check_finite(X)
     D = rdm(X, similarity).astype(np.float64)
     u = np.triu_indices(len(D), 1)
     if not len(u[0]) or (X == X[0]).all() or not D[u].max() > 0:
@@ -473,27 +476,12 @@ def _two(tax):
 # %% ../../nbs/eval/hierarchy.ipynb #69ecf97d
 def _rows(X, tax, what='features'):
     "Features of the things of a taxonomy, found by file name, or as they are"
-    X = (
-        X
-        if not isinstance(X, (tuple, dict)) and not hasattr(X, 'names')
-        else _by_file(X, tax.files)
-    )
-    return check_features(X, len(tax), what)
-
-# %% ../../nbs/eval/hierarchy.ipynb #57637dbd
-def _widen(draws, value, G):
-    "Draws of few groups are too close together; spread as Student's t spreads a mean of G values"
-    return (
-        np.full_like(draws, np.nan)
-        if G < 2
-        else value
-        + (draws - value) * np.sqrt(G / (G - 1)) * stats.t.ppf(0.975, G - 1) / stats.norm.ppf(0.975)
-    )
+    return features_for(X, tax.files, what)
 
 # %% ../../nbs/eval/hierarchy.ipynb #73b2eb02
 def _quantiles(draws, G, level=.95):
     "Ends of the interval of each column, from draws of G units; the first row is the data"
-    d = _widen(draws[1:], draws[0], G)
+    d = widen_draws(draws[1:], draws[0], G)
     ok = np.isfinite(d).any(0)
     q = np.full((2, d.shape[1]), np.nan)
     q[:, ok] = np.nanquantile(d[:, ok], [(1 - level)/2, (1 + level)/2], axis=0)
@@ -508,11 +496,11 @@ def plot_hierarchy(
     changes = changes if isinstance(changes, dict) else {'': changes}
     if ax is None:
         ax = plt.subplots(figsize=(6.4, 2.1 + .25 * len(changes)), dpi=80, layout='constrained')[1]
-    for m, ((name, t), colour) in enumerate(zip(changes.items(), _colours(len(changes)))):
+    for m, ((name, t), colour) in enumerate(zip(changes.items(), model_colours(len(changes)))):
         y = np.arange(len(t))[::-1] - (m - (len(changes) - 1)/2) * .18
         ax.errorbar(
             t.change, y, xerr=[t.change - t.low, t.high - t.change],
-            fmt=_MARKERS[m % len(_MARKERS)], color=colour, capsize=3, label=name,
+            fmt=MARKERS[m % len(MARKERS)], color=colour, capsize=3, label=name,
         )
     ax.axvline(0, color='grey', lw=1, ls=':')
     t = next(iter(changes.values()))
@@ -636,7 +624,7 @@ def plot_trees(
     )
     over = dict(zip(fine, coarse))
     tops = sorted(set(coarse))
-    colour = dict(zip(tops, _colours(len(tops))))
+    colour = dict(zip(tops, model_colours(len(tops))))
     K = len(over)
     fig, axs = plt.subplots(
         1, len(models), figsize=(4.1 * len(models), 0.9 + 0.165 * K), dpi=80, layout='constrained',
@@ -736,7 +724,4 @@ def _row(measure, value, low=np.nan, high=np.nan, n=0, chance=np.nan, ceiling=np
 # %% ../../nbs/eval/hierarchy.ipynb #d6b6fc9d
 def _cluster_interval(v, units, n_boot, seed):
     "Interval of the mean when whole units are drawn"
-    k = pd.factorize(units)[0]
-    s, n = np.bincount(k, v), np.bincount(k)
-    c = _unit_counts(len(n), n_boot, seed)[1:]
-    return np.quantile(_widen((c @ s) / (c @ n), v.mean(), len(n)), [.025, .975])
+    return resample(v, pd.factorize(units)[0], n_boot, seed, stream=71).ci()

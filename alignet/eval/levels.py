@@ -17,11 +17,10 @@ from scipy.special import softmax
 from ..core import *
 from ..files.disk import *
 from ..data import ImageSet, Judgements
-from ..data import _some
 from ..worlds.ceiling import leave_one_out
-from ..evaluation import bootstrap_ci, check_features, fit_temperature, paired_bootstrap
-from ..evaluation import _by_file, _colours, _MARKERS
-from .rsa import spearman_influence
+from ..evaluation import fit_temperature
+from .plots import MARKERS, model_colours
+from .stats import bootstrap_ci, paired_bootstrap, spearman_influence
 
 # %% ../../nbs/eval/levels.ipynb #721413c3
 LEVEL_KINDS = {
@@ -58,7 +57,7 @@ class Levels:
                 )
         if bad := sorted(set(self.kinds) - set(LEVEL_KINDS)):
             raise AlignetError(
-                f'kinds {_some(bad)} are not known; they must be {", ".join(LEVEL_KINDS)}'
+                f'kinds {preview(bad)} are not known; they must be {", ".join(LEVEL_KINDS)}'
             )
         if self.judgements.subjects is None:
             raise AlignetError(
@@ -195,7 +194,7 @@ def _use_columns(columns):
     "Names to look for, by role"
     if bad := set(columns or {}) - set(LEVELS_COLUMNS):
         raise AlignetError(
-            f'columns: {_some(sorted(bad))} are not known; roles are {", ".join(LEVELS_COLUMNS)}'
+            f'columns: {preview(sorted(bad))} are not known; roles are {", ".join(LEVELS_COLUMNS)}'
         )
     return {
         k: ((columns[k],) if isinstance((columns or {}).get(k), str) else (columns or {}).get(k, v))
@@ -233,7 +232,7 @@ def _gather(path, columns):
     if not rows or not any(o['choice'] is not None for o in rows):
         lack = [k for k in _NEEDED if not any(n in seen for n in want[k])]
         raise AlignetError(
-            f"no record of '{path}' has {'the fields for ' + ', '.join(lack) if lack else 'three pictures and a choice'}; its fields are {_some(list(seen), 30)}. Map them: columns=dict(image1='...', image2='...', image3='...', choice='...', time='...', person='...')"
+            f"no record of '{path}' has {'the fields for ' + ', '.join(lack) if lack else 'three pictures and a choice'}; its fields are {preview(list(seen), 30)}. Map them: columns=dict(image1='...', image2='...', image3='...', choice='...', time='...', person='...')"
         )
     if len(files) == 1 and all(str(o['person']).endswith(('|None', '|nan')) for o in rows):
         raise AlignetError(
@@ -389,7 +388,7 @@ def _to_levels(df, pos, time, who, images, left, source):
         known = {f.rsplit('/', 1)[-1]: f for f in images.names}
         if miss := [o for o in names if o not in known]:
             raise AlignetError(
-                f'{len(miss):,} of {len(names):,} pictures are not in the folder: {_some(miss)}; they are ImageNet training images'
+                f'{len(miss):,} of {len(names):,} pictures are not in the folder: {preview(miss)}; they are ImageNet training images'
             )
         names = [known[o] for o in names]
         images = images.subset(names)
@@ -474,7 +473,7 @@ def model_choices(
 ) -> dict: # odd (q,) 0..2 within the sorted question, -1 for a tie; probs (q, 3) that the first, second, third is odd; entropy (q,); tau
     "What a model chooses and how undecided it is"
     q = level_questions(levels) if questions is None else questions
-    X = check_features(_by_file(features, levels.files), len(levels.files))
+    X = features_for(features, levels.files)
     # in the order: first odd, second odd, third odd
     sims = triplet_sims(X, q['triplets'], similarity)[:, ::-1]
     # features that are all the same have no similarities to tell apart
@@ -610,11 +609,11 @@ def plot_levels(
                     [k - 0.4, k + 0.4], [x, x], style, color='.4', lw=1.6,
                     label=label if k == 0 else None, zorder=0,
                 )
-    for m, ((name, t), colour) in enumerate(zip(T.items(), _colours(len(T)))):
+    for m, ((name, t), colour) in enumerate(zip(T.items(), model_colours(len(T)))):
         t = t.loc[[f'{measure}: {k}' for k in kinds]]
         x = np.arange(len(kinds)) + (m - (len(T) - 1) / 2) * .18
         ax.errorbar(
-            x, t.value, [t.value - t.low, t.high - t.value], fmt=_MARKERS[m % len(_MARKERS)],
+            x, t.value, [t.value - t.low, t.high - t.value], fmt=MARKERS[m % len(MARKERS)],
             color=colour, ms=5, capsize=3, label=name,
         )
     ax.axhline(
@@ -648,7 +647,7 @@ def plot_hesitation(
         1, len(kinds), figsize=(1 + 2.4 * len(kinds), 2.7), dpi=80, layout='constrained',
         sharey=True, squeeze=False,
     )
-    for (name, f), colour, mark in zip(models.items(), _colours(len(models)), _MARKERS):
+    for (name, f), colour, mark in zip(models.items(), model_colours(len(models)), MARKERS):
         c = model_choices(f, levels, q, similarity)
         for ax, k in zip(axs[0], kinds):
             on = np.flatnonzero((q['kind'] == k) & np.isfinite(q['time']))
@@ -682,7 +681,7 @@ def compare_levels(
         )
     if odd := [m for m in both if len(a['items'][m]) != len(b['items'][m])]:
         raise AlignetError(
-            f'the two scores are about different questions ({_some(odd)}); make both with score_levels on the same answers'
+            f'the two scores are about different questions ({preview(odd)}); make both with score_levels on the same answers'
         )
     rows = {
         m: dict(

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'BREEDS', 'NEEDS', 'SHIFTS', 'split_subclasses', 'ShiftTask', 'superclass_task', 'breeds_task',
-           'link_categories', 'table_task', 'folder_task', 'ShiftData', 'folder_data', 'load_breeds', 'score_shift',
-           'shift_over_splits', 'plot_shift', 'imagenet_classes', 'ShiftedImages', 'load_shift', 'CroppedImages',
-           'head_logits', 'score_head', 'score_shift_probe', 'imagenet_photos']
+           'link_categories', 'name_key', 'table_task', 'folder_task', 'ShiftData', 'folder_data', 'load_breeds',
+           'score_shift', 'shift_over_splits', 'plot_shift', 'imagenet_classes', 'ShiftedImages', 'load_shift',
+           'CroppedImages', 'head_logits', 'score_head', 'score_shift_probe', 'imagenet_photos']
 
 # %% ../../nbs/eval/shift.ipynb #4e6ed096
 import dataclasses, json, os, re
@@ -19,8 +19,11 @@ from scipy import stats
 from timm.data import ImageNetInfo
 from ..core import *
 from ..files.disk import *
-from ..data import IMAGE_SUFFIXES, ImageSet, ancestors, read_hierarchy
-from ..evaluation import _by_file, _colours, _MARKERS, check_features, fit_probe
+from ..data import ImageSet
+from ..worlds.pictures import IMAGE_SUFFIXES
+from ..worlds.wordnet import ancestors, read_hierarchy
+from .plots import MARKERS, model_colours
+from .probes import fit_probe
 from .hierarchy import HIERARCHY_NEEDS, ClassTree, _hierarchy_file, read_names
 
 # %% ../../nbs/eval/shift.ipynb #86ae73ea
@@ -256,7 +259,7 @@ def link_categories(
         _by_name({c: tree.names.get(c, c) for c in tree.classes}), _by_name(names), [],
     )
     for c in categories:
-        key = _key(c)
+        key = name_key(c)
         hits = by_class.get(key, []), by_node.get(key, [])
         if isinstance(ids.get(c), str) and ids[c]: i, how = ids[c], 'given'
         elif len(hits[0]) == 1: i, how = hits[0][0], 'class'
@@ -273,14 +276,14 @@ def link_categories(
     return pd.DataFrame(rows).astype(object).where(lambda d: d.notna(), None)
 
 # %% ../../nbs/eval/shift.ipynb #7c2a75a2
-def _key(name): return re.sub(r'[\W_]+', ' ', str(name).lower()).strip()
+def name_key(name): return re.sub(r'[\W_]+', ' ', str(name).lower()).strip()
 
 # %% ../../nbs/eval/shift.ipynb #0e1c7938
 def _by_name(names):
     "{normalised name: IDs that have it}"
     out = {}
     for i, text in names.items():
-        for k in {_key(n) for n in text.split(',')}: out.setdefault(k, []).append(i)
+        for k in {name_key(n) for n in text.split(',')}: out.setdefault(k, []).append(i)
     return out
 
 # %% ../../nbs/eval/shift.ipynb #4357acdf
@@ -477,7 +480,7 @@ def score_shift(
 ) -> dict: # table; items: {measure: (m,) right or wrong}; items_unit; probe
     "Superclasses learned from source subclasses, recognised in source and target"
     it = data.items
-    X = check_features(_by_file(features, it.file.tolist()))
+    X = features_for(features, it.file.tolist())
     y = it.superclass.to_numpy(str)
     fit = (it.part == 'fit').to_numpy()
     probe = fit_probe(X[fit], y[fit], seed=seed, **kwargs)
@@ -571,12 +574,12 @@ def plot_shift(
     if ax is None: ax = plt.subplots(figsize=(5.2, 2.9), dpi=80, layout='constrained')[1]
     names = list(dict.fromkeys(runs.model))
     step = .8 / len(names)
-    for m, (name, colour) in enumerate(zip(names, _colours(len(names)))):
+    for m, (name, colour) in enumerate(zip(names, model_colours(len(names)))):
         d = runs[runs.model == name].pivot(index='seed', columns='measure', values='value')
         y = d[['source accuracy', 'target accuracy']].to_numpy().T
         x = np.array([0, 1]) + (m - (len(names) - 1)/2) * step / 3
         ax.plot(x, y, color=colour, lw=.7, alpha=.45)
-        ax.plot(x, y.mean(1), color=colour, marker=_MARKERS[m % len(_MARKERS)], lw=2, label=name)
+        ax.plot(x, y.mean(1), color=colour, marker=MARKERS[m % len(MARKERS)], lw=2, label=name)
     ax.axhline(runs.chance.dropna().iloc[0], color='grey', ls=':', lw=1)
     ax.text(1.25, runs.chance.dropna().iloc[0], 'chance', color='dimgrey', ha='right', va='bottom')
     ax.set(
@@ -609,7 +612,7 @@ class ShiftedImages:
         if len(set(flat)) < len(flat):
             raise AlignetError(f"'{self.name}': an ImageNet class belongs to two of its classes")
 
-    def _two(self):
+    def check_classes(self):
         "Itself, or an error if it has one class only: whatever a model says would be right"
         if len(self.classes) < 2:
             raise AlignetError(
@@ -778,11 +781,11 @@ def head_logits(
     bias=None, # (1000,) bias
 ) -> tuple: # names, (n, 1000) float32
     "Logits of an ImageNet head on stored features"
-    X, W = check_features(_by_file(features, list(files))), check_features(weight, what='weight')
+    X, W = features_for(features, list(files)), check_finite(weight, what='weight')
     b = (
         0
         if bias is None
-        else check_features(np.asarray(getattr(bias, 'detach', lambda: bias)())[None], what='bias')[
+        else check_finite(np.asarray(getattr(bias, 'detach', lambda: bias)())[None], what='bias')[
             0
         ]
     )
@@ -800,7 +803,7 @@ def score_head(
     seed:int=0, # Seed of the resampling
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit
     "Accuracy of a head of 1,000 outputs, within the classes of the set and against all"
-    L = check_features(_by_file(logits, data._two().files), what='logits')
+    L = features_for(logits, data.check_classes().files, 'logits')
     if L.shape[1] != 1000:
         raise AlignetError(f'logits have {L.shape[1]} columns; a head of ImageNet-1k has 1,000')
     P = np.stack([L[:, g].max(1) for g in data.outputs], 1)
@@ -842,10 +845,10 @@ def score_shift_probe(
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit; probe
     "A linear probe from ImageNet's classes to the shifted pictures"
     group = {
-        c: k for k, g in enumerate(data._two().outputs) for c in (imagenet_classes()[o] for o in g)
+        c: k for k, g in enumerate(data.check_classes().outputs) for c in (imagenet_classes()[o] for o in g)
     }
     def part(pair, what):
-        X, y = check_features(pair[0], what=what), np.array(
+        X, y = check_finite(pair[0], what=what), np.array(
             [group.get(str(c), -1) for c in pair[1]]
         )
         if len(X) != len(y):
@@ -857,7 +860,7 @@ def score_shift_probe(
         raise AlignetError(
             f"train lacks photos of {len(gone)} of the {len(data.classes)} classes of '{data.name}': {[data.classes[k] for k in gone[:3]]}; add photos of them to the training folder"
         )
-    F = check_features(_by_file(features, data.files), what='features')
+    F = features_for(features, data.files)
     if F.shape[1] != X.shape[1]:
         raise AlignetError(
             f'train has {X.shape[1]} features a row and the shifted pictures {F.shape[1]}; compute both with one model'

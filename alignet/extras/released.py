@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from ..core import *
 from ..files.disk import *
-from ..labels import PseudoLabels, _TRANSFORMS
+from ..labels import PseudoLabels, TRANSFORMS
 
 # %% ../../nbs/extras/released.ipynb #013d0815
 _SPLITS = dict(train='train', val='val', valid='val', validation='val')
@@ -29,7 +29,7 @@ def official_path(
     m = re.fullmatch(r'(?:alignet_)?([a-z]+)(?:_(.+))?', path.stem)
     split = _SPLITS.get(m[1], 'unknown') if m else 'unknown'
     return dict(
-        transform=_TRANSFORMS.get(path.absolute().parent.name, 'unknown'), split=split,
+        transform=TRANSFORMS.get(path.absolute().parent.name, 'unknown'), split=split,
         sampling=(m[2] if split != 'unknown' else None) or 'unknown',
     )
 

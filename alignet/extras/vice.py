@@ -17,7 +17,8 @@ from scipy.stats import false_discovery_control
 from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
-from ..data import ImageSet, Judgements, contact_sheet
+from ..data import ImageSet, Judgements
+from ..worlds.pictures import contact_sheet
 
 # %% ../../nbs/extras/vice.ipynb #baada487
 def _sims_of(a, b, c):

@@ -16,16 +16,16 @@ from ..features import StoreWriter
 from .processes import *
 
 # %% ../../nbs/scale/distributed.ipynb #323e7380
-def _stretch(n, rank, world):
+def _stretch(n, rank, n_procs):
     "First and last row of the part of one process"
-    if not 0 <= rank < world:
-        raise AlignetError(f'rank {rank} of world {world}: ranks run from 0 to {world - 1}')
-    return n * rank // world, n * (rank + 1) // world
+    if not 0 <= rank < n_procs:
+        raise AlignetError(f'rank {rank} of {n_procs} processes: ranks run from 0 to {n_procs - 1}')
+    return n * rank // n_procs, n * (rank + 1) // n_procs
 
 # %% ../../nbs/scale/distributed.ipynb #611f4e36
-def _part_path(path, rank, world):
+def _part_path(path, rank, n_procs):
     path = Path(path)
-    return path.with_name(f'{path.name}.{rank}-of-{world}')
+    return path.with_name(f'{path.name}.{rank}-of-{n_procs}')
 
 # %% ../../nbs/scale/distributed.ipynb #a2242456
 def extract_shared(
@@ -33,30 +33,30 @@ def extract_shared(
     images, # An ImageSet
     path, # Folder of the store, where all processes see it
     rank:int=None, # Number of this process, from 0; None: as the launcher says
-    world:int=None, # How many there are; None: as the launcher says
+    n_procs:int=None, # How many there are; None: as the launcher says
     join:bool=True, # Let the first process join the parts once all are there, if a launcher started them together
     **kwargs, # For extract_features: batch_size, size, device, num_workers
 ) -> FeatureStore: # The whole store; this process's part if not joined
     "Compute the features of an image set in several processes"
     path, together = Path(path), rank is None
     if rank is None:
-        rank, world = process_rank()
+        rank, n_procs = process_rank()
         # started by a launcher, before training has made the group
-        if world == 1 and int(os.environ.get('WORLD_SIZE', 1)) > 1:
+        if n_procs == 1 and int(os.environ.get('WORLD_SIZE', 1)) > 1:
             torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
-            rank, world = process_rank()
-    elif world is None:
-        raise AlignetError(f'rank={rank} needs world too: how many processes there are')
-    lo, hi = _stretch(len(images), rank, world)
+            rank, n_procs = process_rank()
+    elif n_procs is None:
+        raise AlignetError(f'rank={rank} needs n_procs too: how many processes there are')
+    lo, hi = _stretch(len(images), rank, n_procs)
     if (path/'meta.json').is_file():
         return FeatureStore(path).check(model, images, kwargs.get('size'))
     part = extract_features(
-        model, images.subset(images.names[lo:hi]), _part_path(path, rank, world), **kwargs
+        model, images.subset(images.names[lo:hi]), _part_path(path, rank, n_procs), **kwargs
     )
     if not (join and together): return part
-    if world > 1: torch.distributed.barrier()
-    if rank == 0: join_stores([_part_path(path, r, world) for r in range(world)], path)
-    if world > 1: torch.distributed.barrier()
+    if n_procs > 1: torch.distributed.barrier()
+    if rank == 0: join_stores([_part_path(path, r, n_procs) for r in range(n_procs)], path)
+    if n_procs > 1: torch.distributed.barrier()
     return FeatureStore(path)
 
 # %% ../../nbs/scale/distributed.ipynb #ffa77dfa

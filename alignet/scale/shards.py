@@ -19,8 +19,53 @@ from ..files.disk import *
 from ..files.disk import to_jsonable as _plain
 from ..features import FeatureStore, StoreWriter
 from alignet.labels import (
-    PseudoLabels, TripletSampler, control_teacher, _check_origin, _store_parts,
+    PseudoLabels, TripletSampler, control_teacher, check_origin,
 )
+
+# %% ../../nbs/scale/shards.ipynb #0755f556
+def _store_parts(store, names):
+    "Names, a function that gives feature rows as float32, and what is known of them"
+    if isinstance(store, tuple):
+        have, X, meta = [str(o) for o in store[0]], store[1], {}
+        if len(have) != len(X):
+            raise AlignetError(f'{len(have):,} names do not fit {len(X):,} rows of features')
+        if np.ndim(X) != 2:
+            raise AlignetError(
+                f'features must have the shape (images, dimensions), not {np.shape(X)}'
+            )
+    else:
+        have, X, meta = (
+            list(store.names), store.X,
+            {k: v for k, v in store.meta.items() if isinstance(v, (str, int, float))},
+        )
+    if names is None: rows = None
+    else:
+        at = {o: i for i, o in enumerate(have)}
+        names = [str(o) for o in names]
+        missing = [o for o in names if o not in at]
+        if missing:
+            raise AlignetError(
+                f"{len(missing):,} of {len(names):,} names have no features; the first is '{missing[0]}'"
+                + (
+                    f" (there is '{near[0]}')"
+                    if (near := nearest_names(missing[0], have, 1))
+                    else ''
+                )
+            )
+        rows = np.array([at[o] for o in names], np.int64)
+    n = len(have) if rows is None else len(rows)
+    def features(lo, hi, step=1):
+        "Rows lo..hi as float32; a bad one is an error that names its image"
+        at = (np.arange(n) if rows is None else rows)[lo:hi:step]
+        F = np.asarray(X[lo:hi:step] if rows is None else X[at], np.float32)
+        bad = ~np.isfinite(F).all(1)
+        if bad.any():
+            r = int(at[bad.argmax()])
+            raise AlignetError(
+                f"the features of '{have[r]}' (row {r:,} of {len(have):,}) hold NaN or infinity; extract the features again, or leave that image out"
+            )
+        return F
+    return have if rows is None else names, n, features, meta
 
 # %% ../../nbs/scale/shards.ipynb #0165561a
 def _fingerprint(X):
@@ -64,8 +109,8 @@ def transform_store(
     if not n:
         raise AlignetError('the feature store is empty; extract the features of some images first')
     if chunk < 1: raise AlignetError(f'chunk must be at least 1, not {chunk}')
-    _check_origin(teacher, store)
-    if control: teacher = control_teacher(features(0, n, -(-n // 4000)), teacher)
+    check_origin(teacher, store)
+    if control: teacher = control_teacher(features(0, n), teacher)
     plain = getattr(teacher, 'meta', {}).get('objective') in ('control', 'identity')
     origin, mark = (store.identity() if hasattr(store, 'identity') else {}), _fingerprint(
         _parts_of(store)[1]
@@ -407,12 +452,12 @@ def _settings(names, X, sampler, meta, n, fmt, teacher):
         format=fmt,
         n=n,
         block_size=sampler.block_size,
-        sampling=sampler.kind,
+        sampling=sampler.rule,
         by=sampler.by,
         seed=sampler.seed,
         groups=len(sampler.start),
         groups_sha256=groups,
-        left_out=sampler.left_out,
+        skipped=sampler.skipped,
         images=len(names),
         names_sha256=_sha(_json_bytes(names)),
         clusters_sha256=_sha(_npy_bytes(_groups_of(sampler))),
@@ -520,7 +565,7 @@ def label_store(
     classes=None, # (n,) class of each image, for the class rules
     by:str='image', # See TripletSampler
     block_size:int=1 << 20, # Triplets in a shard; part of what the labels depend on
-    blocks=None, # Numbers of the blocks to make, e.g. range(rank, 10, world); all if None
+    blocks=None, # Numbers of the blocks to make, e.g. range(rank, 10, n_procs); all if None
     format:str='npy', # 'npy' or 'parquet'
     threads:int=None, # How many threads multiply, as many as PyTorch uses if None; no influence on the result
     check:str='checksum', # How shards that are there are checked: 'checksum', or 'size' for a quick look
@@ -804,17 +849,17 @@ def blocks(self:LabelShards) -> object: # Iterator over (m, 3) triplets and (m, 
 @patch
 def shard(self:LabelShards,
     rank:int, # Which process, from 0
-    world:int, # How many there are
+    n_procs:int, # How many there are
 ) -> LabelShards: # The same files, fewer rows
     "One process's share: a stretch of rows"
-    if not 0 <= rank < world:
+    if not 0 <= rank < n_procs:
         raise AlignetError(
-            f'rank {rank} of {world} processes does not exist; ranks go from 0 to {world-1}'
+            f'rank {rank} of {n_procs} processes does not exist; ranks go from 0 to {n_procs-1}'
         )
     out = LabelShards.__new__(LabelShards)
     out.__dict__.update(self.__dict__)
     n = len(self)
-    out.lo, out.hi = self.lo + n * rank // world, self.lo + n * (rank + 1) // world
+    out.lo, out.hi = self.lo + n * rank // n_procs, self.lo + n * (rank + 1) // n_procs
     return out
 
 # %% ../../nbs/scale/shards.ipynb #965f8c6d

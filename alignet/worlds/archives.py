@@ -12,18 +12,15 @@ import numpy as np
 from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
-from ..data import IMAGE_SUFFIXES, ImageSet, cache_folder, load_image
-from ..data import _duplicates, _some
+from ..data import ImageSet, check_unique
+from .pictures import IMAGE_SUFFIXES, load_image
 
 # %% ../../nbs/worlds/archives.ipynb #a2d783bf
 class PackedImages(ImageSet):
     "Images that lie in something other than files, known by name; subclasses know the bytes"
     def _named(self, root, names):
         "Set what an `ImageSet` has"
-        if dup := _duplicates(names):
-            raise AlignetError(
-                f'{len(dup):,} image names occur more than once in {root}: {_some(dup)}; {self._on_duplicates}'
-            )
+        check_unique(names, f'image names in {root}', self._on_duplicates)
         if not names: raise AlignetError(f'{root} holds no images; {self._on_empty}')
         self.root, self.names = Path(root), names
         self._row = {o: i for i, o in enumerate(names)}
@@ -155,10 +152,9 @@ def shard_paths(
         out += found
     if miss := [p for p in out if not p.is_file()]:
         raise AlignetError(
-            f'{len(miss):,} of {len(out):,} shards do not exist: {_some(miss)}; copy them, or leave them out of the pattern'
+            f'{len(miss):,} of {len(out):,} shards do not exist: {preview(miss)}; copy them, or leave them out of the pattern'
         )
-    if dup := _duplicates(map(str, out)):
-        raise AlignetError(f'{len(dup):,} shards are given twice: {_some(dup)}; give each once')
+    check_unique(map(str, out), 'shards')
     if not out: raise AlignetError('no shards are given; give a path, a pattern or a list')
     return out
 
@@ -197,10 +193,9 @@ class TarImages(PackedImages):
             if ext is None
             else {o.lower().lstrip('.') for o in ([ext] if isinstance(ext, str) else ext)}
         )
-        if prefix and (dup := _duplicates(p.stem for p in self.shards)):
-            raise AlignetError(
-                f'{len(dup):,} shards have the same name: {_some(dup)}; rename them, or open them without prefix'
-            )
+        if prefix:
+            stems = [p.stem for p in self.shards]
+            check_unique(stems, 'names of shards', 'rename them, or open them without prefix')
         names, rows = [], []
         for s in progress(range(len(self.shards)), desc='contents of the shards'):
             for n, (offset, size) in zip(*_contents(self.shards[s])):
@@ -227,7 +222,7 @@ class TarImages(PackedImages):
     def _same(self, o): return [p.resolve() for p in self.shards] == [p.resolve() for p in o.shards]
     def __getstate__(self): return {**self.__dict__, '_open': {}}                        # for worker processes that are not forked
     def __repr__(self):
-        return f"TarImages({len(self):,} images in {len(self.shards):,} shards: {_some(self.names, 3)})"
+        return f"TarImages({len(self):,} images in {len(self.shards):,} shards: {preview(self.names, 3)})"
 
 # %% ../../nbs/worlds/archives.ipynb #bce30d58
 @patch
@@ -374,7 +369,7 @@ class HFImages(PackedImages):
 
     def _same(self, o): return self.fingerprint == o.fingerprint and (self._rows == o._rows).all()
     def __repr__(self):
-        return f"HFImages({len(self):,} images in column '{self.image}' of {self.root.name}: {_some(self.names, 3)})"
+        return f"HFImages({len(self):,} images in column '{self.image}' of {self.root.name}: {preview(self.names, 3)})"
 
 # %% ../../nbs/worlds/archives.ipynb #d648cf99
 def _column(ds, name, kind, what, needed=False):
@@ -397,7 +392,7 @@ def _column(ds, name, kind, what, needed=False):
     raise AlignetError(
         f'the dataset {why}; give {what}= one of its {kinds}: '
         + (
-            _some(have, 8)
+            preview(have, 8)
             if have
             else f"(none); of paths or bytes make one with dataset.cast_column('COLUMN', datasets.{kind}())"
         )
@@ -425,7 +420,7 @@ def _path_names(paths, root=None):
         base = Path(root).as_posix().rstrip('/') + '/'
         if out := [p for p in posix if not p.startswith(base)]:
             raise AlignetError(
-                f"{len(out):,} images do not lie below root='{root}': {_some(out)}; give the folder that holds them all, or none"
+                f"{len(out):,} images do not lie below root='{root}': {preview(out)}; give the folder that holds them all, or none"
             )
         return [p.removeprefix(base) for p in posix]
     parents = [p.rpartition('/')[0] for p in posix]
@@ -532,7 +527,7 @@ def image_set(
     if '.tar' in p.name or isinstance(source, (list, tuple)): return TarImages(source, **kw)
     if (p/'dataset_dict.json').is_file():
         raise AlignetError(
-            f"'{p}' holds the splits {_some(read_json(p/'dataset_dict.json').get('splits', []))}; choose one, e.g. '{p/'train'}'"
+            f"'{p}' holds the splits {preview(read_json(p/'dataset_dict.json').get('splits', []))}; choose one, e.g. '{p/'train'}'"
         )
     if (p/'state.json').is_file() and (p/'dataset_info.json').is_file():
         return HFImages(require('datasets').load_from_disk(str(p)), **kw)
@@ -554,6 +549,6 @@ def _parquet_files(source):
     ]
     if miss := [o for o in found if not o.is_file()]:
         raise AlignetError(
-            f'{len(miss):,} Parquet files do not exist: {_some(miss)}; check the path'
+            f'{len(miss):,} Parquet files do not exist: {preview(miss)}; check the path'
         )
     return found

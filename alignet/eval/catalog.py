@@ -25,10 +25,9 @@ from ..data import ImageSet, World
 from ..worlds.offline import offline_world
 from ..worlds.things import things_concepts
 from ..worlds.things_world import things_world
-from ..labels import CEILING
-from alignet.features import (
-    Backbone, FeatureStore, as_backbone, create_backbone, extract_features,
-)
+from ..worlds.ceiling import THINGS_CEILING
+from ..features import Backbone, FeatureStore, as_backbone, create_backbone
+from ..features import extract_features
 from ..evaluation import ece, fit_temperature, ooo_correct, scaled_probs, with_truth
 from .maps import MAP_METHODS, map_2d, plot_map, plot_neighbours
 from .plots import MARKERS, model_colours, plot_rdms, plot_reliability
@@ -758,7 +757,7 @@ def _world_tasks(world, objects=None, restrict=True, shots=None):
     ceiling = (
         float(j.probs.max(1).mean())
         if world.simulated and j.probs is not None
-        else CEILING if world.name == 'things' else None
+        else THINGS_CEILING if world.name == 'things' else None
     )
     group = it.set_index('file').group.reindex(photos).fillna('').tolist()
     tasks = odd_one_out_tasks(

@@ -41,7 +41,11 @@ from .eval.levels import *
 from .eval.hierarchy import *
 from .eval.shift import *
 from .eval.catalog import *
+from .extras.questions import *
+from .extras.record import *
+from .extras.answers import *
 from .extras.ask import *
+from .extras.browse import *
 from .export import *
 from .demo import *
 

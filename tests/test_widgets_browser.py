@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from alignet.data import ImageSet
-from alignet.worlds.tables import Judgements
-from alignet.extras.ask import answers_table, read_answers
+from alignet.data import ImageSet, Judgements
+from alignet.extras.answers import answers_table, read_answers
 
 PATIENCE = 60_000                                # ms that a state may take to come on a busy machine
 SETTINGS = {'@jupyterlab/apputils-extension/notification': dict(fetchNews='false', checkForUpdates=False, doNotDisturbMode=True),
@@ -18,9 +17,9 @@ SET_UP = """import os
 from pathlib import Path
 Path('pid.txt').write_text(str(os.getpid()))
 import numpy as np
-from alignet.data import ImageSet
-from alignet.worlds.tables import Judgements
+from alignet.data import ImageSet, Judgements
 from alignet.extras.ask import *
+from alignet.extras.browse import *
 pictures = ImageSet('pictures'); X = np.random.default_rng(0).normal(size=(len(pictures), 5)).astype('float32')"""
 CELLS = [SET_UP, "w = OddOneOut(pictures, 'judgements.csv', annotator='p01', n=10, catch=0, px=120)\nw",
          "b = TripletBrowser(pictures, Judgements([[0, 1, 2], [3, 4, 5], [6, 7, 8], [2, 5, 9], [1, 8, 4]], pictures.names), model=X, n=2, order='given')\nb",

@@ -6,7 +6,7 @@
 __all__ = ['FeatureRows', 'transform_store', 'FaissKMeans', 'SklearnKMeans', 'kmeans_engine', 'KMeansSettings',
            'library_versions', 'cluster_store', 'block_sims']
 
-# %% ../../nbs/scale/clusters.ipynb #53df0ff9
+# %% ../../nbs/scale/clusters.ipynb #2cf087c3
 import os, warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from ..files.disk import *
 from ..features import FeatureStore, StoreWriter
 from ..labels import check_origin, control_teacher, teacher_digest
 
-# %% ../../nbs/scale/clusters.ipynb #9e53c34c
+# %% ../../nbs/scale/clusters.ipynb #1c06e933
 class FeatureRows:
     "Features that stay where they are; rows come out as checked float32"
     def __init__(self,
@@ -59,7 +59,7 @@ class FeatureRows:
         rows = np.unique(np.linspace(0, n - 1, min(n, 1024)).astype(np.int64))
         return digest(list(self.X.shape), np.asarray(self.X[rows]))
 
-# %% ../../nbs/scale/clusters.ipynb #64b7dd15
+# %% ../../nbs/scale/clusters.ipynb #298babef
 def _transformed_meta(teacher, store, rows, chunk):
     "What a store of the teacher's features says about itself"
     origin = store.identity() if hasattr(store, 'identity') else {}
@@ -182,7 +182,7 @@ def kmeans_engine(
     if gpu: raise AlignetError("gpu=True needs engine='faiss'; scikit-learn runs on the processor only")
     return SklearnKMeans(iters)
 
-# %% ../../nbs/scale/clusters.ipynb #bcb198dc
+# %% ../../nbs/scale/clusters.ipynb #d9a03111
 @dataclass
 class KMeansSettings:
     "How `cluster_store` works"
@@ -195,7 +195,7 @@ class KMeansSettings:
 
     def __post_init__(self): check_at_least(1, sample=self.sample, iters=self.iters, chunk=self.chunk)
 
-# %% ../../nbs/scale/clusters.ipynb #293b6d97
+# %% ../../nbs/scale/clusters.ipynb #965b2d5e
 def library_versions() -> dict: # Name -> version
     "Versions of what the numbers depend on"
     return dict(alignet=__version__, numpy=np.__version__, torch=torch.__version__.partition('+')[0],
@@ -299,7 +299,7 @@ def cluster_store(
         A = _assign(rows, engine.nearest(C), cfg.chunk, work/'assigned')
         return _finish_clusters(work, path, A, run)
 
-# %% ../../nbs/scale/clusters.ipynb #7b3ad8fb
+# %% ../../nbs/scale/clusters.ipynb #24c7343d
 def _fill_sims(T, triplets, order, chunk, out):
     "Fill the rows `order` of `out`, `chunk` triplets at a time, in buffers that stay in cache"
     d, m = T.shape[1], max(chunk, 2)

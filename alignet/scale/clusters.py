@@ -6,7 +6,7 @@
 __all__ = ['FeatureRows', 'transform_store', 'FaissKMeans', 'SklearnKMeans', 'kmeans_engine', 'KMeansSettings',
            'library_versions', 'cluster_store', 'block_sims']
 
-# %% ../../nbs/scale/clusters.ipynb #2cf087c3
+# %% ../../nbs/scale/clusters.ipynb #dc80db80
 import os, warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,10 +21,11 @@ from threadpoolctl import threadpool_limits
 from .. import __version__
 from ..core import *
 from ..files.disk import *
-from ..features import FeatureStore, StoreWriter
+from ..features import FeatureStore
 from ..labels import check_origin, control_teacher, teacher_digest
+from .store import StoreWriter
 
-# %% ../../nbs/scale/clusters.ipynb #1c06e933
+# %% ../../nbs/scale/clusters.ipynb #1a588822
 class FeatureRows:
     "Features that stay where they are; rows come out as checked float32"
     def __init__(self,
@@ -59,7 +60,7 @@ class FeatureRows:
         rows = np.unique(np.linspace(0, n - 1, min(n, 1024)).astype(np.int64))
         return digest(list(self.X.shape), np.asarray(self.X[rows]))
 
-# %% ../../nbs/scale/clusters.ipynb #298babef
+# %% ../../nbs/scale/clusters.ipynb #927007ad
 def _transformed_meta(teacher, store, rows, chunk):
     "What a store of the teacher's features says about itself"
     origin = store.identity() if hasattr(store, 'identity') else {}
@@ -97,12 +98,9 @@ def transform_store(
     if (path/'meta.json').is_file() and not overwrite: return _finished_store(path, meta, rows.names)
     first = teacher.transform(rows[:chunk])
     files = dict(names=rows.names, bytes=list(getattr(store, 'bytes', [None] * len(rows))))
-    w = StoreWriter(path, files, meta, first.shape[1], step=chunk, overwrite=overwrite)
-    try:
+    with StoreWriter(path, files, meta, first.shape[1], step=chunk, overwrite=overwrite) as w:
         for lo in progress(range(w.done, len(rows), chunk), desc='teacher features'):
             w.add(teacher.transform(rows[lo:lo + chunk]) if lo else first)
-        w.finish()
-    finally: w.close()
     return FeatureStore(path)
 
 # %% ../../nbs/scale/clusters.ipynb #3d1bba59
@@ -182,7 +180,7 @@ def kmeans_engine(
     if gpu: raise AlignetError("gpu=True needs engine='faiss'; scikit-learn runs on the processor only")
     return SklearnKMeans(iters)
 
-# %% ../../nbs/scale/clusters.ipynb #d9a03111
+# %% ../../nbs/scale/clusters.ipynb #4c91e9db
 @dataclass
 class KMeansSettings:
     "How `cluster_store` works"
@@ -195,7 +193,7 @@ class KMeansSettings:
 
     def __post_init__(self): check_at_least(1, sample=self.sample, iters=self.iters, chunk=self.chunk)
 
-# %% ../../nbs/scale/clusters.ipynb #965b2d5e
+# %% ../../nbs/scale/clusters.ipynb #857fc214
 def library_versions() -> dict: # Name -> version
     "Versions of what the numbers depend on"
     return dict(alignet=__version__, numpy=np.__version__, torch=torch.__version__.partition('+')[0],
@@ -299,7 +297,7 @@ def cluster_store(
         A = _assign(rows, engine.nearest(C), cfg.chunk, work/'assigned')
         return _finish_clusters(work, path, A, run)
 
-# %% ../../nbs/scale/clusters.ipynb #24c7343d
+# %% ../../nbs/scale/clusters.ipynb #5796fd5e
 def _fill_sims(T, triplets, order, chunk, out):
     "Fill the rows `order` of `out`, `chunk` triplets at a time, in buffers that stay in cache"
     d, m = T.shape[1], max(chunk, 2)

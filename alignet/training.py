@@ -33,8 +33,8 @@ from .data import ImageSet
 from .features import Backbone, create_backbone
 from .features import evaluating
 from .labels import PseudoLabels
-from .loss import AlignLoss, DecayToInit, batch_agreement
-from .loss import _SAME_PAIRS
+from .loss import *
+from .scale.fast_loss import batch_agreement
 from .scale.processes import *
 
 # %% ../nbs/06_training.ipynb #4764167c
@@ -762,7 +762,7 @@ def align_learner(
         mean=cfg['mean'],
         std=cfg['std'],
         crop_pct=cfg.get('crop_pct', 1.0),
-        give_clusters=isinstance(named, str) and named in _SAME_PAIRS,
+        give_clusters=isinstance(named, str) and named in SAME_PAIRS,
         **kwargs
     )
     all_cbs = (

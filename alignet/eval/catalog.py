@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SUITES', 'Task', 'trial_certainty', 'odd_one_out_tasks', 'shot_settings', 'few_shot_task', 'shift_task', 'probe_task',
            'head_task', 'hierarchy_task', 'rsa_task', 'levels_task', 'DatasetPictures', 'folder_tasks', 'find_tasks',
-           'hf_backbone', 'Evaluation', 'evaluate']
+           'Evaluation', 'evaluate']
 
 # %% ../../nbs/eval/catalog.ipynb #a013d3ce
 import contextlib, dataclasses, functools, hashlib, json, os, re
@@ -25,8 +25,9 @@ from ..data import ImageSet, World
 from ..worlds.offline import offline_world
 from ..worlds.things import things_concepts
 from ..worlds.things_world import things_world
-from ..labels import CEILING
-from ..features import Backbone, FeatureStore, as_backbone, extract_features
+from ..worlds.ceiling import THINGS_CEILING
+from ..features import Backbone, FeatureStore, as_backbone, create_backbone
+from ..features import extract_features
 from ..evaluation import ece, fit_temperature, ooo_correct, scaled_probs, with_truth
 from .maps import MAP_METHODS, map_2d, plot_map, plot_neighbours
 from .plots import MARKERS, model_colours, plot_rdms, plot_reliability
@@ -756,7 +757,7 @@ def _world_tasks(world, objects=None, restrict=True, shots=None):
     ceiling = (
         float(j.probs.max(1).mean())
         if world.simulated and j.probs is not None
-        else CEILING if world.name == 'things' else None
+        else THINGS_CEILING if world.name == 'things' else None
     )
     group = it.set_index('file').group.reindex(photos).fillna('').tolist()
     tasks = odd_one_out_tasks(
@@ -1259,54 +1260,6 @@ def _rsa_and_levels(root, suites):
                 )
     return tasks, left
 
-# %% ../../nbs/eval/catalog.ipynb #d89acefd
-class _HFTower(nn.Module):
-    "A vision model of `transformers`, read at its pooled output, or its first token where there is none"
-    def __init__(self, net):
-        super().__init__()
-        self.net = getattr(net, 'vision_model', net)
-    def forward(self, x):
-        out = self.net(pixel_values=x)
-        y = getattr(out, 'pooler_output', None)
-        y = out.last_hidden_state[:, 0] if y is None else y
-        return y.flatten(1)
-
-# %% ../../nbs/eval/catalog.ipynb #0247929b
-def hf_backbone(
-    model, # 'OWNER/NAME' or a folder for AutoModel.from_pretrained, or a model of transformers
-    processor=None, # Its image processor; found by the name if None
-) -> Backbone: # Its features (B, d), pictures normalised as the processor says
-    "A `Backbone` of a vision model of the transformers library"
-    tr = require('transformers')
-    name = model if isinstance(model, (str, Path)) else type(model).__name__
-    if isinstance(model, (str, Path)):
-        try:
-            processor = processor or tr.AutoImageProcessor.from_pretrained(model)
-            model = tr.AutoModel.from_pretrained(model, use_safetensors=True)
-        except Exception as e:
-            raise AlignetError(
-                f"the model '{name}' could not be loaded: {str(e).splitlines()[0][:200]}; check the name and the connection, or give a folder that holds it as safetensors"
-            ) from e
-    p = processor.to_dict() if hasattr(processor, 'to_dict') else dict(processor or {})
-    size = p.get('crop_size') or p.get('size') or {}
-    side = (
-        size
-        if isinstance(size, int)
-        else size.get('height')
-        or size.get('shortest_edge')
-        or getattr(getattr(model.config, 'vision_config', model.config), 'image_size', 224)
-    )
-    short = (p.get('size') or {}).get('shortest_edge') if isinstance(p.get('size'), dict) else None
-    ways = {0: 'nearest', 2: 'bilinear', 3: 'bicubic'}
-    cfg = dict(
-        input_size=(3, side, side), mean=tuple(p.get('image_mean', (0.5,) * 3)),
-        std=tuple(p.get('image_std', (0.5,) * 3)),
-        interpolation=ways.get(p.get('resample', 2), 'bicubic'),
-        crop_pct=side / short if short and p.get('do_center_crop') else 1.0,
-        crop_mode='center' if p.get('do_center_crop') else 'squash',
-    )
-    return Backbone(_HFTower(model), f'hf:{name}', cfg, source='transformers')
-
 # %% ../../nbs/eval/catalog.ipynb #d5d11f32
 @contextlib.contextmanager
 def _rows_only(module):
@@ -1360,7 +1313,7 @@ def _as_model(m):
     if isinstance(m, (str, Path)):
         m = str(m)
         m = m.removeprefix('timm/')
-        if m.startswith('hf:'): return hf_backbone(m[3:])
+        if m.startswith('hf:'): return create_backbone(m)
         if (Path(m)/'meta.json').is_file() and (Path(m)/'features.npy').is_file():
             return FeatureStore(m)
         if m.endswith(('.pth', '.pt', '.ckpt', '.bin', '.safetensors')):

@@ -17,7 +17,8 @@ from .. import __version__
 from ..core import *
 from ..files.disk import *
 from ..files.disk import to_jsonable as _plain
-from ..features import FeatureStore, StoreWriter
+from ..features import FeatureStore
+from .store import StoreWriter
 from alignet.labels import (
     PseudoLabels, TripletSampler, control_teacher, check_origin,
 )
@@ -128,15 +129,10 @@ def transform_store(
             f"'{path}' holds '{have.meta.get('model')}', made by another teacher or of other features; choose another folder, or overwrite=True to make it anew"
         )
     first = teacher.transform(features(0, min(n, chunk)))
-    w = StoreWriter(
-        path, dict(names=names, bytes=list(getattr(store, 'bytes', [None] * n))), meta,
-        first.shape[1], step=chunk, overwrite=overwrite,
-    )
-    try:
+    files = dict(names=names, bytes=list(getattr(store, 'bytes', [None] * n)))
+    with StoreWriter(path, files, meta, first.shape[1], step=chunk, overwrite=overwrite) as w:
         for lo in progress(range(w.done, n, chunk), desc='teacher features'):
             w.add(teacher.transform(features(lo, lo + chunk)) if lo else first)
-        w.finish()
-    finally: w.close()
     return FeatureStore(path)
 
 # %% ../../nbs/scale/shards.ipynb #3d1bba59
@@ -246,10 +242,7 @@ def cluster_store(
 @contextlib.contextmanager
 def _alone(work):
     "Make sure that no other process fills this folder"
-    if work: StoreWriter._lock(o := SimpleNamespace(part=work, lock=None))
-    try: yield
-    finally:
-        if work and o.lock: o.lock.close()
+    with folder_lock(work) if work else contextlib.nullcontext(): yield
 
 # %% ../../nbs/scale/shards.ipynb #bc65c54b
 def _finite(S, rows, features):

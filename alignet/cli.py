@@ -190,7 +190,8 @@ def _labels(path):
 
 # %% ../nbs/10_cli.ipynb #b37f36be
 def _eval(a):
-    from alignet.eval.catalog import evaluate, odd_one_out_tasks
+    from alignet.eval.evaluate import evaluate
+    from alignet.eval.tasks import odd_one_out_tasks
     data, suites = a.data, [s for o in a.suites or ['all'] for s in o.split(',') if s]
     suites = 'all' if suites == ['all'] else suites
     if (a.judgements is None) != (a.images is None):
@@ -236,15 +237,15 @@ def _eval(a):
             .drop(columns=['p', 'n'])
             .to_string(index=False, float_format=lambda v: f'{v:.3f}')
         )
-    if len(report.left_out):
+    if len(report.skipped):
         print(
             '\nleft out'
             + ' (the report says what each needs)' * bool(a.out)
             + ':\n'
             + '\n'.join(
-                f"  {' '.join(filter(None, (r['suite'] + ':', r['data'])))} ({r['why it was left out']})"
-                + ('' if a.out else f". Needs: {r['what it needs']}")
-                for _, r in report.left_out.iterrows()
+                f"  {' '.join(filter(None, (r['suite'] + ':', r['data'])))} ({r['why']})"
+                + ('' if a.out else f". Needs: {r['needs']}")
+                for _, r in report.skipped.iterrows()
             )
         )
     for n in report.notes: print(n)

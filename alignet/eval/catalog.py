@@ -22,7 +22,7 @@ from fastcore.basics import patch
 from ..core import *
 from ..data import ImageSet, World
 from ..evaluation import with_truth
-from ..labels import CEILING
+from ..worlds.ceiling import THINGS_CEILING
 from .hierarchy import ClassTree, Taxonomy, load_hierarchy
 from .levels import LEVELS_NEEDS, load_levels
 from .more_tasks import (
@@ -48,7 +48,7 @@ SUITES = dict(
     levels='triplets of three levels of abstraction',
     pictures='maps, dissimilarity matrices and nearest neighbours')
 
-# %% ../../nbs/eval/catalog.ipynb #339d336b
+# %% ../../nbs/eval/catalog.ipynb #a958a342
 @dataclass
 class Source:
     "A data set that may be there, and its tasks"
@@ -59,7 +59,7 @@ class Source:
     respects_objects:bool=False # Whether its tasks avoid objects that may not be scored
     given:bool=False # Whether the user named it: then its errors are raised, not collected
 
-# %% ../../nbs/eval/catalog.ipynb #0cbda57d
+# %% ../../nbs/eval/catalog.ipynb #28edd879
 def needs_text(
     need:dict, # what, where, size, licence
     layout:str='', # Where to put it
@@ -68,7 +68,7 @@ def needs_text(
     text = f"{need['what']}: {need['where']} ({need['size']}; {need['licence']})"
     return f'{text}, in {layout}' if layout else text
 
-# %% ../../nbs/eval/catalog.ipynb #62f490b5
+# %% ../../nbs/eval/catalog.ipynb #bf890a8f
 FOLDER_SOURCES = []       # functions of a `DataRequest` that list the sources of any data folder
 
 def add_suite(
@@ -80,7 +80,7 @@ def add_suite(
     SUITES[name] = description
     FOLDER_SOURCES.append(sources)
 
-# %% ../../nbs/eval/catalog.ipynb #ed2d399e
+# %% ../../nbs/eval/catalog.ipynb #24ae58a2
 def check_suites(
     suites='all', # 'all', or keys of `SUITES`
 ) -> list: # Keys of `SUITES`
@@ -90,7 +90,7 @@ def check_suites(
     for suite in suites: check_choice(suite, ['all', *SUITES], 'suite')
     return list(SUITES) if 'all' in suites else suites
 
-# %% ../../nbs/eval/catalog.ipynb #2602505a
+# %% ../../nbs/eval/catalog.ipynb #15ac3f84
 NOT_HELD = ('`objects` does not restrict this set: pictures of concepts that a teacher may have been'
             ' fitted on are among its pictures')
 
@@ -103,7 +103,7 @@ def excluded_note(
     return (f'{n:,} of {total:,} {what} left out: they show judged objects that are not among `objects`, or'
             ' kinds of them, and a teacher may have been fitted on those; those whose concept is not known stay')
 
-# %% ../../nbs/eval/catalog.ipynb #244a105c
+# %% ../../nbs/eval/catalog.ipynb #3551b8e2
 def shows_others(
     world:World, # Its table knows what a picture shows
     objects, # Judged objects that may be scored
@@ -113,7 +113,7 @@ def shows_others(
     shown = zip(world.items.file, world.items.object)
     return {f for f, o in shown if o in others or not others.isdisjoint(also.get(f, ()))}
 
-# %% ../../nbs/eval/catalog.ipynb #522ddb3c
+# %% ../../nbs/eval/catalog.ipynb #e9b746bb
 @dataclass
 class DataRequest:
     "A world or a data folder, and what of it may be scored"
@@ -140,11 +140,11 @@ class DataRequest:
         if not self.is_restricted: return None
         return lambda f: f'{folder}/{f}' not in self.hidden
 
-# %% ../../nbs/eval/catalog.ipynb #37a5c77f
+# %% ../../nbs/eval/catalog.ipynb #18ca0318
 def _world_ceiling(world, judgements):
     "Noise ceiling of the judgements of a world, NaN where not known"
     if world.simulated and judgements.probs is not None: return float(judgements.probs.max(1).mean())
-    return CEILING if world.name == 'things' else np.nan
+    return THINGS_CEILING if world.name == 'things' else np.nan
 
 def world_choice_tasks(
     request:DataRequest, # With a world
@@ -165,7 +165,7 @@ def world_choice_tasks(
     ceiling = _world_ceiling(world, j)
     return odd_one_out_tasks(j, world.images, files, world.name, note, ceiling, groups, certainty)
 
-# %% ../../nbs/eval/catalog.ipynb #eed0a6b4
+# %% ../../nbs/eval/catalog.ipynb #f8b32932
 def _labelled_items(request):
     "Pictures of a world that have a group and may be used"
     world, items = request.world, request.world.items
@@ -186,7 +186,7 @@ def _world_hierarchy(request):
     if len(names) < 3 or items.subgroup.nunique() < 2 or items.group.nunique() < 2: return []
     return [HierarchyTask(Taxonomy.from_world(world, names), world.name, _world_note(request))]
 
-# %% ../../nbs/eval/catalog.ipynb #7f2bf52d
+# %% ../../nbs/eval/catalog.ipynb #0ff3fd8e
 def _world_few_shot(request):
     world, items, least = request.world, _labelled_items(request), max(10, *request.shots.ks)
     if len(items): items = items[items['style'] == items['style'].iloc[0]]
@@ -202,7 +202,7 @@ def _world_shift(request):
     make, name = partial(style_split, world, items), f'{world.name}, from style to style'
     return [SubclassTask(make, world.images, name, _world_note(request), files=items.file.tolist())]
 
-# %% ../../nbs/eval/catalog.ipynb #040418d7
+# %% ../../nbs/eval/catalog.ipynb #3df59c34
 def style_split(
     world:World, # A world with two styles
     items:pd.DataFrame, # Its pictures with a group
@@ -225,7 +225,7 @@ def style_split(
     items = d[['file', 'subclass', 'superclass', 'part']].reset_index(drop=True)
     return ShiftData(task, items, world.images.subset(d.file))
 
-# %% ../../nbs/eval/catalog.ipynb #148e8bd2
+# %% ../../nbs/eval/catalog.ipynb #5ed0e338
 def world_sources(
     request:DataRequest, # With a world
 ) -> list: # Each a `Source`
@@ -240,7 +240,7 @@ def world_sources(
         sources.append(Source(suite, name, partial(make, request), needs, respects_objects=True))
     return sources
 
-# %% ../../nbs/eval/catalog.ipynb #c3967edf
+# %% ../../nbs/eval/catalog.ipynb #1cfba6d0
 def class_folders(
     folder, # A folder with one folder of pictures for each class
     images:ImageSet, # Its pictures
@@ -261,7 +261,7 @@ def class_folders(
         raise AlignetError(f"'{folder}' has the class folder '{twice}' more than once; give a part such as '{part}'")
     return class_of
 
-# %% ../../nbs/eval/catalog.ipynb #f20ef3a8
+# %% ../../nbs/eval/catalog.ipynb #fb39de8c
 def class_folder_task(
     folder, # A folder with one folder of pictures for each class
     name:str=None, # What to call the data set; the folder's name if None
@@ -287,7 +287,7 @@ def class_folder_task(
     task = FewShotTask(images, labels, name, '; '.join(notes), shots)
     return task.replace(cached_files=list(class_of))
 
-# %% ../../nbs/eval/catalog.ipynb #cdf12071
+# %% ../../nbs/eval/catalog.ipynb #a4b03094
 def labelled_task(
     images, # An image set with `labels`, {file: label}
     shots:Shots=Shots(), # How many pictures, draws and questions
@@ -301,7 +301,7 @@ def labelled_task(
     task = FewShotTask(images, use, name, note, shots)
     return task.replace(cached_files=[f for f in images.names if labels.get(f) not in (None, '')])
 
-# %% ../../nbs/eval/catalog.ipynb #44f85d6d
+# %% ../../nbs/eval/catalog.ipynb #10ceb923
 def things_sources(
     request:DataRequest, # With a folder that has things/
 ) -> list: # One `Source`
@@ -310,7 +310,7 @@ def things_sources(
     make = partial(world_choice_tasks, request)
     return [Source('odd_one_out', 'THINGS', make, needs, respects_objects=True)]
 
-# %% ../../nbs/eval/catalog.ipynb #46b3af51
+# %% ../../nbs/eval/catalog.ipynb #17ba6e44
 def _caltech_links(request, tree, categories):
     "Each category of Caltech-101 and its place in ImageNet's hierarchy"
     wnid_of = things_concepts(root=request.root).set_index('uniqueID')['WordNet ID']
@@ -342,7 +342,7 @@ def _caltech_shift(request):
     files = [f for f, c in zip(images.names, category) if id_of.get(c)]
     return [SubclassTask(make, images, name, notes, files=files, cached_files=cached)]
 
-# %% ../../nbs/eval/catalog.ipynb #cfdd0cb6
+# %% ../../nbs/eval/catalog.ipynb #09f694d9
 def caltech_sources(
     request:DataRequest, # What is asked of a data folder
 ) -> list: # Two `Source`
@@ -356,7 +356,7 @@ def caltech_sources(
         Source('few_shot', 'Caltech-101', few_shot, few_shot_needs, request.is_restricted),
         Source('shift', 'Caltech-101, subclasses', partial(_caltech_shift, request), shift_needs, request.is_restricted)]
 
-# %% ../../nbs/eval/catalog.ipynb #beeb4561
+# %% ../../nbs/eval/catalog.ipynb #d3268408
 def _sample_hierarchy(request):
     "The photos of ImageNet classes and their hierarchy"
     tax, keep, note = load_hierarchy(request.root), request.allowed('imagenet/samples'), ''
@@ -375,7 +375,7 @@ def sample_sources(
     make = partial(_sample_hierarchy, request)
     return [Source('hierarchy', 'ImageNet samples', make, needs, request.is_restricted)]
 
-# %% ../../nbs/eval/catalog.ipynb #96ce78fc
+# %% ../../nbs/eval/catalog.ipynb #d1a0a3ad
 def _breeds(root, name, per_class=50):
     "A BREEDS task on ImageNet, with the authors' own split"
     imagenet = root/'imagenet'
@@ -392,7 +392,7 @@ def breeds_sources(
     needs = needs_text(need, f"imagenet/ as {need['layout']}")
     return [Source('shift', f'BREEDS {n}', partial(_breeds, request.root, n), needs) for n in BREEDS]
 
-# %% ../../nbs/eval/catalog.ipynb #510dd312
+# %% ../../nbs/eval/catalog.ipynb #a15e42a3
 def shifted_sources(
     request:DataRequest, # What is asked of a data folder
 ) -> list: # One or two `Source` for each set
@@ -411,7 +411,7 @@ def shifted_sources(
     present = [n for n in SHIFTS if train.is_dir() and (root/n).is_dir()]
     return sources + [Source('shift', f'{n}, probe', partial(probe, n), needs) for n in present]
 
-# %% ../../nbs/eval/catalog.ipynb #ea969c86
+# %% ../../nbs/eval/catalog.ipynb #3e4d3efe
 def rsa_sources(
     request:DataRequest, # What is asked of a data folder
 ) -> list: # A `Source` for each publication
@@ -427,7 +427,7 @@ def rsa_sources(
     needs = {o['name']: needs_text(o) for o in HUMAN_RDM_NEEDS}
     return [Source('rsa', name, partial(make, name), text) for name, text in needs.items()]
 
-# %% ../../nbs/eval/catalog.ipynb #1d2f0d9d
+# %% ../../nbs/eval/catalog.ipynb #9d97e07b
 def levels_sources(
     request:DataRequest, # What is asked of a data folder
 ) -> list: # One `Source`
@@ -441,7 +441,7 @@ def levels_sources(
 
 FOLDER_SOURCES += [rsa_sources, levels_sources]
 
-# %% ../../nbs/eval/catalog.ipynb #250c1170
+# %% ../../nbs/eval/catalog.ipynb #0ad63ff4
 LAYOUT_SOURCES = [things_sources, caltech_sources, sample_sources, breeds_sources, shifted_sources]
 
 def is_data_folder(
@@ -450,7 +450,7 @@ def is_data_folder(
     "Whether a folder is laid out as the data chapters describe"
     return any((Path(folder)/o).exists() for o in ('things', 'caltech101', 'imagenet', *SHIFTS))
 
-# %% ../../nbs/eval/catalog.ipynb #68781cef
+# %% ../../nbs/eval/catalog.ipynb #e28f9c37
 def folder_sources(
     request:DataRequest, # With a folder
 ) -> list: # Each a `Source`
@@ -467,7 +467,7 @@ def class_folder_sources(
     respects = request.keep_class is not None
     return [Source('few_shot', request.root.name, make, 'a folder of pictures for each class', respects)]
 
-# %% ../../nbs/eval/catalog.ipynb #195748dc
+# %% ../../nbs/eval/catalog.ipynb #60f22862
 def absent_sources() -> list: # Each a `Source` whose `make` raises
     "The published sets, for data that is a world and no folder"
     def make(): raise AlignetError('not part of this data')
@@ -475,7 +475,7 @@ def absent_sources() -> list: # Each a `Source` whose `make` raises
     sources = [source for function in functions for source in function(DataRequest(Path('.')))]
     return [replace(source, make=make) for source in sources]
 
-# %% ../../nbs/eval/catalog.ipynb #52dfb63d
+# %% ../../nbs/eval/catalog.ipynb #3c1af767
 def _load_world(data):
     "A function that returns the world of a piece of data, or None"
     if isinstance(data, World): return lambda: data
@@ -488,7 +488,7 @@ def _class_filter(worlds, objects):
     others = {plain(o) for world in worlds for o in set(world.objects) - set(objects)}
     return lambda name: plain(name) not in others
 
-# %% ../../nbs/eval/catalog.ipynb #72fbfa9a
+# %% ../../nbs/eval/catalog.ipynb #4768e1b5
 def _check_objects(objects, loaders):
     "Names of objects as a list; raise if they are not judged objects of a world"
     if objects is None: return None
@@ -500,7 +500,7 @@ def _check_objects(objects, loaders):
     check_known(objects, known, 'objects', 'give names of judged objects')
     return list(objects)
 
-# %% ../../nbs/eval/catalog.ipynb #68f9a588
+# %% ../../nbs/eval/catalog.ipynb #9b91abcc
 def _check_folder(data):
     "The path of a data folder, or an error"
     if Path(data).is_dir(): return Path(data)
@@ -524,7 +524,7 @@ def sources_of(
     def make(): return [labelled_task(data, request.shots, request.keep_class)]
     return [Source('few_shot', str(data.root), make, respects_objects=True, given=True)]
 
-# %% ../../nbs/eval/catalog.ipynb #8454c84b
+# %% ../../nbs/eval/catalog.ipynb #86f925bf
 @dataclass(frozen=True, order=True)
 class Skipped:
     "A data set that could not be measured"
@@ -539,7 +539,7 @@ def short_reason(
     "Why something cannot be measured, without the remedy"
     return str(e).split('; ')[0][:240]
 
-# %% ../../nbs/eval/catalog.ipynb #027ff3cd
+# %% ../../nbs/eval/catalog.ipynb #1ab3c923
 def make_tasks(
     sources, # Each a `Source`
     suites, # Keys of `SUITES`
@@ -560,7 +560,7 @@ def make_tasks(
             tasks.append(task.replace(notes='; '.join(filter(None, notes))))
     return tasks, [o for o in skipped if o.suite in suites]
 
-# %% ../../nbs/eval/catalog.ipynb #ac4ec3b6
+# %% ../../nbs/eval/catalog.ipynb #367e2873
 def find_tasks(
     data=None, # A World, a folder, a Task, or a list of such; ALIGNET_DATA or the offline world if None
     suites='all', # 'all', or keys of `SUITES`
@@ -586,7 +586,7 @@ def find_tasks(
     _check_names(tasks)
     return tasks, skipped_table(skipped + _without_data(suites, tasks, skipped))
 
-# %% ../../nbs/eval/catalog.ipynb #17402716
+# %% ../../nbs/eval/catalog.ipynb #d8267d87
 def skipped_table(
     skipped, # Each a `Skipped`
 ) -> pd.DataFrame: # suite, data, why, needs

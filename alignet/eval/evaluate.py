@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Evaluation', 'PicturesTask', 'task_features', 'imagenet_head', 'measure_tasks', 'evaluate']
 
-# %% ../../nbs/eval/evaluate.ipynb #6325eb1b
+# %% ../../nbs/eval/evaluate.ipynb #b3513943
 import hashlib, json, re
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -29,7 +29,7 @@ from .plots import MARKERS, model_colours, plot_rdms
 from .report import Report
 from .tasks import Candidate, Row, Scores, Task, as_shots, report_figure
 
-# %% ../../nbs/eval/evaluate.ipynb #9ddc9f65
+# %% ../../nbs/eval/evaluate.ipynb #2279b851
 def _rows_frame(results):
     "All rows as a table; figures alone get a row without a number"
     rows = []
@@ -40,7 +40,7 @@ def _rows_frame(results):
     figures = [asdict(Row(s.model.name, 'figures', np.nan)) for s in scores]
     return pd.DataFrame([dict(suite=task.suite, data=task.name) | row for row in figures])
 
-# %% ../../nbs/eval/evaluate.ipynb #af84930a
+# %% ../../nbs/eval/evaluate.ipynb #62a0023b
 class Evaluation:
     "Measures of several models, with what is needed to compare them"
     def __init__(self,
@@ -76,7 +76,7 @@ class Evaluation:
         return f"Evaluation of {', '.join(self.models)}: {len(wide)} measures in {wide.suite.nunique()} suites"
     def _repr_html_(self): return self.wide().to_html(index=False, float_format='{:.3f}'.format)
 
-# %% ../../nbs/eval/evaluate.ipynb #947effb8
+# %% ../../nbs/eval/evaluate.ipynb #dd82f1b9
 _DIFFERENCE = ['suite', 'data', 'measure', 'first', 'second', 'gain', 'low', 'high', 'p', 'n', 'unit', 'verdict']
 
 @patch
@@ -99,7 +99,7 @@ def compare(self:Evaluation,
         self._compared[a, b, level] = pd.DataFrame(rows, columns=_DIFFERENCE)
     return self._compared[a, b, level].copy()
 
-# %% ../../nbs/eval/evaluate.ipynb #ca612935
+# %% ../../nbs/eval/evaluate.ipynb #e47c862e
 def _plot_suite(ax, d, models):
     "Dots with intervals for the measures of one suite; `d.label` names the rows"
     labels = list(dict.fromkeys(d.label))
@@ -120,7 +120,7 @@ def _plot_suite(ax, d, models):
     ax.set_axisbelow(True)
     sns.despine(ax=ax, left=True)
 
-# %% ../../nbs/eval/evaluate.ipynb #f7dc9117
+# %% ../../nbs/eval/evaluate.ipynb #1b3af5b5
 @patch
 def plot(self:Evaluation,
     suites=None, # Suites to draw; all if None
@@ -141,7 +141,7 @@ def plot(self:Evaluation,
                ncols=min(3, len(self.models)), loc='outside upper right')
     return fig
 
-# %% ../../nbs/eval/evaluate.ipynb #b323e326
+# %% ../../nbs/eval/evaluate.ipynb #23c2841f
 @patch
 def report(self:Evaluation,
     title:str='Evaluation', # Title of the page
@@ -173,7 +173,7 @@ def _setting_text(value):
     if not isinstance(value, dict): return str(value)
     return ', '.join(f'{name}: {n:,} pictures' for name, n in value.items())
 
-# %% ../../nbs/eval/evaluate.ipynb #e118a5ac
+# %% ../../nbs/eval/evaluate.ipynb #be047081
 @patch
 def to_html(self:Evaluation,
     path=None, # File to write; none if None
@@ -181,7 +181,7 @@ def to_html(self:Evaluation,
     "One self-contained page"
     return self.report().to_html(path)
 
-# %% ../../nbs/eval/evaluate.ipynb #28c0f80d
+# %% ../../nbs/eval/evaluate.ipynb #59adbbef
 def _records(frame):
     "Rows of a table as dictionaries, without NaN"
     return frame.astype(object).where(frame.notna(), None).to_dict('records')
@@ -198,7 +198,7 @@ def to_json(self:Evaluation,
     if path is not None: write_json(path, numbers)
     return json.dumps(numbers, indent=1)
 
-# %% ../../nbs/eval/evaluate.ipynb #be7af305
+# %% ../../nbs/eval/evaluate.ipynb #76c9e7ee
 class PicturesTask(Task):
     "Figures of the first two models on some pictures of another task"
     suite, missing = 'pictures', None
@@ -221,7 +221,7 @@ class PicturesTask(Task):
         groups = [str(self.groups.get(f) or 'other') for f in files]
         return groups if 1 < len(set(groups)) <= 10 else None
 
-# %% ../../nbs/eval/evaluate.ipynb #6aa36657
+# %% ../../nbs/eval/evaluate.ipynb #1cd19d01
 @patch
 def figures(self:PicturesTask, scores, seed=0, n_boot=2000):
     "Maps, matrices, neighbours and disagreements"
@@ -251,7 +251,7 @@ def _map_figure(X, thumbs, groups, method, seed):
     caption = f'{title} of cosine similarities, the second map turned to fit the first.'
     return report_figure(plot_map(a, b, thumbs, groups, names=list(X)), alt, caption)
 
-# %% ../../nbs/eval/evaluate.ipynb #b441fda1
+# %% ../../nbs/eval/evaluate.ipynb #76ba7d04
 @patch
 def _disagreements(self:PicturesTask, model, max_questions=6):
     "The questions on which a model is surest of another answer than people's"
@@ -274,7 +274,7 @@ def _disagreements(self:PicturesTask, model, max_questions=6):
                ' to its own.')
     return report_figure(fig, alt, caption)
 
-# %% ../../nbs/eval/evaluate.ipynb #81636d7e
+# %% ../../nbs/eval/evaluate.ipynb #5c9af02b
 def _picture_sets(task):
     "The pictures that a task needs: name -> (image set, files); its own have the name ''"
     return {'': (task.images, task.cached_files or task.files), **task.extra}
@@ -291,7 +291,7 @@ def _store_path(folder, model, key, images, size):
     name = f'{model.name[-40:]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}'
     return Path(folder)/re.sub(r'[^\w.-]+', '_', name)
 
-# %% ../../nbs/eval/evaluate.ipynb #a297a45d
+# %% ../../nbs/eval/evaluate.ipynb #12ec4b80
 @delegates(extract_features, but=['path', 'size', 'overwrite'])
 def task_features(
     model, # A `Backbone`, or features that were computed already
@@ -313,7 +313,7 @@ def task_features(
         with rows_only(model.model): stores[key] = extract_features(model, images, at, size=size, **kwargs)
     return [{name: stores[_set_key(images)] for name, (images, _) in _picture_sets(t).items()} for t in tasks]
 
-# %% ../../nbs/eval/evaluate.ipynb #08a5b717
+# %% ../../nbs/eval/evaluate.ipynb #8b3fc0a5
 def imagenet_head(
     model, # A `Backbone`, or anything else
 ) -> tuple: # Weights (1000, d) and bias, or None
@@ -324,7 +324,7 @@ def imagenet_head(
     if fc.in_features != model.num_features: return None
     return fc.weight.detach(), None if fc.bias is None else fc.bias.detach()
 
-# %% ../../nbs/eval/evaluate.ipynb #7bf144c2
+# %% ../../nbs/eval/evaluate.ipynb #9b1da2c9
 def measure_tasks(
     tasks, # Each a `Task`
     candidates, # For each task, a `Candidate` for each model
@@ -350,7 +350,7 @@ def measure_tasks(
             skipped.append(Skipped(task.suite, task.name, why, task.remedy))
     return results, figures, skipped
 
-# %% ../../nbs/eval/evaluate.ipynb #ebe111d5
+# %% ../../nbs/eval/evaluate.ipynb #b688fb64
 def _check_maps(maps, suites):
     "Raise for an unknown kind of map, or one whose package is missing"
     if maps is not False: check_choice(maps, [*MAP_METHODS, False], 'maps')
@@ -368,7 +368,7 @@ def _no_data(error, skipped):
     why = '; '.join(f'{data}: {why}' for data, why in zip(skipped.data[:3], skipped.why[:3]))
     return AlignetError(f'{error}: {why}')
 
-# %% ../../nbs/eval/evaluate.ipynb #428a0dc5
+# %% ../../nbs/eval/evaluate.ipynb #dc6482d3
 @delegates(task_features)
 def evaluate(
     models, # A model, a list, or {name: model}; the first is the baseline

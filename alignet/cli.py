@@ -95,14 +95,13 @@ def _label(a):
 # %% ../nbs/10_cli.ipynb #5c705e0b
 def _shards(a, teacher, store):
     "Labels of any number, a block a file: the teacher's features, their clusters and the shards in one folder"
-    from alignet.scale.shards import cluster_store, label_store, transform_store
+    from alignet.scale.clusters import cluster_store, transform_store
+    from alignet.scale.shards import label_store
     # what is there already is taken if it is the same, and refused if not
     out = Path(a.out)
     Z = transform_store(teacher, store, out/'features', control=a.control)
-    return label_store(
-        Z, cluster_store(Z, a.clusters or max(2, min(500, len(Z) // 10)), a.seed, out / 'clusters'),
-        a.n, out / 'labels', a.sampling, a.seed,
-    )
+    clusters = cluster_store(Z, a.clusters or max(2, min(500, len(Z) // 10)), a.seed, out/'clusters')
+    return label_store(Z, clusters, a.n, out/'labels', rule=a.sampling, seed=a.seed)
 
 # %% ../nbs/10_cli.ipynb #4b40f754
 def _train(a):

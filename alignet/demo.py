@@ -246,8 +246,8 @@ def fit_teacher(self:Pipeline,
         row = {o: i for i, o in enumerate(names)}
         X = self.teacher_input(files, splits)
         at = np.array([row[c] for c in concepts])
-        teacher = Teacher.fit(
-            X, target=E[at], lam=self.choose_strength(X, E, at, seed),
+        teacher = Teacher.distil(
+            X, E[at], lam=self.choose_strength(X, E, at, seed),
             weights=np.bincount(at)[at] ** -0.5, seed=seed,
         )
         teacher.meta['concepts'] = names
@@ -271,8 +271,8 @@ def choose_strength(self:Pipeline,
         photo = np.array([np.flatnonzero(at == o)[0] for o in out])
         t, _ = triplets_from_embedding(E[out], 20_000, seed)
         for i, lam in enumerate(lams):
-            m = Teacher.fit(
-                X, target=E[at], lam=lam * X.shape[1], weights=np.bincount(at)[at] ** -0.5,
+            m = Teacher.distil(
+                X, E[at], lam=lam * X.shape[1], weights=np.bincount(at)[at] ** -0.5,
                 objects=np.flatnonzero(fold[at] != f), seed=seed,
             )
             scores[i] += ooo_accuracy(m.transform(X[photo]), t, 'dot') / folds

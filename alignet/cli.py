@@ -111,7 +111,8 @@ def _train(a):
     from alignet.labels import PseudoLabels
     from alignet.scale.recipes import RECIPES
     from alignet.worlds.archives import image_set
-    from alignet.training import align_learner, Checkpoint
+    from alignet.scale.checkpoint import Checkpoint
+    from alignet.training import align_learner
     if a.steps and not a.recipe:
         raise _error('--steps belongs to a --recipe; without one, say --epochs')
     if a.epochs and a.recipe: raise _error('--epochs does not go with --recipe; say --steps')

@@ -99,7 +99,7 @@ class Student(nn.Module):
         for m in self.stages[1]: x = m(x)
         return self.backbone.model.forward_head(x, pre_logits=True)
 
-# %% ../nbs/06_training.ipynb #ad1edc99
+# %% ../nbs/06_training.ipynb #8603ba52
 @patch
 def forward(self:Student,
     x, # (B, 3, H, W) normalised images, or what `stem` made of them; (T, 3, ...) for triplets
@@ -127,7 +127,7 @@ def teacher_agreement(
     same = sims.argmax(-1) == targ.argmax(-1)
     return (same & (best > second)).float().mean()
 
-# %% ../nbs/06_training.ipynb #7cbbbccb
+# %% ../nbs/06_training.ipynb #d9ea65af
 @dataclass
 class BatchSettings:
     "How batches are made"
@@ -153,7 +153,7 @@ class BatchSettings:
     @property
     def items(self): return self.bs if self.triplets == 'batch' else self.bs // 3
 
-# %% ../nbs/06_training.ipynb #545abcba
+# %% ../nbs/06_training.ipynb #74005f0c
 def _check_labels(labels, settings, give_clusters):
     "Raise if the labels lack what the batches need"
     dense = settings.triplets == 'batch'
@@ -165,7 +165,7 @@ def _check_labels(labels, settings, give_clusters):
     if not dense or labels.clusters is None:
         raise AlignetError("per_cluster and weights by cluster are for triplets='batch' and labels with `clusters`")
 
-# %% ../nbs/06_training.ipynb #fa30fa33
+# %% ../nbs/06_training.ipynb #5057653e
 def _split_pool(n, settings):
     "Rows of the pictures to train on, and of those kept aside"
     order = rng(settings.seed, 7).permutation(n)
@@ -190,7 +190,7 @@ def _datasets(labels, pictures, settings, train, valid, give_clusters):
         raise AlignetError(f'{len(parts[0]):,} training triplets do not fill one batch; label more of them')
     return parts
 
-# %% ../nbs/06_training.ipynb #d1468e5d
+# %% ../nbs/06_training.ipynb #aa4783b7
 def _plans(labels, settings, train, n_items):
     "Plans of the training and validation batches"
     n_train, n_valid = n_items
@@ -249,7 +249,7 @@ def student_groups(
     "Two parameter groups; frozen and unused parameters stay out, also after unfreeze()"
     return [[p for p in params(student.backbone) if p.requires_grad], params(student.head) + [student.log_scale]]
 
-# %% ../nbs/06_training.ipynb #07b973d9
+# %% ../nbs/06_training.ipynb #a0aaa819
 def _take(kwargs, f):
     "Take out of `kwargs` what `f` knows"
     return {k: kwargs.pop(k) for k in list(inspect.signature(f).parameters) if k in kwargs}

@@ -1,4 +1,4 @@
-"""What the scripts in this folder and the tests share: the project's settings, its notebooks, and their cells."""
+"""What the scripts in this folder and the tests share: settings, notebooks, and their cells."""
 import json
 import re
 import shutil
@@ -22,7 +22,7 @@ def settings(root=ROOT):
 
 
 def notebooks(root=ROOT):
-    "List the notebooks in reading order, subfolders last; nbdev passes over names with `_` or `.` in front"
+    "List the notebooks in reading order, subfolders last, without names that begin with `_` or `.`"
     nbs = Path(root)/'nbs'
     inside = {path: path.relative_to(nbs).parts for path in nbs.rglob('*.ipynb')}
     shown = [path for path, parts in inside.items() if not any(o[0] in '_.' for o in parts)]
@@ -31,7 +31,7 @@ def notebooks(root=ROOT):
 
 @contextmanager
 def project_copy(root=ROOT):
-    "Give a temporary copy of the project, so that what is done to it never touches the working tree"
+    "Give a temporary copy of the project, so that the working tree is not touched"
     skip = shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', '*.egg-info', 'nbdev.yml')
     with tempfile.TemporaryDirectory(prefix='alignet-') as folder:
         copy = Path(folder).resolve()/'alignet'
@@ -52,7 +52,7 @@ class Cell:
     pos: int                                        # its position; the first cell is 1
     kind: str                                       # code, markdown or raw
     source: str                                     # without the lines of flags at the top
-    flags: dict = field(default_factory=dict)       # {'export': '', 'fig-alt': 'A map', 'eval': 'false'}
+    flags: dict = field(default_factory=dict)       # {'export': '', 'fig-alt': 'A map'}
     outputs: list = field(default_factory=list)
 
     @property
@@ -77,7 +77,7 @@ class Cell:
 
 
 def read_flag(line):
-    "Split the words of a line of flags, `fig-alt: A map` or `default_exp core`, into name and value"
+    "Split a line of flags, `fig-alt: A map` or `default_exp core`, into name and value"
     name, _, value = line.partition(':')
     if not re.fullmatch(r'[\w-]+', name):
         name, _, value = line.partition(' ')

@@ -11,9 +11,10 @@ import torch
 import checks
 import common
 
-# Without these, Chromium asks its maker's hosts for updates, sandboxes where it may not, and draws on a GPU
+# Without these, Chromium asks for updates, sandboxes where it may not, and draws on a GPU
 CHROMIUM = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
-            '--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage']
+            '--disable-background-networking', '--disable-component-update',
+            '--disable-dev-shm-usage']
 NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
 

@@ -29,10 +29,12 @@ from IPython.display import display
 
 from common import default_exp, headings, read_cells, settings
 
-CHECKS = re.compile(r'(^|[:;])\s*assert\b|\b(test|assert)_\w+\(', re.M)   # what a cell that checks has
-NBDEV = re.compile(r'^(from|import) nbdev\b.*', re.M)                # lines about the notebook itself
+CHECKS = re.compile(r'(^|[:;])\s*assert\b|\b(test|assert)_\w+\(', re.M)
+NBDEV = re.compile(r'^(from|import) nbdev\b.*', re.M)
 MAGIC = re.compile(r'^\s*[%!].*', re.M)
-REST = 'to the end'                                                 # the test of what follows the last check
+REST = 'to the end'                                 # the test of what follows the last check
+OF_A_MODULE = {'__name__', '__doc__', '__package__', '__loader__', '__spec__', '__file__',
+               '__cached__', '__builtins__'}        # what each module has of its own
 
 
 @dataclass
@@ -97,7 +99,7 @@ def split_sections(cells, flags):
 
 
 def checks_of(cells):
-    "A pattern that finds what checks something: `assert`, `test_eq(...)`, functions of these cells that do"
+    "A pattern for what checks something: `assert`, `test_eq(...)`, functions here that do"
     names = []
     for cell in filter(is_run, cells):
         for text in re.split(r'^(?=\S)', cell.source, flags=re.M):
@@ -132,25 +134,27 @@ def python_only(source):
 
 
 def exported_names(module):
-    "All names of a module, private ones too, without Python's own such as `__file__`"
-    return {name: value for name, value in vars(module).items() if not name.startswith('__')}
+    "All names that a module defines or imports, private ones too"
+    return {name: value for name, value in vars(module).items() if name not in OF_A_MODULE}
 
 
 class Run:
     "A notebook as it is executed: its names, and how far it has come"
-    def __init__(self, notebook, cells, flags, module):
+    def __init__(self, cells, flags, module, config):
         self.cells = [cell for cell in cells if is_run(cell)]
-        self.flags, self.config = flags, notebook.config
-        self.done, self.failed = set(), None
+        self.flags = flags
+        self.config = config
+        self.done = set()                           # positions of cells
+        self.failed = None                          # the cell that failed
         # A module of its own, so that pickle and dataclasses find what is defined in cells
-        self.space = ModuleType(f'notebook_{notebook.path.stem}')
+        self.space = ModuleType('notebook')
         sys.modules[self.space.__name__] = self.space
         vars(self.space).update(display=display, show_doc=lambda *args, **kwargs: None)
         if module:
             vars(self.space).update(exported_names(importlib.import_module(module)))
 
     def run_to(self, last, marks):
-        "Run the cells up to position `last` that were not run yet, of flagged ones those with these marks"
+        "Run the cells up to position `last` that were not run yet; flags need these marks"
         for cell in self.cells:
             wanted = self.flags.intersection(cell.flags) <= marks
             if cell.pos <= last and wanted and cell.pos not in self.done:
@@ -184,6 +188,7 @@ class Run:
 
     def close(self):
         "Free the memory that the notebook holds"
+        del sys.modules[self.space.__name__]
         vars(self.space).clear()
         for cell in self.cells:
             linecache.cache.pop(cell.where, None)
@@ -203,20 +208,22 @@ class Notebook(pytest.File):
 
     def setup(self):
         "Go to the notebook's folder, with fixed seeds"
+        self.run = None
         self.surroundings = os.getcwd(), dict(os.environ)
-        os.environ['IN_TEST'] = '1'                 # as nbdev_test sets it: nbdev exports nothing then
+        os.environ['IN_TEST'] = '1'                 # as nbdev_test does: nbdev exports nothing then
         os.chdir(self.path.parent)
         random.seed(0)
         np.random.seed(0)
         torch.manual_seed(0)
-        self.run = Run(self, self.cells, self.flags, self.module)
+        self.run = Run(self.cells, self.flags, self.module, self.config)
         mine = [item for item in self.session.items if item.parent is self]
         chosen = [item.section.marks for item in mine if not item.get_closest_marker('skip')]
         self.marks = frozenset().union(*chosen)
 
     def teardown(self):
         "Undo what the notebook did to the process, and free its memory"
-        self.run.close()
+        if self.run:
+            self.run.close()
         plt.rcdefaults()
         folder, environment = self.surroundings
         os.chdir(folder)
@@ -240,12 +247,13 @@ class SectionTest(pytest.Item):
 
     def repr_failure(self, excinfo):
         "Show the cell that failed, the line of it, and the error"
-        cell = self.parent.run.failed
-        if cell is None:
+        run = self.parent.run
+        if not run or not run.failed:
             return super().repr_failure(excinfo)
+        cell = run.failed
         excinfo.traceback = excinfo.traceback.cut(path=cell.where)
         error = excinfo.getrepr(style='short')
-        return f'{cell.where}:\n\n{marked(cell, excinfo)}\n\n{error}'
+        return f'{cell.where}: {excinfo.exconly()}\n\n{marked(cell, excinfo)}\n\n{error}'
 
     def reportinfo(self):
         return self.path, None, f'{self.path.stem}: {self.name}'

@@ -171,8 +171,8 @@ def check_docs(root=ROOT):
     with project_copy(root) as copy:
         result = prepare(copy)
     if result.returncode:
-        return [f'{result.stdout[-3000:]}\nnbdev runs each cell that has an import, and few others: '
-                'keep imports alone in their cells']
+        return [result.stdout[-3000:],
+                'nbdev runs each cell that has an import: keep imports alone in their cells']
     return []
 
 

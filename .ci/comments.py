@@ -45,15 +45,16 @@ def lacks(function, in_class, commented):
         return
     if function.name != '__init__' and not ast.get_docstring(function):
         yield 'has no docstring'
+    returns = function.returns
     params = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
-    ends = [param.lineno for param in params[1:]] + [begins]
+    ends = [param.lineno for param in params[1:]] + [returns.lineno if returns else begins]
     for param, end in list(zip(params, ends))[in_class and 'staticmethod' not in marks:]:
         lines = range(param.lineno, max(end, param.lineno + 1))
         own_line = end > param.lineno and function.lineno < param.lineno
         if not own_line or commented.isdisjoint(lines):
             yield f'says nothing about {param.arg}: write it on a line of its own, with a comment'
-    returns = function.returns.end_lineno if function.returns else None
-    if gives(function) and returns not in commented and 'prop' not in ' '.join(marks):
+    said = returns and returns.end_lineno in commented
+    if gives(function) and not said and 'prop' not in ' '.join(marks):
         yield 'says nothing about what it returns: end its head with `-> type: # what it is`'
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT/'.ci'))
 import common
-sys.path.remove(str(ROOT/'.ci'))
+
+ROOT = Path(__file__).resolve().parent.parent
 
 PHONE, DESK = 380, 1280                             # widths of the window in CSS pixels
 SMALLEST = .6                                       # the least scale of a figure: 10-point text drawn at 80 dots an inch is then 6.7 pixels high
@@ -172,7 +171,7 @@ def build(proc, out):
 def test_every_page_fits_a_phone_and_a_desk(tab, prepared, tmp_path):
     pytest.importorskip('nbconvert', reason='needs nbconvert: pip install nbconvert')
     pages, bad, least = build(prepared, tmp_path), [], (1, '')
-    assert len(pages) == len(common.notebooks(ROOT)) > 20
+    assert len(pages) == len(common.notebooks()) > 20
     for name, path in pages.items():
         found, scale = look(tab, path.as_uri())
         bad += [f'nbs/{name}: {o}' for o in found]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import common
+from links import anchors
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT/'.ci'))
-import checks, common
-sys.path.remove(str(ROOT/'.ci'))
 
 HOST = 'https://alignet.github.io/alignet/'
 
@@ -94,7 +94,7 @@ def read(prepared):
 
 
 def test_pandoc_warns_of_nothing(read):
-    assert len(read) == len(common.notebooks(ROOT)) > 20
+    assert len(read) == len(common.notebooks()) > 20
     bad = [f'{name}: {said[:300]}' for name, (_, _, _, said) in read.items() if said]
     assert not bad, '\n'.join(bad)
 
@@ -106,11 +106,11 @@ def test_no_markup_is_left_standing_as_words(read):
 
 def test_the_anchors_that_links_are_checked_against_are_pandocs(read):
     bad = []
-    for p in common.notebooks(ROOT):
+    for p in common.notebooks():
         name = p.relative_to(ROOT/'nbs').as_posix()
         ids = set(re.findall(r'\bid="([^"]+)"', read[name][2]))
         cells = [c for c in common.read_cells(p, ROOT) if c.shown or c.exported]
-        bad += [f'{name}#{o}' for o in sorted(checks.anchors(cells) - ids)]
+        bad += [f'{name}#{o}' for o in sorted(anchors(cells) - ids)]
     assert not bad, '\n'.join(bad)
 
 

@@ -17,8 +17,16 @@ def check_comments(cells):
             continue
         tokens = tokenize.generate_tokens(io.StringIO(cell.source).readline)
         commented = {token.start[0] for token in tokens if token.type == tokenize.COMMENT}
+        for name in undocumented_classes(ast.parse(cell.source)):
+            yield cell, f'`{name}` has no docstring'
         for name, function, in_class in public_functions(ast.parse(cell.source)):
             yield from ((cell, f'`{name}` {lack}') for lack in lacks(function, in_class, commented))
+
+
+def undocumented_classes(tree):
+    "The public classes of a cell that have no docstring"
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [o.name for o in classes if not o.name.startswith('_') and not ast.get_docstring(o)]
 
 
 def public_functions(tree):
@@ -48,10 +56,10 @@ def lacks(function, in_class, commented):
     returns = function.returns
     params = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
     ends = [param.lineno for param in params[1:]] + [returns.lineno if returns else begins]
-    for param, end in list(zip(params, ends))[in_class and 'staticmethod' not in marks:]:
-        lines = range(param.lineno, max(end, param.lineno + 1))
-        own_line = end > param.lineno and function.lineno < param.lineno
-        if not own_line or commented.isdisjoint(lines):
+    has_self = in_class and 'staticmethod' not in marks
+    for param, end in list(zip(params, ends))[has_self:]:
+        on_its_own = function.lineno < param.lineno < end
+        if not on_its_own or commented.isdisjoint(range(param.lineno, end)):
             yield f'says nothing about {param.arg}: write it on a line of its own, with a comment'
     said = returns and returns.end_lineno in commented
     if gives(function) and not said and 'prop' not in ' '.join(marks):

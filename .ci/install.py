@@ -12,8 +12,8 @@ PIP = [sys.executable, '-m', 'pip', 'install', '--progress-bar=off', '--disable-
 def message(line):
     "What to print for a line of pip's output, or None"
     size = re.search(r'Downloading (\S+) \(([\d.]+) ([MG]B)\)', line)
-    if line.startswith('Collecting '):
-        return f'  {line.split()[1]}'
+    if line.startswith(('Collecting ', 'Processing ')):
+        return f'  {line.split()[1].rpartition("/")[2]}'
     if size and (size[3] == 'GB' or float(size[2]) > 20):
         return f'    {size[2]} {size[3]}'
     if line.startswith('Installing collected packages: '):

@@ -140,6 +140,7 @@ def stream(text, name='stdout'):
     (('code', 'f()', {'output_type': 'error', 'ename': 'KeyError'}), 'an error or a warning'),
     (('code', 'f()', stream('/ho' 'me/me/x.npz')), 'names a folder of one machine'),
     (('code', FUNCTION.replace('    "Add two numbers"\n', '')), '`add` has no docstring'),
+    (('code', '#| export\nclass Box: pass'), '`Box` has no docstring'),
     (('code', FUNCTION.replace('# Another one', '')), '`add` says nothing about b'),
     (('code', FUNCTION.replace('# Their sum', '')), '`add` says nothing about what it returns'),
     (('code', 'x', stream('x' * 1_100_000)), 'over 1 MB'),
@@ -220,6 +221,7 @@ def test_steps_are_known_by_name_and_fail_with_a_remedy(monkeypatch, capfd, tmp_
 
 def test_the_installation_names_large_packages():
     assert install.message('Collecting torch>=2.6 (from alignet)') == '  torch>=2.6'
+    assert install.message('Processing /wheels/small-1.whl') == '  small-1.whl'
     assert install.message('Downloading torch-2.whl (888.1 MB)') == '    888.1 MB'
     assert install.message('Downloading small-1.whl (12.1 kB)') is None
     assert install.message('Requirement already satisfied: pip') is None

@@ -35,7 +35,7 @@ def run_in(folder, *command):
 
 def contents(root, pattern):
     "The files that match a pattern, as {name: bytes}"
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob(pattern)}
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.glob(pattern)}
 
 
 def changed(root, command, pattern):

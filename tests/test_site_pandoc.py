@@ -137,9 +137,10 @@ def leftovers(doc):
 
 
 @pytest.fixture(scope='module')
-def read(prepared):
+def read(request):
     "Each page: its markdown, Pandoc's document, HTML and complaints"
     if not shutil.which('pandoc'): pytest.skip('needs Pandoc: apt install pandoc')
+    prepared = request.getfixturevalue('prepared')  # takes half a minute
     res = {}
     for p in sorted(prepared.rglob('*.ipynb')):
         text = markdown(p, prepared)

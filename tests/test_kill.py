@@ -55,7 +55,7 @@ def start(ctx, *args, **kwargs):
 def look(folder):
     "How many shards there are, and whether one is being written"
     files = [o.name for o in folder.iterdir()] if folder.exists() else []
-    return sum(o.endswith('.npy') and o.startswith('labels') for o in files), any(o.endswith('.part') for o in files)
+    return sum(o.endswith('.npy') and o.startswith('labels') for o in files), any('.tmp' in o for o in files)
 
 
 def content(folder): return {p.name: p.read_bytes() for p in folder.iterdir()}

@@ -12,7 +12,7 @@ import torch
 from ..core import *
 from ..files.disk import *
 from ..features import FeatureStore, extract_features
-from ..features import StoreWriter
+from .store import StoreWriter
 from .processes import *
 
 # %% ../../nbs/scale/distributed.ipynb #323e7380
@@ -83,20 +83,14 @@ def join_stores(
         raise AlignetError(
             f"parts of '{path}' hold the same image more than once; give parts of different images"
         )
-    w = StoreWriter(
-        path, files, {k: v for k, v in first.meta.items() if k not in ('images', 'rows')},
-        first.X.shape[1],
-    )
     rows = ((s, lo) for s in stores for lo in range(0, len(s), chunk))
-    skip, seen = w.done, 0
-    try:
+    with StoreWriter(path, files, first.meta, first.X.shape[1]) as w:
+        skip, seen = w.done, 0
         for s, lo in rows:
             X = s.X[lo:lo + chunk]
             fresh = max(0, min(len(X), skip - seen))
             seen += len(X)
             if fresh < len(X): w.add(X[fresh:])
-        w.finish()
-    finally: w.close()
     if remove:
         for s in stores: shutil.rmtree(s.path, ignore_errors=True)
     return FeatureStore(path)

@@ -16,23 +16,41 @@ def _error(message):
     from alignet.core import AlignetError
     return AlignetError(message)
 
+# %% ../nbs/10_cli.ipynb #7b714a19
 def _demo(a):
     from alignet.demo import run_demo
-    run_demo(a.out, a.world, **{k: v for k, v in dict(seeds=a.seeds, epochs=a.epochs, objects=a.objects).items() if v is not None})
+    run_demo(
+        a.out,
+        a.world,
+        **{
+            k: v
+            for k, v in dict(seeds=a.seeds, epochs=a.epochs, objects=a.objects).items()
+            if v is not None
+        }
+    )
 
+# %% ../nbs/10_cli.ipynb #fa62c994
 def _features(a):
     from alignet.features import extract_features
-    from alignet.sources import image_set
-    print(extract_features(_model(a.model), image_set(a.images), a.out, a.batch_size, a.size, num_workers=a.workers, overwrite=a.overwrite))
+    from alignet.worlds.archives import image_set
+    print(
+        extract_features(
+            _model(a.model), image_set(a.images), a.out, a.batch_size, a.size,
+            num_workers=a.workers, overwrite=a.overwrite,
+        )
+    )
 
+# %% ../nbs/10_cli.ipynb #c848e1d4
 def _model(name):
     "A model as the functions want it: a folder may stand without its prefix"
     return f'local-dir:{name}' if (Path(name)/'config.json').is_file() else name
 
+# %% ../nbs/10_cli.ipynb #40486919
 def _judgements(path, columns=None, odd=None):
     "Judgements of an .npz file, of the records of the widget, or of a table"
-    from alignet.data import Judgements
-    from alignet.widgets import LOG_COLUMNS, read_answers
+    from alignet.worlds.tables import Judgements
+    from alignet.extras.answers import read_answers
+    from alignet.extras.record import LOG_COLUMNS
     path = Path(path)
     if path.suffix == '.npz' and not columns: return Judgements.load(path)
     if path.is_dir(): return read_answers(path)
@@ -41,55 +59,116 @@ def _judgements(path, columns=None, odd=None):
         if head == ','.join(LOG_COLUMNS): return read_answers(path)
     return Judgements.from_table(path, columns=columns, odd=odd)
 
+# %% ../nbs/10_cli.ipynb #9b37b728
 def _teacher(a):
     from alignet.features import FeatureStore
     from alignet.teacher import Teacher
-    teacher = Teacher.fit_cv(FeatureStore(a.features), _judgements(a.judgements, a.columns, a.odd), folds=a.folds, seed=a.seed)
-    s = teacher.cv.scores(); print(f"accuracy on unseen objects: {s['mean']:.3f} (sd {s['std']:.3f} over {s['count']:.0f} folds), of the features as they are: {teacher.cv.table.drop_duplicates('fold').zero_shot.mean():.3f}; strength of the pull: {teacher.cv.lam:.3g}"); print(f'saved {teacher.save(a.out)}')
+    teacher = Teacher.fit_cv(
+        FeatureStore(a.features), _judgements(a.judgements, a.columns, a.odd), folds=a.folds,
+        seed=a.seed,
+    )
+    s = teacher.cv.scores()
+    print(
+        f"accuracy on unseen objects: {s['mean']:.3f} (sd {s['std']:.3f} over {s['count']:.0f} folds), of the features as they are: {teacher.cv.table.drop_duplicates('fold').zero_shot.mean():.3f}; strength of the pull: {teacher.cv.lam:.3g}"
+    )
+    print(f'saved {teacher.save(a.out)}')
 
 # %% ../nbs/10_cli.ipynb #a8366de3
 def _label(a):
     from alignet.features import FeatureStore
-    from alignet.pseudo_labels import pseudo_label
+    from alignet.labels import pseudo_label
     from alignet.teacher import Teacher
-    if not a.control and a.teacher is None: raise _error('give a teacher with --teacher FILE, or --control for the labels of the untransformed features')
+    if not a.control and a.teacher is None:
+        raise _error(
+            'give a teacher with --teacher FILE, or --control for the labels of the untransformed features'
+        )
     teacher, store = None if a.control else Teacher.load(a.teacher), FeatureStore(a.features)
-    if a.shards: print(f'{_shards(a, teacher, store)!r}\nsaved {a.out}/labels'); return
-    labels = pseudo_label(teacher, store, n=a.n, sampling=a.sampling, clusters=a.clusters, seed=a.seed)
-    labels.save(a.out); print(f'{labels!r}\nsaved {a.out}')
+    if a.shards:
+        print(f'{_shards(a, teacher, store)!r}\nsaved {a.out}/labels')
+        return
+    labels = pseudo_label(
+        teacher, store, n=a.n, rule=a.sampling, clusters=a.clusters, seed=a.seed
+    )
+    labels.save(a.out)
+    print(f'{labels!r}\nsaved {a.out}')
 
+# %% ../nbs/10_cli.ipynb #5c705e0b
 def _shards(a, teacher, store):
     "Labels of any number, a block a file: the teacher's features, their clusters and the shards in one folder"
-    from alignet.shards import cluster_store, label_store, transform_store
-    out = Path(a.out); Z = transform_store(teacher, store, out/'features', control=a.control)                   # what is there already is taken if it is the same, and refused if not
-    return label_store(Z, cluster_store(Z, a.clusters or max(2, min(500, len(Z) // 10)), a.seed, out/'clusters'), a.n, out/'labels', a.sampling, a.seed)
+    from alignet.scale.clusters import cluster_store, transform_store
+    from alignet.scale.shards import label_store
+    # what is there already is taken if it is the same, and refused if not
+    out = Path(a.out)
+    Z = transform_store(teacher, store, out/'features', control=a.control)
+    clusters = cluster_store(Z, a.clusters or max(2, min(500, len(Z) // 10)), a.seed, out/'clusters')
+    return label_store(Z, clusters, a.n, out/'labels', rule=a.sampling, seed=a.seed)
 
+# %% ../nbs/10_cli.ipynb #4b40f754
 def _train(a):
     import hashlib, numpy as np
     from alignet.core import set_seed
-    from alignet.hub import export_timm
-    from alignet.pseudo_labels import PseudoLabels
-    from alignet.recipes import RECIPES
-    from alignet.sources import image_set
+    from alignet.export import export_timm
+    from alignet.labels import PseudoLabels
+    from alignet.scale.recipes import RECIPES
+    from alignet.worlds.archives import image_set
     from alignet.training import align_learner, Checkpoint
-    if a.steps and not a.recipe: raise _error('--steps belongs to a --recipe; without one, say --epochs')
+    if a.steps and not a.recipe:
+        raise _error('--steps belongs to a --recipe; without one, say --epochs')
     if a.epochs and a.recipe: raise _error('--epochs does not go with --recipe; say --steps')
-    if a.recipe and a.recipe not in RECIPES: raise _error(f"there is no recipe '{a.recipe}'; choose among {', '.join(RECIPES)}")
-    set_seed(a.seed); out, labels = Path(a.out), _labels(a.labels)
-    h = hashlib.sha256(repr({k: v for k, v in vars(a).items() if k not in ('run', 'labels', 'out', 'workers', 'save_every')}).encode())
-    for x in (labels.triplets, labels.sims, labels.embedding): h.update(b'-' if x is None else np.ascontiguousarray(x).tobytes())
-    h.update('\n'.join(labels.names).encode()); check = Checkpoint(out.with_name(out.name + '.checkpoint'), every=a.save_every)
-    given = {k: v for k in ('loss', 'triplets', 'head', 'scale', 'decay_to_init', 'size', 'bs', 'weights') if (v := getattr(a, k)) is not None}
+    if a.recipe and a.recipe not in RECIPES:
+        raise _error(f"there is no recipe '{a.recipe}'; choose among {', '.join(RECIPES)}")
+    set_seed(a.seed)
+    out, labels = Path(a.out), _labels(a.labels)
+    h = hashlib.sha256(
+        repr(
+            {
+                k: v
+                for k, v in vars(a).items()
+                if k not in ('run', 'labels', 'out', 'workers', 'save_every')
+            }
+        ).encode()
+    )
+    for x in (labels.triplets, labels.sims, labels.embedding):
+        h.update(b'-' if x is None else np.ascontiguousarray(x).tobytes())
+    h.update('\n'.join(labels.names).encode())
+    check = Checkpoint(out.with_name(out.name + '.checkpoint'), every=a.save_every)
+    given = {
+        k: v
+        for k in ('loss', 'triplets', 'head', 'scale', 'decay_to_init', 'size', 'bs', 'weights')
+        if (v := getattr(a, k)) is not None
+    }
     settings = {**(RECIPES[a.recipe].settings if a.recipe else dict(bs=48, size=224)), **given}
-    learn = align_learner(labels, _model(a.student), image_set(a.images), freeze=a.freeze, per_cluster=a.per_cluster, seed=a.seed, num_workers=a.workers, cbs=[check], **settings)
+    learn = align_learner(
+        labels,
+        _model(a.student),
+        image_set(a.images),
+        freeze=a.freeze,
+        per_cluster=a.per_cluster,
+        seed=a.seed,
+        num_workers=a.workers,
+        cbs=[check],
+        **settings
+    )
     for v in learn.model.state_dict().values(): h.update(v.cpu().numpy().tobytes())
-    check.run_id = h.hexdigest()[:16]                                   # labels, settings and start weights: another run never goes on from this one's checkpoint
-    with contextlib.nullcontext() if sys.stdout.isatty() else learn.no_bar():                    # a file of a log gets a line an epoch
-        if a.recipe: RECIPES[a.recipe].fit(learn, steps=a.steps, lr=_rate(a.lr, a.head_lr, RECIPES[a.recipe].lr))
-        else: learn.fit_one_cycle(a.epochs or 5, _rate(a.lr, a.head_lr, slice(3e-5, 2e-2)) or slice(3e-5, 2e-2))
-    card = dict(notes=f"Made by `alignet train` {__version__} from {Path(a.student).name if Path(a.student.removeprefix('local-dir:')).is_dir() else a.student}, with {labels!r}. Trained and best used at {settings['size']} pixels. Settings: {settings | dict(freeze=a.freeze, seed=a.seed, recipe=a.recipe)}")
-    print(f'saved {export_timm(learn, out, card=card)}'); check.path.unlink(missing_ok=True)
+    # labels, settings and start weights: another run never goes on from this one's checkpoint
+    check.run_id = h.hexdigest()[:16]
+    # a file of a log gets a line an epoch
+    with contextlib.nullcontext() if sys.stdout.isatty() else learn.no_bar():
+        if a.recipe:
+            RECIPES[a.recipe].fit(
+                learn, steps=a.steps, lr=_rate(a.lr, a.head_lr, RECIPES[a.recipe].lr)
+            )
+        else:
+            learn.fit_one_cycle(
+                a.epochs or 5, _rate(a.lr, a.head_lr, slice(3e-5, 2e-2)) or slice(3e-5, 2e-2)
+            )
+    card = dict(
+        notes=f"Made by `alignet train` {__version__} from {Path(a.student).name if Path(a.student.removeprefix('local-dir:')).is_dir() else a.student}, with {labels!r}. Trained and best used at {settings['size']} pixels. Settings: {settings | dict(freeze=a.freeze, seed=a.seed, recipe=a.recipe)}"
+    )
+    print(f'saved {export_timm(learn, out, card=card)}')
+    check.path.unlink(missing_ok=True)
 
+# %% ../nbs/10_cli.ipynb #9fa8247a
 def _rate(lr, head, base):
     "Rates of backbone and head: what was given, and for the rest those of `base`; None if nothing was"
     if lr is None and head is None: return None
@@ -97,51 +176,114 @@ def _rate(lr, head, base):
     lr = low if lr is None else lr
     return slice(lr, head if head is not None else high if high is not None else lr)
 
+# %% ../nbs/10_cli.ipynb #249c5547
 def _labels(path):
     "Pseudo-labels of a file, or of a folder of shards"
-    from alignet.pseudo_labels import PseudoLabels
+    from alignet.labels import PseudoLabels
     if not Path(path).is_dir(): return PseudoLabels.load(path)
-    from alignet.shards import LabelShards
+    from alignet.scale.shards import LabelShards
     from alignet.features import FeatureStore
-    at = Path(path)/'labels' if (Path(path)/'labels'/'manifest.json').is_file() else Path(path); Z = at.parent/'features'
+    at = Path(path)/'labels' if (Path(path)/'labels'/'manifest.json').is_file() else Path(path)
+    Z = at.parent/'features'
     return LabelShards(at, store=FeatureStore(Z) if (Z/'meta.json').is_file() else None).to_labels()
 
 # %% ../nbs/10_cli.ipynb #b37f36be
 def _eval(a):
-    from alignet.suites import evaluate, odd_one_out_tasks
-    data, suites = a.data, [s for o in a.suites or ['all'] for s in o.split(',') if s]; suites = 'all' if suites == ['all'] else suites
-    if (a.judgements is None) != (a.images is None): raise _error('--judgements and --images belong together: choices about the images of a folder')
-    if a.all_concepts and a.objects is None: raise _error('--all-concepts belongs to --objects: it lets suites other than the judgements use pictures of any concept')
-    if a.judgements and a.data and a.objects: raise _error('--objects would not say whether the objects are those of --judgements or those of --data; give one of the two')
-    objects, shots = None if a.objects is None else _lines(a.objects), {k: v for k, v in dict(ks=_numbers(a.shots), draws=a.draws, max_test=a.max_test).items() if v is not None}
+    from alignet.eval.evaluate import evaluate
+    from alignet.eval.tasks import odd_one_out_tasks
+    data, suites = a.data, [s for o in a.suites or ['all'] for s in o.split(',') if s]
+    suites = 'all' if suites == ['all'] else suites
+    if (a.judgements is None) != (a.images is None):
+        raise _error(
+            '--judgements and --images belong together: choices about the images of a folder'
+        )
+    if a.all_concepts and a.objects is None:
+        raise _error(
+            '--all-concepts belongs to --objects: it lets suites other than the judgements use pictures of any concept'
+        )
+    if a.judgements and a.data and a.objects:
+        raise _error(
+            '--objects would not say whether the objects are those of --judgements or those of --data; give one of the two'
+        )
+    objects, shots = None if a.objects is None else _lines(a.objects), {
+        k: v
+        for k, v in dict(ks=_numbers(a.shots), draws=a.draws, max_test=a.max_test).items()
+        if v is not None
+    }
     if a.judgements:
-        from alignet.sources import image_set
-        j = _judgements(a.judgements, a.columns, a.odd); j, objects = (j, None) if objects is None else (j.restrict(objects), None); own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem); data = [a.data, *own] if a.data else own
-    report = evaluate(a.models, suites, data, objects, size=a.size, batch_size=a.batch_size, num_workers=a.workers, seed=a.seed, restrict=not a.all_concepts, few_shot=shots, maps=False if a.maps == 'none' else a.maps)
-    if any('SIMULATED' in n for n in report.notes): print('Scores on SIMULATED observers, not on people (the notes at the end say of which data).\n')
-    shown = report.wide() if len(report.models) > 1 else report.table.drop(columns=['model', 'ceiling'])
+        from alignet.worlds.archives import image_set
+        j = _judgements(a.judgements, a.columns, a.odd)
+        j, objects = (j, None) if objects is None else (j.restrict(objects), None)
+        own = odd_one_out_tasks(j, image_set(a.images), name=Path(a.judgements).stem)
+        data = [a.data, *own] if a.data else own
+    report = evaluate(
+        a.models, suites, data, objects, size=a.size, batch_size=a.batch_size,
+        num_workers=a.workers, seed=a.seed, restrict=not a.all_concepts, few_shot=shots,
+        maps=False if a.maps == 'none' else a.maps,
+    )
+    if any('SIMULATED' in n for n in report.notes):
+        print(
+            'Scores on SIMULATED observers, not on people (the notes at the end say of which data).\n'
+        )
+    shown = (
+        report.wide() if len(report.models) > 1 else report.table.drop(columns=['model', 'ceiling'])
+    )
     print(shown.to_string(index=False, float_format=lambda v: f'{v:.3f}', na_rep=''))
-    for m in report.models[1:]: print(f'\n{m} against {report.models[0]}:\n' + report.compare(report.models[0], m).drop(columns=['p', 'n']).to_string(index=False, float_format=lambda v: f'{v:.3f}'))
-    if len(report.left_out): print('\nleft out' + ' (the report says what each needs)' * bool(a.out) + ':\n' + '\n'.join(f"  {' '.join(filter(None, (r['suite'] + ':', r['data'])))} ({r['why it was left out']})" + ('' if a.out else f". Needs: {r['what it needs']}") for _, r in report.left_out.iterrows()))
+    for m in report.models[1:]:
+        print(
+            f'\n{m} against {report.models[0]}:\n'
+            + report.compare(report.models[0], m)
+            .drop(columns=['p', 'n'])
+            .to_string(index=False, float_format=lambda v: f'{v:.3f}')
+        )
+    if len(report.skipped):
+        print(
+            '\nleft out'
+            + ' (the report says what each needs)' * bool(a.out)
+            + ':\n'
+            + '\n'.join(
+                f"  {' '.join(filter(None, (r['suite'] + ':', r['data'])))} ({r['why']})"
+                + ('' if a.out else f". Needs: {r['needs']}")
+                for _, r in report.skipped.iterrows()
+            )
+        )
     for n in report.notes: print(n)
-    if a.objects is None and (a.judgements or any(Path(m).is_dir() for m in a.models)): print('All judged objects are scored. Of a model that was aligned with answers about some of them, score the others: --objects')
-    if a.out: out = Path(a.out); report.to_html(out.with_name(out.name + '.html')); report.to_json(out.with_name(out.name + '.json')); print(f'saved {out}.html and {out}.json')
+    if a.objects is None and (a.judgements or any(Path(m).is_dir() for m in a.models)):
+        print(
+            'All judged objects are scored. Of a model that was aligned with answers about some of them, score the others: --objects'
+        )
+    if a.out:
+        out = Path(a.out)
+        report.to_html(out.with_name(out.name + '.html'))
+        report.to_json(out.with_name(out.name + '.json'))
+        print(f'saved {out}.html and {out}.json')
 
+# %% ../nbs/10_cli.ipynb #0c94b0f6
 def _lines(path):
     "The lines of a text file, without empty ones"
-    try: return [o.strip() for o in Path(path).read_text(encoding='utf-8').splitlines() if o.strip()]
-    except OSError as e: raise _error(f"--objects: '{path}' cannot be read ({e.strerror}); give a text file with a name a line") from e
+    try:
+        return [o.strip() for o in Path(path).read_text(encoding='utf-8').splitlines() if o.strip()]
+    except OSError as e:
+        raise _error(
+            f"--objects: '{path}' cannot be read ({e.strerror}); give a text file with a name a line"
+        ) from e
 
+# %% ../nbs/10_cli.ipynb #be2296a4
 def _numbers(text):
     "'1,5,10' as (1, 5, 10)"
     if text is None: return None
     try: return tuple(int(o) for o in text.replace(' ', '').split(','))
-    except ValueError: raise _error(f"--shots: '{text}' is no list of whole numbers; write it like 1,5,10") from None
+    except ValueError:
+        raise _error(
+            f"--shots: '{text}' is no list of whole numbers; write it like 1,5,10"
+        ) from None
 
+# %% ../nbs/10_cli.ipynb #a03690e2
 def _export(a):
     from alignet.features import create_backbone
-    from alignet.hub import export_onnx, export_timm, push_to_hub
-    if a.onnx and a.push: raise _error('--onnx and --push are two different things to make; give one of them')
+    from alignet.export import export_onnx, export_timm, push_to_hub
+    if a.onnx and a.push:
+        raise _error('--onnx and --push are two different things to make; give one of them')
     if a.onnx: print(f'saved {export_onnx(_model(a.model), a.out, a.size)}')
     elif a.push: print(push_to_hub(a.model.removeprefix('local-dir:'), a.out, private=a.private))
     else: print(f'saved {export_timm(create_backbone(_model(a.model)), a.out)}')
@@ -149,63 +291,228 @@ def _export(a):
 # %% ../nbs/10_cli.ipynb #c85cdc14
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
     "Help that tells the default of an option where there is one"
-    def _get_help_string(self, action): return action.help if action.default is None or action.default is False else super()._get_help_string(action)
+    def _get_help_string(self, action):
+        return (
+            action.help
+            if action.default is None or action.default is False
+            else super()._get_help_string(action)
+        )
 
+# %% ../nbs/10_cli.ipynb #cf7a46b0
 def parser() -> argparse.ArgumentParser: # With a subcommand for each station
     "The command-line parser"
-    top = argparse.ArgumentParser('alignet', description='Vision models that see more like people do.')
-    top.add_argument('--version', action='version', version=f'alignet {__version__}', help='show the version and exit')
+    top = argparse.ArgumentParser(
+        'alignet', description='Vision models that see more like people do.'
+    )
+    top.add_argument(
+        '--version', action='version', version=f'alignet {__version__}',
+        help='show the version and exit',
+    )
     sub = top.add_subparsers(dest='command', required=True, metavar='command')
     def command(name, f, text, *args):
-        p = sub.add_parser(name, help=text, description=text, formatter_class=_Help); p.set_defaults(run=f)
+        p = sub.add_parser(name, help=text, description=text, formatter_class=_Help)
+        p.set_defaults(run=f)
         for flags, kw in args: p.add_argument(*flags.split(), **kw)
     A = lambda flags, **kw: (flags, kw)
-    out, seed, workers = A('--out', required=True, help='what to write'), A('--seed', type=int, default=0, help='seed'), A('--workers', type=int, default=0, help='processes that read images')
-    table = A('--columns', nargs=3, help='in a table: the three columns of objects, if it has others'), A('--odd', help="in a table: 'first', 'last', or the column that tells the odd one")
-    command('demo', _demo, 'the whole road: teacher, aligned model, report', A('--out', help="folder to write; 'alignet-demo' if left out, 'alignet-demo-things' for that world"), A('--world', default='offline', help="'offline' or 'things'"),
-            A('--seeds', type=int, help='number of seeds'), A('--epochs', type=int, help='epochs of a student'), A('--objects', type=int, help='objects of the offline world'))
-    command('features', _features, 'features of a folder of images', A('model', help='timm name, open_clip:ARCH/WEIGHTS, or a folder'), A('images', help='folder, tar shards or dataset'), out, A('--size', type=int, help="side in pixels; the model's own if left out"),
-            A('--batch-size', type=int, default=64, help='images a forward pass'), workers, A('--overwrite', action='store_true', help='make a store anew'))
-    command('teacher', _teacher, 'fit a teacher to judgements about images', A('features', help='feature store of the judged images'), A('judgements', help='a table of answers, the record of a widget, or .npz of Judgements.save; names are file names'), *table, out, A('--folds', type=int, default=3, help='folds over objects'), seed)
-    command('label', _label, 'label triplets of a pool', A('features', help='feature store of the pool'), A('--teacher', help='.npz of a teacher'), A('--control', action='store_true', help='labels of the untransformed features'), out,
-            A('--n', type=int, default=1_000_000, help='number of triplets'), A('--sampling', default='cluster_border', help='how triplets are drawn'), A('--clusters', type=int, help='number of clusters'), A('--shards', action='store_true', help='write a folder of shards that a killed run goes on with; for millions of labels'), seed)
-    command('train', _train, 'align a backbone with labels', A('labels', help='.npz of pseudo-labels, or a folder of shards'), A('student', help='timm name, or a folder'), A('images', help='folder, tar shards or dataset'), out, A('--recipe', help="'published' or 'all_triplets': settings and schedule, which the other options change"),
-            A('--steps', type=int, help='steps of the recipe'), A('--epochs', type=int, help='passes over the pool, without a recipe; 5 if left out'), A('--lr', type=float, help='learning rate; 3e-5, or the recipe\'s'), A('--head-lr', type=float, help='learning rate of head and scale; 2e-2, or the recipe\'s'), A('--save-every', type=int, default=100, help='steps between checkpoints'),
-            A('--bs', type=int, help='images in a batch; 48, or the recipe\'s'), A('--size', type=int, help='side in pixels; 224, or the recipe\'s'), A('--loss', help='jsd, kl, contrastive or margin'), A('--triplets', help="'batch' or 'sampled'"), A('--weights', help="which triplets of a batch count, such as 'cluster_border'"),
-            A('--per-cluster', type=int, help='images of one cluster that come together'), A('--head', type=int, help='features of a head'), A('--scale', type=float, help='start value of the scale'), A('--freeze', type=int, default=0, help='early stages kept'), A('--decay-to-init', type=float, help='pull to the pretrained weights'), workers, seed)
-    command('eval', _eval, 'every measure that has data, for one model or several', A('models', nargs='+', help='timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first'), A('--suites', nargs='+', help='some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures; all if left out; behind the models, or with commas'),
-            A('--data', help='data folder; that of ALIGNET_DATA, or the offline world, if left out'), A('--judgements', help='a table of answers, the record of a widget, or .npz of Judgements.save, about the files of --images'), *table, A('--images', help='folder, tar shards or dataset'), A('--objects', help='file with the names of the judged objects to score, one a line; all if left out'),
-            A('--all-concepts', action='store_true', help='with --objects: let the other suites use pictures of any concept, also of those left out'), A('--shots', help='few-shot: training pictures a class, such as 1,5,10; 1,5 if left out'), A('--draws', type=int, help='few-shot: how many times to draw them; 3 if left out'),
-            A('--max-test', type=int, help='few-shot: ask about at most so many pictures; 5000 if left out'), A('--maps', default='pca', choices=['pca', 'tsne', 'umap', 'none'], help='maps among the pictures of the report'),
-            A('--size', type=int, help='side in pixels'), A('--batch-size', type=int, default=64, help='pictures a forward pass'), workers, seed, A('--out', help='write OUT.html and OUT.json'))
-    command('export', _export, 'write a backbone in timm\'s format, as ONNX, or to the hub', A('model', help='timm name, or a folder'), A('--out', required=True, help='folder, .onnx file, or OWNER/NAME of the hub'), A('--onnx', action='store_true', help='an ONNX file'),
-            A('--push', action='store_true', help='upload to the hub'), A('--private', action='store_true', help='a private repository'), A('--size', type=int, help='side in pixels, for ONNX'))
+    out, seed, workers = (
+        A('--out', required=True, help='what to write'),
+        A('--seed', type=int, default=0, help='seed'),
+        A('--workers', type=int, default=0, help='processes that read images'),
+    )
+    table = A(
+        '--columns', nargs=3, help='in a table: the three columns of objects, if it has others'
+    ), A('--odd', help="in a table: 'first', 'last', or the column that tells the odd one")
+    command(
+        'demo',
+        _demo,
+        'the whole road: teacher, aligned model, report',
+        A(
+            '--out',
+            help="folder to write; 'alignet-demo' if left out, 'alignet-demo-things' for that world",
+        ),
+        A('--world', default='offline', help="'offline' or 'things'"),
+        A('--seeds', type=int, help='number of seeds'),
+        A('--epochs', type=int, help='epochs of a student'),
+        A('--objects', type=int, help='objects of the offline world'),
+    )
+    command(
+        'features', _features, 'features of a folder of images',
+        A('model', help='timm name, open_clip:ARCH/WEIGHTS, or a folder'),
+        A('images', help='folder, tar shards or dataset'), out,
+        A('--size', type=int, help="side in pixels; the model's own if left out"),
+        A('--batch-size', type=int, default=64, help='images a forward pass'), workers,
+        A('--overwrite', action='store_true', help='make a store anew'),
+    )
+    command(
+        'teacher',
+        _teacher,
+        'fit a teacher to judgements about images',
+        A('features', help='feature store of the judged images'),
+        A(
+            'judgements',
+            help='a table of answers, the record of a widget, or .npz of Judgements.save; names are file names',
+        ),
+        *table,
+        out,
+        A('--folds', type=int, default=3, help='folds over objects'),
+        seed
+    )
+    command(
+        'label',
+        _label,
+        'label triplets of a pool',
+        A('features', help='feature store of the pool'),
+        A('--teacher', help='.npz of a teacher'),
+        A('--control', action='store_true', help='labels of the untransformed features'),
+        out,
+        A('--n', type=int, default=1_000_000, help='number of triplets'),
+        A('--sampling', default='cluster_border', help='how triplets are drawn'),
+        A('--clusters', type=int, help='number of clusters'),
+        A(
+            '--shards', action='store_true',
+            help='write a folder of shards that a killed run goes on with; for millions of labels',
+        ),
+        seed,
+    )
+    command(
+        'train',
+        _train,
+        'align a backbone with labels',
+        A('labels', help='.npz of pseudo-labels, or a folder of shards'),
+        A('student', help='timm name, or a folder'),
+        A('images', help='folder, tar shards or dataset'),
+        out,
+        A(
+            '--recipe',
+            help="'published' or 'all_triplets': settings and schedule, which the other options change",
+        ),
+        A('--steps', type=int, help='steps of the recipe'),
+        A('--epochs', type=int, help='passes over the pool, without a recipe; 5 if left out'),
+        A('--lr', type=float, help='learning rate; 3e-5, or the recipe\'s'),
+        A('--head-lr', type=float, help='learning rate of head and scale; 2e-2, or the recipe\'s'),
+        A('--save-every', type=int, default=100, help='steps between checkpoints'),
+        A('--bs', type=int, help='images in a batch; 48, or the recipe\'s'),
+        A('--size', type=int, help='side in pixels; 224, or the recipe\'s'),
+        A('--loss', help='jsd, kl, contrastive or margin'),
+        A('--triplets', help="'batch' or 'sampled'"),
+        A('--weights', help="which triplets of a batch count, such as 'cluster_border'"),
+        A('--per-cluster', type=int, help='images of one cluster that come together'),
+        A('--head', type=int, help='features of a head'),
+        A('--scale', type=float, help='start value of the scale'),
+        A('--freeze', type=int, default=0, help='early stages kept'),
+        A('--decay-to-init', type=float, help='pull to the pretrained weights'),
+        workers,
+        seed,
+    )
+    command(
+        'eval',
+        _eval,
+        'every measure that has data, for one model or several',
+        A(
+            'models', nargs='+',
+            help='timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first',
+        ),
+        A(
+            '--suites', nargs='+',
+            help='some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures; all if left out; behind the models, or with commas',
+        ),
+        A('--data', help='data folder; that of ALIGNET_DATA, or the offline world, if left out'),
+        A(
+            '--judgements',
+            help='a table of answers, the record of a widget, or .npz of Judgements.save, about the files of --images',
+        ),
+        *table,
+        A('--images', help='folder, tar shards or dataset'),
+        A(
+            '--objects',
+            help='file with the names of the judged objects to score, one a line; all if left out',
+        ),
+        A(
+            '--all-concepts', action='store_true',
+            help='with --objects: let the other suites use pictures of any concept, also of those left out',
+        ),
+        A('--shots', help='few-shot: training pictures a class, such as 1,5,10; 1,5 if left out'),
+        A('--draws', type=int, help='few-shot: how many times to draw them; 3 if left out'),
+        A(
+            '--max-test', type=int,
+            help='few-shot: ask about at most so many pictures; 5000 if left out',
+        ),
+        A(
+            '--maps', default='pca', choices=['pca', 'tsne', 'umap', 'none'],
+            help='maps among the pictures of the report',
+        ),
+        A('--size', type=int, help='side in pixels'),
+        A('--batch-size', type=int, default=64, help='pictures a forward pass'),
+        workers,
+        seed,
+        A('--out', help='write OUT.html and OUT.json')
+    )
+    command(
+        'export', _export, 'write a backbone in timm\'s format, as ONNX, or to the hub',
+        A('model', help='timm name, or a folder'),
+        A('--out', required=True, help='folder, .onnx file, or OWNER/NAME of the hub'),
+        A('--onnx', action='store_true', help='an ONNX file'),
+        A('--push', action='store_true', help='upload to the hub'),
+        A('--private', action='store_true', help='a private repository'),
+        A('--size', type=int, help='side in pixels, for ONNX'),
+    )
     return top
 
-_MAKE = dict(features='alignet features MODEL IMAGES --out {}', teacher='alignet teacher FEATURES JUDGEMENTS --out {}', labels='alignet label FEATURES --teacher FILE --out {}')
+# %% ../nbs/10_cli.ipynb #cf59befe
+_MAKE = dict(
+    features='alignet features MODEL IMAGES --out {}',
+    teacher='alignet teacher FEATURES JUDGEMENTS --out {}',
+    labels='alignet label FEATURES --teacher FILE --out {}',
+)
 
 def _absent(a):
     "What a command names and is not there, told before anything heavy is loaded; or None"
     for k in ('images', 'features', 'judgements', 'teacher', 'labels', 'data'):
         v = getattr(a, k, None)
         if v is None or Path(v).exists() or k == 'images' and set('*?[{:') & set(v): continue
-        return f"{k}: '{v}' does not exist; check the path" + (f', or make it: {_MAKE[k].format(v)}' if k in _MAKE else '')
+        return f"{k}: '{v}' does not exist; check the path" + (
+            f', or make it: {_MAKE[k].format(v)}' if k in _MAKE else ''
+        )
 
+# %% ../nbs/10_cli.ipynb #b32fa615
 def _words(text, command):
     "A message of the package in the words of the command line"
-    for a, b in {'; overwrite=True makes it anew': '; --overwrite makes it anew' if command == 'features' else '; delete it to make it anew', 'or overwrite=True to make': 'or --overwrite to make' if command == 'features' else 'or delete it to make', 'extract_features': '`alignet features`', '; or pretrained=False for random weights': '', ', or pretrained=False for random weights': ''}.items(): text = text.replace(a, b)
+    for a, b in {
+        '; overwrite=True makes it anew': (
+            '; --overwrite makes it anew'
+            if command == 'features'
+            else '; delete it to make it anew'
+        ),
+        'or overwrite=True to make': (
+            'or --overwrite to make' if command == 'features' else 'or delete it to make'
+        ),
+        'extract_features': '`alignet features`',
+        '; or pretrained=False for random weights': '',
+        ', or pretrained=False for random weights': '',
+    }.items():
+        text = text.replace(a, b)
     return text
 
+# %% ../nbs/10_cli.ipynb #9d3c4b86
 def main(
     args=None, # Words of the command line; those of the process if None
 ) -> int: # Exit code: 0 done, 2 an input cannot be used
     "Entry point of the `alignet` command"
     a = parser().parse_args(args)
     try:
-        if why := _absent(a): print(f'alignet {a.command}: {why}', file=sys.stderr); return 2
-        from alignet.core import AlignetError, keep_memory
+        if why := _absent(a):
+            print(f'alignet {a.command}: {why}', file=sys.stderr)
+            return 2
+        from alignet.core import AlignetError
+        from alignet.scale.memory import keep_memory
         if args is None: keep_memory()                                    # a process of our own
         try: a.run(a)
-        except AlignetError as e: print(f'alignet {a.command}: {_words(str(e), a.command)}', file=sys.stderr); return 2
-    except KeyboardInterrupt: print(f'\nalignet {a.command}: stopped; the same command goes on from here', file=sys.stderr); return 130
+        except AlignetError as e:
+            print(f'alignet {a.command}: {_words(str(e), a.command)}', file=sys.stderr)
+            return 2
+    except KeyboardInterrupt:
+        print(
+            f'\nalignet {a.command}: stopped; the same command goes on from here', file=sys.stderr
+        )
+        return 130
     return 0

@@ -26,7 +26,7 @@ def server():
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         ctx = mp.get_context('forkserver')
-        ctx.set_forkserver_preload(['alignet.shards'])
+        ctx.set_forkserver_preload(['alignet.scale.shards'])
     return ctx
 
 
@@ -45,7 +45,7 @@ def job(tmp_path):
 
 def label(folder, name, ready, slow=0., blocks=None):
     "Label all blocks or some, in a process of its own; `ready` hears when it begins"
-    from alignet.shards import label_store
+    from alignet.scale.shards import label_store
     fsync = os.fsync
     if slow: os.fsync = lambda fd: (time.sleep(slow), fsync(fd))
     store, clusters = FeatureStore(folder/'features'), np.load(folder/'clusters.npy')

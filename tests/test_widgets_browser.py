@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from alignet.data import ImageSet, Judgements
-from alignet.widgets import answers_table, read_answers
+from alignet.extras.answers import answers_table, read_answers
 
 # ms that a state may take to come on a busy machine
 PATIENCE = 60_000
@@ -32,7 +32,8 @@ from pathlib import Path
 Path('pid.txt').write_text(str(os.getpid()))
 import numpy as np
 from alignet.data import ImageSet, Judgements
-from alignet.widgets import *
+from alignet.extras.ask import *
+from alignet.extras.browse import *
 pictures = ImageSet('pictures'); X = np.random.default_rng(0).normal(size=(len(pictures), 5)).astype('float32')"""
 CELLS = [
     SET_UP, "w = OddOneOut(pictures, 'judgements.csv', annotator='p01', n=10, catch=0, px=120)\nw",

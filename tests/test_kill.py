@@ -69,7 +69,7 @@ def look(folder):
     "How many shards there are, and whether one is being written"
     files = [o.name for o in folder.iterdir()] if folder.exists() else []
     return sum(o.endswith('.npy') and o.startswith('labels') for o in files), any(
-        o.endswith('.part') for o in files
+        '.tmp' in o for o in files
     )
 
 

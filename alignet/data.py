@@ -17,7 +17,7 @@ from .core import *
 from .files.disk import *
 from .worlds.pictures import *
 
-# %% ../nbs/01_data.ipynb #5d8319c0
+# %% ../nbs/01_data.ipynb #2ac45c83
 _all_ = ['ImageSet', 'check_unique']
 
 # %% ../nbs/01_data.ipynb #074b6320
@@ -123,7 +123,7 @@ def unique(self:Judgements) -> Judgements: # (u, 3) different rows, in the order
         p = (sums / np.bincount(row)[:, None])[order]
     return self._with(u[order], self.names, p)
 
-# %% ../nbs/01_data.ipynb #2ae574c9
+# %% ../nbs/01_data.ipynb #86d1ee2a
 @patch
 def _answer_counts(self:Judgements, verb):
     "Questions (q, 3), indices sorted, and how often each of the three was the odd one (q, 3)"
@@ -351,7 +351,7 @@ class Splits:
         return (f'Splits(seed {self.seed}: {n[0]} teacher, {n[1]} dev, {n[2]} test objects; '
                 f'{len(self.pool):,} pictures in the pool)')
 
-# %% ../nbs/01_data.ipynb #8fb664f3
+# %% ../nbs/01_data.ipynb #daa490ec
 @patch
 def _shows_any(self:World, objects, strict):
     "(n,) bool, the items that show one of these objects; if strict, also those that show a kind of one"

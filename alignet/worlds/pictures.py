@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['IMAGE_SUFFIXES', 'load_image', 'check_unique', 'find_images', 'ImageSet', 'contact_sheet', 'show_sheet']
 
-# %% ../../nbs/worlds/pictures.ipynb #20c8d898
+# %% ../../nbs/worlds/pictures.ipynb #654f63d6
 import hashlib, io, os
 from pathlib import Path
 import numpy as np
@@ -15,12 +15,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fastcore.basics import patch
 from ..core import *
 
-# %% ../../nbs/worlds/pictures.ipynb #424cbe36
+# %% ../../nbs/worlds/pictures.ipynb #3337c49c
 def _full_scale(x, mode):
     "The value that means white in a wide picture: 1, 255 or 65535"
     if mode == 'F' and x.max() <= 1: return 1
     return 255 if mode in ('F', 'I') and x.max() <= 255 else 65535
 
+# %% ../../nbs/worlds/pictures.ipynb #424cbe36
 def _eight_bits(im):
     "Scale a picture of 16 bits, wide integers or floats to 8 bits"
     x = np.asarray(im).astype(np.float64)
@@ -42,7 +43,7 @@ def _to_rgb(im):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
-# %% ../../nbs/worlds/pictures.ipynb #3203d19a
+# %% ../../nbs/worlds/pictures.ipynb #a40712ca
 def _complaint(e, empty):
     "What is wrong with a file that gave this error, and what to do"
     if isinstance(e, FileNotFoundError): return 'does not exist; check the path and the spelling'
@@ -72,7 +73,7 @@ def load_image(
         else: empty = not data
         raise AlignetError(f"image '{path}' {_complaint(e, empty)}") from e
 
-# %% ../../nbs/worlds/pictures.ipynb #2101603d
+# %% ../../nbs/worlds/pictures.ipynb #82aa490c
 def check_unique(
     names, # (n,) names
     what:str, # What to call them in the error

@@ -6,7 +6,7 @@
 __all__ = ['PETERSON', 'HUMAN_RDM_NEEDS', 'ORDERS', 'numbers_in', 'row_names', 'load_king', 'load_cichy', 'load_peterson',
            'load_human_rdms', 'compare_orders']
 
-# %% ../../nbs/eval/rdm_sets.ipynb #fd72f843
+# %% ../../nbs/eval/rdm_sets.ipynb #340eac82
 import io, os, pickle, re
 from pathlib import Path
 import numpy as np, pandas as pd
@@ -16,7 +16,7 @@ from ..data import ImageSet
 from .rdm import HumanRDM, n_pictures
 from .rsa import rsa_people
 
-# %% ../../nbs/eval/rdm_sets.ipynb #59e7b4a6
+# %% ../../nbs/eval/rdm_sets.ipynb #a2011551
 PETERSON = ('animals', 'automobiles', 'fruits', 'furniture', 'various', 'vegetables')
 _UNKNOWN = dict(size='unknown', licence='not verified')
 _PAPER = 'the data statement of the paper; no address is known to us'
@@ -39,7 +39,7 @@ HUMAN_RDM_NEEDS = [
                'peterson/<category>/sim_judgements/*.mat (or a .npy)'),
 ]
 
-# %% ../../nbs/eval/rdm_sets.ipynb #d09ed5fc
+# %% ../../nbs/eval/rdm_sets.ipynb #c3e71e85
 def _set_folder(name, root):
     "The folder of a set, or an error that says how to get it"
     need = next(o for o in HUMAN_RDM_NEEDS if o['name'] == name)
@@ -51,9 +51,9 @@ def _set_folder(name, root):
         if any((folder/part).is_dir() for part in ('sim_judgements', *parts)): return folder
     looked = f'looked in {preview(tried)}' if tried else 'set ALIGNET_DATA, or give root'
     how = f"Get it: {need['where']}; put it under human_similarity/{name}"
-    raise AlignetError(f"{name} is missing ({looked}). {how}. Layout: {need['layout']}")
+    raise AlignetError(f"{name} is not there ({looked}). {how}. Layout: {need['layout']}")
 
-# %% ../../nbs/eval/rdm_sets.ipynb #72e2eb62
+# %% ../../nbs/eval/rdm_sets.ipynb #76193881
 ORDERS = ('names', 'numbers')
 
 def numbers_in(
@@ -76,7 +76,7 @@ def row_names(
     pair = f"picture {k + 1} by name is '{by_name[k]}', by number '{by_number[k]}'"
     raise AlignetError(f"{what}: {pair}; say which the rows follow: order='names' or order='numbers'")
 
-# %% ../../nbs/eval/rdm_sets.ipynb #b6335ed4
+# %% ../../nbs/eval/rdm_sets.ipynb #da63ba8a
 def _pictures(folder, order, n, what):
     "Names of the pictures of a set in the order of its rows, and the pictures"
     if not folder.is_dir():
@@ -86,7 +86,7 @@ def _pictures(folder, order, n, what):
     if len(names) != n: raise AlignetError(f"{what}: '{folder}' has {len(names):,} pictures for {n:,} rows")
     return names, images.subset(names)
 
-# %% ../../nbs/eval/rdm_sets.ipynb #ccbb5361
+# %% ../../nbs/eval/rdm_sets.ipynb #8507a91d
 def _read_mat(path):
     "Read a MATLAB file into plain dictionaries and arrays"
     if not path.is_file():
@@ -98,7 +98,7 @@ def _read_mat(path):
         raise AlignetError(f"'{path}' cannot be read as a MATLAB file ({e}); get it again") from e
     return {k: v for k, v in found.items() if not k.startswith('__')}
 
-# %% ../../nbs/eval/rdm_sets.ipynb #954a4f40
+# %% ../../nbs/eval/rdm_sets.ipynb #6de493e1
 def load_king(
     root=None, # Folder of the set, or data folder with human_similarity/king2019; ALIGNET_DATA if None
     stimuli:str='set1', # 'set1' or 'set2'
@@ -117,7 +117,7 @@ def load_king(
     names, images = _pictures(folder/'images'/stimuli, order, n, what)
     return HumanRDM.from_vectors(v, names, source=what, images=images)
 
-# %% ../../nbs/eval/rdm_sets.ipynb #0749b4e9
+# %% ../../nbs/eval/rdm_sets.ipynb #b5b04781
 def load_cichy(
     root=None, # Folder of the set, or data folder with human_similarity/cichy2019; ALIGNET_DATA if None
     order:str=None, # What the rows follow: 'names', 'numbers', or None if both are the same
@@ -132,7 +132,7 @@ def load_cichy(
     names, images = _pictures(folder/'images', order, M.shape[-1], what)
     return HumanRDM.from_matrix(M, names, source=what, images=images)
 
-# %% ../../nbs/eval/rdm_sets.ipynb #b9005164
+# %% ../../nbs/eval/rdm_sets.ipynb #d699555c
 class _PlainUnpickler(pickle.Unpickler):
     "Reads dictionaries, lists, texts and numbers, and nothing that could run code"
     def find_class(self, module, name): raise AlignetError(f'it wants {module}.{name}')
@@ -144,7 +144,7 @@ def _read_pickle(path):
         error = f"'{path}' holds more than numbers and texts ({e}); a pickle can run code"
         raise AlignetError(f'{error}; if you trust it, give its ratings to HumanRDM.from_table') from e
 
-# %% ../../nbs/eval/rdm_sets.ipynb #f755308a
+# %% ../../nbs/eval/rdm_sets.ipynb #05ba8845
 def _rated_pairs(ratings, n, path):
     "Mean ratings from a dictionary 'name1,name2' -> list of numbers"
     total, count = np.zeros((n, n)), np.zeros((n, n))
@@ -160,7 +160,7 @@ def _rated_pairs(ratings, n, path):
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return mean[np.triu_indices(n, 1)]
 
-# %% ../../nbs/eval/rdm_sets.ipynb #2291577e
+# %% ../../nbs/eval/rdm_sets.ipynb #7fda4545
 def _similarity_matrix(path):
     "A square matrix in a .npy file, or under a name with 'sim' in a .mat file; None if there is none"
     if path.suffix == '.npy': return np.load(path, allow_pickle=False)
@@ -174,7 +174,7 @@ def _rating_files(folder):
     found = [f for d in places for f in sorted(d.iterdir()) if f.suffix in kinds]
     return sorted(found, key=lambda f: kinds.index(f.suffix))
 
-# %% ../../nbs/eval/rdm_sets.ipynb #11aa707e
+# %% ../../nbs/eval/rdm_sets.ipynb #ca7443a5
 def load_peterson(
     category:str, # One of PETERSON
     root=None, # Folder of the set, or data folder with human_similarity/peterson; ALIGNET_DATA if None
@@ -199,7 +199,7 @@ def load_peterson(
     files = preview([f.name for f in found])
     raise AlignetError(f"{what}: no square matrix under a name with 'sim' in {files}")
 
-# %% ../../nbs/eval/rdm_sets.ipynb #b1259e13
+# %% ../../nbs/eval/rdm_sets.ipynb #db29e11c
 def load_human_rdms(
     root=None, # Data folder; ALIGNET_DATA if None
     order:str=None, # What the rows follow: 'names', 'numbers', or None if both are the same
@@ -213,11 +213,11 @@ def load_human_rdms(
     for name, (read, *args) in calls.items():
         try: found[name] = read(*args)
         except AlignetError as e:
-            if str(e) not in errors: out(f'skipped: {name}: {e}')
+            if str(e) not in errors: out(f'{name}: {e}')
             errors.add(str(e))
     return found
 
-# %% ../../nbs/eval/rdm_sets.ipynb #39c32221
+# %% ../../nbs/eval/rdm_sets.ipynb #a55932e2
 def compare_orders(
     features, # Of any decent model: FeatureStore, (names, X), or {file: vector}
     human:HumanRDM, # What people said, pairs (s, p), under any of the orders

@@ -40,7 +40,12 @@ from .eval.rdm_sets import *
 from .eval.levels import *
 from .eval.hierarchy import *
 from .eval.shift import *
+from .eval.tasks import *
+from .eval.more_tasks import *
+from .worlds.datasets import *
 from .eval.catalog import *
+from .eval.models import *
+from .eval.evaluate import *
 from .extras.questions import *
 from .extras.record import *
 from .extras.answers import *

@@ -22,7 +22,8 @@ from .worlds.wordnet import read_hierarchy
 from .features import create_backbone, extract_features
 from .teacher import Teacher, object_folds, triplets_from_embedding
 from .labels import PseudoLabels, pseudo_label
-from .training import align_learner, Checkpoint
+from .scale.checkpoint import Checkpoint
+from .training import align_learner
 from .evaluation import calibration_table, odd_one_out_table, ooo_correct
 from .eval.maps import map_2d, plot_map
 from .eval.plots import plot_rdms, plot_reliability

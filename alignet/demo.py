@@ -662,7 +662,7 @@ def export_model(self:Pipeline,
                 else ''
             )
             + self.world.notes,
-            licences='The code is Apache-2.0. Pictures and judgements stay under the terms of their sources, named above.',
+            terms='The code is Apache-2.0. Pictures and judgements stay under the terms of their sources, named above.',
             notes=f'Mean over {self.cfg.seeds} seeds; this is the model of seed 0. Settings: {dataclasses.asdict(self.cfg)}',
         ),
     )

@@ -111,7 +111,8 @@ def _train(a):
     from alignet.labels import PseudoLabels
     from alignet.scale.recipes import RECIPES
     from alignet.worlds.archives import image_set
-    from alignet.training import align_learner, Checkpoint
+    from alignet.scale.checkpoint import Checkpoint
+    from alignet.training import align_learner
     if a.steps and not a.recipe:
         raise _error('--steps belongs to a --recipe; without one, say --epochs')
     if a.epochs and a.recipe: raise _error('--epochs does not go with --recipe; say --steps')
@@ -189,7 +190,8 @@ def _labels(path):
 
 # %% ../nbs/10_cli.ipynb #b37f36be
 def _eval(a):
-    from alignet.eval.catalog import evaluate, odd_one_out_tasks
+    from alignet.eval.evaluate import evaluate
+    from alignet.eval.tasks import odd_one_out_tasks
     data, suites = a.data, [s for o in a.suites or ['all'] for s in o.split(',') if s]
     suites = 'all' if suites == ['all'] else suites
     if (a.judgements is None) != (a.images is None):
@@ -235,15 +237,15 @@ def _eval(a):
             .drop(columns=['p', 'n'])
             .to_string(index=False, float_format=lambda v: f'{v:.3f}')
         )
-    if len(report.left_out):
+    if len(report.skipped):
         print(
             '\nleft out'
             + ' (the report says what each needs)' * bool(a.out)
             + ':\n'
             + '\n'.join(
-                f"  {' '.join(filter(None, (r['suite'] + ':', r['data'])))} ({r['why it was left out']})"
-                + ('' if a.out else f". Needs: {r['what it needs']}")
-                for _, r in report.left_out.iterrows()
+                f"  {' '.join(filter(None, (r['suite'] + ':', r['data'])))} ({r['why']})"
+                + ('' if a.out else f". Needs: {r['needs']}")
+                for _, r in report.skipped.iterrows()
             )
         )
     for n in report.notes: print(n)
@@ -280,11 +282,15 @@ def _numbers(text):
 # %% ../nbs/10_cli.ipynb #a03690e2
 def _export(a):
     from alignet.features import create_backbone
-    from alignet.export import export_onnx, export_timm, push_to_hub
+    from alignet.export import export_timm, push_to_hub
+    from alignet.extras.onnx import export_onnx
+    from alignet.extras.open_clip import export_any
     if a.onnx and a.push:
         raise _error('--onnx and --push are two different things to make; give one of them')
     if a.onnx: print(f'saved {export_onnx(_model(a.model), a.out, a.size)}')
-    elif a.push: print(push_to_hub(a.model.removeprefix('local-dir:'), a.out, private=a.private))
+    elif a.push:
+        model = a.model.removeprefix('local-dir:')
+        print(push_to_hub(model, a.out, private=a.private, export=export_any))
     else: print(f'saved {export_timm(create_backbone(_model(a.model)), a.out)}')
 
 # %% ../nbs/10_cli.ipynb #c85cdc14

@@ -95,14 +95,13 @@ def _label(a):
 # %% ../nbs/10_cli.ipynb #5c705e0b
 def _shards(a, teacher, store):
     "Labels of any number, a block a file: the teacher's features, their clusters and the shards in one folder"
-    from alignet.scale.shards import cluster_store, label_store, transform_store
+    from alignet.scale.clusters import cluster_store, transform_store
+    from alignet.scale.shards import label_store
     # what is there already is taken if it is the same, and refused if not
     out = Path(a.out)
     Z = transform_store(teacher, store, out/'features', control=a.control)
-    return label_store(
-        Z, cluster_store(Z, a.clusters or max(2, min(500, len(Z) // 10)), a.seed, out / 'clusters'),
-        a.n, out / 'labels', a.sampling, a.seed,
-    )
+    clusters = cluster_store(Z, a.clusters or max(2, min(500, len(Z) // 10)), a.seed, out/'clusters')
+    return label_store(Z, clusters, a.n, out/'labels', rule=a.sampling, seed=a.seed)
 
 # %% ../nbs/10_cli.ipynb #4b40f754
 def _train(a):
@@ -112,7 +111,8 @@ def _train(a):
     from alignet.labels import PseudoLabels
     from alignet.scale.recipes import RECIPES
     from alignet.worlds.archives import image_set
-    from alignet.training import align_learner, Checkpoint
+    from alignet.scale.checkpoint import Checkpoint
+    from alignet.training import align_learner
     if a.steps and not a.recipe:
         raise _error('--steps belongs to a --recipe; without one, say --epochs')
     if a.epochs and a.recipe: raise _error('--epochs does not go with --recipe; say --steps')
@@ -190,7 +190,8 @@ def _labels(path):
 
 # %% ../nbs/10_cli.ipynb #b37f36be
 def _eval(a):
-    from alignet.eval.catalog import evaluate, odd_one_out_tasks
+    from alignet.eval.evaluate import evaluate
+    from alignet.eval.tasks import odd_one_out_tasks
     data, suites = a.data, [s for o in a.suites or ['all'] for s in o.split(',') if s]
     suites = 'all' if suites == ['all'] else suites
     if (a.judgements is None) != (a.images is None):
@@ -236,15 +237,15 @@ def _eval(a):
             .drop(columns=['p', 'n'])
             .to_string(index=False, float_format=lambda v: f'{v:.3f}')
         )
-    if len(report.left_out):
+    if len(report.skipped):
         print(
             '\nleft out'
             + ' (the report says what each needs)' * bool(a.out)
             + ':\n'
             + '\n'.join(
-                f"  {' '.join(filter(None, (r['suite'] + ':', r['data'])))} ({r['why it was left out']})"
-                + ('' if a.out else f". Needs: {r['what it needs']}")
-                for _, r in report.left_out.iterrows()
+                f"  {' '.join(filter(None, (r['suite'] + ':', r['data'])))} ({r['why']})"
+                + ('' if a.out else f". Needs: {r['needs']}")
+                for _, r in report.skipped.iterrows()
             )
         )
     for n in report.notes: print(n)
@@ -281,11 +282,15 @@ def _numbers(text):
 # %% ../nbs/10_cli.ipynb #a03690e2
 def _export(a):
     from alignet.features import create_backbone
-    from alignet.export import export_onnx, export_timm, push_to_hub
+    from alignet.export import export_timm, push_to_hub
+    from alignet.extras.onnx import export_onnx
+    from alignet.extras.open_clip import export_any
     if a.onnx and a.push:
         raise _error('--onnx and --push are two different things to make; give one of them')
     if a.onnx: print(f'saved {export_onnx(_model(a.model), a.out, a.size)}')
-    elif a.push: print(push_to_hub(a.model.removeprefix('local-dir:'), a.out, private=a.private))
+    elif a.push:
+        model = a.model.removeprefix('local-dir:')
+        print(push_to_hub(model, a.out, private=a.private, export=export_any))
     else: print(f'saved {export_timm(create_backbone(_model(a.model)), a.out)}')
 
 # %% ../nbs/10_cli.ipynb #c85cdc14

@@ -22,7 +22,8 @@ from .worlds.wordnet import read_hierarchy
 from .features import create_backbone, extract_features
 from .teacher import Teacher, object_folds, triplets_from_embedding
 from .labels import PseudoLabels, pseudo_label
-from .training import align_learner, Checkpoint
+from .scale.checkpoint import Checkpoint
+from .training import align_learner
 from .evaluation import calibration_table, odd_one_out_table, ooo_correct
 from .eval.maps import map_2d, plot_map
 from .eval.plots import plot_rdms, plot_reliability
@@ -661,7 +662,7 @@ def export_model(self:Pipeline,
                 else ''
             )
             + self.world.notes,
-            licences='The code is Apache-2.0. Pictures and judgements stay under the terms of their sources, named above.',
+            terms='The code is Apache-2.0. Pictures and judgements stay under the terms of their sources, named above.',
             notes=f'Mean over {self.cfg.seeds} seeds; this is the model of seed 0. Settings: {dataclasses.asdict(self.cfg)}',
         ),
     )

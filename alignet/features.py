@@ -21,7 +21,7 @@ from .files.disk import *
 from .scale.store import *
 from .scale.weights import *
 
-# %% ../nbs/02_features.ipynb #e145c658
+# %% ../nbs/02_features.ipynb #0970642b
 def timm_config(
     model, # Any module
 ) -> dict: # Empty if it is no timm model
@@ -65,7 +65,7 @@ class Backbone(nn.Module):
         weights = f', weights: {self.source}' if self.source else ''
         return f"Backbone('{self.name}', {self.num_features} features at {self.input_size} px{weights})"
 
-# %% ../nbs/02_features.ipynb #e5407577
+# %% ../nbs/02_features.ipynb #9df8d407
 @patch
 def forward(self:Backbone,
     x, # (B, 3, H, W) float, normalised pixels
@@ -182,7 +182,7 @@ def create_backbone(
     backbone.data_config = backbone.config_at(size)
     return backbone
 
-# %% ../nbs/02_features.ipynb #d98ef7cf
+# %% ../nbs/02_features.ipynb #0228d467
 def _timm_model(name, pretrained, size, kw):
     "Make a timm model; one that takes a single size is built for `size`"
     model = timm.create_model(name, pretrained=pretrained, **kw)
@@ -230,12 +230,10 @@ def creation_error(
 ) -> AlignetError: # To be raised:
     "Turn an error of the library that makes a model into an `AlignetError`"
     why = str(e).strip().split('\n')[0][:200].rstrip('.') or type(e).__name__
-    if not pretrained or isinstance(e, TypeError):
-        return AlignetError(f"'{name}' could not be made: {why}; check its name and arguments")
-    if 'local-dir:' in str(name):
-        return AlignetError(f"cannot load '{name}': {why}; check the folder, or export it again")
-    offline = f"offline, use {', '.join(SHIPPED)} or 'local-dir:FOLDER'"
-    return AlignetError(f"the weights of '{name}' could not be fetched: {why}; {offline}")
+    remedy = f"offline, use {', '.join(SHIPPED)} or 'local-dir:FOLDER'"
+    if 'local-dir:' in str(name): remedy = 'check the folder, or export the model again'
+    if not pretrained or isinstance(e, TypeError): remedy = 'check its name and arguments'
+    return AlignetError(f"the model '{name}' could not be made: {why}; {remedy}")
 
 # %% ../nbs/02_features.ipynb #48674569
 def as_backbone(
@@ -304,7 +302,7 @@ def get(self:FeatureStore,
     "Features of these files, in this order"
     return np.asarray(self.X if names is None else self.X[self.rows(names)], np.float32)
 
-# %% ../nbs/02_features.ipynb #01fb73cc
+# %% ../nbs/02_features.ipynb #b463fe10
 @patch(cls_method=True)
 def write(cls:FeatureStore,
     path, # Folder to make
@@ -338,7 +336,7 @@ def identity(self:FeatureStore) -> dict: # Keys model, arch, weights, data_confi
     "The signature of the model that made these features, and what it was called"
     return {k: self.meta.get(k) for k in ('model', 'arch', 'weights', 'data_config')}
 
-# %% ../nbs/02_features.ipynb #d189a8d4
+# %% ../nbs/02_features.ipynb #0f271786
 def image_files(
     images, # An ImageSet, or anything with names
 ) -> dict: # Lists names and bytes (sizes, None where not known)
@@ -347,40 +345,26 @@ def image_files(
     return dict(names=names, bytes=images.sizes() if hasattr(images, 'sizes') else [None]*len(names))
 
 # %% ../nbs/02_features.ipynb #06c4e890
-def _name_differs(meta, name, size):
-    "How features differ from those that a name stands for, in words, as far as the name says it"
-    if name not in (meta.get('model'), meta.get('arch')):
-        return [f"of the model '{meta.get('model')}', not of '{name}'"]
-    source, wanted = meta.get('source'), weights_source(name)
-    if source and source != wanted: return [f'of other weights ({source}, not {wanted})']
-    px = (meta.get('data_config') or {}).get('input_size', [None])[-1]
-    return [f'made at {px} px, not at {size}'] if size and px and size != px else []
+def _flat(record):
+    "Architecture, weights and data config of a record in one dict"
+    parts = {k: record.get(k) for k in ('arch', 'weights')}
+    return {**parts, **(record.get('data_config') or {})}
 
-def _model_differs(meta, backbone, size):
-    "How features differ from those of a model, in words"
-    want = signature(backbone, size)
-    if meta.get('arch') != want['arch']:
-        return [f"of the model '{meta.get('model')}', not of '{backbone.name}'"]
-    if meta.get('weights') != want['weights']:
-        return [f"of other weights ({meta.get('weights')}, not {want['weights']})"]
-    if meta.get('data_config') == want['data_config']: return []
-    have = meta.get('data_config') or {}
-    wanted = want['data_config'].items()
-    other = [f'{k} {have.get(k)}, not {v}' for k, v in wanted if have.get(k) != v]
-    return [f"made with another data config ({', '.join(other)})"]
+def _named(meta, name, size):
+    "What a name says of features, to be compared with their record"
+    want = {} if name in (meta.get('model'), meta.get('arch')) else dict(model=name)
+    if not want and meta.get('source'): want = dict(source=weights_source(name))
+    made_at = (meta.get('data_config') or {}).get('input_size')
+    return {**want, 'input_size': [made_at[0], size, size]} if size and made_at else want
 
-# %% ../nbs/02_features.ipynb #6483369b
-def _images_differ(store, files):
+def _other_images(store, files):
     "How the files of a store differ from these, in words"
-    names = files['names']
-    missing = [n for n in names if n not in store]
-    if missing:
-        return [f'of other images ({len(missing):,} of {len(names):,} missing: {preview(missing)})']
-    if store.names != names:
-        return [f'of other images ({len(store):,}, not these {len(names):,} in this order)']
+    if store.names != files['names']:
+        missing = [n for n in files['names'] if n not in store]
+        return [f"other images ({preview(missing) or 'another order or number'})"]
     sizes = zip(store.names, store.bytes, files['bytes'])
     changed = [n for n, a, b in sizes if None not in (a, b) and a != b]
-    return [f'of files that have changed since ({preview(changed)})'] if changed else []
+    return [f'images that have changed since ({preview(changed)})'] if changed else []
 
 # %% ../nbs/02_features.ipynb #682c4c77
 @patch
@@ -390,13 +374,15 @@ def check(self:FeatureStore,
     size:int=None, # Input size that they should be made at, in pixels; the model's own if None
 ) -> FeatureStore: # Itself
     "Raise an `AlignetError` if this is the store of another model or of other images"
-    other = []
-    if isinstance(model, (str, Path)): other += _name_differs(self.meta, str(model), size)
-    elif model is not None: other += _model_differs(self.meta, as_backbone(model), size)
-    if images is not None: other += _images_differ(self, image_files(images))
+    if model is None: want = {}
+    elif isinstance(model, (str, Path)): want = _named(self.meta, str(model), size)
+    else: want = _flat(signature(as_backbone(model), size))
+    have = {**self.meta, **_flat(self.meta)}
+    other = [f'{k} {have.get(k)}, not {v}' for k, v in want.items() if have.get(k) != v]
+    if images is not None: other += _other_images(self, image_files(images))
     if not other: return self
     remedy = 'choose another folder, or overwrite=True to make it anew'
-    raise AlignetError(f"the feature store '{self.path}' is {' and '.join(other)}; {remedy}")
+    raise AlignetError(f"the feature store '{self.path}' is of {'; '.join(other)}; {remedy}")
 
 # %% ../nbs/02_features.ipynb #2bf5d62d
 def extract_features(

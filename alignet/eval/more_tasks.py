@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['table_rows', 'SubclassTask', 'robustness_row', 'HeadTask', 'ProbeTask', 'HierarchyTask', 'RsaTask', 'LevelsTask']
 
-# %% ../../nbs/eval/more_tasks.ipynb #49dc9b82
+# %% ../../nbs/eval/more_tasks.ipynb #2635c21d
 from functools import cache
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from .rsa import compare_rsa, score_human_rdms
 from .shift import (
     ShiftedImages, head_logits, imagenet_classes, score_head, score_shift, score_shift_probe)
 
-# %% ../../nbs/eval/more_tasks.ipynb #b3e30e37
+# %% ../../nbs/eval/more_tasks.ipynb #8084eaf2
 def table_rows(
     model:str, # Name of the model
     table:pd.DataFrame, # With some of the columns measure, value, low, high, n, chance, ceiling, people
@@ -31,7 +31,7 @@ def table_rows(
     for r in rows: r.plotted = r.measure not in unplotted
     return rows
 
-# %% ../../nbs/eval/more_tasks.ipynb #d92b5cff
+# %% ../../nbs/eval/more_tasks.ipynb #6eda13e4
 class SubclassTask(Task):
     "Superclasses learned from some subclasses and recognised in others, over several splits"
     suite = 'shift'
@@ -66,7 +66,7 @@ class SubclassTask(Task):
             items.append(item)
         return Scores(model, [*rows, robustness_row(model.name, *draws, len(means))], items)
 
-# %% ../../nbs/eval/more_tasks.ipynb #96c0b951
+# %% ../../nbs/eval/more_tasks.ipynb #e22f86d9
 def robustness_row(
     model:str, # Name of the model
     source, # `Draws` of the accuracy on source subclasses
@@ -80,7 +80,7 @@ def robustness_row(
         low, high = np.quantile(ratios, [.025, .975]).tolist()
     return Row(model, 'relative robustness, target / source', value, low, high, n)
 
-# %% ../../nbs/eval/more_tasks.ipynb #71c91a15
+# %% ../../nbs/eval/more_tasks.ipynb #71b0c820
 _HEAD_NOTE = (
     "{} is scored by the classifier that each model has. An aligned student still has its base's, which was"
     ' not trained on the new features, so models are not compared in pairs here, and a fall says nothing'
@@ -90,6 +90,8 @@ class HeadTask(Task):
     "A shifted ImageNet, scored with the model's own head of 1,000 outputs"
     suite = 'shift'
     missing = "no classifier with ImageNet's 1,000 outputs"
+    remedy = ('a timm model with its classifier; or ImageNet photos to fit a probe on, in'
+              ' imagenet/train/<wnid>/')
     def __init__(self,
         data:ShiftedImages, # From `load_shift`
     ):
@@ -104,7 +106,7 @@ class HeadTask(Task):
         table = score_head(logits, self.data, n_boot, seed)['table']
         return Scores(model, table_rows(model.name, table))
 
-# %% ../../nbs/eval/more_tasks.ipynb #b254672d
+# %% ../../nbs/eval/more_tasks.ipynb #a7001fb5
 def _photos_by_class(photos, wanted):
     "Names of the photos of each wanted class"
     images, class_of = photos
@@ -122,7 +124,7 @@ def _check_train(name, data, by_class):
     few = f'{len(absent)} of {len(has_photos)} classes to fit on, such as {absent[:3]}'
     raise AlignetError(f'{name}: no photos of {few}; put them into train/<wnid>/')
 
-# %% ../../nbs/eval/more_tasks.ipynb #d1dacf61
+# %% ../../nbs/eval/more_tasks.ipynb #71af0f32
 class ProbeTask(Task):
     "A shifted ImageNet, scored with a linear probe fitted on ImageNet's own photos"
     suite = 'shift'
@@ -166,7 +168,7 @@ class ProbeTask(Task):
         item = Item(measure, means, np.arange(len(means)), 'class')
         return Scores(model, table_rows(model.name, out['table']), [item])
 
-# %% ../../nbs/eval/more_tasks.ipynb #4642f45c
+# %% ../../nbs/eval/more_tasks.ipynb #9670871a
 class HierarchyTask(Task):
     "Distances of pairs that share a basic, a superordinate or no category"
     suite = 'hierarchy'
@@ -191,7 +193,7 @@ class HierarchyTask(Task):
     def _change(self, a, b, seed, n_boot):
         return hierarchy_change(a.model.features, b.model.features, self.taxonomy, n_boot=n_boot, seed=seed)
 
-# %% ../../nbs/eval/more_tasks.ipynb #2dc1d81e
+# %% ../../nbs/eval/more_tasks.ipynb #1236c9f6
 @patch
 def compare(self:HierarchyTask, a, b, level=.95, n_boot=2000, seed=0):
     "Changes of distance as `hierarchy_change` finds them, then the items"
@@ -207,7 +209,7 @@ def compare(self:HierarchyTask, a, b, level=.95, n_boot=2000, seed=0):
         differences.append(d)
     return differences + Task.compare(self, a, b, level, n_boot, seed)
 
-# %% ../../nbs/eval/more_tasks.ipynb #aad1b2ea
+# %% ../../nbs/eval/more_tasks.ipynb #a69d0226
 @patch
 def figures(self:HierarchyTask, scores, seed=0, n_boot=2000):
     "Changes of distance against the first model, and trees of the categories"
@@ -227,7 +229,7 @@ def figures(self:HierarchyTask, scores, seed=0, n_boot=2000):
         found.append(report_figure(plot_trees(features, self.taxonomy, level=level), alt, caption))
     return found
 
-# %% ../../nbs/eval/more_tasks.ipynb #93eb03f2
+# %% ../../nbs/eval/more_tasks.ipynb #27d5d9b0
 class RsaTask(Task):
     "Rank correlation with people's similarity judgements"
     suite = 'rsa'
@@ -252,7 +254,7 @@ class RsaTask(Task):
             differences.append(Difference(measure, **numbers, n=len(self.human), unit=unit))
         return differences
 
-# %% ../../nbs/eval/more_tasks.ipynb #0d765fc4
+# %% ../../nbs/eval/more_tasks.ipynb #13c9b96a
 class LevelsTask(Task):
     "Choices at three levels of abstraction, and hesitation against response times"
     suite = 'levels'

@@ -7,7 +7,7 @@ __all__ = ['THIRDS', 'Row', 'Item', 'Difference', 'item_difference', 'Candidate'
            'trial_certainty', 'trial_parts', 'OddOneOutTask', 'CalibrationTask', 'odd_one_out_tasks', 'Shots',
            'as_shots', 'ShotScores', 'shot_scores', 'FewShotTask', 'plot_shots']
 
-# %% ../../nbs/eval/tasks.ipynb #020b429b
+# %% ../../nbs/eval/tasks.ipynb #43fea612
 from dataclasses import dataclass, field, replace
 import copy
 from fastcore.basics import patch
@@ -22,7 +22,7 @@ from .plots import MARKERS, model_colours, plot_reliability
 from .probes import check_shots, probe_draws, score_probe
 from .stats import Draws, resample
 
-# %% ../../nbs/eval/tasks.ipynb #fd007c77
+# %% ../../nbs/eval/tasks.ipynb #a71eceae
 @dataclass
 class Row:
     "One number of one model"
@@ -37,7 +37,7 @@ class Row:
     people:float=np.nan # How people fare among themselves
     plotted:bool=True # Whether the figure of all measures shows it
 
-# %% ../../nbs/eval/tasks.ipynb #4393d617
+# %% ../../nbs/eval/tasks.ipynb #6ee9b778
 @dataclass
 class Item:
     "Scores of one model on single trials or pictures"
@@ -68,7 +68,7 @@ class Item:
         low, high = np.clip(draws.ci(), *self.bounds).tolist()
         return Row(model, self.measure, draws.value, low, high, len(self.values), **kwargs)
 
-# %% ../../nbs/eval/tasks.ipynb #095b486e
+# %% ../../nbs/eval/tasks.ipynb #1fa82d7f
 @dataclass
 class Difference:
     "Scores of a second model minus those of a first, on the same trials"
@@ -92,7 +92,7 @@ class Difference:
         if not (self.low > 0 or self.high < 0): return 'cannot tell'
         return 'better' if (self.gain < 0) == lower_is_better else 'worse'
 
-# %% ../../nbs/eval/tasks.ipynb #928bdc65
+# %% ../../nbs/eval/tasks.ipynb #df13bcff
 def item_difference(
     a:Item, # Scores of the first model
     b:Item, # Scores of the second, of the same trials
@@ -108,7 +108,7 @@ def item_difference(
     d.verdict = d.judge(a.lower_is_better)
     return d
 
-# %% ../../nbs/eval/tasks.ipynb #ebe74b88
+# %% ../../nbs/eval/tasks.ipynb #21660623
 @dataclass
 class Candidate:
     "A model as a task sees it"
@@ -117,7 +117,7 @@ class Candidate:
     extra:dict=field(default_factory=dict) # Features of further picture sets, by the name of the set
     head:tuple=None # Weights (1000, d) and bias of an ImageNet classifier
 
-# %% ../../nbs/eval/tasks.ipynb #9c21282f
+# %% ../../nbs/eval/tasks.ipynb #7b3c13ea
 @dataclass
 class Scores:
     "What a task measured of one model"
@@ -126,12 +126,13 @@ class Scores:
     items:list=field(default_factory=list) # Each an `Item`, for paired comparisons
     claims:tuple=None # (m,) confidence and (m,) whether right, for a reliability diagram
 
-# %% ../../nbs/eval/tasks.ipynb #266992e8
+# %% ../../nbs/eval/tasks.ipynb #ffc78b86
 class Task:
     "One data set of one suite"
     suite = None # A key of `SUITES`
     fallback_of = None # Name of a task that need not score all models if this one does
     missing = 'no number' # What to report of a model without rows
+    remedy = '' # What such a model needs
     def __init__(self,
         name:str, # The data set
         images:ImageSet, # Where its pictures are
@@ -180,7 +181,7 @@ class Task:
         "Figures for a report"
         return []
 
-# %% ../../nbs/eval/tasks.ipynb #db99d0da
+# %% ../../nbs/eval/tasks.ipynb #c031bae1
 def report_figure(
     fig, # Matplotlib figure or axes
     alt:str, # Alternative text
@@ -191,7 +192,7 @@ def report_figure(
     plt.close(fig)
     return fig, alt, caption
 
-# %% ../../nbs/eval/tasks.ipynb #83c7d12e
+# %% ../../nbs/eval/tasks.ipynb #9fa7cbf2
 _FROM_EMBEDDING = (
     "how decided people are is taken from {}, which was fitted to people's answers, these among them"
     ' (choice probabilities of its dot products, temperature 1): the thirds describe the trials and are'
@@ -200,7 +201,7 @@ _FROM_REPEATS = (
     'how decided people are is the share of the most frequent answer to questions asked at least {}'
     ' times ({:,} of {:,} trials); with few answers each, some are decided by luck')
 
-# %% ../../nbs/eval/tasks.ipynb #a8ec780e
+# %% ../../nbs/eval/tasks.ipynb #6e6f9774
 def trial_certainty(
     judgements, # Judgements about objects
     embedding=None, # (objects, k) embedding fitted to people's answers, in the order of judgements.names
@@ -219,7 +220,7 @@ def trial_certainty(
     if not len(j) or len(j.unique()) == len(j): return None, ''
     return _repeated_certainty(j, min_trials)
 
-# %% ../../nbs/eval/tasks.ipynb #da46869f
+# %% ../../nbs/eval/tasks.ipynb #1cc0b4bc
 def _repeated_certainty(j, min_trials):
     "Certainty from questions that were asked several times"
     asked = j.agreement()
@@ -230,7 +231,7 @@ def _repeated_certainty(j, min_trials):
     if np.isnan(certainty).all(): return None, ''
     return certainty, _FROM_REPEATS.format(min_trials, np.isfinite(certainty).sum(), len(j))
 
-# %% ../../nbs/eval/tasks.ipynb #e4aa3c37
+# %% ../../nbs/eval/tasks.ipynb #a672d7ba
 THIRDS = ('people undecided', 'people in between', 'people decided')
 
 def trial_parts(
@@ -257,7 +258,7 @@ def _thirds(certainty):
     between = (certainty > low) & ~decided
     return dict(zip(THIRDS, (undecided, between, decided)))
 
-# %% ../../nbs/eval/tasks.ipynb #b6902e32
+# %% ../../nbs/eval/tasks.ipynb #487f4e0e
 def _picture_of_each(judgements, images, files):
     "The picture of each judged object, checked"
     files = list(judgements.names if files is None else files)
@@ -266,7 +267,7 @@ def _picture_of_each(judgements, images, files):
     sizes = f'{len(files):,} files for {len(judgements.names):,} objects'
     raise AlignetError(f'{sizes}; give one picture for each object')
 
-# %% ../../nbs/eval/tasks.ipynb #6af92ad4
+# %% ../../nbs/eval/tasks.ipynb #2fff99ed
 class OddOneOutTask(Task):
     "Accuracy of odd-one-out choices"
     suite = 'odd_one_out'
@@ -307,7 +308,7 @@ class OddOneOutTask(Task):
             rows.append(part.row(model, n_boot, seed, chance=CHANCE))
         return rows
 
-# %% ../../nbs/eval/tasks.ipynb #0cf53a9f
+# %% ../../nbs/eval/tasks.ipynb #a4045189
 class CalibrationTask(Task):
     "Calibration of odd-one-out choices"
     suite = 'calibration'
@@ -342,7 +343,7 @@ class CalibrationTask(Task):
         fig = plot_reliability({s.model.name: s.claims for s in scores})
         return [report_figure(fig, alt, caption)]
 
-# %% ../../nbs/eval/tasks.ipynb #635b286d
+# %% ../../nbs/eval/tasks.ipynb #2dfac29a
 def odd_one_out_tasks(
     judgements, # Judgements about objects
     images:ImageSet, # The pictures
@@ -362,7 +363,7 @@ def odd_one_out_tasks(
     odd = OddOneOutTask(judgements, images, files, name, odd_notes, ceiling, groups, parts)
     return [odd, CalibrationTask(judgements, images, files, name, notes)]
 
-# %% ../../nbs/eval/tasks.ipynb #a70be0b2
+# %% ../../nbs/eval/tasks.ipynb #ff37447b
 def _is_count(v): return isinstance(v, (int, np.integer)) and not isinstance(v, bool)
 
 @dataclass(frozen=True)
@@ -383,7 +384,7 @@ class Shots:
                 raise AlignetError(f'few_shot: {name} must be a whole number of at least {least}, not {v!r}')
         object.__setattr__(self, 'ks', tuple(sorted(int(k) for k in ks)))
 
-# %% ../../nbs/eval/tasks.ipynb #36f09b11
+# %% ../../nbs/eval/tasks.ipynb #6df454ce
 def as_shots(
     few_shot=None, # `Shots`, a dictionary with some of its fields, or None
 ) -> Shots: # With the usual values where nothing is given
@@ -394,7 +395,7 @@ def as_shots(
     for name in few_shot or {}: check_choice(name, ('ks', 'draws', 'max_test'), 'few_shot setting')
     return Shots(**(few_shot or {}))
 
-# %% ../../nbs/eval/tasks.ipynb #71f7aefb
+# %% ../../nbs/eval/tasks.ipynb #78c8092e
 @dataclass
 class ShotScores:
     "What probes on several draws of training pictures got right, picture by picture"
@@ -403,7 +404,7 @@ class ShotScores:
     brier:np.ndarray # (m,) mean Brier score of each
     claims:tuple # Confidence and whether right, of all answers in all draws
 
-# %% ../../nbs/eval/tasks.ipynb #01c02470
+# %% ../../nbs/eval/tasks.ipynb #b16a2560
 def shot_scores(
     X, # (n, d) features
     y, # (n,) labels
@@ -426,7 +427,7 @@ def shot_scores(
     claims = [np.concatenate([getattr(o, what) for o in answers]) for what in ('confidence', 'right')]
     return ShotScores(asked, hit[asked] / times[asked], brier[asked] / times[asked], tuple(claims))
 
-# %% ../../nbs/eval/tasks.ipynb #9b79c1a0
+# %% ../../nbs/eval/tasks.ipynb #0fa454c3
 class FewShotTask(Task):
     "Linear probes on few pictures a class"
     suite = 'few_shot'
@@ -467,7 +468,7 @@ class FewShotTask(Task):
             Row(model, f'{k}-shot calibration error, equal mass', by_mass, n=n, plotted=False)]
         return rows, [hits, brier], p.claims
 
-# %% ../../nbs/eval/tasks.ipynb #4f3efb5c
+# %% ../../nbs/eval/tasks.ipynb #03daa796
 def plot_shots(
     scores:list, # `Scores` of the models on a few-shot task
     ks, # Training pictures a class
@@ -489,7 +490,7 @@ def plot_shots(
     sns.despine(ax=ax)
     return fig
 
-# %% ../../nbs/eval/tasks.ipynb #8e51a0ae
+# %% ../../nbs/eval/tasks.ipynb #5c08cb8c
 @patch
 def figures(self:FewShotTask, scores, seed=0, n_boot=2000):
     "Reliability of the probes and, with several `ks`, accuracy over their number"

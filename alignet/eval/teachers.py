@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['fit_ridge', 'NestedCV', 'nested_cross_validate', 'gains_by_group', 'plot_dissimilarities', 'plot_accuracy_bars',
-           'plot_confidence', 'plot_gains', 'teacher_report', 'AffineMap', 'UnitLength', 'attach_teacher']
+           'plot_gains', 'teacher_report', 'AffineMap', 'UnitLength', 'attach_teacher']
 
-# %% ../../nbs/eval/teachers.ipynb #bba71174
+# %% ../../nbs/eval/teachers.ipynb #d38b0ccb
 from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
 from fastcore.meta import delegates
 from ..core import *
+from .plots import plot_reliability
 from ..features import as_backbone, signature
 from ..scale.teacher_fit import *
 from ..teacher import *
@@ -91,7 +92,7 @@ def _choose_inside(judged, embedding, held_out, inner, seed, choice, kwargs):
     X = judged.X[rest]
     return cross_validate(X, triplets, probs, embedding, folds=inner, seed=seed, **choice, **kwargs).best
 
-# %% ../../nbs/eval/teachers.ipynb #a265e615
+# %% ../../nbs/eval/teachers.ipynb #6f7c484a
 @delegates(cross_validate, keep=True)
 def nested_cross_validate(
     X, # (n, d) features
@@ -138,7 +139,7 @@ def gains_by_group(
     table = pd.DataFrame.from_dict(rows, 'index', columns=['triplets', 'before', 'after', 'gain', 'se'])
     return table.sort_values('gain', ascending=False)
 
-# %% ../../nbs/eval/teachers.ipynb #b0014c2a
+# %% ../../nbs/eval/teachers.ipynb #4e1f68e4
 def plot_dissimilarities(
     X, # (n, d) features
     ax, # Axes to draw on
@@ -153,7 +154,7 @@ def plot_dissimilarities(
     ax.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98))
     ax.set(xticks=[], yticks=[], xlabel='dark: alike')
 
-# %% ../../nbs/eval/teachers.ipynb #f7df4834
+# %% ../../nbs/eval/teachers.ipynb #3122c38c
 def plot_accuracy_bars(
     before:float, # Accuracy of the features
     after:float, # Accuracy of the teacher
@@ -171,21 +172,7 @@ def plot_accuracy_bars(
         top, note = max(top, rows.cosine.max()), f'{note}; dashes: folds'
     ax.set(title='accuracy (cosine)', xlabel=note, ylim=(0, max(.75, 1.1 * top)))
 
-# %% ../../nbs/eval/teachers.ipynb #36859158
-def plot_confidence(
-    confidence, # (t,) largest choice probability of each triplet
-    right, # (t,) bool, whether that choice was people's
-    ax, # Axes to draw on
-    bins:int=8, # Bins of equal size
-):
-    "Fraction right against confidence: of the choices made with 60 %, are 60 % right?"
-    parts = np.array_split(np.argsort(confidence, kind='stable'), min(bins, len(confidence)))
-    x, y = ([a[part].mean() for part in parts] for a in (confidence, right))
-    ax.plot([1/3, 1], [1/3, 1], color='.6', lw=.8)
-    ax.plot(x, y, 'o-', color='#0072B2')
-    ax.set(title='calibration, after', xlabel='confidence', ylabel='fraction right', xlim=(.3, 1), ylim=(.2, 1))
-
-# %% ../../nbs/eval/teachers.ipynb #bab9f2e9
+# %% ../../nbs/eval/teachers.ipynb #033063cc
 def plot_gains(
     gains:pd.DataFrame, # Of `gains_by_group`
     ax, # Axes to draw on
@@ -236,7 +223,7 @@ def teacher_report(
         plot_dissimilarities(Z, axes[name], groups)
         axes[name].set_title(f'dissimilarity, {name}')
     plot_accuracy_bars(*table['accuracy, cosine'], axes['accuracy'], getattr(teacher, 'cv', None))
-    plot_confidence(confidence, is_correct(dot['after']), axes['calibration'])
+    plot_reliability(dict(after=(confidence, is_correct(dot['after']))), bins=8, ax=axes['calibration'])
     if len(gains): plot_gains(gains, axes['gains'])
     return table, fig
 

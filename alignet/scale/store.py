@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['part_folder', 'read_store_files', 'StoreWriter']
 
-# %% ../../nbs/scale/store.ipynb #d962443e
+# %% ../../nbs/scale/store.ipynb #16f55033
 import contextlib, os, time
 from pathlib import Path
 import numpy as np
@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
 
-# %% ../../nbs/scale/store.ipynb #e0c7d932
+# %% ../../nbs/scale/store.ipynb #f9776781
 def part_folder(
     path, # Folder of a store
 ) -> Path: # What it is called until it is finished
@@ -21,25 +21,22 @@ def part_folder(
     path = Path(path)
     return path.with_name(path.name + '.part')
 
-# %% ../../nbs/scale/store.ipynb #c4d7faa2
-def _damaged(file):
-    "The error for a file of a store that holds something else"
-    return AlignetError(f"'{file}' is damaged; delete its folder and extract the features again")
-
+# %% ../../nbs/scale/store.ipynb #74de0563
 def read_store_files(
     path, # Folder of a store, finished or not
 ) -> tuple: # The dict of meta.json; the dict of names.json with the lists names and bytes
     "Read the two small files of a store; raise if they hold something else"
     path = Path(path)
     meta, files = read_json(path/'meta.json'), read_json(path/'names.json')
-    if not isinstance(meta, dict): raise _damaged(path/'meta.json')
-    if not isinstance(files, dict): raise _damaged(path/'names.json')
+    if not isinstance(files, dict): files = {}
     names, sizes = files.get('names'), files.get('bytes')
-    if not (isinstance(names, list) and isinstance(sizes, list) and len(names) == len(sizes)):
-        raise _damaged(path/'names.json')
+    lists = isinstance(names, list) and isinstance(sizes, list) and len(names) == len(sizes)
+    for file, good in (('meta.json', isinstance(meta, dict)), ('names.json', lists)):
+        if good: continue
+        raise AlignetError(f"'{path/file}' is damaged; delete its folder and extract the features again")
     return meta, files
 
-# %% ../../nbs/scale/store.ipynb #e8f245a8
+# %% ../../nbs/scale/store.ipynb #35815ace
 class StoreWriter:
     "Write the rows of a feature store in a `with` block; an unfinished run goes on at row `done`"
     same = 'arch', 'weights', 'data_config' # What must agree to go on
@@ -63,34 +60,26 @@ class StoreWriter:
             raise AlignetError(f"'{path}' exists and is no feature store; choose another folder")
         if not overwrite: raise AlignetError(f"'{path}' exists already; overwrite=True makes it anew")
 
-# %% ../../nbs/scale/store.ipynb #6b41fd93
-@patch
-def _check_same(self:StoreWriter, meta, files):
-    "Raise if an unfinished store is of another model or other images"
-    other = [k for k in self.same if meta.get(k) != self.meta.get(k)]
-    if files['names'] != self.files['names']: other.append('images')
-    if not other: return
-    found = f"'{self.part}' holds unfinished features of '{meta.get('model')}' with other {other[0]}"
-    raise AlignetError(f'{found}; delete it, or overwrite=True')
-
+# %% ../../nbs/scale/store.ipynb #543cf4c9
 @patch
 def _kept_rows(self:StoreWriter):
-    "Number of rows of an unfinished run that can be kept"
+    "Number of rows of an unfinished run that can be kept; raise if it is of something else"
     if not (self.part/'meta.json').is_file(): return 0
     meta, files = read_store_files(self.part)
-    try: self._check_same(meta, files)
-    except AlignetError:
-        if self.overwrite: return 0
-        raise
+    other = [k for k in self.same if meta.get(k) != self.meta.get(k)]
+    if files['names'] != self.files['names']: other.append('images')
+    if other and not self.overwrite:
+        what = f"unfinished features of '{meta.get('model')}' with other {other[0]}"
+        raise AlignetError(f"'{self.part}' holds {what}; delete it, or overwrite=True")
     done = meta.get('done', 0)
-    if not (done and self.resume): return 0
+    if other or not (done and self.resume): return 0
     if np.load(self.part/'features.npy', mmap_mode='r').shape != (self.n, self.d): return 0
     sizes = zip(files['bytes'], self.files['bytes'])
     changed = [i for i, (old, new) in enumerate(sizes) if old != new]
     done = min([done, *changed[:1]])
     return done if done == self.n else done - done % self.step
 
-# %% ../../nbs/scale/store.ipynb #27992b66
+# %% ../../nbs/scale/store.ipynb #30e93af6
 @patch
 def _save(self:StoreWriter):
     "Put the rows on the disk, then record how many there are"
@@ -121,7 +110,7 @@ def __enter__(self:StoreWriter):
         self.release = stack.pop_all().close
     return self
 
-# %% ../../nbs/scale/store.ipynb #a7577252
+# %% ../../nbs/scale/store.ipynb #aa101f10
 @patch
 def add(self:StoreWriter,
     X, # (b, d) features of the next b images
@@ -143,7 +132,7 @@ def add(self:StoreWriter,
     self.done += len(X)
     if time.monotonic() > self.saved + self.save_every: self._save()
 
-# %% ../../nbs/scale/store.ipynb #eff47ea0
+# %% ../../nbs/scale/store.ipynb #51acb9ee
 @patch
 def _finish(self:StoreWriter):
     "Give the store its name"

@@ -11,61 +11,65 @@ import functools
 from dataclasses import dataclass
 import numpy as np
 import pandas as pd
+from scipy import stats
 from ..core import *
-from ..files.disk import *
-from ..data import *
+
+# %% ../../nbs/worlds/ceiling.ipynb #6cc939ba
+# the published noise ceiling of THINGS (arXiv 2211.01201)
+THINGS_CEILING = .6722
 
 # %% ../../nbs/worlds/ceiling.ipynb #140430fb
 def _answers(triplets):
-    "The question of each trial as a row number, its choice 0..2 in the sorted question, and the sorted questions"
+    "The question of each trial as a row number, its choice 0..2 in the sorted question, the questions"
     t = check_triplets(triplets)
-    q, row = np.unique(np.sort(t), axis=0, return_inverse=True)
+    questions, row = np.unique(np.sort(t), axis=0, return_inverse=True)
     row = row.ravel()
-    return row, (q[row] == t[:, 2:]).argmax(1), q
+    return row, (questions[row] == t[:, 2:]).argmax(1), questions
 
-# %% ../../nbs/worlds/ceiling.ipynb #4ad4432c
 def answer_counts(
     triplets, # (t, 3) one row an answer, odd one last
     min_trials:int=2, # Leave out questions with fewer answers
-) -> tuple: # (q, 3) questions with sorted indices; (q, 3) how many answers say that the first, second, third is odd
+) -> tuple: # (q, 3) questions, sorted; (q, 3) how many answers say that the first, second, third is odd
     "Count the answers to each question"
-    row, choice, q = _answers(triplets)
-    c = np.bincount(row * 3 + choice, minlength=3 * len(q)).reshape(-1, 3)
-    keep = c.sum(1) >= min_trials
-    return q[keep], c[keep]
+    row, choice, questions = _answers(triplets)
+    counts = np.bincount(row * 3 + choice, minlength=3 * len(questions)).reshape(-1, 3)
+    keep = counts.sum(1) >= min_trials
+    return questions[keep], counts[keep]
 
 # %% ../../nbs/worlds/ceiling.ipynb #da15bb75
+def _person_numbers(subjects, n):
+    "People as numbers from 0, one for each answer"
+    s = np.unique(np.asarray(subjects), return_inverse=True)[1].ravel()
+    if len(s) == n: return s
+    raise AlignetError(f'subjects must have {n:,} entries, one for each triplet, not {len(s):,}')
+
+def _totals(group, values):
+    "Sums of rows of the same group, for each row"
+    sums = np.zeros((group.max(initial=-1) + 1, values.shape[1]))
+    np.add.at(sums, group, values)
+    return sums[group]
+
 def leave_one_out(
     triplets, # (t, 3) one row an answer, odd one last
     subjects=None, # (t,) who answered; None takes each answer for another person's
-) -> np.ndarray: # (t,) chance that the majority of the others hits this answer; NaN where nobody else answered
+) -> np.ndarray: # (t,) chance that the majority of the others hits this answer; NaN where there are none
     "Predict each answer by the majority of other people's answers to the same question"
-    row, choice, q = _answers(triplets)
-    n = len(row)
-    every = np.zeros((len(q), 3))
-    np.add.at(every, (row, choice), 1)
-    own = np.zeros((n, 3))
-    own[np.arange(n), choice] = 1
+    row, choice, _ = _answers(triplets)
+    own = np.eye(3)[choice]
+    others = _totals(row, own)
     if subjects is not None:
-        s = np.unique(np.asarray(subjects), return_inverse=True)[1].ravel()
-        if len(s) != n:
-            raise AlignetError(
-                f'subjects must have {n:,} entries, one for each triplet, not {len(s):,}'
-            )
-        _, pair = np.unique(row * (s.max(initial=0) + 1) + s, return_inverse=True)
-        pair = pair.ravel()
-        total = np.zeros((pair.max(initial=0) + 1, 3))
-        np.add.at(total, pair, own)
-        own = total[pair]
-    others = every[row] - own
-    top = others.max(1, keepdims=True)
-    hit = (others == top)[np.arange(n), choice] / (others == top).sum(1)
+        s = _person_numbers(subjects, len(row))
+        person_and_question = np.unique(row * (s.max(initial=0) + 1) + s, return_inverse=True)[1]
+        own = _totals(person_and_question.ravel(), own)
+    others -= own
+    modes = others == others.max(1, keepdims=True)
+    hit = modes[np.arange(len(row)), choice] / modes.sum(1)
     return np.where(others.sum(1) > 0, hit, np.nan)
 
 # %% ../../nbs/worlds/ceiling.ipynb #87c3476f
 def pair_agreement(
     counts, # (q, 3) answers to each question, at least two
-) -> np.ndarray: # (q,) share of the pairs of answers that agree
+) -> np.ndarray: # (q,) fraction of the pairs of answers that agree
     "How often two people agree, without bias, from any number of answers"
     c = np.asarray(counts, float)
     n = c.sum(1)
@@ -82,13 +86,12 @@ def agreement_bounds(
 # %% ../../nbs/worlds/ceiling.ipynb #78630275
 def dirichlet_ceiling(
     agreement:float, # How often two people agree, from 1/3 to 1
-) -> float: # Mean of the largest share under a symmetric Dirichlet law with this agreement
+) -> float: # Mean of the largest probability under a symmetric Dirichlet law with this agreement
     "The noise ceiling that belongs to an agreement between two people"
-    from scipy import stats
     if agreement >= 1: return 1.
     if agreement <= CHANCE + 1e-6: return CHANCE
     a = (1 - agreement) / (3 * agreement - 1)
-    # quantiles of the largest: its mean is the integral of its inverse cdf
+    # the mean of the largest is the integral of its inverse cumulative distribution
     u, w = np.polynomial.legendre.leggauss(400)
     u, w = (u + 1) / 2, w / 2
     return float((stats.gamma.ppf(u ** (1/3), a) * w).sum() / (3 * a))
@@ -105,28 +108,50 @@ class Ceiling:
     questions:int # Repeated questions that were used
     answers:int # Answers to them
     people:int # Different people, or 0 if unknown
-    # Lowest and highest ceiling that are possible with this agreement, whatever people are like
-    possible:tuple
     level:float=.95 # Level of the intervals
 
-    def __repr__(self):
-        show = (
-            lambda k: f"{getattr(self, k):.3f} [{self.intervals.low[k]:.3f}, {self.intervals.high[k]:.3f}]"
-        )
-        return f"Ceiling({show('estimate')}; between {show('lower')} and {show('upper')}; {self.answers:,} answers to {self.questions:,} repeated questions{f' by {self.people:,} people' if self.people else ''}; possible with this agreement: {self.possible[0]:.3f} to {self.possible[1]:.3f})"
+    @property
+    def possible(self) -> tuple: # Two numbers
+        "Lowest and highest ceiling that are possible with this agreement, whatever people are like"
+        return tuple(float(b) for b in agreement_bounds(self.agreement))
 
     def table(self) -> pd.DataFrame: # Rows lower, estimate, upper, agreement; columns value, low, high; in 0..1
         "The four figures with their intervals"
-        return self.intervals.assign(value=[getattr(self, k) for k in self.intervals.index])[
-            ['value', 'low', 'high']
-        ]
+        values = [getattr(self, k) for k in self.intervals.index]
+        return self.intervals.assign(value=values)[['value', 'low', 'high']]
+
+    def __repr__(self):
+        rows = self.table().to_numpy()
+        lower, estimate, upper, _ = (f'{v:.3f} [{low:.3f}, {high:.3f}]' for v, low, high in rows)
+        by = f' by {self.people:,} people' if self.people else ''
+        asked = f'{self.answers:,} answers to {self.questions:,} repeated questions{by}'
+        possible = 'possible with this agreement: {:.3f} to {:.3f}'.format(*self.possible)
+        return f'Ceiling({estimate}; between {lower} and {upper}; {asked}; {possible})'
 
 # %% ../../nbs/worlds/ceiling.ipynb #049c5d41
 @functools.cache
-def _ceiling_curve(): return np.array([dirichlet_ceiling(g) for g in _grid()])
+def _ceiling_curve():
+    "Agreements, closer near chance where the curve is steep, and their ceilings"
+    agreement = CHANCE + (1 - CHANCE) * np.linspace(0, 1, 101)**2
+    return agreement, np.array([dirichlet_ceiling(a) for a in agreement])
 
-# %% ../../nbs/worlds/ceiling.ipynb #52280ed4
-def _grid(): return CHANCE + (1 - CHANCE) * np.linspace(0, 1, 101)**2           # closer near chance, where the curve is steep
+def _question_figures(row, choice, hit, subjects):
+    "Lower bound, upper bound and agreement of each question, (3, q)"
+    q = np.unique(row, return_inverse=True)[1].ravel()
+    n = np.bincount(q)
+    # agreement is between people: one answer a person and question
+    first = np.arange(len(q))
+    if subjects is not None: first = np.unique(q * (subjects.max() + 1) + subjects, return_index=True)[1]
+    counts = np.bincount(q[first] * 3 + choice[first], minlength=3 * len(n)).reshape(-1, 3)
+    return np.stack([np.bincount(q, hit) / n, counts.max(1) / counts.sum(1), pair_agreement(counts)])
+
+def _check_duplicates(t, row):
+    "Raise if answers of which many repeat a question hold no equal rows"
+    n = np.unique(row, return_counts=True)[1]
+    pairs = int((n * (n - 1) // 2).sum())
+    if pairs < 50 or len(np.unique(t, axis=0)) < len(t): return
+    none = f'of {len(t):,} answers to {len(n):,} repeated questions not one row occurs twice'
+    raise AlignetError(f'{none}; give them as collected, or check=False')
 
 # %% ../../nbs/worlds/ceiling.ipynb #49be8f8e
 def noise_ceiling(
@@ -135,77 +160,46 @@ def noise_ceiling(
     draws:int=2000, # Bootstrap draws of questions
     level:float=.95, # Level of the intervals
     seed:int=0, # Seed of the bootstrap
-    check:bool=True, # Refuse answers from which equal rows have been removed
+    check:bool=True, # Raise for answers from which equal rows have been removed
 ) -> Ceiling: # Bounds and estimate in 0..1, with intervals
     "Bounds and an estimate of the noise ceiling, from questions that were put more than once"
-    if hasattr(triplets, 'triplets'):
-        if triplets.probs is not None:
-            raise AlignetError(
-                'these judgements are pooled already; a noise ceiling needs the single answers, so give the trials before pool()'
-            )
-        subjects = triplets.subjects if subjects is None else subjects
-        triplets = triplets.triplets
+    if getattr(triplets, 'probs', None) is not None:
+        raise AlignetError('these judgements are aggregated already; give the single answers')
+    if subjects is None: subjects = getattr(triplets, 'subjects', None)
+    triplets = check_triplets(getattr(triplets, 'triplets', triplets))
     hit = leave_one_out(triplets, subjects)
     row, choice, _ = _answers(triplets)
     used = ~np.isnan(hit)
     if used.sum() < 2:
-        raise AlignetError(
-            f'none of the {len(hit):,} answers is to a question that somebody else answered too; a noise ceiling needs repeated questions'
-        )
-    first = used.copy()
-    # agreement is between people: one answer a person and question
-    if subjects is not None:
-        s = np.unique(np.asarray(subjects), return_inverse=True)[1].ravel()
-        keep = np.zeros(len(hit), bool)
-        keep[np.unique(row[used] * (s.max() + 1) + s[used], return_index=True)[1]] = True
-        first = np.zeros(len(hit), bool)
-        first[np.flatnonzero(used)] = keep[:used.sum()]
-    q = np.unique(row[used], return_inverse=True)[1].ravel()
-    n = np.bincount(q)
-    t = np.asarray(triplets)[used]
-    pairs = int((n * (n - 1) // 2).sum())
-    if check and pairs >= 50 and len(np.unique(t, axis=0)) == len(t):
-        raise AlignetError(
-            f'{len(t):,} answers to {len(n):,} repeated questions, and not one row occurs twice: equal rows have been removed, so agreement cannot be measured; give the answers as they were collected (or check=False)'
-        )
-    counts = np.bincount(q[first[used]] * 3 + choice[first], minlength=3 * len(n)).reshape(-1, 3)
-    # (3, questions)
-    each = np.stack(
-        [np.bincount(q, hit[used]) / n, counts.max(1) / counts.sum(1), pair_agreement(counts)]
-    )
-    pick = rng(seed, 17).integers(len(n), size=(draws, len(n)))
+        raise AlignetError(f'none of the {len(hit):,} answers is to a question that two people answered')
+    if check: _check_duplicates(triplets[used], row[used])
+    if subjects is not None: subjects = _person_numbers(subjects, len(hit))[used]
+    each = _question_figures(row[used], choice[used], hit[used], subjects)
+    questions = each.shape[1]
+    pick = rng(seed, 17).integers(questions, size=(draws, questions))
     lower, upper, agree = np.stack([e[pick].mean(1) for e in each])
-    grid = _grid()
-    curve = np.interp(agree, grid, _ceiling_curve())
+    samples = dict(lower=lower, estimate=np.interp(agree, *_ceiling_curve()), upper=upper, agreement=agree)
     ends = [(1 - level) / 2, (1 + level) / 2]
-    intervals = pd.DataFrame(
-        [np.quantile(b, ends) for b in (lower, curve, upper, agree)],
-        index=['lower', 'estimate', 'upper', 'agreement'], columns=['low', 'high'],
-    )
-    people = 0 if subjects is None else len(np.unique(np.asarray(subjects)[used]))
-    return Ceiling(
-        float(each[0].mean()), dirichlet_ceiling(each[2].mean()), float(each[1].mean()),
-        float(each[2].mean()), intervals, len(n), int(used.sum()), people,
-        tuple(map(float, agreement_bounds(each[2].mean()))), level,
-    )
+    bounds = [np.quantile(s, ends) for s in samples.values()]
+    intervals = pd.DataFrame(bounds, index=list(samples), columns=['low', 'high'])
+    people = 0 if subjects is None else len(np.unique(subjects))
+    lower, upper, agree = (float(e.mean()) for e in each)
+    estimate, answers = dirichlet_ceiling(agree), int(used.sum())
+    return Ceiling(lower, estimate, upper, agree, intervals, questions, answers, people, level)
 
 # %% ../../nbs/worlds/ceiling.ipynb #52a8f9b9
-# the published noise ceiling of THINGS (arXiv 2211.01201)
-THINGS_CEILING = .6722
-
 def fraction_of_ceiling(
     accuracy, # One or more accuracies
-    ceiling=THINGS_CEILING, # A Ceiling, of which estimate is used, or a number; by default the published one of THINGS
-) -> pd.DataFrame: # One row an accuracy: accuracy, share, above chance
-    "Accuracies as a share of the noise ceiling, plainly and above chance"
-    c = ceiling.estimate if isinstance(ceiling, Ceiling) else float(ceiling)
-    if not CHANCE < c <= 1:
-        raise AlignetError(f'the ceiling must lie between chance (1/3) and 1, not at {c}')
+    ceiling=THINGS_CEILING, # A Ceiling, of which the estimate is used, or a number above chance
+) -> pd.DataFrame: # One row an accuracy: accuracy, fraction, above chance; with a Ceiling also low and high
+    "Accuracies as a fraction of the noise ceiling, plainly and above chance"
+    known = isinstance(ceiling, Ceiling)
+    c = ceiling.estimate if known else float(ceiling)
+    if not CHANCE < c <= 1: raise AlignetError(f'the ceiling must lie between chance (1/3) and 1, not at {c}')
     a = pd.Series(accuracy, dtype=float, name='accuracy')
     out = pd.DataFrame({'accuracy': a, 'fraction': a / c, 'above chance': (a - CHANCE) / (c - CHANCE)})
-    if isinstance(ceiling, Ceiling):
+    if known:
         lo, hi = ceiling.intervals.loc['estimate']
-        out['low'], out['high'] = (a - CHANCE) / (hi - CHANCE), (a - CHANCE) / (
-            max(lo, CHANCE + 1e-9) - CHANCE
-        )
+        out['low'] = (a - CHANCE) / (hi - CHANCE)
+        out['high'] = (a - CHANCE) / (max(lo, CHANCE + 1e-9) - CHANCE)
     return out

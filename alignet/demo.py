@@ -185,7 +185,7 @@ def label(self:Pipeline,
             labels[target] = PseudoLabels.load(path)
     return labels
 
-# %% ../nbs/09_demo.ipynb #f7d79328
+# %% ../nbs/09_demo.ipynb #fa85a241
 @patch
 def learner(self:Pipeline,
     labels:PseudoLabels, # What its teacher says: names (n,), embedding (n, k)
@@ -272,7 +272,7 @@ def score(self:Pipeline,
         write_json(path, {name: t.assign(seed=seed).to_dict('records') for name, t in tables.items()})
     return {name: pd.DataFrame(rows) for name, rows in read_json(path).items()}
 
-# %% ../nbs/09_demo.ipynb #ac7ac5e4
+# %% ../nbs/09_demo.ipynb #b28893e0
 @patch
 def run_seed(self:Pipeline,
     seed:int, # The seed
@@ -314,7 +314,7 @@ _CARD = {
            'Judgements of **simulated** observers of pictograms; no person was asked. '),
     False: ('Fine-tuned to judge the similarity of images more as people do: distilled from a teacher that was'
             ' fitted to odd-one-out judgements (after Muttenthaler et al., *Nature* 647, 2025).', '')}
-_LICENCES = ('The code is Apache-2.0. Pictures and judgements stay under the terms of their sources, named above.')
+_TERMS = 'The code is Apache-2.0. Pictures and judgements stay under the terms of their sources, named above.'
 
 @patch
 def export_model(self:Pipeline,
@@ -323,7 +323,7 @@ def export_model(self:Pipeline,
     "Write the aligned model of seed 0 to the output folder, with its card"
     summary, data = _CARD[self.world.simulated]
     notes = f'Mean over {self.cfg.seeds} seeds; this is the model of seed 0. Settings: {asdict(self.cfg)}'
-    card = dict(table=table, summary=summary, data=data + self.world.notes, licences=_LICENCES, notes=notes)
+    card = dict(table=table, summary=summary, data=data + self.world.notes, terms=_TERMS, notes=notes)
     model = create_backbone(f"local-dir:{self.folder(0)/'aligned'}")
     return export_timm(model, self.out/'model', name=f'{self.cfg.student}.alignet', card=card)
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_hierarchy', 'ancestors', 'nearest_concepts']
 
-# %% ../../nbs/worlds/wordnet.ipynb #3de082d9
+# %% ../../nbs/worlds/wordnet.ipynb #767aac2d
 from pathlib import Path
 from ..core import *
 
@@ -14,20 +14,14 @@ def read_hierarchy(
     path, # File with a line 'PARENT CHILD' for each edge
 ) -> dict: # {child: list of its parents}
     "A class hierarchy, upwards"
-    try:
-        edges = [
-            l.split() for l in Path(path).read_text(encoding='utf-8').splitlines() if l.strip()
-        ]
+    try: lines = Path(path).read_text(encoding='utf-8').splitlines()
     except OSError as e:
-        raise AlignetError(
-            f"the class hierarchy '{path}' cannot be read ({e.strerror}); it belongs to the data folder"
-        ) from e
-    if bad := [i for i, l in enumerate(edges) if len(l) != 2]:
-        raise AlignetError(
-            f"line {bad[0] + 1} of the class hierarchy '{path}' does not hold two names, a parent and a child; copy the file again"
-        )
-    up = {}
-    for a, b in edges: up.setdefault(b, []).append(a)
+        raise AlignetError(f"the class hierarchy '{path}' cannot be read ({e.strerror}); check the path") from e
+    up, edges = {}, [line.split() for line in lines if line.strip()]
+    for i, edge in enumerate(edges):
+        if len(edge) != 2: raise AlignetError(f"line {i+1} of '{path}' does not hold a parent and a child")
+        parent, child = edge
+        up.setdefault(child, []).append(parent)
     return up
 
 # %% ../../nbs/worlds/wordnet.ipynb #be9d9453
@@ -36,14 +30,14 @@ def ancestors(
     name, # Where to start
 ) -> set: # Without name itself
     "Everything above a name in a hierarchy"
-    out, todo = set(), [name]
+    found, todo = set(), [name]
     while todo:
-        new = set(up.get(todo.pop(), ())) - out
-        out |= new
+        new = set(up.get(todo.pop(), ())) - found
+        found |= new
         todo += new
-    return out
+    return found
 
-# %% ../../nbs/worlds/wordnet.ipynb #a1f0d9a0
+# %% ../../nbs/worlds/wordnet.ipynb #585a31b7
 def nearest_concepts(
     parents, # Path of a file with a line 'PARENT CHILD' of WordNet ids for each edge
     concepts:dict, # WordNet id -> name of the concept

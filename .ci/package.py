@@ -1,155 +1,225 @@
-"""Build the package and try it where nothing is but the package and what it asks for: in a clean environment, from another folder.
+"""Build the package, and try it where there is nothing but the package and what it requires.
 
-    python .ci/package.py build      dist/: the source archive, the wheel made from it, and a look at what is inside
+    python .ci/package.py build      dist/: the source archive and the wheel, and a look inside
     python .ci/package.py dev        the wheel with the versions used for development
-    python .ci/package.py newest     the wheel with what `pip install` brings today: the latest fastai and fastcore
+    python .ci/package.py newest     the wheel with what `pip install` brings today
 
-A clean environment holds the wheel and exactly those packages and versions that pip chooses for it in an empty environment. pip is asked
-for its choice only (a dry run); a package that this environment has in the same version is linked, not installed a second time: PyTorch alone is
-several gigabytes. Packages that only development needs stay out, so a requirement that settings.ini forgets is found.
+The clean environment holds the wheel and those packages that pip chooses for it. A package that is
+here in the same version is linked, not installed again: PyTorch alone is several gigabytes.
 """
-import argparse, json, os, re, shutil, subprocess, sys, tempfile, zipfile
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
 from email import message_from_string
 from importlib.metadata import distributions
 from pathlib import Path
 
-from common import ROOT, project_copy, settings
+from common import ROOT, default_exp, notebooks, project_copy, read_cells, settings
 
-# Runs inside the clean environment: imports every module of the wheel and says which versions it found.
+VERSIONS = {                                        # from this version to below that one
+    'dev': {'fastai': ['2.8.7', '2.8.12'], 'fastcore': ['1.14', '2']},
+    'newest': {'fastai': ['2.8.12', '99'], 'fastcore': ['2', '99']},
+}
+
+# Run in the clean environment: import every module of the wheel, and look at the versions
 TRY = '''
 import importlib, json, pkgutil, sys
 from importlib.metadata import version
 from pathlib import Path
-import alignet, fastai, fastcore
-here, bounds = Path(sys.prefix).resolve(), json.loads(sys.argv[1])
+import alignet
+
+def number(text):
+    return [int(part) for part in text.split('.')[:3] if part.isdigit()]
+
 names = ['alignet', *sorted(m.name for m in pkgutil.walk_packages(alignet.__path__, 'alignet.'))]
 for name in names:
     file = Path(importlib.import_module(name).__file__).resolve()
-    assert here in file.parents, f'{name} came from {file}, not from the installed wheel'
-number = lambda v: tuple(int(o) for o in v.split('.')[:3] if o.isdigit())
-for module, (low, high) in bounds.items():
-    v = sys.modules[module].__version__
-    assert v == version(module), f'{module}: version {v} was imported, but {version(module)} is installed'
-    assert number(low) <= number(v) < number(high), f'{module} {v} is not in the range meant here, {low} <= version < {high}'
-print(f'{len(names)} modules imported from the wheel: {", ".join(names)}')
-print('with ' + ', '.join(f'{o} {version(o)}' for o in ('fastai', 'fastcore', 'fasttransform', 'torch', 'torchvision', 'timm', 'numpy', 'pandas')))
+    assert Path(sys.prefix).resolve() in file.parents, f'{name} came from {file}'
+for name, (low, high) in json.loads(sys.argv[1]).items():
+    found = version(name)
+    assert number(low) <= number(found) < number(high), f'{name} {found}: not the range meant here'
+print(f'{len(names)} modules imported from the wheel')
+for name in ['fastai', 'fastcore', 'torch', 'timm', 'numpy', 'pandas']:
+    print(name, version(name))
 '''
-DEV = {'fastai': ['2.8.7', '2.8.12'], 'fastcore': ['1.14', '2']}
-NEWEST = {'fastai': ['2.8.12', '99'], 'fastcore': ['2', '99']}
 
 
-def run(cmd, **kw):
-    "Run a command silently; if it fails, show what it said and stop"
-    res = subprocess.run([str(o) for o in cmd], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
-    if res.returncode: sys.exit(f'{" ".join(map(str, cmd))[:200]}\n{res.stdout[-5000:]}')
-    return res.stdout.strip()
+def run(*command, **kwargs):
+    "Run a command and return what it prints; if it fails, show that and stop"
+    command = [str(word) for word in command]
+    result = subprocess.run(command, text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, **kwargs)
+    if result.returncode:
+        sys.exit(f'{" ".join(command)[:200]}\n{result.stdout[-5000:]}')
+    return result.stdout.strip()
+
+
+def normal(name):
+    "The name of a package as pip compares it"
+    return re.sub(r'[-_.]+', '-', name).lower()
 
 
 def wheel():
     "The wheel that `build` made"
-    found = sorted((ROOT/'dist').glob('alignet-*.whl'))
-    if len(found) != 1: sys.exit('dist/ must hold one wheel: run `.venv/bin/python .ci/package.py build` first')
+    found = list((ROOT/'dist').glob('alignet-*.whl'))
+    if len(found) != 1:
+        sys.exit('dist/ must hold one wheel: run `.venv/bin/python .ci/package.py build` first')
     return found[0]
 
+
+# --- build ---
 
 def build():
     "Make dist/ from a copy of the project, and look into the wheel"
     shutil.rmtree(ROOT/'dist', ignore_errors=True)
-    with project_copy() as copy: run([sys.executable, '-m', 'build', '--outdir', ROOT/'dist', copy])
-    cfg = settings()
-    with zipfile.ZipFile(wheel()) as z:
-        names = set(z.namelist())
-        info = next(o.split('/')[0] for o in names if o.endswith('.dist-info/METADATA'))
-        meta, points = message_from_string(z.read(f'{info}/METADATA').decode()), z.read(f'{info}/entry_points.txt').decode()
-    ours = {p.relative_to(ROOT).as_posix() for p in (ROOT/'alignet').rglob('*.py')}
-    lost, extra = sorted(ours - names), sorted(o for o in names if not o.startswith((f'{info}/', 'alignet/')))
-    if lost: sys.exit(f'the wheel lacks {", ".join(lost)}: is there an __init__.py in each folder of alignet/?')
-    if extra: sys.exit(f'the wheel holds {", ".join(extra)}, which is not part of the package: see find_packages in setup.py')
-    if not any(o.endswith('LICENSE') for o in names): sys.exit('the wheel lacks the licence: see license_files in setup.py')
-    norm = lambda o: re.sub(r'[-_.]+', '-', re.sub(r'\s', '', o.split(';')[0])).lower()
-    parts = lambda o: (norm(re.split(r'[<>=!~]', o)[0]), frozenset(re.findall(r'[<>=!~]+[^,;\s]+', o)))
-    asks, wants = {parts(o) for o in meta.get_all('Requires-Dist', []) if 'extra ==' not in o}, {parts(o) for o in cfg['requirements'].split()}
-    if asks != wants: sys.exit(f'the wheel requires {asks ^ wants} otherwise than settings.ini')
-    if cfg['console_scripts'].replace(' ', '') not in points.replace(' ', ''): sys.exit('the wheel lacks the command of settings.ini: see entry_points in setup.py')
-    if not meta.get_payload().strip(): sys.exit('the wheel has no description: README.md did not reach it')
-    print(f'{wheel().name}: {wheel().stat().st_size/1e3:.0f} kB, {len(ours)} modules; requires {len(wants)} packages, Python {meta["Requires-Python"]}')
+    with project_copy() as copy:
+        run(sys.executable, '-m', 'build', '--outdir', ROOT/'dist', copy)
+    with zipfile.ZipFile(wheel()) as archive:
+        names = archive.namelist()
+        info = next(name.split('/')[0] for name in names if name.endswith('.dist-info/METADATA'))
+        metadata = message_from_string(archive.read(f'{info}/METADATA').decode())
+        commands = archive.read(f'{info}/entry_points.txt').decode()
+    check_files(set(names), info)
+    check_metadata(metadata, commands)
+    size = wheel().stat().st_size/1e3
+    print(f'{wheel().name}: {size:.0f} kB, Python {metadata["Requires-Python"]}')
+
+
+def check_files(names, info):
+    "The wheel holds the whole package, the licence, and nothing else"
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT/'alignet').rglob('*.py')}
+    missing = sorted(modules - names)
+    foreign = sorted(name for name in names if not name.startswith((f'{info}/', 'alignet/')))
+    if missing:
+        sys.exit(f'the wheel lacks {", ".join(missing)}: is there an __init__.py in each folder?')
+    if foreign:
+        sys.exit(f'the wheel holds {", ".join(foreign)}: see find_packages in setup.py')
+    if not any(name.endswith('LICENSE') for name in names):
+        sys.exit('the wheel lacks the licence: see license_files in setup.py')
+
+
+def requirement(text):
+    "A requirement as its name and the set of its bounds"
+    name, *bounds = re.split(r'(?=[<>=!~])', re.sub(r'\s', '', text), maxsplit=1)
+    return normal(name), frozenset(''.join(bounds).split(','))
+
+
+def check_metadata(metadata, commands):
+    "The wheel requires what settings.ini says, has the command, and a description"
+    stated = [text for text in metadata.get_all('Requires-Dist', []) if 'extra ==' not in text]
+    required = {requirement(text) for text in stated}
+    wanted = {requirement(text) for text in settings()['requirements'].split()}
+    if required != wanted:
+        sys.exit(f'the wheel and settings.ini do not agree about {required ^ wanted}')
+    if settings()['console_scripts'].replace(' ', '') not in commands.replace(' ', ''):
+        sys.exit('the wheel lacks the command of settings.ini: see entry_points in setup.py')
+    if not metadata.get_payload().strip():
+        sys.exit('the wheel has no description: README.md did not reach it')
+
+
+# --- a clean environment ---
+
+def here():
+    "The packages of this environment, without alignet itself"
+    found = {normal(package.metadata['Name']): package for package in distributions()}
+    return {name: package for name, package in found.items() if name != 'alignet'}
+
+
+def choose(constraints):
+    "What pip would install for the wheel in an empty environment, as {name: version}"
+    with tempfile.TemporaryDirectory() as folder:
+        report, file = Path(folder)/'report.json', Path(folder)/'constraints.txt'
+        file.write_text(constraints)
+        run(sys.executable, '-m', 'pip', 'install', '-qq', '--dry-run', '--ignore-installed',
+            '--report', report, '-c', file, wheel())
+        chosen = [package['metadata'] for package in json.loads(report.read_text())['install']]
+    versions = {normal(package['name']): package['version'] for package in chosen}
+    del versions['alignet']
+    return versions
+
+
+def link(package, site):
+    "Link the files of an installed package into the site-packages of another environment"
+    tops = {path.parts[0] for path in package.files} - {'..', '__pycache__'}
+    for top in tops:
+        if not (site/top).exists():
+            (site/top).symlink_to(Path(package.locate_file(top)).resolve())
 
 
 def pip_in(folder, *args):
-    "Run pip on a virtual environment, from a folder where it cannot mistake the working tree for an installed package"
-    return run([sys.executable, '-m', 'pip', '--python', folder/'bin/python', *args], cwd=folder)
+    "Run pip on a virtual environment, from a folder where the working tree is not found"
+    return run(sys.executable, '-m', 'pip', '--python', folder/'bin/python', *args, cwd=folder)
 
 
-def plain(name): return re.sub(r'[-_.]+', '-', name).lower()
-
-
-def choice(constraints=''):
-    "What pip would install for the wheel in an empty environment, as {name: version}"
-    with tempfile.TemporaryDirectory() as d:
-        d = Path(d)
-        (d/'constraints.txt').write_text(constraints)
-        run([sys.executable, '-m', 'pip', 'install', '-qq', '--dry-run', '--ignore-installed', '--report', d/'report.json', '-c', d/'constraints.txt', wheel()])
-        found = json.loads((d/'report.json').read_text())['install']
-    return {plain(o['metadata']['name']): o['metadata']['version'] for o in found if plain(o['metadata']['name']) != 'alignet'}
-
-
-def environment(chosen):
-    "A clean virtual environment with the wheel and the packages chosen; returns its folder and its Python"
+def clean_environment(versions):
+    "Make an environment with the wheel and these packages; its folder"
     folder = ROOT/'.venv-clean'
     shutil.rmtree(folder, ignore_errors=True)
-    run([sys.executable, '-m', 'venv', '--without-pip', folder])
-    python = folder/'bin/python'
-    site = Path(run([python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))']))
-    here = {plain(o.metadata['Name']): o for o in distributions()}
-    linked = {k for k, v in chosen.items() if k in here and here[k].version == v and here[k].files}
-    for name in linked:
-        for top in {o.parts[0] for o in here[name].files} - {'..', '__pycache__'}:
-            if not (site/top).exists(): (site/top).symlink_to(Path(here[name].locate_file(top)).resolve())
-    others = [f'{k}=={v}' for k, v in sorted(chosen.items()) if k not in linked]
+    run(sys.executable, '-m', 'venv', '--without-pip', folder)
+    code = 'import sysconfig; print(sysconfig.get_path("purelib"))'
+    site = Path(run(folder/'bin/python', '-c', code))
+    installed, others = here(), []
+    for name, version in versions.items():
+        if name in installed and installed[name].version == version:
+            link(installed[name], site)
+        else:
+            others.append(f'{name}=={version}')
     pip_in(folder, 'install', '-qq', '--no-deps', '--ignore-installed', wheel(), *others)
     pip_in(folder, 'check')
-    print(f'{len(linked)} packages linked; installed: {", ".join(["the wheel", *others])}', flush=True)
-    return folder, python
+    print(f'installed: {", ".join(["the wheel", *others])}; the rest is linked', flush=True)
+    return folder
 
 
-def try_out(folder, python, bounds):
-    "Import everything, from another folder and without the environment's variables, and ask the command for help"
+def try_out(folder, versions):
+    "Import everything, from another folder, and ask the command for help"
     away = folder/'elsewhere'
     away.mkdir()
-    print(run([python, '-I', '-W', 'ignore', '-c', TRY, json.dumps(bounds)], cwd=away))
-    said = run([folder/'bin'/settings()['console_scripts'].split('=')[0], '--help'], cwd=away)
-    print(f'`alignet --help` answers: {said.splitlines()[0][:100] if said else ""}')
+    print(run(folder/'bin/python', '-I', '-W', 'ignore', '-c', TRY, json.dumps(versions), cwd=away))
+    run(folder/'bin/alignet', '--help', cwd=away)
 
 
 def dev():
     "The wheel with the versions of this environment"
-    mine = ''.join(f"{o.metadata['Name']}=={o.version}\n" for o in distributions() if plain(o.metadata['Name']) != 'alignet')
-    folder, python = environment(choice(mine))
-    try_out(folder, python, DEV)
+    versions = [f'{name}=={package.version}' for name, package in here().items()]
+    folder = clean_environment(choose('\n'.join(versions)))
+    try_out(folder, VERSIONS['dev'])
     shutil.rmtree(folder)
 
 
 def newest():
-    "The wheel with today's versions, and the tests of what is built on fastai"
-    folder, python = environment(choice())
-    try_out(folder, python, NEWEST)
-    built_on = [p.stem for p in sorted((ROOT/'alignet').glob('*.py')) if re.search(r'^\s*(from|import) (fastai|fasttransform)\b', p.read_text(encoding='utf-8'), re.M)]
-    tests = [f'tests/test_{o}.py' for o in built_on if (ROOT/f'tests/test_{o}.py').exists()]
-    if tests:
-        print(f'the tests of {", ".join(built_on)}, which are built on fastai:', flush=True)
-        pip_in(folder, 'install', '-qq', 'pytest')
-        with project_copy() as copy:
-            shutil.rmtree(copy/'alignet')                                     # so that only the wheel can be imported
-            env = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
-            code = subprocess.run([str(python), '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-W', 'ignore', *tests], cwd=copy, env=env).returncode
-        if code: sys.exit(code)
+    "The wheel with today's versions, and the notebooks that are built on fastai"
+    folder = clean_environment(choose(''))
+    try_out(folder, VERSIONS['newest'])
+    pip_in(folder, 'install', '-qq', 'pytest', 'pyyaml')
+    with project_copy() as copy:
+        shutil.rmtree(copy/'alignet')               # so that the wheel is imported
+        env = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
+        command = [folder/'bin/python', '-m', 'pytest', '-q', '-W', 'ignore', *on_fastai()]
+        result = subprocess.run(command, cwd=copy, env=env)
+    if result.returncode:
+        sys.exit(result.returncode)
     shutil.rmtree(folder)
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    p.add_argument('step', choices=['build', 'dev', 'newest'])
-    {'build': build, 'dev': dev, 'newest': newest}[p.parse_args().step]()
+def on_fastai():
+    "The notebooks whose modules import fastai"
+    found = []
+    for path in notebooks():
+        cells = read_cells(path)
+        exported = '\n'.join(cell.source for cell in cells if cell.exported)
+        imports = re.search(r'^\s*(from|import) (fastai|fasttransform)\b', exported, re.M)
+        if imports and default_exp(cells):
+            found.append(path.relative_to(ROOT).as_posix())
+    return found
 
 
-if __name__ == '__main__': main()
+if __name__ == '__main__':
+    steps = {'build': build, 'dev': dev, 'newest': newest}
+    if sys.argv[-1] not in steps:
+        sys.exit(__doc__)
+    steps[sys.argv[-1]]()

@@ -1,67 +1,110 @@
-"""All checks of the project, one after the other; stops at the first that fails and says what to do.
+"""All checks of the project, one after the other. The first that fails ends it and says what to do.
 
     python .ci/steps.py                    all of them
     python .ci/steps.py pages pytest       some of them, by name
 """
-import os, subprocess, sys, time
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from common import ROOT
 
-PY, BIN = sys.executable, Path(sys.executable).parent
-WHEEL = 'Read the message above. Packages and their versions are in settings.ini, how the wheel is made is in setup.py.'
+PYTHON, BIN = sys.executable, Path(sys.executable).parent
+WRITTEN_BY_TOOLS = re.compile(r'\.git|\.venv.*|\.\w+_cache|\.ipynb_checkpoints|__pycache__'
+                              r'|build|dist|_docs|_proc|.*\.egg-info')
+EXPORT = 'Run `make export` and commit. The notebooks are the source: an edit of a module is lost.'
+WHEEL = 'Packages and versions are in settings.ini; how the wheel is made is in setup.py.'
 
-# name: what is checked, the command, what to do if it fails
-STEPS = {
-    'clean':   ('the notebooks are clean', [PY, '.ci/checks.py', 'clean'], 'Run `make export`, then commit the notebooks.'),
-    'export':  ('alignet/ is what the notebooks export', [PY, '.ci/checks.py', 'export'], 'Run `make export`, then commit. The notebooks are the source: an edit of a module itself is lost.'),
-    'sync':    ('the generated tests are up to date', [PY, '.ci/gen_tests.py', '--check'], 'Run `make export`, then commit tests/.'),
-    'readme':  ('README.md is up to date', [PY, '.ci/readme.py', '--check'], 'Run `make export`, then commit README.md.'),
-    'pages':   ('titles, links, figures, alt texts and outputs of the pages', [PY, '.ci/checks.py', 'pages'], 'Mend the places named above in the notebooks.'),
-    'docs':    ('nbdev prepares every page for the website', [PY, '.ci/checks.py', 'docs'], 'Mend the cell named above; imports stand alone in their cells.'),
-    'nbdev':   ('the notebooks run from top to bottom', [BIN/'nbdev_test', '--n_workers', '2', '--do_print', '--timing'],
-                'The cell and its error are above. Run one notebook with `.venv/bin/nbdev_test --path nbs/NAME.ipynb`.'),
-    'pytest':  ('the tests, with coverage', [PY, '-m', 'pytest', '--cov=alignet', '--cov-report=term', '--durations=5', '-W', 'ignore'],
-                'Run one test with `.venv/bin/pytest -k NAME`. A generated test is mended in its notebook, then `make export`.'),
-    'build':   ('the source archive and the wheel', [PY, '.ci/package.py', 'build'], WHEEL),
-    'dev':     ('the wheel in a clean environment, with the development versions', [PY, '.ci/package.py', 'dev'], WHEEL),
-    'newest':  ("the wheel in a clean environment, with today's fastai and fastcore", [PY, '.ci/package.py', 'newest'],
-                WHEEL + ' The package must run with fastai from 2.8.7 to the latest: fastai moved its dispatch to the package fasttransform in between.'),
-}
-LEAVES_NOTHING = {'nbdev', 'pytest'}               # steps that must not write into the project
+
+@dataclass
+class Step:
+    "One check"
+    name: str
+    title: str                                      # what is checked
+    command: list
+    remedy: str                                     # what to do if it fails
+    leaves_nothing: bool = False                    # whether it must leave no files in the project
+
+
+def script(name, *args):
+    "The command that runs a script of this folder"
+    return [PYTHON, f'.ci/{name}.py', *args]
+
+
+PYTEST = [PYTHON, '-m', 'pytest', '--cov=alignet', '--durations=10', '-W', 'ignore']
+
+STEPS = [
+    Step('clean', 'the notebooks are clean', script('checks', 'clean'), EXPORT),
+    Step('export', 'alignet/ is what the notebooks export', script('checks', 'export'), EXPORT),
+    Step('readme', 'README.md is up to date', script('readme', '--check'), EXPORT),
+    Step('pages', 'titles, outputs, alt texts, comments, links', script('checks', 'pages'),
+         'Mend the cells named above.'),
+    Step('docs', 'nbdev prepares every page for the website', script('checks', 'docs'),
+         'Mend the cell named above.'),
+    Step('lint', 'the code follows the rules in pyproject.toml', [BIN/'ruff', 'check'],
+         'Mend the lines named above: `make lint` shows them again.'),
+    Step('pytest', 'notebooks and tests, with coverage', PYTEST,
+         'Run one section with `.venv/bin/pytest "nbs/NAME.ipynb::Heading"`.', leaves_nothing=True),
+    Step('build', 'the source archive and the wheel', script('package', 'build'), WHEEL),
+    Step('dev', 'the wheel alone, with the versions used for development',
+         script('package', 'dev'), WHEEL),
+    Step('newest', "the wheel alone, with today's fastai and fastcore",
+         script('package', 'newest'), WHEEL),
+]
 
 
 def files():
-    "The project's files, without what tools are known to leave"
-    skip = {'__pycache__', '.pytest_cache', '.ipynb_checkpoints', '.git', 'build', 'dist', '_docs', '_proc'}
-    res = set()
-    for folder, subs, names in os.walk(ROOT):
-        subs[:] = [o for o in subs if o not in skip and not o.startswith('.venv') and not o.endswith('.egg-info')]
-        res |= {os.path.relpath(os.path.join(folder, o), ROOT) for o in names if not o.startswith('.coverage')}
-    return res
+    "The files of the project, without those that tools are known to write"
+    found = set()
+    for folder, subfolders, names in os.walk(ROOT):
+        subfolders[:] = [name for name in subfolders if not WRITTEN_BY_TOOLS.fullmatch(name)]
+        paths = [os.path.relpath(os.path.join(folder, name), ROOT) for name in names]
+        found.update(path for path in paths if not path.startswith('.coverage'))
+    return found
+
+
+def passes(step):
+    "Run a step; whether it passed"
+    before = files()
+    env = {key: value for key, value in os.environ.items() if key not in ('PYTHONPATH', 'IN_TEST')}
+    env['PYTHONUNBUFFERED'] = '1'
+    result = subprocess.run(step.command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL)
+    left = sorted(files() - before)
+    if step.leaves_nothing and left and not result.returncode:
+        print(f'It left files in the project: {", ".join(left[:10])}')
+        print('Notebooks and tests write to a temporary folder. Delete these files.')
+        return False
+    return result.returncode == 0
 
 
 def main(names):
-    unknown = [o for o in names if o not in STEPS]
-    if unknown: sys.exit(f'there is no step {unknown[0]}; choose among {", ".join(STEPS)}')
-    names, times, begin = names or list(STEPS), {}, time.time()
-    env = {k: v for k, v in os.environ.items() if k not in ('PYTHONPATH', 'IN_TEST')} | {'PYTHONUNBUFFERED': '1'}
-    for i, name in enumerate(names, 1):
-        title, cmd, remedy = STEPS[name]
-        print(f'\n[{i}/{len(names)}] {name}: {title}', flush=True)
-        start, before = time.time(), files() if name in LEAVES_NOTHING else None
-        code = subprocess.run([str(o) for o in cmd], cwd=ROOT, env=env, stdin=subprocess.DEVNULL).returncode
-        left = sorted(files() - before) if before is not None and not code else []
-        if left:
-            print(f'new files appeared in the project while this ran: {", ".join(left[:10])}')
-            code, remedy = 1, 'Notebooks and tests write to a temporary folder (tempfile.TemporaryDirectory). Delete these files.'
-        times[name] = time.time() - start
-        if code:
-            print(f'\nFAILED: {name} ({title}), after {times[name]:.0f} s\nWhat to do: {remedy}\nRun this step alone: make test STEPS={name}', flush=True)
+    by_name = {step.name: step for step in STEPS}
+    for name in names:
+        if name not in by_name:
+            sys.exit(f'there is no step {name}; choose among {", ".join(by_name)}')
+    steps = [by_name[name] for name in names] or STEPS
+    times = {}
+    for number, step in enumerate(steps, 1):
+        head = f'[{number}/{len(steps)}] {step.name}'
+        print(f'\n{head}: {step.title}', flush=True)
+        start = time.time()
+        passed = passes(step)
+        times[step.name] = time.time() - start
+        if not passed:
+            print(f'\nFAILED: {step.name} ({step.title})\n{step.remedy}')
+            print(f'Run this step alone: make test STEPS={step.name}')
             return 1
-        print(f'[{i}/{len(names)}] {name}: good, {times[name]:.1f} s', flush=True)
-    print('\n' + '\n'.join(f'{t:7.1f} s  {o}' for o, t in times.items()) + f'\n{time.time() - begin:7.1f} s  in all\nall {len(names)} steps are good', flush=True)
+        print(f'{head}: good, {times[step.name]:.1f} s', flush=True)
+    print()
+    for name, seconds in times.items():
+        print(f'{seconds:7.1f} s  {name}')
+    print(f'{sum(times.values()):7.1f} s  in all; {len(steps)} of {len(steps)} steps are good')
     return 0
 
 
-if __name__ == '__main__': sys.exit(main(sys.argv[1:]))
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

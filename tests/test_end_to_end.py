@@ -1,21 +1,37 @@
 """The whole road as a user walks it: interrupted, resumed, and from the command line."""
-import ctypes, json, os, random, signal, subprocess, sys, tempfile, time
+import ctypes
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 
 import pytest
 
-WALK = "from alignet.demo import run_demo; run_demo({out!r}, 'offline', objects=200, seeds=1, epochs=2, steps=6, n_labels=500, shots=2)"
+WALK = """
+from alignet.demo import run_demo
+run_demo({out!r}, 'offline', objects=200, seeds=1, epochs=2, steps=6, n_labels=500, shots=2)
+"""
 
 
 def start(out, cache):
     env = {**os.environ, 'ALIGNET_CACHE': str(cache), 'MPLBACKEND': 'Agg'}
-    return subprocess.Popen([sys.executable, '-W', 'ignore', '-c', WALK.format(out=str(out))], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [sys.executable, '-W', 'ignore', '-c', WALK.format(out=str(out))], env=env,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
 
 
 def results(out):
     return json.loads((out/'results.json').read_text(encoding='utf-8'))
 
 
-STATIONS = ['[2/6]', '[3/6]', 'training the control', 'training the aligned', '[4/6]', '[5/6]', '[6/6]']
+STATIONS = [
+    '[2/6]', '[3/6]', 'training the control', 'training the aligned', '[4/6]', '[5/6]', '[6/6]',
+]
 
 
 def kill_after(process, marker, wait):
@@ -35,8 +51,14 @@ def test_killed_walk_ends_like_an_unbroken_one(tmp_path):
     log = whole.communicate(timeout=900)[0]
     assert whole.returncode == 0, log
     gen = random.Random(5)
-    killed = [m for m in STATIONS if kill_after(start(tmp_path/'broken', tmp_path/'cache-broken'), m, gen.uniform(0, 2))]
-    assert {'[2/6]', 'training the control', 'training the aligned'} <= set(killed), f'killed only at {killed}'
+    killed = [
+        m
+        for m in STATIONS
+        if kill_after(start(tmp_path / 'broken', tmp_path / 'cache-broken'), m, gen.uniform(0, 2))
+    ]
+    assert {'[2/6]', 'training the control', 'training the aligned'} <= set(
+        killed
+    ), f'killed only at {killed}'
     last = start(tmp_path/'broken', tmp_path/'cache-broken')
     log = last.communicate(timeout=900)[0]
     assert last.returncode == 0, log
@@ -46,10 +68,19 @@ def test_killed_walk_ends_like_an_unbroken_one(tmp_path):
 
 def test_command_line_demo_and_its_errors(tmp_path):
     "The installed command: help, a wrong world, an output path that is a file"
-    run = lambda *args: subprocess.run([sys.executable, '-W', 'ignore', '-c', 'import sys; from alignet.cli import main; sys.exit(main())', *args], capture_output=True, text=True)
+    code = 'import sys; from alignet.cli import main; sys.exit(main())'
+
+    def run(*args):
+        command = [sys.executable, '-W', 'ignore', '-c', code, *args]
+        return subprocess.run(command, capture_output=True, text=True)
+
     assert 'demo' in run('--help').stdout
     wrong = run('demo', '--world', 'mars')
-    assert wrong.returncode == 2 and 'choose one of offline, things' in wrong.stderr and 'Traceback' not in wrong.stderr
+    assert (
+        wrong.returncode == 2
+        and 'choose one of offline, things' in wrong.stderr
+        and 'Traceback' not in wrong.stderr
+    )
     (tmp_path/'file').write_text('not a folder')
     wrong = run('demo', '--out', str(tmp_path/'file'))
     assert wrong.returncode == 2 and 'choose another path' in wrong.stderr
@@ -68,8 +99,14 @@ def test_read_only_output():
         os.chmod(d, 0o555)
         drop = dict(preexec_fn=without_override) if os.geteuid() == 0 else {}
         code = f"import sys; from alignet.cli import main; sys.exit(main(['demo', '--out', {d + '/out'!r}]))"
-        done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True, **drop)
-        assert done.returncode == 2 and 'no permission' in done.stderr and 'Traceback' not in done.stderr, done.stderr
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True, **drop
+        )
+        assert (
+            done.returncode == 2
+            and 'no permission' in done.stderr
+            and 'Traceback' not in done.stderr
+        ), done.stderr
         assert not os.listdir(d)
 
 
@@ -77,11 +114,16 @@ def test_python_example_of_the_readme(tmp_path, monkeypatch):
     "The lines under 'In Python' run as they stand, on a smaller world"
     import re
     from pathlib import Path
-    import alignet.all as everything
     text = (Path(__file__).parent.parent/'README.md').read_text(encoding='utf-8')
     code = re.search(r'## In Python\s+```python\n(.*?)```', text, re.S).group(1)
-    small = code.replace('offline_world()', 'offline_world(n_objects=150)').replace('n=20_000', 'n=500').replace('fit_one_cycle(4,', 'fit_one_cycle(1,')
-    assert small.count('n_objects=150') == small.count('n=500') == small.count('fit_one_cycle(1,') == 1
+    small = (
+        code.replace('offline_world()', 'offline_world(n_objects=150)')
+        .replace('n=20_000', 'n=500')
+        .replace('fit_one_cycle(4,', 'fit_one_cycle(1,')
+    )
+    assert (
+        small.count('n_objects=150') == small.count('n=500') == small.count('fit_one_cycle(1,') == 1
+    )
     monkeypatch.chdir(tmp_path)
     scope = {}
     exec(small, scope)

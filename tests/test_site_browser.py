@@ -1,61 +1,71 @@
 """The pages of the website on a phone and on a desk, in a real browser.
 
-nbdev prepares the pages in a copy of the project, as it does for the website. Quarto itself is not run: nbconvert turns the markdown into HTML, and the
-elements, classes and widths around it (`PAGE`, `SITE`) are modelled on what Quarto's themes give. `nbs/styles.css` is the site's own. Formulas are not set either: a
-box of about their width stands in for each. So this finds pictures without words, tables and code that push the page wide, and figures too small to read; it does not find what only Quarto does.
+nbdev prepares the pages. Quarto is not run: nbconvert turns the markdown into HTML, and the elements
+and widths around it are modelled on Quarto's themes (tests/site). A box of about its width stands in
+for each formula. So this finds pictures without words, tables and code that push the page wide, and
+figures too small to read; it does not find what only Quarto does.
 """
-import html, re, shutil, sys
+import html
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT/'.ci'))
 import common
-sys.path.remove(str(ROOT/'.ci'))
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = ROOT/'tests'/'site'
 
 PHONE, DESK = 380, 1280                             # widths of the window in CSS pixels
-SMALLEST = .6                                       # the least scale of a figure: 10-point text drawn at 80 dots an inch is then 6.7 pixels high
+# the least scale of a figure: 10-point text drawn at 80 dots an inch is then 6.7 pixels high
+SMALLEST = .6
 
-SITE = """
-html { font-size: 17px; } *, ::before, ::after { box-sizing: border-box; }
-body { margin: 0; font: 400 1rem/1.5 sans-serif; color: #373a3c; background: #fff; } body.quarto-dark { color: #fff; background: #222; }
-a { color: #2761e3; } .quarto-dark a { color: #00bc8c; } h1, h2, h3, h4 { font-weight: 400; line-height: 1.2; margin: 1.5rem 0 .5rem; } h2 { border-bottom: 1px solid #8884; padding-bottom: .5rem; }
-.navbar { background: #2780e3; color: #fff; padding: .6rem 1.5em; } .quarto-dark .navbar { background: #375a7f; }
-main { display: block; margin: 1em 1.5em; } .sidebar { display: none; }
-@media (min-width: 992px) { #quarto-content { display: grid; grid-template-columns: 16rem minmax(500px, 799px) 1fr; } .sidebar { display: block; padding: 1rem; } }
-code, pre { font-family: monospace; font-size: .875em; } pre { margin: 0 0 1rem; overflow: auto; } pre code { font-size: inherit; }
-div.sourceCode { background: #e9ecefa6; margin: 1em 0; border-radius: .25rem; overflow: auto hidden; } .quarto-dark div.sourceCode { background: #434343a6; }
-pre.sourceCode { margin: 0; padding: .4em; overflow: visible; } pre > code.sourceCode { white-space: pre-wrap; position: relative; }
-img { max-width: 100%; height: auto; vertical-align: middle; } figure { margin: 0 0 1rem; } blockquote { margin: 0 0 1rem; padding-left: 1rem; border-left: .25rem solid #8884; }
-table { border-collapse: collapse; margin-bottom: 1rem; } .table { width: 100%; } td, th { padding: .5rem; border-bottom: 1px solid #8886; text-align: left; vertical-align: top; }
-.formula { display: inline-block; font-family: serif; font-style: italic; white-space: pre; } footer { padding: 1rem 1.5em; font-size: .8em; }
-"""
-PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title><style>{site}</style>
-<link rel="stylesheet" href="{up}styles.css"></head><body class="floating nav-sidebar quarto-light"><nav class="navbar">alignet</nav><div id="quarto-content" class="page-columns"><nav class="sidebar">{title}</nav>
-<main class="content" id="quarto-document-content"><header id="title-block-header" class="quarto-title-block default"><h1 class="title">{title}</h1><div><div class="description">{description}</div></div></header>
-{body}</main></div></body></html>"""
+SITE = (HERE/'theme.css').read_text(encoding='utf-8')
+PAGE = (HERE/'page.html').read_text(encoding='utf-8')
 
 
 # --- from a prepared notebook to HTML ---
 
 def formula(tex, display):
     "A stand-in of about the width that the formula will have"
-    rows = [re.sub(r'\\[,;! ]|[{}$&^_]', '', re.sub(r'\\(?:operatorname|mathrm|text\w*|mathbb|mathcal|mathbf|bigl?r?|Bigl?r?|left|right|frac|begin\{\w+\}|end\{\w+\})\*?', '', re.sub(r'\\label\{.*?\}', '', o))) for o in tex.split(r'\\')]
+    rows = [
+        re.sub(
+            r'\\[,;! ]|[{}$&^_]',
+            '',
+            re.sub(
+                r'\\(?:operatorname|mathrm|text\w*|mathbb|mathcal|mathbf|bigl?r?|Bigl?r?|left|right|frac|begin\{\w+\}|end\{\w+\})\*?',
+                '', re.sub(r'\\label\{.*?\}', '', o),
+            ),
+        )
+        for o in tex.split(r'\\')
+    ]
     text = '\n'.join(re.sub(r'\s+', ' ', re.sub(r'\\[a-zA-Z]+', 'x', o)).strip() for o in rows)
     box = f'<span class="formula">{html.escape(text)}</span>'
-    return f'<span class="math display">{box}</span>' if display else f'<span class="math inline">{box}</span>'
+    return (
+        f'<span class="math display">{box}</span>'
+        if display
+        else f'<span class="math inline">{box}</span>'
+    )
 
 
 def to_html(text):
     "Markdown as HTML with the elements and classes that Pandoc and Quarto give it"
     from nbconvert.filters import markdown2html
     codes, maths = [], []
-    def keep(m): codes.append(m[0]); return f'\0{len(codes) - 1}\0'
-    text = re.sub(r'^(```+|~~~+).*?^\1[ \t]*$|(`+)(?!`).+?(?<!`)\2(?!`)', keep, text, flags=re.S | re.M)
-    def put(tex, display): maths.append(formula(tex, display)); return f'FORMULA{len(maths) - 1}END'
+    def keep(m):
+        codes.append(m[0])
+        return f'\0{len(codes) - 1}\0'
+    text = re.sub(
+        r'^(```+|~~~+).*?^\1[ \t]*$|(`+)(?!`).+?(?<!`)\2(?!`)', keep, text, flags=re.S | re.M
+    )
+    def put(tex, display):
+        maths.append(formula(tex, display))
+        return f'FORMULA{len(maths) - 1}END'
     text = re.sub(r'\$\$(.+?)\$\$', lambda m: put(m[1], True), text, flags=re.S)
-    text = re.sub(r'(?<![\\$\w])\$(?=\S)([^$\n]+?)(?<=[^\s\\])\$(?!\d)', lambda m: put(m[1], False), text)
+    text = re.sub(
+        r'(?<![\\$\w])\$(?=\S)([^$\n]+?)(?<=[^\s\\])\$(?!\d)', lambda m: put(m[1], False), text
+    )
     text = re.sub(r'^\s*:::.*$', '', text, flags=re.M)
     text = re.sub(r'^(#{1,6} .*?)\s*\{[#.][^}]*\}\s*$', r'\1', text, flags=re.M)
     text = re.sub(r'!\[[^\]]*\](\([^)]+\))\{[^}]*fig-alt="([^"]*)"[^}]*\}', r'![\2]\1', text)
@@ -64,28 +74,56 @@ def to_html(text):
     res = markdown2html(text)
     res = re.sub(r'<a class="anchor-link".*?</a>', '', res)
     res = re.sub(r'FORMULA(\d+)END', lambda m: maths[int(m[1])], res)
-    res = re.sub(r'<div class="highlight"><pre>(.*?)</pre></div>', lambda m: source(m[1]), res, flags=re.S)
+    res = re.sub(
+        r'<div class="highlight"><pre>(.*?)</pre></div>', lambda m: source(m[1]), res, flags=re.S
+    )
     return res.replace('<table>', '<table class="caption-top table">')
 
 
-def source(code): return f'<div class="sourceCode cell-code"><pre class="sourceCode python code-with-copy"><code class="sourceCode python">{code}</code></pre></div>'
+def source(code):
+    return ('<div class="sourceCode cell-code"><pre class="sourceCode python code-with-copy">'
+            f'<code class="sourceCode python">{code}</code></pre></div>')
 
 
 def output(o, flags):
     "One stored output"
-    text = lambda v: v if isinstance(v, str) else ''.join(v)
-    if o['output_type'] == 'stream': return f'<div class="cell-output cell-output-stdout"><pre><code>{html.escape(text(o["text"]))}</code></pre></div>'
+    text = common.joined
+    if o['output_type'] == 'stream':
+        words = html.escape(text(o['text']))
+        return f'<div class="cell-output cell-output-stdout"><pre><code>{words}</code></pre></div>'
     data = {k: text(v) if not isinstance(v, dict) else '' for k, v in o.get('data', {}).items()}
-    kind = next((k for k in ('image/svg+xml', 'image/png', 'image/jpeg', 'image/gif', 'text/html', 'text/markdown', 'text/latex', 'text/plain') if k in data), None)
+    kind = next(
+        (
+            k
+            for k in (
+                'image/svg+xml', 'image/png', 'image/jpeg', 'image/gif', 'text/html',
+                'text/markdown', 'text/latex', 'text/plain',
+            )
+            if k in data
+        ),
+        None,
+    )
     if kind is None: return ''
     if kind.startswith('image/'):
         alt, cap = (html.escape(flags.get(k, '')) for k in ('fig-alt', 'fig-cap'))
-        src = 'data:image/svg+xml,' + html.escape(data[kind].replace('#', '%23')) if 'svg' in kind else f'data:{kind};base64,' + data[kind].replace('\n', '')
-        inner = f'<figure class="figure"><p><img src="{src}" class="img-fluid figure-img" alt="{alt}"></p>' + (f'<figcaption>{cap}</figcaption>' if cap else '') + '</figure>'
+        src = (
+            'data:image/svg+xml,' + html.escape(data[kind].replace('#', '%23'))
+            if 'svg' in kind
+            else f'data:{kind};base64,' + data[kind].replace('\n', '')
+        )
+        inner = (
+            f'<figure class="figure"><p><img src="{src}" class="img-fluid figure-img" alt="{alt}"></p>'
+            + (f'<figcaption>{cap}</figcaption>' if cap else '')
+            + '</figure>'
+        )
     elif kind == 'text/html': inner = data[kind]
     elif kind == 'text/markdown': inner = to_html(data[kind])
     else: inner = f'<pre><code>{html.escape(data[kind])}</code></pre>'
-    return f'<div class="cell-output cell-output-display">{inner}</div>' if flags.get('output') != 'asis' else inner
+    return (
+        f'<div class="cell-output cell-output-display">{inner}</div>'
+        if flags.get('output') != 'asis'
+        else inner
+    )
 
 
 def render(path, folder):
@@ -98,33 +136,24 @@ def render(path, folder):
     meta = yaml.safe_load(cells[0].source.strip().strip('-'))
     parts = []
     for c in cells[1:]:
-        off = lambda k: c.flags.get(k, '').lower() == 'false'
         if c.kind == 'markdown': parts.append(to_html(c.source))
-        if c.kind != 'code' or off('include'): continue
-        code = '' if off('echo') or not c.source.strip() else source(highlight(c.source, PythonLexer(), HtmlFormatter(nowrap=True)))
+        if c.kind != 'code' or c.off('include'): continue
+        code = ''
+        if c.source.strip() and not c.off('echo'):
+            code = source(highlight(c.source, PythonLexer(), HtmlFormatter(nowrap=True)))
         if re.match(r'%%bash|!', c.source): code = source(html.escape(c.source))
-        parts.append(f'<div class="cell">{code}{"".join(output(o, c.flags) for o in c.outputs) if not off("output") else ""}</div>')
+        outputs = [] if c.off('output') else [output(o, c.flags) for o in c.outputs]
+        parts.append(f'<div class="cell">{code}{"".join(outputs)}</div>')
     up = '../' * (len(path.relative_to(folder).parts) - 1)
-    return PAGE.format(site=SITE, up=up, title=html.escape(str(meta['title'])), description=html.escape(str(meta['description'])), body='\n'.join(parts))
+    return PAGE.format(
+        site=SITE, up=up, title=html.escape(str(meta['title'])),
+        description=html.escape(str(meta['description'])), body='\n'.join(parts),
+    )
 
 
 # --- what is wrong with a page at a width ---
 
-LOOK = """() => {
-  const wide = document.documentElement.clientWidth, bad = [], scrolls = e => { for (let o = e.parentElement; o && o !== document.body; o = o.parentElement) {
-    const x = getComputedStyle(o).overflowX; if (x === 'auto' || x === 'scroll') return 'scrolls'; if (x === 'hidden' || x === 'clip') return 'cut'; } return 'pushes' };
-  const name = e => e.tagName.toLowerCase() + (e.className ? '.' + e.className : '') + ' "' + (e.textContent || e.alt || '').trim().slice(0, 50) + '"';
-  if (document.scrollingElement.scrollWidth > wide) bad.push(`the page scrolls sideways (${document.scrollingElement.scrollWidth} pixels)`);
-  for (const e of document.querySelectorAll('main *')) {
-    if (e.getBoundingClientRect().right <= wide + 1) continue;
-    const how = scrolls(e); if (how === 'pushes' && bad.length < 4) bad.push('too wide: ' + name(e)); if (how === 'cut' && bad.length < 4) bad.push('cut off at the right: ' + name(e)); }
-  let least = 1, which = '';
-  for (const e of document.querySelectorAll('img')) {
-    if (!(e.alt || '').trim()) bad.push('no words for the picture ' + e.src.slice(0, 40));
-    if (!e.complete || !e.naturalWidth) { bad.push('the picture does not load: ' + (e.getAttribute('src') || '').slice(0, 60)); continue; }
-    if (e.naturalWidth >= 200 && e.clientWidth / e.naturalWidth < least) { least = e.clientWidth / e.naturalWidth; which = e.alt.slice(0, 50) + ` (${e.naturalWidth} pixels wide)`; } }
-  return {bad, least, which};
-}"""
+LOOK = (HERE/'look.js').read_text(encoding='utf-8')
 
 
 def look(page, url, smallest=SMALLEST):
@@ -137,7 +166,10 @@ def look(page, url, smallest=SMALLEST):
         res = page.evaluate(LOOK)
         bad += [f'{width} pixels: {o}' for o in res['bad']]
         if width == PHONE: scale = res['least'], res['which']
-        if res['least'] < smallest: bad.append(f"{width} pixels: a figure is shrunk to {res['least']:.2f} of its size: {res['which']}")
+        if res['least'] < smallest:
+            bad.append(
+                f"{width} pixels: a figure is shrunk to {res['least']:.2f} of its size: {res['which']}"
+            )
     return bad, scale
 
 
@@ -148,7 +180,11 @@ def tab(browser):
     def serve(route):
         url = route.request.url
         if url.startswith(('file:', 'data:')): route.continue_()
-        elif url.endswith('badge.svg'): route.fulfill(content_type='image/svg+xml', body='<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"></svg>')
+        elif url.endswith('badge.svg'):
+            route.fulfill(
+                content_type='image/svg+xml',
+                body='<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"></svg>',
+            )
         else: route.abort()
     context.route('**/*', serve)
     yield context.new_page()
@@ -163,7 +199,9 @@ def build(proc, out):
         if p.suffix not in ('.ipynb', '.css', '.png', '.svg', '.jpg'): continue
         to = (out/rel).with_suffix('.html' if p.suffix == '.ipynb' else p.suffix)
         to.parent.mkdir(parents=True, exist_ok=True)
-        if p.suffix != '.ipynb': shutil.copy2(p, to); continue
+        if p.suffix != '.ipynb':
+            shutil.copy2(p, to)
+            continue
         to.write_text(render(p, proc), encoding='utf-8')
         pages[rel.as_posix()] = to
     return pages
@@ -172,7 +210,7 @@ def build(proc, out):
 def test_every_page_fits_a_phone_and_a_desk(tab, prepared, tmp_path):
     pytest.importorskip('nbconvert', reason='needs nbconvert: pip install nbconvert')
     pages, bad, least = build(prepared, tmp_path), [], (1, '')
-    assert len(pages) == len(common.notebooks(ROOT)) > 20
+    assert len(pages) == len(common.notebooks()) > 20
     for name, path in pages.items():
         found, scale = look(tab, path.as_uri())
         bad += [f'nbs/{name}: {o}' for o in found]
@@ -181,8 +219,11 @@ def test_every_page_fits_a_phone_and_a_desk(tab, prepared, tmp_path):
     assert not bad, '\n'.join(bad)
 
 
+COLUMN = '<td>unbreakable_name_of_a_column</td>'
+
+
 @pytest.mark.parametrize('body, said', [
-    ('<table class="table"><tr>' + '<td>unbreakable_name_of_a_column</td>' * 8 + '</tr></table>', 'the page scrolls sideways'),
+    (f'<table class="table"><tr>{COLUMN * 8}</tr></table>', 'the page scrolls sideways'),
     (f'<p>{"a" * 200}</p>', 'the page scrolls sideways'),
     ('<p style="width: 900px">words</p>', 'too wide: p "words"'),
     ('<div style="overflow: hidden"><p style="width: 900px">words</p></div>', 'cut off at the right: p'),
@@ -192,18 +233,36 @@ def test_every_page_fits_a_phone_and_a_desk(tab, prepared, tmp_path):
 ])
 def test_what_is_wrong_with_a_page_is_found(tab, tmp_path, body, said):
     from PIL import Image
-    Image.new('L', (800, 20)).save(tmp_path/'wide.png'); (tmp_path/'styles.css').write_text('')
-    (tmp_path/'a.html').write_text(PAGE.format(site=SITE, up='', title='Bad', description='', body=body), encoding='utf-8')
+    Image.new('L', (800, 20)).save(tmp_path/'wide.png')
+    (tmp_path/'styles.css').write_text('')
+    (tmp_path / 'a.html').write_text(
+        PAGE.format(site=SITE, up='', title='Bad', description='', body=body), encoding='utf-8'
+    )
     found, _ = look(tab, (tmp_path/'a.html').as_uri())
     assert any(said in o for o in found), found
 
 
 def test_the_style_sheet_is_what_makes_wide_things_scroll_in_their_boxes(tab, tmp_path):
-    body = to_html('# x\n\n| a | b |\n|---|---|\n| ' + 'unbreakable_name_of_a_column' * 3 + ' | ' + 'unbreakable_name_of_a_column' * 3 + ' |\n\n$$a = ' + 'bcd + ' * 30 + '$$\n\n' + '`' + 'word' * 40 + '`\n\n```python\n' + 'x' * 200 + '\n```\n')
+    body = to_html(
+        '# x\n\n| a | b |\n|---|---|\n| '
+        + 'unbreakable_name_of_a_column' * 3
+        + ' | '
+        + 'unbreakable_name_of_a_column' * 3
+        + ' |\n\n$$a = '
+        + 'bcd + ' * 30
+        + '$$\n\n'
+        + '`'
+        + 'word' * 40
+        + '`\n\n```python\n'
+        + 'x' * 200
+        + '\n```\n'
+    )
     body += output({'output_type': 'stream', 'text': 'col ' * 60}, {})
     said = {}
     for name, css in ('plain', ''), ('styled', (ROOT/'nbs/styles.css').read_text(encoding='utf-8')):
         (tmp_path/'styles.css').write_text(css, encoding='utf-8')
-        (tmp_path/f'{name}.html').write_text(PAGE.format(site=SITE, up='', title='Wide', description='', body=body), encoding='utf-8')
+        (tmp_path / f'{name}.html').write_text(
+            PAGE.format(site=SITE, up='', title='Wide', description='', body=body), encoding='utf-8'
+        )
         said[name] = look(tab, (tmp_path/f'{name}.html').as_uri())[0]
     assert any('scrolls sideways' in o for o in said['plain']) and said['styled'] == []

@@ -1,17 +1,22 @@
 """The pages of the website as Pandoc reads them, which is what Quarto gives them to.
 
-nbdev prepares the pages; each is then written in the markdown that Quarto makes of a notebook (cells and outputs as fenced divs), and read by the Pandoc of this machine.
-Formulas are read by Pandoc, too (on the website MathJax sets them). Quarto adds its own filters, themes and navigation, and brings a newer Pandoc: those are not tried.
+nbdev prepares the pages; each is written in the markdown that Quarto makes of a notebook, and read by
+the Pandoc of this machine, formulas too. Quarto's own filters, themes and navigation are not tried.
 """
-import html, json, posixpath, re, shutil, subprocess, sys
+import html
+import json
+import posixpath
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+import common
+from links import anchors
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT/'.ci'))
-import checks, common
-sys.path.remove(str(ROOT/'.ci'))
 
 HOST = 'https://alignet.github.io/alignet/'
 
@@ -26,10 +31,21 @@ def fence(text, attr=''):
 
 def output(o, flags):
     "One stored output"
-    text = lambda v: v if isinstance(v, str) else ''.join(v)
-    if o['output_type'] == 'stream': return f'::: {{.cell-output .cell-output-stdout}}\n{fence(text(o["text"]))}:::\n'
+    text = common.joined
+    if o['output_type'] == 'stream':
+        return f'::: {{.cell-output .cell-output-stdout}}\n{fence(text(o["text"]))}:::\n'
     data = o.get('data', {})
-    kind = next((k for k in ('image/svg+xml', 'image/png', 'image/jpeg', 'image/gif', 'text/html', 'text/markdown', 'text/latex', 'text/plain') if k in data), None)
+    kind = next(
+        (
+            k
+            for k in (
+                'image/svg+xml', 'image/png', 'image/jpeg', 'image/gif', 'text/html',
+                'text/markdown', 'text/latex', 'text/plain',
+            )
+            if k in data
+        ),
+        None,
+    )
     if kind is None: return ''
     if kind.startswith('image/'):
         quoted = flags.get('fig-alt', '').replace('\\', '\\\\').replace('"', '\\"')
@@ -37,24 +53,41 @@ def output(o, flags):
     elif kind == 'text/html': res = fence(text(data[kind]), '{=html}')
     elif kind in ('text/markdown', 'text/latex'): res = text(data[kind]) + '\n'
     else: res = fence(text(data[kind]))
-    return res if flags.get('output') == 'asis' else f'::: {{.cell-output .cell-output-display}}\n{res}:::\n'
+    return (
+        res
+        if flags.get('output') == 'asis'
+        else f'::: {{.cell-output .cell-output-display}}\n{res}:::\n'
+    )
 
 
 def markdown(path, folder):
     "A prepared notebook as one markdown text"
     parts = []
     for c in common.read_cells(path, folder):
-        off = lambda k: c.flags.get(k, '').lower() == 'false'
         if c.kind != 'code': parts.append(c.source + '\n')
-        elif not off('include'):
-            code = fence(c.source, '{.python .cell-code}') if c.source.strip() and not off('echo') else ''
-            parts.append('\n'.join(['', ':::: {.cell}', code, *(output(o, c.flags) for o in c.outputs if not off('output')), '::::', '']))
+        elif not c.off('include'):
+            code = (
+                fence(c.source, '{.python .cell-code}')
+                if c.source.strip() and not c.off('echo')
+                else ''
+            )
+            parts.append(
+                '\n'.join(
+                    [
+                        '', ':::: {.cell}', code,
+                        *(output(o, c.flags) for o in c.outputs if not c.off('output')), '::::', '',
+                    ]
+                )
+            )
     return '\n'.join(parts)
 
 
 def pandoc(text, to, *args):
     "What Pandoc makes of it, and what it has to say"
-    res = subprocess.run(['pandoc', '-f', 'markdown', '-t', to, *args], input=text, text=True, capture_output=True, encoding='utf-8')
+    res = subprocess.run(
+        ['pandoc', '-f', 'markdown', '-t', to, *args], input=text, text=True, capture_output=True,
+        encoding='utf-8',
+    )
     return res.stdout, res.stderr.strip() or f'exit code {res.returncode}' * bool(res.returncode)
 
 
@@ -63,14 +96,36 @@ def pandoc(text, to, *args):
 def words(inlines):
     "The words of a paragraph; code, formulas and pictures stand as three dots"
     plain = {'Space': ' ', 'SoftBreak': '\n', 'LineBreak': '\n'}
-    return ''.join(o['c'] if o['t'] == 'Str' else plain.get(o['t']) or (words(o['c']) if o['t'] in ('Emph', 'Strong', 'Strikeout', 'Superscript', 'Subscript', 'SmallCaps', 'Underline') else words(o['c'][1]) if o['t'] in ('Link', 'Span', 'Quoted') else '@' * (o['t'] == 'Cite') + '\u2026') for o in inlines)
+    return ''.join(
+        (
+            o['c']
+            if o['t'] == 'Str'
+            else plain.get(o['t'])
+            or (
+                words(o['c'])
+                if o['t']
+                in (
+                    'Emph', 'Strong', 'Strikeout', 'Superscript', 'Subscript', 'SmallCaps',
+                    'Underline',
+                )
+                else (
+                    words(o['c'][1])
+                    if o['t'] in ('Link', 'Span', 'Quoted')
+                    else '@' * (o['t'] == 'Cite') + '\u2026'
+                )
+            )
+        )
+        for o in inlines
+    )
 
 
-MARKS = re.compile(r'@\u2026|\[\^|(^|\n)>\s|(^|\n)\s*([-*+]|\d+[.)])\s|(^|\n)\s*#+\s|(^|\n)\||\*\*|\]\(|:::|\$|`|\{[#.][a-z]')
+MARKS = re.compile(
+    r'@\u2026|\[\^|(^|\n)>\s|(^|\n)\s*([-*+]|\d+[.)])\s|(^|\n)\s*#+\s|(^|\n)\||\*\*|\]\(|:::|\$|`|\{[#.][a-z]'
+)
 
 
 def leftovers(doc):
-    "Paragraphs of a Pandoc document in which markup stands as words: a list or a table without an empty line before it, a link within a link, a formula that does not close"
+    "Paragraphs of a Pandoc document in which markup stands as words, such as a list without an empty line"
     if isinstance(doc, list): return [x for o in doc for x in leftovers(o)]
     if not isinstance(doc, dict): return []
     found = [x for o in doc.values() for x in leftovers(o)]
@@ -82,35 +137,40 @@ def leftovers(doc):
 
 
 @pytest.fixture(scope='module')
-def read(prepared):
+def read(request):
     "Each page: its markdown, Pandoc's document, HTML and complaints"
     if not shutil.which('pandoc'): pytest.skip('needs Pandoc: apt install pandoc')
+    prepared = request.getfixturevalue('prepared')  # takes half a minute
     res = {}
     for p in sorted(prepared.rglob('*.ipynb')):
         text = markdown(p, prepared)
         page, said = pandoc(text, 'html', '--mathml', '--fail-if-warnings')
-        res[p.relative_to(prepared).as_posix()] = text, json.loads(pandoc(text, 'json')[0]), page, said
+        res[p.relative_to(prepared).as_posix()] = (
+            text, json.loads(pandoc(text, 'json')[0]), page, said,
+        )
     return res
 
 
 def test_pandoc_warns_of_nothing(read):
-    assert len(read) == len(common.notebooks(ROOT)) > 20
+    assert len(read) == len(common.notebooks()) > 20
     bad = [f'{name}: {said[:300]}' for name, (_, _, _, said) in read.items() if said]
     assert not bad, '\n'.join(bad)
 
 
 def test_no_markup_is_left_standing_as_words(read):
-    bad = [f'{name}: {o!r}' for name, (_, doc, _, _) in read.items() for o in leftovers(doc['blocks'])]
+    bad = [
+        f'{name}: {o!r}' for name, (_, doc, _, _) in read.items() for o in leftovers(doc['blocks'])
+    ]
     assert not bad, '\n'.join(bad)
 
 
 def test_the_anchors_that_links_are_checked_against_are_pandocs(read):
     bad = []
-    for p in common.notebooks(ROOT):
+    for p in common.notebooks():
         name = p.relative_to(ROOT/'nbs').as_posix()
         ids = set(re.findall(r'\bid="([^"]+)"', read[name][2]))
         cells = [c for c in common.read_cells(p, ROOT) if c.shown or c.exported]
-        bad += [f'{name}#{o}' for o in sorted(checks.anchors(cells) - ids)]
+        bad += [f'{name}#{o}' for o in sorted(anchors(cells) - ids)]
     assert not bad, '\n'.join(bad)
 
 
@@ -125,7 +185,15 @@ def test_every_link_between_pages_arrives(read):
             if own: target = target[len(HOST):] or 'index.html'
             elif re.match(r'\w+:', target): continue
             file, _, at = target.partition('#')
-            file = file if own else posixpath.normpath(posixpath.join(posixpath.dirname(name), file)) if file else name
+            file = (
+                file
+                if own
+                else (
+                    posixpath.normpath(posixpath.join(posixpath.dirname(name), file))
+                    if file
+                    else name
+                )
+            )
             if not re.search(r'\.(ipynb|html)$', file): continue
             to = of.get(re.sub(r'(^|/)\d+[a-z]?_', r'\1', file).rsplit('.', 1)[0])
             n += 1
@@ -135,8 +203,20 @@ def test_every_link_between_pages_arrives(read):
 
 @pytest.mark.parametrize('text, left', [
     ('Words\n- one\n- two', True), ('Words\n\n- one\n- two', False),
-    ('Words\n1. one', True), ('Words\n| a | b |\n|---|---|\n| 1 | 2 |', True), ('Words\n\n| a | b |\n|---|---|\n| 1 | 2 |', False),
-    ('[[`a`](x.html)](y.html)', True), ('[a](y.html)', False), ('from $a to b', True), ('from $a$ to `$b`', False), ('**a', True), ('as "**a" said', True), ('Words\n> said', True), ('a note[^1]', True), ('by @somebody', True), ('~~$a~~', True), ('Words\n::: {.x}\n:::', True),
+    ('Words\n1. one', True),
+    ('Words\n| a | b |\n|---|---|\n| 1 | 2 |', True),
+    ('Words\n\n| a | b |\n|---|---|\n| 1 | 2 |', False),
+    ('[[`a`](x.html)](y.html)', True),
+    ('[a](y.html)', False),
+    ('from $a to b', True),
+    ('from $a$ to `$b`', False),
+    ('**a', True),
+    ('as "**a" said', True),
+    ('Words\n> said', True),
+    ('a note[^1]', True),
+    ('by @somebody', True),
+    ('~~$a~~', True),
+    ('Words\n::: {.x}\n:::', True),
 ])
 def test_markup_that_stands_as_words_is_found(text, left):
     if not shutil.which('pandoc'): pytest.skip('needs Pandoc: apt install pandoc')
@@ -146,5 +226,12 @@ def test_markup_that_stands_as_words_is_found(text, left):
 def test_a_warning_of_pandoc_is_told():
     if not shutil.which('pandoc'): pytest.skip('needs Pandoc: apt install pandoc')
     assert pandoc('A note[^a]\n\n[^a]: x', 'html', '--fail-if-warnings')[1] == ''
-    assert 'Could not convert TeX math' in pandoc(r'$\\sqrt{2}$', 'html', '--mathml', '--fail-if-warnings')[1]        # formulas are read, too
-    assert "Duplicate note reference" in pandoc('A note[^a]\n\n[^a]: x\n\n[^a]: y', 'html', '--fail-if-warnings')[1]
+    # formulas are read, too
+    assert (
+        'Could not convert TeX math'
+        in pandoc(r'$\\sqrt{2}$', 'html', '--mathml', '--fail-if-warnings')[1]
+    )
+    assert (
+        "Duplicate note reference"
+        in pandoc('A note[^a]\n\n[^a]: x\n\n[^a]: y', 'html', '--fail-if-warnings')[1]
+    )

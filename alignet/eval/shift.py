@@ -24,7 +24,7 @@ from ..worlds.pictures import IMAGE_SUFFIXES
 from ..worlds.wordnet import ancestors, read_hierarchy
 from .plots import MARKERS, model_colours
 from .probes import fit_probe
-from .hierarchy import HIERARCHY_NEEDS, ClassTree, _hierarchy_file, read_names
+from .taxonomy import HIERARCHY_NEEDS, ClassTree, hierarchy_file, read_names
 
 # %% ../../nbs/eval/shift.ipynb #86ae73ea
 SPLITS = ('rand', 'good', 'bad')
@@ -252,8 +252,8 @@ def link_categories(
 ) -> pd.DataFrame: # category, id, how, node (of tree, to which it belongs); None where there is none
     "Find categories in a class hierarchy by name"
     up, names, ids = (
-        read_hierarchy(_hierarchy_file(wordnet, 'class_hierarchy.txt')),
-        read_names(_hierarchy_file(wordnet, 'node_names.txt')), dict(ids or {}),
+        read_hierarchy(hierarchy_file(wordnet, 'class_hierarchy.txt')),
+        read_names(hierarchy_file(wordnet, 'node_names.txt')), dict(ids or {}),
     )
     by_class, by_node, rows = (
         _by_name({c: tree.names.get(c, c) for c in tree.classes}), _by_name(names), [],

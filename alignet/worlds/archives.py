@@ -12,7 +12,7 @@ import numpy as np
 from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
-from ..data import ImageSet, check_unique
+from ..data import ImageSet
 from .pictures import IMAGE_SUFFIXES, load_image
 
 # %% ../../nbs/worlds/archives.ipynb #a2d783bf

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STRENGTHS', 'fit_probe', 'ProbeScores', 'score_probe', 'check_labels', 'check_shots', 'draw_shots', 'probe_draws',
-           'few_shot_probe', 'cross_style_probe']
+           'few_shot_probe', 'cross_style_probe', 'probe_table']
 
 # %% ../../nbs/eval/probes.ipynb #c2b35459
 from dataclasses import dataclass
@@ -221,3 +221,28 @@ def _unseen_rows(y, objects, among, train):
     free = among & ~np.isin(objects, objects[train]) & np.isin(y, y[train])
     free[train] = False
     return np.flatnonzero(free)
+
+# %% ../../nbs/eval/probes.ipynb #cf6e306d
+def probe_table(
+    models:dict, # Name -> FeatureStore, (names, X), or {file: vector}
+    items:pd.DataFrame, # Labelled pictures: file, object, style and label
+    label:str='group', # Column of the label
+    k:int=5, # Training pictures a class
+    draws:int=5, # How many times to draw them
+    seed:int=0, # Seed of the draws, the same for every model
+) -> pd.DataFrame: # model, train, test (styles), draw, k, accuracy, balanced, n_test, C, n_train
+    "Few-shot probes of several models, within and across styles"
+    y, style, objects = (items[c].astype(str).to_numpy() for c in (label, 'style', 'object'))
+    # an unnamed picture is an object of its own
+    objects = np.where(objects == '', items.file.to_numpy(str), objects)
+    tables = []
+    for name, features in models.items():
+        X = features_for(features, items.file.tolist(), f"features of '{name}'")
+        if len(set(style)) > 1: table = cross_style_probe(X, y, style, objects, k, draws, seed)
+        else:
+            table = few_shot_probe(X, y, k, draws, seed)
+            table.insert(0, 'train', style[0])
+            table.insert(1, 'test', style[0])
+        table.insert(0, 'model', name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)

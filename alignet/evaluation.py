@@ -40,7 +40,7 @@ def check_models(
         if len(X) != n: raise AlignetError(f"features of '{name}' have {len(X):,} rows for {n:,} objects")
     return models
 
-# %% ../nbs/07_evaluation.ipynb #a29210de
+# %% ../nbs/07_evaluation.ipynb #fad92cf2
 def _triplets_of(judgements, n):
     "The triplets of a `Judgements`, or the array itself, checked against `n` objects"
     names = getattr(judgements, 'names', None)
@@ -49,6 +49,7 @@ def _triplets_of(judgements, n):
         raise AlignetError(f'{error}; bring both to the same objects (Judgements.restrict)')
     return check_triplets(getattr(judgements, 'triplets', judgements), n)
 
+# %% ../nbs/07_evaluation.ipynb #a29210de
 def _table_row(right, base, ceiling, unit, n_boot, seed):
     "Accuracy and gain of one model, with intervals"
     accuracy = float(right.mean())
@@ -84,7 +85,7 @@ def odd_one_out_table(
             rows.append(dict(model=name, kind=kind) | row)
     return pd.DataFrame(rows)
 
-# %% ../nbs/07_evaluation.ipynb #92c8d896
+# %% ../nbs/07_evaluation.ipynb #fa70e466
 def _check_claims(conf, correct):
     "Claims and outcomes as float64 arrays"
     c, a = np.asarray(conf, np.float64).ravel(), np.asarray(correct, np.float64).ravel()
@@ -94,6 +95,7 @@ def _check_claims(conf, correct):
     check_rows(~np.isin(a, (0, 1)), 'outcomes', 'are not right or wrong, 1 or 0', rows=a)
     return np.minimum(c, 1), a
 
+# %% ../nbs/07_evaluation.ipynb #92c8d896
 def _bin_edges(c, bins, mass):
     "Edges of bins of equal width, or with equally many claims"
     even = np.linspace(0, 1, bins + 1)
@@ -243,7 +245,7 @@ def with_truth(
     j, truth = world.judgements, getattr(world, 'truth', None)
     return j if truth is None else type(j)(j.triplets, j.names, truth, j.source, j.simulated)
 
-# %% ../nbs/07_evaluation.ipynb #552f32cb
+# %% ../nbs/07_evaluation.ipynb #53a55837
 def _scored_parts(world, objects, fit_objects, seed):
     "Objects to score and objects for the temperatures, kept apart"
     split = world.splits(seed)
@@ -253,6 +255,7 @@ def _scored_parts(world, objects, fit_objects, seed):
     if both: raise AlignetError(f'{preview(both)} are both scored and used to fit the temperature')
     return objects, fit_objects
 
+# %% ../nbs/07_evaluation.ipynb #552f32cb
 def _object_features(world, models, objects):
     "Features of one picture an object, for each model"
     files = world.scored_images(objects)

@@ -25,7 +25,10 @@ from .labels import *
 from .extras.released import *
 from .scale.shards import *
 from .loss import *
+from .scale.fast_loss import *
+from .scale.batches import *
 from .training import *
+from .scale.checkpoint import *
 from .scale.recipes import *
 from .scale.distributed import *
 from .eval.stats import *
@@ -46,6 +49,7 @@ from .worlds.datasets import *
 from .eval.catalog import *
 from .eval.models import *
 from .eval.evaluate import *
+from .eval.demo_report import *
 from .extras.questions import *
 from .extras.record import *
 from .extras.answers import *

@@ -111,7 +111,8 @@ def _train(a):
     from alignet.labels import PseudoLabels
     from alignet.scale.recipes import RECIPES
     from alignet.worlds.archives import image_set
-    from alignet.training import align_learner, Checkpoint
+    from alignet.scale.checkpoint import Checkpoint
+    from alignet.training import align_learner
     if a.steps and not a.recipe:
         raise _error('--steps belongs to a --recipe; without one, say --epochs')
     if a.epochs and a.recipe: raise _error('--epochs does not go with --recipe; say --steps')
@@ -281,11 +282,15 @@ def _numbers(text):
 # %% ../nbs/10_cli.ipynb #a03690e2
 def _export(a):
     from alignet.features import create_backbone
-    from alignet.export import export_onnx, export_timm, push_to_hub
+    from alignet.export import export_timm, push_to_hub
+    from alignet.extras.onnx import export_onnx
+    from alignet.extras.open_clip import export_any
     if a.onnx and a.push:
         raise _error('--onnx and --push are two different things to make; give one of them')
     if a.onnx: print(f'saved {export_onnx(_model(a.model), a.out, a.size)}')
-    elif a.push: print(push_to_hub(a.model.removeprefix('local-dir:'), a.out, private=a.private))
+    elif a.push:
+        model = a.model.removeprefix('local-dir:')
+        print(push_to_hub(model, a.out, private=a.private, export=export_any))
     else: print(f'saved {export_timm(create_backbone(_model(a.model)), a.out)}')
 
 # %% ../nbs/10_cli.ipynb #c85cdc14

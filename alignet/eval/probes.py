@@ -15,11 +15,12 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from ..core import *
 
-# %% ../../nbs/eval/probes.ipynb #e63f2edd
+# %% ../../nbs/eval/probes.ipynb #bc6a2f9e
 STRENGTHS = (1e-4, 1e-3, 1e-2, .1, 1., 10.)
 
 def _make_probe(C): return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
 
+# %% ../../nbs/eval/probes.ipynb #e63f2edd
 def _choose_strength(X, y, Cs, seed):
     "The strength with the best accuracy on a third of the training images; the smallest of ties"
     if len(Cs) == 1: return Cs[0]

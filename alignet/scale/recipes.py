@@ -27,6 +27,7 @@ from timm.utils import ModelEmaV3
 from torch import nn
 from ..core import *
 from ..files.disk import *
+from .batches import AlignDL
 from ..training import *
 from .processes import *
 
@@ -135,7 +136,7 @@ RECIPES = {
         Recipe(
             'published',
             dict(
-                triplets='sampled', bs=1536, head=1024, sims='dot', scale=0.01, learn_scale=False,
+                triplets='sampled', bs=1536, head=1024, similarity='dot', scale=0.01, learn_scale=False,
                 loss='jsd', decay_to_init=1.0, augment=None, size=224,
                 opt_func=partial(Adam, sqr_mom=0.999, eps=1e-8),
             ),
@@ -148,7 +149,7 @@ RECIPES = {
         Recipe(
             'all_triplets',
             dict(
-                triplets='batch', bs=48, head=0, sims='cosine', scale=10.0, learn_scale=True,
+                triplets='batch', bs=48, head=0, similarity='cosine', scale=10.0, learn_scale=True,
                 loss='jsd', decay_to_init=1.0, augment=None, size=128, freeze_bn=True,
             ),
             lr=slice(4e-4, 2e-2),
@@ -241,11 +242,11 @@ def fit(self:Recipe,
     )
     # a checkpoint of another schedule is refused
     stop, dl = StopAt(steps * k), learn.dls.train
-    stop.fingerprint = [
+    stop.plan_signature = [
         self.schedule, steps, self.warmup / self.steps, [h['lr'] for h in learn.opt.hypers],
     ]
     learn.fit(
-        math.ceil(steps * k / (dl.batches(process_rank()[1]) if hasattr(dl, 'batches') else len(dl))),
+        math.ceil(steps * k / (dl.plan.n_steps(process_rank()[1]) if isinstance(dl, AlignDL) else len(dl))),
         cbs=[at, stop, *cbs],
     )
     return learn

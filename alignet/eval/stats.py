@@ -6,13 +6,13 @@
 __all__ = ['Draws', 'object_influence', 'influence_draws', 'widen_draws', 'resample', 'bootstrap_ci', 'paired_bootstrap',
            'spearman_influence', 'summarise_seeds']
 
-# %% ../../nbs/eval/stats.ipynb #27aaf845
+# %% ../../nbs/eval/stats.ipynb #0e1c4ba4
 from dataclasses import dataclass
 import numpy as np, pandas as pd
 from scipy import stats
 from ..core import *
 
-# %% ../../nbs/eval/stats.ipynb #77d96bb9
+# %% ../../nbs/eval/stats.ipynb #d8a13c58
 @dataclass
 class Draws:
     "A number and what resampling made of it"
@@ -32,7 +32,7 @@ class Draws:
         opposite = min((self.draws <= 0).sum(), (self.draws >= 0).sum())
         return float(min(1., 2 * (1 + opposite) / (len(self.draws) + 1)))
 
-# %% ../../nbs/eval/stats.ipynb #e3e72aac
+# %% ../../nbs/eval/stats.ipynb #2696078d
 def _trial_draws(values, n_boot, r):
     "Means of resampled trials"
     distinct, counts = np.unique(values, return_counts=True)
@@ -41,13 +41,13 @@ def _trial_draws(values, n_boot, r):
     sizes = [min(step, n_boot - lo) for lo in range(0, n_boot, step)]
     return np.concatenate([r.multinomial(n, counts / n, size) @ distinct / n for size in sizes])
 
-# %% ../../nbs/eval/stats.ipynb #f24e38e0
+# %% ../../nbs/eval/stats.ipynb #0e6d53ad
 def _sums_by_key(weights, n, *columns):
     "Sums of `weights` over rows that agree in all columns of indices below `n`"
     key = np.ravel_multi_index(columns, (n,) * len(columns))
     return np.bincount(np.unique(key, return_inverse=True)[1], weights)
 
-# %% ../../nbs/eval/stats.ipynb #b4cefdce
+# %% ../../nbs/eval/stats.ipynb #9cb5ba44
 def object_influence(
     values, # (t,) one number a triplet, e.g. right or wrong
     triplets, # (t, 3) which objects each triplet shows
@@ -65,7 +65,7 @@ def object_influence(
     var = var / n_trials**2 * used / max(used - 3, 1)
     return objects, float(np.sqrt(max(var, r @ r / n_trials**2)))
 
-# %% ../../nbs/eval/stats.ipynb #d3229d8c
+# %% ../../nbs/eval/stats.ipynb #48e9ae3e
 def influence_draws(
     value:float, # The number
     influence, # (n,) how much each unit moves it
@@ -79,13 +79,13 @@ def influence_draws(
     counts = r.multinomial(n, np.full(n, 1/n), n_boot)
     return value + (counts - 1) @ influence * (se / size)
 
-# %% ../../nbs/eval/stats.ipynb #a8280d93
+# %% ../../nbs/eval/stats.ipynb #0b58d0b6
 def _object_draws(values, triplets, n_boot, r):
     "Means of trials with their objects resampled"
     influence, se = object_influence(values, triplets)
     return influence_draws(values.mean(), influence[np.unique(triplets)], se, n_boot, r)
 
-# %% ../../nbs/eval/stats.ipynb #78b7719a
+# %% ../../nbs/eval/stats.ipynb #1d9c7c61
 def widen_draws(
     draws, # (n_boot, ...) draws of a number
     value, # The number itself
@@ -93,10 +93,10 @@ def widen_draws(
 ) -> np.ndarray: # (n_boot, ...) draws, further from the value
     "Spread draws of few groups as Student's t spreads a mean of as many values"
     if n_groups < 2: return np.full_like(draws, np.nan)
-    widening = stats.t.ppf(.975, n_groups - 1) / stats.norm.ppf(.975)
-    return value + (draws - value) * np.sqrt(n_groups / (n_groups - 1)) * widening
+    spread = (draws - value) * np.sqrt(n_groups / (n_groups - 1))
+    return value + spread * stats.t.ppf(.975, n_groups - 1) / stats.norm.ppf(.975)
 
-# %% ../../nbs/eval/stats.ipynb #45f705ed
+# %% ../../nbs/eval/stats.ipynb #ac3c9b2a
 def _group_draws(values, groups, n_boot, r):
     "Means of values with whole groups resampled"
     group = np.unique(groups, return_inverse=True)[1]
@@ -105,7 +105,7 @@ def _group_draws(values, groups, n_boot, r):
     weights = r.multinomial(n, np.full(n, 1/n), n_boot)
     return widen_draws((weights @ total) / (weights @ count), values.mean(), n)
 
-# %% ../../nbs/eval/stats.ipynb #0718602d
+# %% ../../nbs/eval/stats.ipynb #99c105c0
 def resample(
     values, # (t,) one number a trial, e.g. right or wrong
     unit=None, # What is drawn: trials (None), the objects of (t, 3) triplets, or (t,) groups
@@ -126,7 +126,7 @@ def resample(
     draws = _object_draws if unit.ndim == 2 else _group_draws
     return Draws(float(v.mean()), draws(v, unit, n_boot, r))
 
-# %% ../../nbs/eval/stats.ipynb #7330130b
+# %% ../../nbs/eval/stats.ipynb #7a6e6638
 def bootstrap_ci(
     values, # (t,) one number a trial, e.g. right or wrong
     unit=None, # What is drawn: trials (None), the objects of (t, 3) triplets, or (t,) groups
@@ -137,7 +137,7 @@ def bootstrap_ci(
     "Percentile interval of the mean of `values`"
     return resample(values, unit, n_boot, seed).ci(level)
 
-# %% ../../nbs/eval/stats.ipynb #67450c40
+# %% ../../nbs/eval/stats.ipynb #c8353157
 def paired_bootstrap(
     correct_a, # (t,) answers of the first model, right or wrong (or any score a trial)
     correct_b, # (t,) answers of the second, on the same trials
@@ -154,18 +154,19 @@ def paired_bootstrap(
     low, high = d.ci(level)
     return dict(gain=float((b - a).mean()), low=low, high=high, p=d.p())
 
-# %% ../../nbs/eval/stats.ipynb #9fabc0ba
+# %% ../../nbs/eval/stats.ipynb #10e83626
 def _rank_shift(x, u, w):
     "Mean over all entries of (1[x_p < x] - U) w, ties one half, for each p"
     inverse = np.unique(x, return_inverse=True)[1].ravel()
     sums = np.bincount(inverse, w)
     return ((sums.sum() - np.cumsum(sums) + sums / 2)[inverse] - (u + .5) @ w) / len(x)
 
+# %% ../../nbs/eval/stats.ipynb #27984eb3
 def _rank_variance_influence(x, u):
     "How much each entry moves the variance of the ranks"
     return u * u - (u @ u) / len(x) + 2 * _rank_shift(x, u, u)
 
-# %% ../../nbs/eval/stats.ipynb #80b41da7
+# %% ../../nbs/eval/stats.ipynb #c1b22974
 def spearman_influence(
     a, # (p,) numbers
     b, # (p,) numbers
@@ -183,7 +184,7 @@ def spearman_influence(
     rho = cov / np.sqrt(var_u * var_v)
     return float(rho), of_cov / np.sqrt(var_u * var_v) - rho / 2 * (of_u / var_u + of_v / var_v)
 
-# %% ../../nbs/eval/stats.ipynb #67d4964e
+# %% ../../nbs/eval/stats.ipynb #7eecf955
 def _seeds_wide(df, by, value, seed):
     "One row a setting and one column a seed"
     wide = df.groupby([*by, seed], sort=False)[value].mean().unstack(seed).sort_index(axis=1)
@@ -193,7 +194,7 @@ def _seeds_wide(df, by, value, seed):
     if missing.any(): raise AlignetError(f'not every setting has every seed: {missing.idxmax()} is missing')
     return wide
 
-# %% ../../nbs/eval/stats.ipynb #b0f3992b
+# %% ../../nbs/eval/stats.ipynb #aaab8608
 def _paired_gain(wide, by, key, baseline, level):
     "Gain of one setting over its baseline, seed by seed, with a t interval"
     parts = key if isinstance(key, tuple) else (key,)
@@ -206,7 +207,7 @@ def _paired_gain(wide, by, key, baseline, level):
     half = stats.t.ppf((1 + level)/2, n - 1) * d.std(ddof=1) / np.sqrt(n)
     return d.mean(), d.mean() - half, d.mean() + half
 
-# %% ../../nbs/eval/stats.ipynb #234fe6f0
+# %% ../../nbs/eval/stats.ipynb #ef99dff1
 def summarise_seeds(
     df:pd.DataFrame, # One row a seed and setting
     by=('model',), # Columns that name a setting

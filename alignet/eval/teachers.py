@@ -6,7 +6,7 @@
 __all__ = ['fit_ridge', 'NestedCV', 'nested_cross_validate', 'gains_by_group', 'plot_dissimilarities', 'plot_accuracy_bars',
            'plot_gains', 'teacher_report', 'AffineMap', 'UnitLength', 'attach_teacher']
 
-# %% ../../nbs/eval/teachers.ipynb #d38b0ccb
+# %% ../../nbs/eval/teachers.ipynb #ddabc74a
 from dataclasses import dataclass
 import numpy as np
 import pandas as pd
@@ -92,7 +92,7 @@ def _choose_inside(judged, embedding, held_out, inner, seed, choice, kwargs):
     X = judged.X[rest]
     return cross_validate(X, triplets, probs, embedding, folds=inner, seed=seed, **choice, **kwargs).best
 
-# %% ../../nbs/eval/teachers.ipynb #6f7c484a
+# %% ../../nbs/eval/teachers.ipynb #c1703ffe
 @delegates(cross_validate, keep=True)
 def nested_cross_validate(
     X, # (n, d) features
@@ -139,7 +139,7 @@ def gains_by_group(
     table = pd.DataFrame.from_dict(rows, 'index', columns=['triplets', 'before', 'after', 'gain', 'se'])
     return table.sort_values('gain', ascending=False)
 
-# %% ../../nbs/eval/teachers.ipynb #4e1f68e4
+# %% ../../nbs/eval/teachers.ipynb #de3721b1
 def plot_dissimilarities(
     X, # (n, d) features
     ax, # Axes to draw on
@@ -154,7 +154,7 @@ def plot_dissimilarities(
     ax.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98))
     ax.set(xticks=[], yticks=[], xlabel='dark: alike')
 
-# %% ../../nbs/eval/teachers.ipynb #3122c38c
+# %% ../../nbs/eval/teachers.ipynb #f8c6015e
 def plot_accuracy_bars(
     before:float, # Accuracy of the features
     after:float, # Accuracy of the teacher
@@ -172,7 +172,7 @@ def plot_accuracy_bars(
         top, note = max(top, rows.cosine.max()), f'{note}; dashes: folds'
     ax.set(title='accuracy (cosine)', xlabel=note, ylim=(0, max(.75, 1.1 * top)))
 
-# %% ../../nbs/eval/teachers.ipynb #033063cc
+# %% ../../nbs/eval/teachers.ipynb #4d828bc5
 def plot_gains(
     gains:pd.DataFrame, # Of `gains_by_group`
     ax, # Axes to draw on
@@ -224,6 +224,7 @@ def teacher_report(
         axes[name].set_title(f'dissimilarity, {name}')
     plot_accuracy_bars(*table['accuracy, cosine'], axes['accuracy'], getattr(teacher, 'cv', None))
     plot_reliability(dict(after=(confidence, is_correct(dot['after']))), bins=8, ax=axes['calibration'])
+    axes['calibration'].legend(frameon=False, loc='lower right')
     if len(gains): plot_gains(gains, axes['gains'])
     return table, fig
 

@@ -50,6 +50,7 @@ from .worlds.datasets import *
 from .eval.catalog import *
 from .eval.models import *
 from .eval.evaluate import *
+from .eval.demo_report import *
 from .extras.questions import *
 from .extras.record import *
 from .extras.answers import *

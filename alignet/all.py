@@ -30,6 +30,7 @@ from .scale.batches import *
 from .training import *
 from .scale.checkpoint import *
 from .scale.recipes import *
+from .scale.large_students import *
 from .scale.distributed import *
 from .eval.stats import *
 from .eval.probes import *

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['IMAGE_SUFFIXES', 'load_image', 'check_unique', 'find_images', 'ImageSet', 'contact_sheet', 'show_sheet']
 
-# %% ../../nbs/worlds/pictures.ipynb #654f63d6
+# %% ../../nbs/worlds/pictures.ipynb #1297f329
 import hashlib, io, os
 from pathlib import Path
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fastcore.basics import patch
 from ..core import *
 
-# %% ../../nbs/worlds/pictures.ipynb #3337c49c
+# %% ../../nbs/worlds/pictures.ipynb #ad42844d
 def _full_scale(x, mode):
     "The value that means white in a wide picture: 1, 255 or 65535"
     if mode == 'F' and x.max() <= 1: return 1
@@ -43,7 +43,7 @@ def _to_rgb(im):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
-# %% ../../nbs/worlds/pictures.ipynb #a40712ca
+# %% ../../nbs/worlds/pictures.ipynb #61ee9c45
 def _complaint(e, empty):
     "What is wrong with a file that gave this error, and what to do"
     if isinstance(e, FileNotFoundError): return 'does not exist; check the path and the spelling'
@@ -73,7 +73,7 @@ def load_image(
         else: empty = not data
         raise AlignetError(f"image '{path}' {_complaint(e, empty)}") from e
 
-# %% ../../nbs/worlds/pictures.ipynb #82aa490c
+# %% ../../nbs/worlds/pictures.ipynb #fbf95ba4
 def check_unique(
     names, # (n,) names
     what:str, # What to call them in the error
@@ -187,8 +187,8 @@ def show_sheet(
     "Draw a contact sheet"
     sheet = contact_sheet(thumbs, ncols)
     if ax is None:
-        size = sheet.width / 80, sheet.height / 80 + (.3 if title else 0)
-        ax = plt.figure(figsize=size, dpi=80, layout='constrained').add_subplot()
+        size = sheet.width / 150, sheet.height / 150 + (.3 if title else 0)
+        ax = plt.figure(figsize=size, dpi=150, layout='constrained').add_subplot()
     ax.imshow(sheet)
     ax.axis('off')
     if title: ax.set_title(title, fontsize=9, loc='left')
@@ -209,7 +209,7 @@ def show(self:ImageSet,
     names=None, # (m,) which images, by name; None for the first n
     n:int=36, # How many at most
     ncols:int=12, # Images in a row
-    px:int=48, # Size of a thumbnail
+    px:int=64, # Size of a thumbnail
     title:str=None, # Written above
     ax=None, # Where to draw; None makes a figure
 ) -> plt.Axes: # What it was drawn on

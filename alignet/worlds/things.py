@@ -19,22 +19,22 @@ from .things_files import *
 
 # %% ../../nbs/worlds/things.ipynb #8db04884
 def things_concepts(
-    path=None, # The concept table, or a .txt with one name a line; the registry's 'concepts' if None
+    path=None, # The concept table, or a .txt with one name a line; the registry's if None
     root=None, # Data folder; ALIGNET_DATA if None
 ) -> pd.DataFrame: # One row a concept, with the column uniqueID
     "The table of concepts in its own order"
     path = things_fetch('concepts', root=root) if path is None else Path(path)
     if not path.is_file(): raise AlignetError(f"concept table '{path}' does not exist; check the path")
     try:
-        if path.suffix == '.txt': t = pd.DataFrame(dict(uniqueID=path.read_text(encoding='utf-8').split()))
-        else: t = pd.read_csv(path, sep='\t')
+        if path.suffix != '.txt': t = pd.read_csv(path, sep='\t')
+        else: t = pd.DataFrame(dict(uniqueID=path.read_text(encoding='utf-8').split()))
     except Exception as e:
-        page = things_file('concepts').page
-        raise AlignetError(f"concept table '{path}' cannot be read ({e}); get it again from {page}") from e
-    check_known(['uniqueID'], t.columns, f"columns of '{path}'", 'give things_concepts.tsv or unique_id.txt')
+        remedy = f"get it again from {things_file('concepts').page}"
+        raise AlignetError(f"concept table '{path}' cannot be read ({e}); {remedy}") from e
+    check_known(['uniqueID'], t.columns, f"columns of '{path}'", 'give things_concepts.tsv')
     if not len(t): raise AlignetError(f"concept table '{path}' is empty; get it again")
     bad = t.uniqueID.isna() | t.uniqueID.duplicated()
-    check_rows(bad, f"concept table '{path}'", 'have no name, or one that occurs twice; get it again')
+    check_rows(bad, f"concept table '{path}'", 'have no name, or a repeated one; get it again')
     return t
 
 # %% ../../nbs/worlds/things.ipynb #47512bb4
@@ -51,7 +51,7 @@ def ascii_order(
     "The names in the order of their sorted image files"
     return sorted(ids, key=lambda o: f'{o}.jpg')
 
-# %% ../../nbs/worlds/things.ipynb #dbe41afa
+# %% ../../nbs/worlds/things.ipynb #c574438b
 def moved_concepts(
     ids, # (n,) names of the concepts in the order of the concept table
 ) -> np.ndarray: # (m,) rows where the two orders hold different names
@@ -64,13 +64,14 @@ def choice_order(
     X, # (n, d) features, one row a concept
     ids, # (n,) names of the concepts in the order of the concept table
     similarity:str='dot', # One of SIMILARITIES
-    unknown:str='choices', # What is in question: the order of the 'choices', or that of the 'rows' of X
+    unknown:str='choices', # Whose order is in question: of the 'choices', or of the 'rows' of X
     min_z:float=4., # How many standard errors make a verdict
-) -> dict: # order ('ids', 'ascii' or ''); touched, choices that matter; ids, ascii, accuracies; z; moved, names
-    "Ask choices or a matrix whether the other follows the concept table (IDS) or the image files (ASCII)"
+) -> dict: # order ('ids', 'ascii', ''); touched, how many choices matter; ids, ascii: accuracy; z; moved
+    "Ask choices or a matrix whether the other follows the concept table or the image files"
     check_choice(unknown, ('choices', 'rows'), 'unknown')
     ids, X, t = list(ids), np.asarray(X), check_triplets(triplets, len(ids))
-    if len(X) != len(ids): raise AlignetError(f'X has {len(X):,} rows, but there are {len(ids):,} concepts')
+    n = len(ids)
+    if len(X) != n: raise AlignetError(f'X has {len(X):,} rows, but there are {n:,} concepts')
     moved = moved_concepts(ids)
     t = t[np.isin(t, moved).any(1)]
     table, files = pd.Index(ids), pd.Index(ascii_order(ids))
@@ -85,7 +86,7 @@ def choice_order(
     return dict(order=order, touched=len(t), ids=accuracy[0], ascii=accuracy[1], z=z,
                 moved=[ids[i] for i in moved])
 
-# %% ../../nbs/worlds/things.ipynb #4c5372c6
+# %% ../../nbs/worlds/things.ipynb #b6e093b0
 BY_NAME = ('Top-down Category (WordNet)', 'Top-down Category (manual selection)')
 
 def _category_peers(concepts, columns):
@@ -102,8 +103,8 @@ def category_order(
     X, # (n, d) one row a concept, in an unknown order
     concepts, # The concept table, with names and categories
     columns=BY_NAME, # Columns of comma-separated categories that go by name
-) -> dict: # ids, ascii: how much more similar moved concepts are to their categories (sd); concepts: how many
-    "Ask categories whether a matrix follows the concept table (IDS) or the image files (ASCII)"
+) -> dict: # ids, ascii: how similar moved concepts are to their categories (sd); concepts: how many
+    "Ask categories whether a matrix follows the concept table or the image files"
     X, ids = np.asarray(X), concepts.uniqueID.tolist()
     peers, rest = _category_peers(concepts, columns)
     def score(Y):
@@ -117,23 +118,29 @@ def category_order(
 def _wrong_order(what, said, found):
     "The error for rows that follow the other order"
     other = 'ascii' if said == 'ids' else 'ids'
-    names = ', '.join(found['moved'])
-    return AlignetError(
-        f"{what} should follow the {said.upper()} order, but the human choices say otherwise: accuracy is "
-        f"{found['ids']:.3f} as IDS (concept table) and {found['ascii']:.3f} as ASCII (image files) on "
-        f"{found['touched']:,} choices about {names}. Give order='{other}', or get the original file")
+    accuracy = f"{found['ids']:.3f} read as IDS and {found['ascii']:.3f} as ASCII"
+    about = f"{found['touched']:,} choices about {', '.join(found['moved'])}"
+    return AlignetError(f'{what} should follow the {said.upper()} order, but the human choices say otherwise: '
+                        f"accuracy is {accuracy} on {about}. Give order='{other}', or get the original file")
 
-# %% ../../nbs/worlds/things.ipynb #fbb528c6
+# %% ../../nbs/worlds/things.ipynb #e9aee2b2
+def _entry_of(path):
+    "What the registry says about a file of this name, or None"
+    return next((f for f in THINGS_FILES.values() if path.name in (f.file, f.local)), None)
+
+# %% ../../nbs/worlds/things.ipynb #75709993
 def _settle_order(what, path, given, found, witness, argument):
-    "Which order a file follows, and how it is known; `found` is of choice_order, or None if there is no witness"
-    documented = next((f.order for f in THINGS_FILES.values() if path.name in (f.file, f.local)), '')
-    said, seen = given or documented, found['order'] if found else ''
+    "The order of a file, and how it is known; `found` is of choice_order, or None if there is no witness"
+    entry = _entry_of(path)
+    said = given or (entry.order if entry else '')
+    seen = found['order'] if found else ''
     if seen and said not in ('', seen): raise _wrong_order(what, said, found)
     if seen: return seen, f"order {seen.upper()}, confirmed by {found['touched']:,} choices"
     why = f"{found['touched']:,} choices are too few" if found else f'no {witness} to ask'
     known = 'given' if given else 'documented'
     if said: return said, f'order {said.upper()} as {known}, not confirmed ({why})'
-    raise AlignetError(f"{what}: the order is not known ({why}); give {argument}=, order='ids' or order='ascii'")
+    remedy = f"give {argument}=, order='ids' or order='ascii'"
+    raise AlignetError(f'{what}: the order is not known ({why}); {remedy}')
 
 # %% ../../nbs/worlds/things.ipynb #bc2fb2e6
 def _number_people(codes, column):
@@ -145,9 +152,12 @@ def _number_people(codes, column):
 # %% ../../nbs/worlds/things.ipynb #b3ed5faf
 def _count_lines(path):
     "How many line ends a file has"
-    with open(path, 'rb') as f: return sum(b.count(b'\n') for b in iter(lambda: f.read(1 << 22), b''))
+    n = 0
+    with open(path, 'rb') as f:
+        while block := f.read(1 << 22): n += block.count(b'\n')
+    return n
 
-# %% ../../nbs/worlds/things.ipynb #d1f18b54
+# %% ../../nbs/worlds/things.ipynb #6cec3f71
 def _array_trials(path, what):
     "Numbers (t, 3) of a numpy file"
     try: x = np.asarray(read_array(path))
@@ -157,7 +167,7 @@ def _array_trials(path, what):
         raise AlignetError(f'{what} must be numbers of the shape (t, 3), not {x.dtype} {x.shape}')
     return x.astype(np.float32)
 
-# %% ../../nbs/worlds/things.ipynb #c513961f
+# %% ../../nbs/worlds/things.ipynb #136470bb
 def _trials_format(path, subjects, what):
     "Arguments for pandas, and whether a text file is the large table with a header"
     with open(path, encoding='utf-8-sig') as f: head = f.readline()
@@ -170,7 +180,8 @@ def _trials_format(path, subjects, what):
         check_known(want, have, f'columns of {what}', other)
     elif len(have) != 3: raise AlignetError(f'{what} have {len(have)} columns, not 3; {other}')
     dtype = {c: str if c == 'subject_id' else np.float32 for c in want}
-    return dict(sep=sep, header=0 if header else None, usecols=want, dtype=dtype, encoding='utf-8-sig'), header
+    kw = dict(sep=sep, usecols=want, dtype=dtype, encoding='utf-8-sig')
+    return kw | dict(header=0 if header else None), header
 
 # %% ../../nbs/worlds/things.ipynb #c870a991
 _CHUNK = 500_000
@@ -192,9 +203,9 @@ def _text_trials(path, subjects, what):
     if not sum(map(len, numbers)): raise AlignetError(f'{what} hold no rows; get them again')
     return np.concatenate(numbers), np.concatenate(people) if people else None, header
 
-# %% ../../nbs/worlds/things.ipynb #947ed937
+# %% ../../nbs/worlds/things.ipynb #513cb99b
 def _read_trials(path, subjects, what):
-    "Objects (t, 3) as numbers, the position of the odd one or None, who answered or None, and the base"
+    "Objects (t, 3) as numbers; the position of the odd one; who answered; and the base"
     if not path.is_file(): raise AlignetError(f'{what} do not exist; check the path')
     if path.suffix in ('.npy', '.npz'): x, who, header = _array_trials(path, what), None, False
     else: x, who, header = _text_trials(path, subjects, what)
@@ -209,21 +220,22 @@ def _trials_base(x, n, expected, base, what):
     zero, last = (x == 0).any(), (x == n).any()
     if zero and last: infer_base(x, n, what)
     if zero if expected else last:
-        raise AlignetError(f'{what} should count from {expected}, like all files of this format, but hold an '
-                           f'index {0 if expected else n}; if they count from {1 - expected}, give base=')
+        seen = 0 if expected else n
+        raise AlignetError(f'{what} should count from {expected}, like all files of this format, but '
+                           f'hold an index {seen}; if they count from {1 - expected}, give base=')
     return expected
 
-# %% ../../nbs/worlds/things.ipynb #89a96b0e
+# %% ../../nbs/worlds/things.ipynb #7e6e335e
 def _trial_faults(x, t, n, base):
     "What is wrong with rows of numbers `x`, which are the objects `t`"
     finite = np.isfinite(x)
     outside = ((t < 0) | (t >= n)).any(1)
     return [(~finite.all(1), 'have an empty cell'),
             ((x % 1 > 0).any(1), 'hold fractions where indices should be'),
-            (outside, f'point outside the set of {n:,} concepts (indices go from {base} to {n-1+base:,})'),
+            (outside, f'point outside the {n:,} concepts (indices go from {base} to {n-1+base:,})'),
             (has_repeats(t), 'repeat an object')]
 
-# %% ../../nbs/worlds/things.ipynb #6cdca0bf
+# %% ../../nbs/worlds/things.ipynb #d5598731
 def _local_reference(ids, root):
     "The SPoSE embedding of the data folder, if it is of these concepts"
     if not all(local_copy(things_file(o), root) for o in ('spose', 'concepts')): return None
@@ -237,7 +249,7 @@ def _trials_order(t, path, order, ids, reference, root):
     found = None if reference is None else choice_order(t, reference, ids)
     return _settle_order(f"choices '{path}'", path, order, found, 'embedding', 'reference')
 
-# %% ../../nbs/worlds/things.ipynb #25da92b2
+# %% ../../nbs/worlds/things.ipynb #982fc7ff
 def _things_path(source, root):
     "The path of a file that is given by path or by its name in the registry"
     is_path = Path(source).suffix or Path(source).exists()
@@ -245,9 +257,9 @@ def _things_path(source, root):
 
 # %% ../../nbs/worlds/things.ipynb #ca711f5e
 def things_trials(
-    source=None, # A path or a name of things_files(); None is a local 'choices-part', else 'choices'
+    source=None, # A path or a name of things_files(); None is a local part, else 'choices'
     subjects:bool=False, # Keep who answered, as anonymous numbers (only the large table says who)
-    order:str=None, # The order it counts in, 'ids' or 'ascii'; None takes the registry's, or asks the choices
+    order:str=None, # The order it counts in, 'ids' or 'ascii'; None infers it
     concepts=None, # The concept table or a list of names; the registry's if None
     reference=None, # (n, d) features of the concepts that confirm the order; local SPoSE if None
     base:int=None, # What indices count from; None takes it from the format
@@ -274,7 +286,7 @@ def things_trials(
     if order == 'ascii': t = pd.Index(ids).get_indexer(ascii_order(ids))[t]
     return Judgements(t, ids, source=f'THINGS choices, {path.name}; {known}{note}', subjects=who)
 
-# %% ../../nbs/worlds/things.ipynb #63f5a0cf
+# %% ../../nbs/worlds/things.ipynb #c9debcf1
 def _text_matrix(path):
     "Numbers of a text file without a header"
     with path.open(encoding='utf-8-sig') as f: sep = ',' if ',' in f.readline() else r'\s+'
@@ -284,18 +296,20 @@ def _text_matrix(path):
 def _read_matrix(path):
     "A numeric (n, d) matrix from .npy, .npz, or text"
     if not path.is_file():
-        raise AlignetError(f"matrix '{path}' does not exist; check the path, or use a name of things_files()")
+        raise AlignetError(f"matrix '{path}' does not exist; check the path or the name")
     try:
-        X = np.load(path, allow_pickle=False) if path.suffix in ('.npy', '.npz') else _text_matrix(path)
+        in_numpy = path.suffix in ('.npy', '.npz')
+        X = np.load(path, allow_pickle=False) if in_numpy else _text_matrix(path)
         if path.suffix == '.npz':
             if len(X.files) != 1: raise ValueError('it must hold one array')
             X = X[X.files[0]]
         X = X.astype(np.float32)
     except Exception as e:
-        raise AlignetError(f"matrix '{path}' cannot be read as numbers ({e}); give .npy, .npz or text") from e
+        what = f"matrix '{path}' cannot be read as numbers"
+        raise AlignetError(f'{what} ({e}); give .npy, .npz or text') from e
     return check_finite(X, f"matrix '{path}'")
 
-# %% ../../nbs/worlds/things.ipynb #170ec72e
+# %% ../../nbs/worlds/things.ipynb #27e5b327
 def _rows_order(X, path, order, ids, trials, similarity, root):
     "The order that the rows of a matrix follow"
     if not len(moved_concepts(ids)): return 'ids'
@@ -303,7 +317,7 @@ def _rows_order(X, path, order, ids, trials, similarity, root):
         trials = (trials if trials.names == ids else trials.restrict(ids)).triplets
     local = local_copy(things_file('choices-part'), root)
     if trials is None and local and len(ids) == 1854: trials = read_array(local)
-    entry = next((f for f in THINGS_FILES.values() if path.name in (f.file, f.local)), None)
+    entry = _entry_of(path)
     if similarity is None: similarity = entry.similarity if entry else 'dot'
     found = None if trials is None else choice_order(trials, X, ids, similarity, 'rows')
     return _settle_order(f"matrix '{path}'", path, order, found, 'choices', 'trials')[0]
@@ -312,7 +326,7 @@ def _rows_order(X, path, order, ids, trials, similarity, root):
 def things_embedding(
     source='spose', # A path, or a name of things_files(): 'spose', 'spose49', 'vice', 'clip'
     names=None, # (m,) concepts wanted; None for all, in the order of the concept table
-    order:str=None, # The order of its rows, 'ids' or 'ascii'; None takes the registry's, or asks the choices
+    order:str=None, # The order of its rows, 'ids' or 'ascii'; None infers it
     concepts=None, # The concept table or a list of names; the registry's if None
     trials=None, # Judgements or (t, 3) choices that confirm the order; the local ones if None
     similarity:str=None, # One of SIMILARITIES; None takes the registry's, or 'dot'
@@ -323,8 +337,9 @@ def things_embedding(
     path, ids = _things_path(source, root), _names(concepts, root)
     X = _read_matrix(path)
     if len(X) != len(ids):
-        remedy = 'transpose it' if X.shape[1] == len(ids) else 'say which they are with concepts=[...]'
-        raise AlignetError(f"matrix '{path}' has {len(X):,} rows, but there are {len(ids):,} concepts; {remedy}")
+        remedy = 'transpose it' if X.shape[1] == len(ids) else 'give their names as concepts=[...]'
+        what = f"matrix '{path}' has {len(X):,} rows"
+        raise AlignetError(f'{what}, but there are {len(ids):,} concepts; {remedy}')
     order = _rows_order(X, path, order, ids, trials, similarity, root)
     names = ids if names is None else list(names)
     check_known(names, ids, 'concepts', 'check the spelling')
@@ -361,8 +376,8 @@ def things_48(
     check_known(objects, first, f"words of '{words}'", 'give the concept table')
     check_unique(objects, f"words of '{words}'", 'get it again')
     if D.shape != (len(objects),)*2:
-        raise AlignetError(f"'{rdm}': {key} has the shape {D.shape}, but there are {len(objects)} words")
+        raise AlignetError(f"{key} has the shape {D.shape}, but there are {len(objects)} words in '{words}'")
     symmetric = np.isfinite(D).all() and np.abs(D - D.T).max() <= 1e-5
     if not symmetric or np.abs(np.diag(D)).max() > 1e-5:
-        raise AlignetError(f"'{rdm}': {key} must be symmetric, with zeros on the diagonal; get it again")
+        raise AlignetError(f"'{rdm}': {key} must be symmetric, with zeros on the diagonal")
     return [first[o] for o in objects], D

@@ -16,7 +16,7 @@ from ..data import *
 from .wordnet import *
 from .things import *
 
-# %% ../../nbs/worlds/things_world.ipynb #beecb6f7
+# %% ../../nbs/worlds/things_world.ipynb #04ece101
 def _concept_of(file):
     "The concept that a photo is of, by its name, or None"
     p = Path(file)
@@ -24,7 +24,7 @@ def _concept_of(file):
     if not numbered: return p.stem
     return numbered[1] if p.parent.name == numbered[1] else None
 
-# %% ../../nbs/worlds/things_world.ipynb #5eed8e54
+# %% ../../nbs/worlds/things_world.ipynb #fe6a1cf3
 def _seen_photo(concept, files):
     "The photo that people saw, else the first"
     return next((f for f in files if Path(f).stem in (concept, f'{concept}_01b')), files[0])
@@ -43,12 +43,14 @@ def things_images(
     # sorted, so that the first photo of a folder comes first
     for f in ImageSet.from_folder(folder).names: photos.setdefault(_concept_of(f), []).append(f)
     found = [o for o in names if o in photos]
-    if missing == 'error' or not found: check_known(names, photos, f"photos in '{folder}'", "use missing='drop'")
+    if missing == 'error' or not found:
+        check_known(names, photos, f"photos in '{folder}'", "use missing='drop'")
     absent = [o for o in names if o not in photos]
-    if absent: print(f"{len(absent):,} of {len(names):,} concepts have no photo in '{folder}': {preview(absent)}")
+    if absent: print(f'{len(absent):,} of {len(names):,} concepts have no photo: {preview(absent)}')
     files = [_seen_photo(o, photos[o]) for o in found]
     unseen = [f for f in files if re.search(r'_(?!01b$)\d\d[a-z]$', Path(f).stem)]
-    if unseen: print(f'{len(unseen):,} of {len(files):,} photos are not the ones that people saw: {preview(unseen)}')
+    n = f'{len(unseen):,} of {len(files):,}'
+    if unseen: print(f'{n} photos are not the ones that people saw: {preview(unseen)}')
     images = ImageSet(folder, files)
     images.objects = found
     return images
@@ -66,7 +68,7 @@ def raters_column(
     rows = pd.Index(ascii_order(ids)).get_indexer(ids)
     return pd.Series(labels.to_numpy(object)[rows], concepts.index, dtype=object)
 
-# %% ../../nbs/worlds/things_world.ipynb #2ddfc402
+# %% ../../nbs/worlds/things_world.ipynb #10f8cb4e
 def things_categories(
     concepts, # The concept table
 ) -> pd.DataFrame: # group and subgroup, by concept name
@@ -87,14 +89,14 @@ def _list_photos(root, folder, *suffixes):
     if not found: raise AlignetError(f"folder '{root/folder}' holds no photos; copy them again")
     return found
 
-# %% ../../nbs/worlds/things_world.ipynb #cd6b6857
+# %% ../../nbs/worlds/things_world.ipynb #3e03bdef
 def _photo_rows(root, concepts):
     "(file, object, label, style, sure) of each photo"
     known, has_id = set(concepts.uniqueID), concepts.dropna(subset='WordNet ID')
     by_id = dict(zip(has_id['WordNet ID'], has_id.uniqueID))
     same = pd.read_csv(static_path('things_same_thing.csv')).set_index('label').concept.to_dict()
     plus = _list_photos(root, 'things/images', '.jpg')
-    check_known([Path(f).stem for f in plus], known, f"concepts of photos in '{root/'things/images'}'")
+    check_known([Path(f).stem for f in plus], known, 'concepts that photos are named after')
     rows = [(f, Path(f).stem, None, 'thingsplus', True) for f in plus]
     for f in _list_photos(root, 'imagenet/samples', '.jpeg', '.jpg'):
         wnid, label = Path(f).stem.split('_', 1)
@@ -108,10 +110,12 @@ def _photo_rows(root, concepts):
 # %% ../../nbs/worlds/things_world.ipynb #4e3e0ee2
 def _things_items(root, concepts) -> pd.DataFrame: # ITEM_COLUMNS
     "One row a photo"
-    items = pd.DataFrame(_photo_rows(root, concepts), columns=['file', 'object', 'label', 'style', 'sure'])
+    columns = ['file', 'object', 'label', 'style', 'sure']
+    items = pd.DataFrame(_photo_rows(root, concepts), columns=columns)
     items = items.join(things_categories(concepts), on='object')
     first = items.sure & ~items.object.where(items.sure).duplicated()
-    items = items.assign(group=items.group.fillna(''), subgroup=items.label.fillna(items.subgroup), scored=first)
+    fine = items.label.fillna(items.subgroup)
+    items = items.assign(group=items.group.fillna(''), subgroup=fine, scored=first)
     return items[list(ITEM_COLUMNS)]
 
 # %% ../../nbs/worlds/things_world.ipynb #bd2baf38
@@ -132,17 +136,18 @@ def _also_shows(root, concepts, items) -> dict: # {file: set of concept names}
     return found
 
 # %% ../../nbs/worlds/things_world.ipynb #5dd8f700
-_NEEDED = ('things/things_concepts.tsv', 'things/human_triplets.npz', 'things/images', 'imagenet/samples', 'caltech101')
+_NEEDED = ('things/things_concepts.tsv', 'things/human_triplets.npz', 'things/images',
+           'imagenet/samples', 'caltech101')
 
 def _things_root(root):
     "The data folder, or an error that says what is missing"
     root = root or os.environ.get('ALIGNET_DATA')
     if not root:
-        raise AlignetError('the THINGS world needs data: set the environment variable ALIGNET_DATA to its folder')
+        raise AlignetError('the THINGS world needs data: set the environment variable ALIGNET_DATA')
     missing = [o for o in _NEEDED if not (Path(root)/o).exists()]
     if missing:
-        parts = 'things/, imagenet/samples/ and caltech101/'
-        raise AlignetError(f"'{Path(root)/missing[0]}' does not exist; ALIGNET_DATA (or root) must hold {parts}")
+        remedy = 'ALIGNET_DATA (or root) must hold things/, imagenet/samples/ and caltech101/'
+        raise AlignetError(f"'{Path(root)/missing[0]}' does not exist; {remedy}")
     return Path(root)
 
 # %% ../../nbs/worlds/things_world.ipynb #9d721bac
@@ -159,10 +164,11 @@ def things_world(
     items = items.assign(scored=items.scored & items.object.isin(j.names))
     n = items[items.scored]['style'].value_counts()
     notes = (
-        f'{len(with_photo):,} of {len(concepts):,} concepts have a photo here. {len(j):,} of {len(human):,} human '
-        f'choices are about three such concepts; the {len(j.names):,} concepts in them are the objects, '
-        f"{n.get('thingsplus', 0)} scored on a THINGSplus photo and {n.get('imagenet', 0)} on an ImageNet sample. "
-        f'The {len(with_photo) - len(j.names)} others are pictures only. Embedding: published VICE, joined by '
-        'name. Terms: see THINGS, ImageNet (research use) and Caltech-101.')
-    return World('things', ImageSet(root, items.file), items, j, things_embedding('vice', j.names, root=root),
-                 notes=notes, also_shows=_also_shows(root, concepts, items))
+        f'{len(with_photo):,} of {len(concepts):,} concepts have a photo here. {len(j):,} of {len(human):,} '
+        f'human choices are about three such concepts; the {len(j.names):,} concepts in them are the '
+        f"objects, {n.get('thingsplus', 0)} scored on a THINGSplus photo and {n.get('imagenet', 0)} on an "
+        f'ImageNet sample. The {len(with_photo) - len(j.names)} others are pictures only. Embedding: '
+        'published VICE, joined by name. Terms: see THINGS, ImageNet (research use) and Caltech-101.')
+    vice = things_embedding('vice', j.names, root=root)
+    return World('things', ImageSet(root, items.file), items, j, vice, notes=notes,
+                 also_shows=_also_shows(root, concepts, items))

@@ -107,7 +107,7 @@ class LabelCommand:
     features:str # feature store of the pool
     _:KW_ONLY
     teacher:str=None # .npz of a teacher
-    control:bool=False # labels of the untransformed features
+    control:bool=False # labels of the untransformed features, as uncertain as the teacher's if it is given
     out:str # what to write
     n:int=1_000_000 # number of triplets
     sampling:str='cluster_border' # how triplets are drawn
@@ -122,10 +122,11 @@ class LabelCommand:
         from alignet.teacher import Teacher
         if not self.control and self.teacher is None:
             raise AlignetError('give a teacher with --teacher FILE, or --control for untransformed features')
-        teacher, store = None if self.control else Teacher.load(self.teacher), FeatureStore(self.features)
+        teacher = None if self.teacher is None else Teacher.load(self.teacher)
+        store = FeatureStore(self.features)
         if self.shards: return print(f'{self._write_shards(teacher, store)!r}\nsaved {self.out}/labels')
-        labels = pseudo_label(
-            teacher, store, n=self.n, rule=self.sampling, clusters=self.clusters, seed=self.seed)
+        labels = pseudo_label(teacher, store, n=self.n, rule=self.sampling, clusters=self.clusters,
+                              seed=self.seed, control=self.control)
         labels.save(self.out)
         print(f'{labels!r}\nsaved {self.out}')
 

@@ -17,7 +17,7 @@ from .core import *
 from .files.disk import *
 from .worlds.pictures import *
 
-# %% ../nbs/01_data.ipynb #2ac45c83
+# %% ../nbs/01_data.ipynb #016afdd7
 _all_ = ['ImageSet', 'check_unique']
 
 # %% ../nbs/01_data.ipynb #074b6320
@@ -123,7 +123,7 @@ def unique(self:Judgements) -> Judgements: # (u, 3) different rows, in the order
         p = (sums / np.bincount(row)[:, None])[order]
     return self._with(u[order], self.names, p)
 
-# %% ../nbs/01_data.ipynb #86d1ee2a
+# %% ../nbs/01_data.ipynb #bdf28e88
 @patch
 def _answer_counts(self:Judgements, verb):
     "Questions (q, 3), indices sorted, and how often each of the three was the odd one (q, 3)"
@@ -351,7 +351,7 @@ class Splits:
         return (f'Splits(seed {self.seed}: {n[0]} teacher, {n[1]} dev, {n[2]} test objects; '
                 f'{len(self.pool):,} pictures in the pool)')
 
-# %% ../nbs/01_data.ipynb #daa490ec
+# %% ../nbs/01_data.ipynb #322811ce
 @patch
 def _shows_any(self:World, objects, strict):
     "(n,) bool, the items that show one of these objects; if strict, also those that show a kind of one"
@@ -386,7 +386,7 @@ def splits(self:World,
 def show(self:World,
     style:str, # Which style to show
     n:int=12, # Pictures of each group
-    px:int=40, # Size of a thumbnail
+    px:int=60, # Size of a thumbnail
     groups=None, # (g,) names of groups; None for all that have a name
 ) -> plt.Axes: # What it was drawn on
     "A contact sheet of one style: a row for each group"
@@ -398,7 +398,8 @@ def show(self:World,
         files = items.file[items.group == g].to_numpy()
         at = np.linspace(0, len(files)-1, min(n, len(files))).astype(int)
         thumbs += [self.images.thumb(f, px) for f in files[at]] + [blank]*(n - len(at))
-    ax = show_sheet(thumbs, n)
+    size = n*px/150 + 1.1, len(groups)*px/150 + .1
+    ax = show_sheet(thumbs, n, ax=plt.figure(figsize=size, dpi=150, layout='constrained').add_subplot())
     ax.axis('on')
     ax.set(xticks=[])
     ax.set_yticks([px*(i+.5) for i in range(len(groups))], groups, fontsize=8)

@@ -17,12 +17,13 @@ from ..core import *
 from ..evaluation import check_models
 from .plots import image_array, model_colours, model_styles
 
-# %% ../../nbs/eval/maps.ipynb #ea0456ab
+# %% ../../nbs/eval/maps.ipynb #f0443b1b
 def _pca(X, init, seed):
     "First two principal components"
     X = np.pad(X, ((0, 0), (0, max(0, 2 - X.shape[1]))))
     return PCA(2, svd_solver='full').fit_transform(X)
 
+# %% ../../nbs/eval/maps.ipynb #c857eff4
 def _tsne(X, init, seed):
     "t-SNE, started from `init` or from PCA"
     if init is None: init = _pca(X, None, seed)
@@ -30,6 +31,7 @@ def _tsne(X, init, seed):
     tsne = TSNE(2, init=init, perplexity=min(30, (len(X) - 1) / 3), random_state=seed)
     with threadpool_limits(1 if len(X) < 2000 else None): return tsne.fit_transform(X)
 
+# %% ../../nbs/eval/maps.ipynb #ea0456ab
 def _umap(X, init, seed):
     "UMAP, started from `init` or from PCA"
     UMAP = require('umap', 'umap-learn').UMAP

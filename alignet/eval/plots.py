@@ -35,12 +35,13 @@ def model_styles(
     colours = model_colours(len(names))
     return {n: dict(color=c, marker=MARKERS[i % len(MARKERS)]) for i, (n, c) in enumerate(zip(names, colours))}
 
-# %% ../../nbs/eval/plots.ipynb #7b971035
+# %% ../../nbs/eval/plots.ipynb #25da6df8
 def _level(ax, x, y, text, ls):
     "A horizontal line with a word at its right end"
     ax.axhline(y, color='grey', ls=ls, lw=1)
     ax.text(x, y, f' {text}', va='center', color='dimgrey')
 
+# %% ../../nbs/eval/plots.ipynb #7b971035
 def plot_accuracy(
     table:pd.DataFrame, # From odd_one_out_table
     ceiling:float=None, # Draws the noise ceiling
@@ -100,7 +101,7 @@ def group_blocks(
     blocks = [(name, int(end - len(r)), int(end)) for name, r, end in zip(names, rows, ends) if len(r)]
     return np.concatenate(rows), blocks
 
-# %% ../../nbs/eval/plots.ipynb #f5750d45
+# %% ../../nbs/eval/plots.ipynb #0af8109a
 def _percentiles(D):
     "Off-diagonal dissimilarities as percentile ranks"
     u = np.triu_indices(len(D), 1)
@@ -108,19 +109,21 @@ def _percentiles(D):
     R[u] = (stats.rankdata(D[u]) - 1) / max(len(u[0]) - 1, 1) * 100
     return R + R.T
 
+# %% ../../nbs/eval/plots.ipynb #f5750d45
 def _as_rdm(X, similarity='cosine'):
     "A dissimilarity matrix as it is, or the one of features"
     X = np.asarray(X)
     is_rdm = X.ndim == 2 and len(X) == X.shape[1] and np.allclose(np.diag(X), 0)
     return X if is_rdm else rdm(X, similarity)
 
-# %% ../../nbs/eval/plots.ipynb #172a46cd
+# %% ../../nbs/eval/plots.ipynb #95bca4ba
 def image_array(
     im, # PIL image or array
 ) -> np.ndarray: # What matplotlib draws
     "An image as an array"
     return np.asarray(im.convert('RGBA') if hasattr(im, 'convert') else im)
 
+# %% ../../nbs/eval/plots.ipynb #172a46cd
 def _draw_edge_images(ax, images, rows, px=20):
     "Draw small images left of some rows"
     for im, y in zip(images, rows):

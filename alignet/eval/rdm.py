@@ -113,7 +113,7 @@ class HumanRDM:
         total = np.nansum(self.pairs, 0, dtype=np.float64)
         return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
-# %% ../../nbs/eval/rdm.ipynb #f2fd2f04
+# %% ../../nbs/eval/rdm.ipynb #d36f7171
 RATINGS = ('dissimilarity', 'similarity')
 
 def _to_dissimilarity(x, numbers):
@@ -122,6 +122,7 @@ def _to_dissimilarity(x, numbers):
     x = np.asarray(x, np.float64)
     return x if numbers == 'dissimilarity' else np.nanmax(x) - x
 
+# %% ../../nbs/eval/rdm.ipynb #f2fd2f04
 def _pair_numbers(n):
     "(n, n) number of each pair in the rows of the upper triangle"
     M = np.zeros((n, n), int)

@@ -53,7 +53,7 @@ def _set_folder(name, root):
     how = f"Get it: {need['where']}; put it under human_similarity/{name}"
     raise AlignetError(f"{name} is not there ({looked}). {how}. Layout: {need['layout']}")
 
-# %% ../../nbs/eval/rdm_sets.ipynb #76193881
+# %% ../../nbs/eval/rdm_sets.ipynb #b8300d19
 ORDERS = ('names', 'numbers')
 
 def numbers_in(
@@ -62,6 +62,7 @@ def numbers_in(
     "The numbers in a file name"
     return [int(o) for o in re.findall(r'\d+', Path(name).stem)]
 
+# %% ../../nbs/eval/rdm_sets.ipynb #76193881
 def row_names(
     names, # (n,) names of picture files
     order:str=None, # 'names', 'numbers', or None if both are the same
@@ -132,11 +133,12 @@ def load_cichy(
     names, images = _pictures(folder/'images', order, M.shape[-1], what)
     return HumanRDM.from_matrix(M, names, source=what, images=images)
 
-# %% ../../nbs/eval/rdm_sets.ipynb #d699555c
+# %% ../../nbs/eval/rdm_sets.ipynb #accc07ca
 class _PlainUnpickler(pickle.Unpickler):
     "Reads dictionaries, lists, texts and numbers, and nothing that could run code"
     def find_class(self, module, name): raise AlignetError(f'it wants {module}.{name}')
 
+# %% ../../nbs/eval/rdm_sets.ipynb #d699555c
 def _read_pickle(path):
     "A pickle of plain ratings"
     try: return _PlainUnpickler(io.BytesIO(Path(path).read_bytes()), encoding='latin1').load()
@@ -160,13 +162,14 @@ def _rated_pairs(ratings, n, path):
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return mean[np.triu_indices(n, 1)]
 
-# %% ../../nbs/eval/rdm_sets.ipynb #7fda4545
+# %% ../../nbs/eval/rdm_sets.ipynb #59861fdc
 def _similarity_matrix(path):
     "A square matrix in a .npy file, or under a name with 'sim' in a .mat file; None if there is none"
     if path.suffix == '.npy': return np.load(path, allow_pickle=False)
     for key, v in _read_mat(path).items():
         if 'sim' in key.lower() and np.ndim(v) == 2 and v.shape[0] == v.shape[1]: return v
 
+# %% ../../nbs/eval/rdm_sets.ipynb #7fda4545
 def _rating_files(folder):
     "Files of ratings in a folder, those that are easiest to read first"
     kinds = ('.mat', '.npy', '.pickle', '.pkl')

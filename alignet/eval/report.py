@@ -16,26 +16,28 @@ from PIL import Image
 from ..core import *
 from ..files.disk import *
 
-# %% ../../nbs/eval/report.ipynb #1b0c17ff
+# %% ../../nbs/eval/report.ipynb #dad9f32c
 class _SafeHTML(mistune.HTMLRenderer):
     "HTML without pictures from elsewhere"
     def image(self, text, url, title=None): return str(escape(text))
 
 _markdown = mistune.Markdown(_SafeHTML(escape=True))
 
+# %% ../../nbs/eval/report.ipynb #e2b0351f
 def render_markdown(
     text:str, # Markdown
 ) -> Markup: # Safe HTML
     "Paragraphs, lists and links as HTML"
     return Markup(_markdown(text))
 
+# %% ../../nbs/eval/report.ipynb #1b0c17ff
 def render_inline(
     text:str, # Markdown of one line
 ) -> Markup: # Safe HTML
     "One line as HTML, without a paragraph around it"
     return Markup(_markdown.renderer(_markdown.inline(text, {}), None))
 
-# %% ../../nbs/eval/report.ipynb #e48f6bf9
+# %% ../../nbs/eval/report.ipynb #e238c30f
 def format_cell(
     v, # A value
     digits:int=3, # Decimals
@@ -49,8 +51,10 @@ def format_cell(
     shown = v == 0 or .5 * 10.**-digits <= abs(v) < 1e5
     return f'{v:.{digits}f}' if shown else f'{v:.2g}'
 
+# %% ../../nbs/eval/report.ipynb #7626a0af
 def _is_missing(v): return v is None or bool(np.isscalar(v) and pd.isna(v))
 
+# %% ../../nbs/eval/report.ipynb #e48f6bf9
 def _is_number(v):
     return _is_missing(v) or isinstance(v, numbers.Real) and not isinstance(v, (bool, np.bool_))
 
@@ -128,7 +132,7 @@ def table(self:Report,
     columns = [dict(name=c.replace('_', ' '), numeric=n) for c, n in zip(df.columns, numeric)]
     return self._add('table', frame=df, columns=columns, rows=rows, caption=caption, name=name)
 
-# %% ../../nbs/eval/report.ipynb #b2c78ea5
+# %% ../../nbs/eval/report.ipynb #1c924458
 def _draw_figure(fig, dpi):
     "A matplotlib figure as an image, and how many of its pixels make one pixel of the page"
     if isinstance(fig, Image.Image): return fig, 1
@@ -136,6 +140,7 @@ def _draw_figure(fig, dpi):
     getattr(fig, 'figure', fig).savefig(png, format='png', dpi=dpi, bbox_inches='tight', facecolor='w')
     return Image.open(png), dpi / 96
 
+# %% ../../nbs/eval/report.ipynb #b2c78ea5
 @patch
 def figure(self:Report,
     fig, # Matplotlib figure or axes, or a PIL image
@@ -174,7 +179,7 @@ def to_html(self:Report,
         with atomic_path(path) as tmp: Path(tmp).write_text(page, encoding='utf-8')
     return page
 
-# %% ../../nbs/eval/report.ipynb #af71fc6a
+# %% ../../nbs/eval/report.ipynb #c105404c
 def _free_name(name, taken):
     "The name, or the name with a number if it is taken"
     if name not in taken: return name
@@ -182,6 +187,7 @@ def _free_name(name, taken):
     while f'{name}_{n}' in taken: n += 1
     return f'{name}_{n}'
 
+# %% ../../nbs/eval/report.ipynb #af71fc6a
 @patch
 def to_dict(self:Report) -> dict: # title, subtitle, text, notes, tables (name -> rows), figures
     "The report's numbers and words, without its pictures"

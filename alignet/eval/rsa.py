@@ -16,12 +16,13 @@ from .plots import model_styles
 from .rdm import HumanRDM, rank_correlation, rdm
 from .stats import Draws, influence_draws, spearman_influence
 
-# %% ../../nbs/eval/rsa.ipynb #378be578
+# %% ../../nbs/eval/rsa.ipynb #3a494341
 def _model_pairs(features, human, similarity):
     "Dissimilarities of a model for the pairs of the human set"
     D = rdm(features_for(features, human.names), similarity)
     return D[np.triu_indices(len(human), 1)].astype(np.float64)
 
+# %% ../../nbs/eval/rsa.ipynb #378be578
 def _single_people(human, min_pairs):
     "(s, p) float64 ratings of the people who rated enough pairs, and not all the same"
     v = human.pairs.astype(np.float64)
@@ -41,7 +42,7 @@ def rsa_people(
     each = [rank_correlation(d, v) for v in _single_people(human, min_pairs)]
     return dict(mean=rank_correlation(d, human.mean()), each=np.array(each))
 
-# %% ../../nbs/eval/rsa.ipynb #54efaf7f
+# %% ../../nbs/eval/rsa.ipynb #4f1dd496
 def _unit_ranks(v):
     "Ranks of each row from 0 to 1, NaN where NaN"
     out = np.full(v.shape, np.nan)
@@ -50,6 +51,7 @@ def _unit_ranks(v):
         ranks[ok] = (stats.rankdata(x[ok]) - .5) / ok.sum()
     return out
 
+# %% ../../nbs/eval/rsa.ipynb #54efaf7f
 def _mean_rows(v, without=None):
     "Mean over rows, one of them left out; NaN where none is left"
     n, total = (~np.isnan(v)).sum(0), np.nansum(v, 0)
@@ -99,7 +101,7 @@ class Agreement:
         people = None if self.people is None else self.people - other.people
         return Agreement(self.value - other.value, self.pairs - other.pairs, people)
 
-# %% ../../nbs/eval/rsa.ipynb #a6e4ec06
+# %% ../../nbs/eval/rsa.ipynb #1c9567da
 def _agreement(d, v):
     "Correlation of two lists of pairs, and the contribution of each pair"
     ok, pairs = np.isfinite(v) & np.isfinite(d), np.zeros(len(d))
@@ -107,6 +109,7 @@ def _agreement(d, v):
     pairs[ok] = influence / max(ok.sum(), 1)
     return Agreement(rho, pairs)
 
+# %% ../../nbs/eval/rsa.ipynb #a6e4ec06
 def _agreements(features, human, similarity, min_pairs):
     "Agreement of a model with people by each measure that applies"
     d = _model_pairs(features, human, similarity)

@@ -154,13 +154,14 @@ def paired_bootstrap(
     low, high = d.ci(level)
     return dict(gain=float((b - a).mean()), low=low, high=high, p=d.p())
 
-# %% ../../nbs/eval/stats.ipynb #27984eb3
+# %% ../../nbs/eval/stats.ipynb #10e83626
 def _rank_shift(x, u, w):
     "Mean over all entries of (1[x_p < x] - U) w, ties one half, for each p"
     inverse = np.unique(x, return_inverse=True)[1].ravel()
     sums = np.bincount(inverse, w)
     return ((sums.sum() - np.cumsum(sums) + sums / 2)[inverse] - (u + .5) @ w) / len(x)
 
+# %% ../../nbs/eval/stats.ipynb #27984eb3
 def _rank_variance_influence(x, u):
     "How much each entry moves the variance of the ranks"
     return u * u - (u @ u) / len(x) + 2 * _rank_shift(x, u, u)

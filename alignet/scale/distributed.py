@@ -9,88 +9,74 @@ __all__ = ['extract_shared', 'join_stores']
 import os, shutil
 from pathlib import Path
 import torch
+from fastcore.meta import delegates
 from ..core import *
-from ..files.disk import *
 from ..features import FeatureStore, extract_features
 from .store import StoreWriter
 from .processes import *
 
 # %% ../../nbs/scale/distributed.ipynb #323e7380
-def _stretch(n, rank, n_procs):
-    "First and last row of the part of one process"
-    if not 0 <= rank < n_procs:
-        raise AlignetError(f'rank {rank} of {n_procs} processes: ranks run from 0 to {n_procs - 1}')
-    return n * rank // n_procs, n * (rank + 1) // n_procs
+def _launched_rank():
+    "Rank and number of processes, as the launcher says; makes the group if training has not yet"
+    if process_rank()[1] == 1 and int(os.environ.get('WORLD_SIZE', 1)) > 1:
+        torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
+    return process_rank()
 
-# %% ../../nbs/scale/distributed.ipynb #611f4e36
 def _part_path(path, rank, n_procs):
-    path = Path(path)
+    "Folder of the features of one process"
     return path.with_name(f'{path.name}.{rank}-of-{n_procs}')
 
 # %% ../../nbs/scale/distributed.ipynb #a2242456
+@delegates(extract_features)
 def extract_shared(
     model, # A name, a Backbone, or anything as_backbone takes
     images, # An ImageSet
     path, # Folder of the store, where all processes see it
     rank:int=None, # Number of this process, from 0; None: as the launcher says
     n_procs:int=None, # How many there are; None: as the launcher says
-    join:bool=True, # Let the first process join the parts once all are there, if a launcher started them together
-    **kwargs, # For extract_features: batch_size, size, device, num_workers
+    join:bool=True, # Let the first process join the parts, if a launcher started all together
+    **kwargs, # As for extract_features
 ) -> FeatureStore: # The whole store; this process's part if not joined
-    "Compute the features of an image set in several processes"
-    path, together = Path(path), rank is None
-    if rank is None:
-        rank, n_procs = process_rank()
-        # started by a launcher, before training has made the group
-        if n_procs == 1 and int(os.environ.get('WORLD_SIZE', 1)) > 1:
-            torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
-            rank, n_procs = process_rank()
-    elif n_procs is None:
-        raise AlignetError(f'rank={rank} needs n_procs too: how many processes there are')
-    lo, hi = _stretch(len(images), rank, n_procs)
-    if (path/'meta.json').is_file():
-        return FeatureStore(path).check(model, images, kwargs.get('size'))
-    part = extract_features(
-        model, images.subset(images.names[lo:hi]), _part_path(path, rank, n_procs), **kwargs
-    )
-    if not (join and together): return part
+    "Compute the features of an image set in several processes; resumable"
+    path, launched = Path(path), rank is None
+    if launched: rank, n_procs = _launched_rank()
+    elif n_procs is None: raise AlignetError(f'rank={rank} needs n_procs too: how many processes there are')
+    rows = process_rows(len(images), rank, n_procs)
+    if (path/'meta.json').is_file(): return FeatureStore(path).check(model, images, kwargs.get('size'))
+    part = extract_features(model, images.subset(images.names[rows]), _part_path(path, rank, n_procs), **kwargs)
+    if not (join and launched): return part
     if n_procs > 1: torch.distributed.barrier()
     if rank == 0: join_stores([_part_path(path, r, n_procs) for r in range(n_procs)], path)
     if n_procs > 1: torch.distributed.barrier()
     return FeatureStore(path)
 
 # %% ../../nbs/scale/distributed.ipynb #ffa77dfa
+def _check_same_model(stores):
+    "Raise if the parts hold features of different models"
+    first = stores[0]
+    for s in stores[1:]:
+        differ = [k for k in ('arch', 'weights', 'data_config') if s.meta.get(k) != first.meta.get(k)]
+        if differ:
+            raise AlignetError(f"'{s.path}' holds features of another model than '{first.path}' (another "
+                               f'{differ[0]}); extract that part again')
+
 def join_stores(
     parts, # Folders of the parts, in the order of the images
     path, # Folder to make
     remove:bool=True, # Remove the parts once the whole is there
     chunk:int=1 << 14, # Rows copied at a time
 ) -> FeatureStore: # The whole, at path
-    "Join feature stores of one model to one"
+    "Join feature stores of one model to one; resumable"
     stores = [FeatureStore(p) for p in parts]
-    first = stores[0]
-    for s in stores[1:]:
-        if diff := [
-            k for k in ('arch', 'weights', 'data_config') if s.meta.get(k) != first.meta.get(k)
-        ]:
-            raise AlignetError(
-                f"'{s.path}' holds features of another model than '{first.path}' (they differ in {' and '.join(diff)}); extract that part again"
-            )
-    files = dict(
-        names=[n for s in stores for n in s.names], bytes=[b for s in stores for b in s.bytes]
-    )
-    if len(set(files['names'])) < len(files['names']):
-        raise AlignetError(
-            f"parts of '{path}' hold the same image more than once; give parts of different images"
-        )
-    rows = ((s, lo) for s in stores for lo in range(0, len(s), chunk))
-    with StoreWriter(path, files, first.meta, first.X.shape[1]) as w:
-        skip, seen = w.done, 0
-        for s, lo in rows:
-            X = s.X[lo:lo + chunk]
-            fresh = max(0, min(len(X), skip - seen))
-            seen += len(X)
-            if fresh < len(X): w.add(X[fresh:])
+    _check_same_model(stores)
+    names = check_unique([n for s in stores for n in s.names], 'images of the parts')
+    files = dict(names=names, bytes=[b for s in stores for b in s.bytes])
+    seen = 0
+    with StoreWriter(path, files, stores[0].meta, stores[0].X.shape[1]) as w:
+        done = w.done
+        for s in stores:
+            for lo in range(max(0, done - seen), len(s), chunk): w.add(s.X[lo:lo + chunk])
+            seen += len(s)
     if remove:
         for s in stores: shutil.rmtree(s.path, ignore_errors=True)
     return FeatureStore(path)

@@ -18,6 +18,7 @@ from ..files.disk import *
 from ..features import FeatureStore
 from ..labels import PseudoLabels, npz_path, warn_of_control
 from .clusters import FeatureRows, block_sims, library_versions
+from .processes import process_rows
 from .sampler import *
 
 # %% ../../nbs/scale/shards.ipynb #a5ee2428
@@ -91,7 +92,7 @@ def is_intact(
         return check == 'size' or file_digest(path) == record['sha256']
     except (OSError, KeyError, TypeError): return False
 
-# %% ../../nbs/scale/shards.ipynb #498d46c5
+# %% ../../nbs/scale/shards.ipynb #8b30d3b8
 @dataclass
 class LabelSettings:
     "What the labels of `label_store` depend on, besides features, clusters and their number"
@@ -371,7 +372,7 @@ class LabelShards:
         "'aligned', 'untransformed' (the control) or 'unknown'"
         return self.meta['transform']
 
-# %% ../../nbs/scale/shards.ipynb #37ed945e
+# %% ../../nbs/scale/shards.ipynb #64ab90b2
 @patch(as_prop=True)
 def triplets(self:LabelShards):
     "(t, 3) int32, read when indexed"
@@ -441,11 +442,10 @@ def shard(self:LabelShards,
     n_procs:int, # How many there are
 ) -> LabelShards: # The same files, fewer rows
     "Take one process's part: a stretch of rows"
-    if not 0 <= rank < n_procs:
-        raise AlignetError(f'rank {rank} of {n_procs} processes: ranks go from 0 to {n_procs - 1}')
-    out, n = LabelShards.__new__(LabelShards), len(self)
+    rows = process_rows(len(self), rank, n_procs)
+    out = LabelShards.__new__(LabelShards)
     out.__dict__.update(self.__dict__)
-    out.lo, out.hi = self.lo + n * rank // n_procs, self.lo + n * (rank + 1) // n_procs
+    out.lo, out.hi = self.lo + rows.start, self.lo + rows.stop
     return out
 
 # %% ../../nbs/scale/shards.ipynb #965f8c6d

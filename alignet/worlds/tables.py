@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SUBJECT_COLUMN', 'ODD_IS', 'ODD_COLUMN', 'read_array', 'infer_base', 'infer_odd', 'odd_to_end', 'drop_bad_rows',
-           'TableSpec', 'infer_columns']
+           'TableSpec', 'infer_columns', 'has_repeats']
 
-# %% ../../nbs/worlds/tables.ipynb #ab58bd91
+# %% ../../nbs/worlds/tables.ipynb #e18d137e
 import contextlib, dataclasses, functools, itertools, os, re
 from collections import namedtuple
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..core import *
 from ..files.disk import *
 from ..data import *
 
-# %% ../../nbs/worlds/tables.ipynb #a8b5704f
+# %% ../../nbs/worlds/tables.ipynb #0119622a
 def read_array(
     path, # An .npy or .npz file
 ) -> np.ndarray: # Its array; of several, the one called 'triplets' or the only one of the shape (t, 3)
@@ -32,19 +32,19 @@ def read_array(
         shapes = preview(f'{k} {x[k].shape}' for k in x.files)
         raise ValueError(f'it holds {shapes}; name the (t, 3) array "triplets"')
 
-# %% ../../nbs/worlds/tables.ipynb #51658b7e
+# %% ../../nbs/worlds/tables.ipynb #7884676b
 SUBJECT_COLUMN = re.compile(
     r'(sub|subj|subject|participant|worker|respondent|annotator|rater|observer|user|person|pid|ppt'
     r'|prolific|mturk)s?[_ .-]?(id|nr|no|num|number|code|name|hash|pid)?', re.I)
 
-# %% ../../nbs/worlds/tables.ipynb #60428041
+# %% ../../nbs/worlds/tables.ipynb #87c158e8
 def _separator(lines):
     "The character that all lines hold, or a pattern for blanks"
     for c in '\t,;|':
         if all(c in line for line in lines): return c
     return r'\s+'
 
-# %% ../../nbs/worlds/tables.ipynb #d32fe945
+# %% ../../nbs/worlds/tables.ipynb #4be36d30
 def _texts_in(df, k):
     "All texts in the first `k` columns"
     values = np.concatenate([df[c].unique() for c in df.columns[:k]])
@@ -79,7 +79,7 @@ def _read_file(path, names):
         return pd.read_json(path, lines=suffix != '.json', dtype=False)
     return _read_text(path, names)
 
-# %% ../../nbs/worlds/tables.ipynb #d40eb18f
+# %% ../../nbs/worlds/tables.ipynb #0c4c48d4
 def _read_table(table, names):
     "A data frame, what to call it in an error, and its source"
     if not isinstance(table, (str, os.PathLike)):
@@ -143,7 +143,7 @@ def _find_names(cells, names):
     why = f'name objects that are not in names: {preview(missing)}{hint}'
     return np.maximum(t, 0), [(unknown.any(1), why)]
 
-# %% ../../nbs/worlds/tables.ipynb #535aa89e
+# %% ../../nbs/worlds/tables.ipynb #dbbc259c
 def _find_indices(cells, names, base, what):
     "Rows of `names` (0 where there is none), and faults: the rows without such an index"
     n, number = len(names), np.isfinite(cells.number)
@@ -162,7 +162,7 @@ def _find_indices(cells, names, base, what):
         (outside.any(1), f'point outside the set of {n:,} objects (indices go from {base} to {n-1+base:,})')]
     return np.where(outside, 0, t).astype(np.int64), faults
 
-# %% ../../nbs/worlds/tables.ipynb #27866060
+# %% ../../nbs/worlds/tables.ipynb #86cfef9d
 def _table_objects(df, names, base, what):
     "Rows of indices into `names` (0 where there is none), the names, and faults: (rows, why) pairs"
     check_choice(base, (None, 0, 1), 'base')
@@ -181,12 +181,12 @@ def _table_objects(df, names, base, what):
     t, faults = _find_names(cells, names) if by_name else _find_indices(cells, names, base, what)
     return t, names, [(cells.missing.any(1), 'have an empty cell')] + faults
 
-# %% ../../nbs/worlds/tables.ipynb #14b00784
+# %% ../../nbs/worlds/tables.ipynb #952fe625
 def _only_hit(hit):
     "The place (t,) of the only hit in each row of (t, 3), or -1"
     return np.where(hit.sum(1) == 1, hit.argmax(1), -1)
 
-# %% ../../nbs/worlds/tables.ipynb #b43dca08
+# %% ../../nbs/worlds/tables.ipynb #73ad0227
 def _positions(x, first):
     "Places 0, 1, 2 (t,) from positions that count from `first`, or -1"
     fits = np.isin(x, first + np.arange(3))
@@ -227,7 +227,7 @@ def infer_odd(
     raise AlignetError(f"{what}: '{odd}' may hold {meanings}; its values are {preview(seen, 4)}. "
                        f"Say which with odd_is={' or odd_is='.join(map(repr, best))}")
 
-# %% ../../nbs/worlds/tables.ipynb #38a91628
+# %% ../../nbs/worlds/tables.ipynb #be73bf4c
 def odd_to_end(
     t, # (t, 3) objects
     place, # (t,) where the odd one stands: 0, 1 or 2
@@ -255,7 +255,7 @@ def drop_bad_rows(
     if len(bad) and bad.all(): raise AlignetError(f'{what}: no row can be used; check columns, names and base')
     return ~bad
 
-# %% ../../nbs/worlds/tables.ipynb #8b744044
+# %% ../../nbs/worlds/tables.ipynb #931eeb8c
 @dataclasses.dataclass
 class TableSpec:
     "What is where in a table of answers; None infers it from the data"
@@ -279,7 +279,7 @@ def _suggest_columns(free, columns, odd):
     before = free[:free.index(odd)] if odd in free else others
     return before[-3:] if len(before) >= 3 else others[:3]
 
-# %% ../../nbs/worlds/tables.ipynb #f37a1be6
+# %% ../../nbs/worlds/tables.ipynb #319a0cba
 def infer_columns(
     df:pd.DataFrame, # The table
     spec:TableSpec, # What is known about it
@@ -307,13 +307,15 @@ def infer_columns(
                            f'hold the objects; give, for instance, columns={three}, odd={odd!r}')
     return columns, teller, [c for c in people if c not in need]
 
-# %% ../../nbs/worlds/tables.ipynb #2f03a62b
-def _repeats(t):
-    "Which rows of (t, 3) hold an object twice"
+# %% ../../nbs/worlds/tables.ipynb #77e406d1
+def has_repeats(
+    t, # (t, 3) objects
+) -> np.ndarray: # (t,) bool
+    "Which rows hold an object twice"
     i, j, k = t.T
     return (i == j) | (i == k) | (j == k)
 
-# %% ../../nbs/worlds/tables.ipynb #099a3a15
+# %% ../../nbs/worlds/tables.ipynb #43e85be2
 def _odd_places(df, columns, teller, spec, faults, what):
     "The place (t,) of the odd one in each row; adds to `faults` what cannot be used"
     if spec.odd == 'first': return np.zeros(len(df), int)
@@ -339,7 +341,7 @@ def from_table(cls:Judgements,
     columns, teller, people = infer_columns(df, spec, what)
     if not len(df): raise AlignetError(f'{what} has no rows; give one row an answer')
     t, names, faults = _table_objects(df[columns], names, spec.base, what)
-    faults.append((_repeats(t), 'repeat an object'))
+    faults.append((has_repeats(t), 'repeat an object'))
     place = _odd_places(df, columns, teller, spec, faults, what)
     notes, who = [file if source is None else source], None
     if spec.subjects is not None:

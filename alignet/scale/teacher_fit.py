@@ -8,7 +8,7 @@ __all__ = ['choice_kl', 'flat_pairs', 'ListedKL', 'pair_exp_sums', 'pair_mass', 
            'JudgedFeatures', 'judged_features', 'check_weights', 'FitSettings', 'DistilSettings', 'mean_and_std',
            'Objective', 'FitData', 'prepare_fit', 'fit_listed', 'fit_embedding']
 
-# %% ../../nbs/scale/teacher_fit.ipynb #ca1c3f01
+# %% ../../nbs/scale/teacher_fit.ipynb #893f027b
 from dataclasses import dataclass
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ def choice_kl(
     log_q = torch.log_softmax(sims / tau, -1)
     return (torch.xlogy(probs, probs) - probs * log_q).sum(-1).mean()
 
-# %% ../../nbs/scale/teacher_fit.ipynb #820644f0
+# %% ../../nbs/scale/teacher_fit.ipynb #87753758
 def flat_pairs(
     triplets, # (t, 3) tensor of indices
     n:int, # Number of objects
@@ -90,7 +90,7 @@ def all_triplets_kl(
     pairs = ~torch.eye(len(S), dtype=torch.bool)
     return 3 * (pair_mass(P) * (P - S))[pairs].mean() + _mean_log_sum(S) - _mean_log_sum(P)
 
-# %% ../../nbs/scale/teacher_fit.ipynb #9fb1234d
+# %% ../../nbs/scale/teacher_fit.ipynb #8f880508
 class EmbeddingKL(torch.autograd.Function):
     "The gradient of `all_triplets_kl` without its value, which the descent does not need"
     @staticmethod
@@ -125,7 +125,7 @@ def local_kl(
     log_p, log_q = _log_neighbours(X, tau), _log_neighbours(Z, tau)
     return (log_p.exp() * (log_p - log_q)).sum() / len(X)
 
-# %% ../../nbs/scale/teacher_fit.ipynb #4150eea5
+# %% ../../nbs/scale/teacher_fit.ipynb #0402eaef
 @dataclass(eq=False, repr=False)
 class LocalTerm:
     "Pictures whose close neighbours before the map shall stay neighbours after it"
@@ -134,7 +134,8 @@ class LocalTerm:
     tau:float=.1 # Temperature of the softmax over neighbours
     batch:int=512 # Pictures of a step
 
-    def __repr__(self): return f'LocalTerm({len(self.X):,} pictures, alpha={self.alpha}, tau={self.tau})'
+    def __repr__(self):
+        return f'LocalTerm({len(self.X):,} pictures, alpha={self.alpha}, tau={self.tau})'
 
     # tables of a cross-validation are sorted by the settings that were tried
     def __lt__(self, other): return (self.alpha, self.tau) < (other.alpha, other.tau)
@@ -147,13 +148,13 @@ class LocalTerm:
         if names is None: X = check_finite(self.X, 'local')
         else: X = features_for(self.X, names, 'local')
         if X.shape[1] != d:
-            raise AlignetError(f'local has {X.shape[1]} features and X has {d}; use one backbone for both')
-        if len(X) < 3: raise AlignetError(f'local has {len(X)} pictures; neighbours need at least three')
+            raise AlignetError(f'local has {X.shape[1]} features and X has {d}; use one backbone')
+        if len(X) < 3: raise AlignetError(f'local has {len(X)} pictures; it needs at least three')
         if not 0 <= self.alpha < 1:
             raise AlignetError(f'alpha must be a fraction from 0 to below 1, not {self.alpha}')
         return X
 
-# %% ../../nbs/scale/teacher_fit.ipynb #36520b50
+# %% ../../nbs/scale/teacher_fit.ipynb #0169eee5
 class LocalLoss:
     "The local term as a function of the map"
     def __init__(self,
@@ -173,7 +174,7 @@ class LocalLoss:
         Y = self.Y[self._draw() if self.fresh else self.rows]
         return local_kl(Y, Y @ W + b, self.tau)
 
-# %% ../../nbs/scale/teacher_fit.ipynb #8ea1472d
+# %% ../../nbs/scale/teacher_fit.ipynb #6d2fe689
 def to_span(
     X, # (n, d) tensor, standardised
 ) -> tuple: # (n, m) tensor Y; (d, m) orthonormal tensor Q with X = Y Q^T, None where nothing is gained
@@ -182,7 +183,7 @@ def to_span(
     Q, R = torch.linalg.qr(X.T)
     return R.T.contiguous(), Q
 
-# %% ../../nbs/scale/teacher_fit.ipynb #f407a675
+# %% ../../nbs/scale/teacher_fit.ipynb #72345d47
 def from_span(
     W, # (m, m) tensor: the map between coordinates
     b, # (m,) tensor: its bias
@@ -197,7 +198,7 @@ def from_span(
     full.diagonal().add_(c)
     return full, Q @ b
 
-# %% ../../nbs/scale/teacher_fit.ipynb #5e5a117d
+# %% ../../nbs/scale/teacher_fit.ipynb #db0d29e9
 def check_objects(
     objects, # (m,) indices of objects, or None for all
     n:int, # Number of objects
@@ -206,10 +207,11 @@ def check_objects(
     if objects is None: return np.arange(n)
     o = np.unique(np.asarray(objects, np.int64))
     if len(o) and not (o[0] >= 0 and o[-1] < n):
-        raise AlignetError(f'objects must be rows of X, from 0 to {n - 1}; they run from {o[0]} to {o[-1]}')
+        wrong = f'they run from {o[0]} to {o[-1]}'
+        raise AlignetError(f'objects must be rows of X, from 0 to {n - 1}; {wrong}')
     return o
 
-# %% ../../nbs/scale/teacher_fit.ipynb #f42d47a1
+# %% ../../nbs/scale/teacher_fit.ipynb #b166b57d
 @dataclass
 class JudgedFeatures:
     "Features of objects, and the judgements about them"
@@ -234,7 +236,7 @@ class JudgedFeatures:
         known = {} if self.names is None else dict(names=[self.names[o] for o in rows])
         return dict(known, features=self.features) if self.features else known
 
-# %% ../../nbs/scale/teacher_fit.ipynb #94eaff73
+# %% ../../nbs/scale/teacher_fit.ipynb #297242dc
 def judged_features(
     X, # (n, d) features, or a FeatureStore
     triplets=None, # (t, 3) indices into the rows of X, odd one last, or Judgements
@@ -253,7 +255,7 @@ def judged_features(
         probs = check_probs(probs, 0 if triplets is None else len(triplets)).astype(np.float32)
     return JudgedFeatures(X, triplets, probs, None if names is None else list(names), features)
 
-# %% ../../nbs/scale/teacher_fit.ipynb #fc68f3ed
+# %% ../../nbs/scale/teacher_fit.ipynb #f55ee4d1
 def check_weights(
     weights, # (n,) numbers
     n:int, # Number of objects
@@ -264,7 +266,7 @@ def check_weights(
         raise AlignetError(f'weights must be {n} positive numbers, one for each row of X')
     return w
 
-# %% ../../nbs/scale/teacher_fit.ipynb #494acb85
+# %% ../../nbs/scale/teacher_fit.ipynb #3c0e65b2
 @dataclass
 class FitSettings:
     "Settings of a fit that are rarely changed"
@@ -276,12 +278,12 @@ class FitSettings:
     def __post_init__(self):
         check_choice(self.penalty, ('identity', 'zero'), 'penalty')
 
-# %% ../../nbs/scale/teacher_fit.ipynb #61382dfa
+# %% ../../nbs/scale/teacher_fit.ipynb #aba3d01f
 @dataclass
 class DistilSettings(FitSettings):
     "Settings of a fit to an embedding that are rarely changed"
     steps:int=500 # Steps of Adam
-    lr:float=None # Learning rate; .025 / sqrt of the features, or of the objects where they are fewer, if None
+    lr:float=None # Learning rate; .025 / sqrt(d), or of the objects where they are fewer, if None
     batch:int=96 # Objects of a step
 
 # %% ../../nbs/scale/teacher_fit.ipynb #d79f2322
@@ -298,7 +300,7 @@ def mean_and_std(
     # a feature that is nearly constant must not explode
     return m.astype(np.float32), np.maximum(v, .01 * s).astype(np.float32)
 
-# %% ../../nbs/scale/teacher_fit.ipynb #82f4bf1b
+# %% ../../nbs/scale/teacher_fit.ipynb #c3353132
 @dataclass
 class Objective:
     "The judgements' term, the local term and the penalty, weighted"
@@ -312,7 +314,7 @@ class Objective:
         loss = (1 - self.alpha) * kl + self.lam * bend
         return loss if self.local is None else loss + self.alpha * self.local(W, b)
 
-# %% ../../nbs/scale/teacher_fit.ipynb #de58bae2
+# %% ../../nbs/scale/teacher_fit.ipynb #18b6d56b
 @dataclass
 class FitData:
     "What a descent works on"
@@ -334,7 +336,7 @@ class FitData:
         W, b = from_span(W, b, self.basis, self.objective.penalty)
         return W.numpy(), b.numpy(), self.mean, self.std
 
-# %% ../../nbs/scale/teacher_fit.ipynb #487833e2
+# %% ../../nbs/scale/teacher_fit.ipynb #6c85f776
 def prepare_fit(
     X, # (n, d) features of the objects to fit on
     lam:float, # Strength of the penalty; 3e-4 times the number of features if None
@@ -348,7 +350,7 @@ def prepare_fit(
     lam = 3e-4 * d if lam is None else lam
     check_at_least(0, lam=lam)
     check_positive(tau=tau)
-    if n < 3: raise AlignetError(f'a teacher needs judgements about at least three objects, not {n}')
+    if n < 3: raise AlignetError(f'a teacher needs at least three objects, not {n}')
     meta = dict(lam=float(lam), tau=float(tau), penalty=settings.penalty, seed=int(seed), objects=n)
     mean, std = mean_and_std(X, settings.standardise)
     objective = Objective(lam, settings.penalty)
@@ -362,7 +364,7 @@ def prepare_fit(
     init = .5 / d**.5 if settings.init is None else settings.init
     return FitData(Y[:n], basis, mean, std, objective, init, meta)
 
-# %% ../../nbs/scale/teacher_fit.ipynb #0debf187
+# %% ../../nbs/scale/teacher_fit.ipynb #dadf8ae3
 def fit_listed(
     data:FitData, # The prepared features
     triplets, # (t, 3) int64, rows of data.Y
@@ -389,7 +391,7 @@ def fit_listed(
     opt.step(closure)
     return W.detach(), b.detach(), history
 
-# %% ../../nbs/scale/teacher_fit.ipynb #35ccb0fb
+# %% ../../nbs/scale/teacher_fit.ipynb #b85df74c
 class _ObjectBatches:
     "Random batches of objects, each as often as its weight says"
     def __init__(self, n, batch, weights, seed):
@@ -409,7 +411,7 @@ def fit_embedding(
     weights, # (n,) float64, how often to draw each object, or None
     settings:DistilSettings, # Steps, learning rate and batch
 ) -> tuple: # W, b, and a list of (step, KL over the triplets of one batch)
-    "Minimise the mean KL over all triplets of random batches of objects and the other terms, by Adam"
+    "Minimise the mean KL over all triplets of random batches, and the other terms, by Adam"
     (n, m), steps, E = data.Y.shape, settings.steps, torch.from_numpy(E)
     batches = _ObjectBatches(n, settings.batch, weights, seed)
     W, b = data.start()

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from fastcore.meta import delegates
 from ..core import *
 from ..files.disk import *
 from ..data import *
@@ -327,7 +326,7 @@ def _odd_places(df, columns, teller, spec, faults, what):
 
 # %% ../../nbs/worlds/tables.ipynb #13343e2d
 @patch(cls_method=True)
-@delegates(TableSpec)
+@with_settings(TableSpec)
 def from_table(cls:Judgements,
     table, # A DataFrame, a (t, 3) array, or a path: .csv, .tsv, .txt, .parquet, .jsonl, .json, .npz, .npy
     names=None, # (n,) the objects, in the order that indices count; None if the table holds names

@@ -17,7 +17,7 @@ from .core import *
 from .files.disk import *
 from .worlds.pictures import *
 
-# %% ../nbs/01_data.ipynb #016afdd7
+# %% ../nbs/01_data.ipynb #0b7ac318
 _all_ = ['ImageSet', 'check_unique']
 
 # %% ../nbs/01_data.ipynb #074b6320
@@ -123,7 +123,7 @@ def unique(self:Judgements) -> Judgements: # (u, 3) different rows, in the order
         p = (sums / np.bincount(row)[:, None])[order]
     return self._with(u[order], self.names, p)
 
-# %% ../nbs/01_data.ipynb #bdf28e88
+# %% ../nbs/01_data.ipynb #589f6915
 @patch
 def _answer_counts(self:Judgements, verb):
     "Questions (q, 3), indices sorted, and how often each of the three was the odd one (q, 3)"
@@ -179,7 +179,7 @@ def split(self:Judgements,
 
 # %% ../nbs/01_data.ipynb #63995d8f
 @patch
-def summary(self:Judgements) -> pd.Series: # Counts, a median, yes or no, and texts, by what they tell
+def summary(self:Judgements) -> pd.Series: # Counts, a median, yes or no, and texts
     "Counts worth knowing before use"
     def n_different(t): return len(_unique_rows(t, len(self.names))[0])
     times = np.bincount(self.triplets.ravel(), minlength=len(self.names))
@@ -351,7 +351,7 @@ class Splits:
         return (f'Splits(seed {self.seed}: {n[0]} teacher, {n[1]} dev, {n[2]} test objects; '
                 f'{len(self.pool):,} pictures in the pool)')
 
-# %% ../nbs/01_data.ipynb #322811ce
+# %% ../nbs/01_data.ipynb #5a7152b1
 @patch
 def _shows_any(self:World, objects, strict):
     "(n,) bool, the items that show one of these objects; if strict, also those that show a kind of one"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['IMAGE_SUFFIXES', 'load_image', 'check_unique', 'find_images', 'ImageSet', 'contact_sheet', 'show_sheet']
 
-# %% ../../nbs/worlds/pictures.ipynb #1297f329
+# %% ../../nbs/worlds/pictures.ipynb #f3aec382
 import hashlib, io, os
 from pathlib import Path
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fastcore.basics import patch
 from ..core import *
 
-# %% ../../nbs/worlds/pictures.ipynb #ad42844d
+# %% ../../nbs/worlds/pictures.ipynb #e7636bd0
 def _full_scale(x, mode):
     "The value that means white in a wide picture: 1, 255 or 65535"
     if mode == 'F' and x.max() <= 1: return 1
@@ -43,7 +43,7 @@ def _to_rgb(im):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
-# %% ../../nbs/worlds/pictures.ipynb #61ee9c45
+# %% ../../nbs/worlds/pictures.ipynb #85b49030
 def _complaint(e, empty):
     "What is wrong with a file that gave this error, and what to do"
     if isinstance(e, FileNotFoundError): return 'does not exist; check the path and the spelling'
@@ -73,7 +73,7 @@ def load_image(
         else: empty = not data
         raise AlignetError(f"image '{path}' {_complaint(e, empty)}") from e
 
-# %% ../../nbs/worlds/pictures.ipynb #fbf95ba4
+# %% ../../nbs/worlds/pictures.ipynb #15e4b66c
 def check_unique(
     names, # (n,) names
     what:str, # What to call them in the error
@@ -91,9 +91,10 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.gif', '.webp', '.bmp', '.tif', '.ti
 def find_images(
     root:Path, # The folder
     recursive:bool=True, # Look into sub-folders, too
-) -> list: # Relative names, sorted; hidden files are left out
+) -> list: # Relative names, sorted; without hidden files
     "Names of the image files in a folder"
-    found = [f.relative_to(root) for f in (root.rglob('*') if recursive else root.iterdir()) if f.is_file()]
+    files = root.rglob('*') if recursive else root.iterdir()
+    found = [f.relative_to(root) for f in files if f.is_file()]
     shown = [f for f in found if not any(part.startswith('.') for part in f.parts)]
     names = sorted(f.as_posix() for f in shown if f.suffix.lower() in IMAGE_SUFFIXES)
     if names: return names
@@ -109,8 +110,10 @@ class ImageSet:
         names=None, # (n,) relative file names in the order wanted; None finds all images below root
     ):
         self.root = Path(root)
-        if not self.root.exists(): raise AlignetError(f"image folder '{root}' does not exist; check the path")
-        if not self.root.is_dir(): raise AlignetError(f"'{root}' is a file; give the folder that holds the images")
+        if not self.root.exists():
+            raise AlignetError(f"image folder '{root}' does not exist; check the path")
+        if not self.root.is_dir():
+            raise AlignetError(f"'{root}' is a file; give the folder that holds the images")
         self.names = find_images(self.root) if names is None else [Path(o).as_posix() for o in names]
         check_unique(self.names, 'image names', 'remove the repeats')
         outside = [o for o in self.names if o.startswith('/') or '..' in o.split('/')]

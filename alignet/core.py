@@ -9,7 +9,7 @@ __all__ = ['SIMILARITIES', 'CHANCE', 'AlignetError', 'nearest_names', 'check_cho
            'features_for', 'triplet_sims', 'choice_probs', 'is_correct', 'ooo_accuracy', 'odd_last']
 
 # %% ../nbs/00_core.ipynb #54674024
-import contextlib, difflib, importlib, random, warnings
+import collections, contextlib, difflib, importlib, random, warnings
 import numpy as np
 import torch
 
@@ -84,13 +84,13 @@ def check_known(
 def check_unique(
     names, # Names, of which no two may be equal
     what:str='names', # What to call them in the error
+    remedy:str='give each once', # What to do about it
 ) -> list: # The names as text
-    "Raise an `AlignetError` if a name occurs twice; return the names as text"
+    "Raise an `AlignetError` if a name occurs more than once; return the names as text"
     names = [str(o) for o in names]
     if len(set(names)) == len(names): return names
-    seen = set()
-    twice = [o for o in names if o in seen or seen.add(o)]
-    raise AlignetError(f"{len(twice):,} of {len(names):,} {what} occur twice: {preview(twice)}; make them unique")
+    repeated = [o for o, n in collections.Counter(names).items() if n > 1]
+    raise AlignetError(f'{len(repeated):,} {what} occur more than once: {preview(repeated)}; {remedy}')
 
 # %% ../nbs/00_core.ipynb #bcebbd4b
 def check_rows(

@@ -92,7 +92,7 @@ def is_intact(
         return check == 'size' or file_digest(path) == record['sha256']
     except (OSError, KeyError, TypeError): return False
 
-# %% ../../nbs/scale/shards.ipynb #31451516
+# %% ../../nbs/scale/shards.ipynb #8b30d3b8
 @dataclass
 class LabelSettings:
     "What the labels of `label_store` depend on, besides features, clusters and their number"
@@ -372,7 +372,7 @@ class LabelShards:
         "'aligned', 'untransformed' (the control) or 'unknown'"
         return self.meta['transform']
 
-# %% ../../nbs/scale/shards.ipynb #0f8ce725
+# %% ../../nbs/scale/shards.ipynb #64ab90b2
 @patch(as_prop=True)
 def triplets(self:LabelShards):
     "(t, 3) int32, read when indexed"

@@ -21,8 +21,10 @@ from .features import *
 from .worlds.archives import *
 from .teacher import *
 from .extras.vice import *
+from .scale.sampler import *
 from .labels import *
 from .extras.released import *
+from .scale.clusters import *
 from .scale.shards import *
 from .loss import *
 from .scale.fast_loss import *
@@ -30,6 +32,7 @@ from .scale.batches import *
 from .training import *
 from .scale.checkpoint import *
 from .scale.recipes import *
+from .scale.large_students import *
 from .scale.distributed import *
 from .eval.stats import *
 from .eval.probes import *

@@ -4,14 +4,13 @@
 
 # %% auto #0
 __all__ = ['ooo_correct', 'check_models', 'odd_one_out_table', 'reliability', 'ece', 'brier', 'choice_nll', 'fit_temperature',
-           'scaled_probs', 'choice_calibration', 'calibration_table', 'with_truth', 'evaluate_world']
+           'scaled_probs', 'choice_calibration', 'calibration_table', 'with_truth']
 
 # %% ../nbs/07_evaluation.ipynb #9c848745
 import numpy as np, pandas as pd
 from scipy import stats
 from scipy.optimize import minimize_scalar
 from .core import *
-from .eval.probes import probe_items, probe_table
 from .eval.stats import bootstrap_ci, paired_bootstrap
 
 # %% ../nbs/07_evaluation.ipynb #04eec9af
@@ -237,58 +236,10 @@ def calibration_table(
             rows.append(dict(model=name, kind=kind) | row)
     return pd.DataFrame(rows)
 
-# %% ../nbs/07_evaluation.ipynb #8cc43f6a
+# %% ../nbs/07_evaluation.ipynb #bae3cb8d
 def with_truth(
     world, # A World
 ) -> object: # Judgements with probabilities, where these are known
     "A world's judgements, with the probabilities that they were drawn from where these are known"
     j, truth = world.judgements, getattr(world, 'truth', None)
     return j if truth is None else type(j)(j.triplets, j.names, truth, j.source, j.simulated)
-
-# %% ../nbs/07_evaluation.ipynb #53a55837
-def _scored_parts(world, objects, fit_objects, seed):
-    "Objects to score and objects for the temperatures, kept apart"
-    split = world.splits(seed)
-    objects = split.test if objects is None else list(objects)
-    fit_objects = split.dev if fit_objects is None else list(fit_objects)
-    both = sorted(set(objects) & set(fit_objects))
-    if both: raise AlignetError(f'{preview(both)} are both scored and used to fit the temperature')
-    return objects, fit_objects
-
-# %% ../nbs/07_evaluation.ipynb #552f32cb
-def _object_features(world, models, objects):
-    "Features of one picture an object, for each model"
-    files = world.scored_images(objects)
-    return {name: features_for(f, files, f"features of '{name}'") for name, f in models.items()}
-
-# %% ../nbs/07_evaluation.ipynb #6356fec0
-def evaluate_world(
-    world, # A World
-    models:dict, # Name -> FeatureStore, (names, X), or {file: vector}; the first is the baseline
-    objects=None, # (m,) objects to score; the world's test part if None
-    fit_objects=None, # Objects whose judgements set the temperatures; the dev part if None
-    items:pd.DataFrame=None, # Labelled pictures for the probes, label in `group`; those of objects if None
-    similarities=('cosine', 'dot', 'centred'), # Similarities
-    k:int=5, # Training pictures a class in the probes
-    draws:int=5, # Draws of them
-    seed:int=0, # Seed of the world's splits, the draws and the resampling
-    ceiling:float=None, # Noise ceiling; computed where the observers' probabilities are known
-    n_boot:int=2000, # Number of resamples
-) -> dict: # odd_one_out, calibration, few_shot, notes: data frames
-    "Odd-one-out, calibration and few-shot tables of several models on held-out objects"
-    if not models: raise AlignetError('there are no models to compare; pass {"base": store0, "aligned": store1}')
-    objects, fit_objects = _scored_parts(world, objects, fit_objects, seed)
-    held, fit = (with_truth(world).restrict(o) for o in (objects, fit_objects))
-    X, X_fit = (_object_features(world, models, o) for o in (objects, fit_objects))
-    notes = [world.notes] if world.simulated else []
-    if ceiling is None: ceiling = world.ceiling(objects)
-    if len(fit) < 300:
-        notes.append(f'temperatures: only {len(fit)} judgements to fit on; each half judged under the other\'s')
-        fit = None
-    out = dict(odd_one_out=odd_one_out_table(X, held, similarities, None, ceiling, 'object', n_boot, seed))
-    out['calibration'] = calibration_table(X, held, X_fit, fit, similarities, seed)
-    if items is None: items = world.items[world.items.object.isin(objects)]
-    items, note = probe_items(items, k=k)
-    if note: notes.append(note)
-    if len(items): out['few_shot'] = probe_table(models, items, 'group', k, draws, seed)
-    return out | dict(notes=pd.DataFrame(dict(note=notes), dtype=str))

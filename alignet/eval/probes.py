@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STRENGTHS', 'fit_probe', 'ProbeScores', 'score_probe', 'check_labels', 'check_shots', 'draw_shots', 'probe_draws',
-           'few_shot_probe', 'cross_style_probe', 'probe_items', 'probe_table']
+           'few_shot_probe', 'cross_style_probe', 'probe_table']
 
 # %% ../../nbs/eval/probes.ipynb #c2b35459
 from dataclasses import dataclass
@@ -222,24 +222,7 @@ def _unseen_rows(y, objects, among, train):
     free[train] = False
     return np.flatnonzero(free)
 
-# %% ../../nbs/eval/probes.ipynb #446cdced
-def probe_items(
-    items:pd.DataFrame, # Labelled pictures with the columns file, object, style and label
-    label:str='group', # Column of the label
-    k:int=5, # Training pictures a class
-) -> tuple: # The usable rows, and a note on what was excluded ('' if nothing was)
-    "Pictures with a label whose class has more than `k` in every style"
-    named = items[items[label].notna() & (items[label].astype(str) != '')]
-    if not len(named): return named, 'no few-shot probe: no picture has a label'
-    count = named.groupby([label, 'style']).size().unstack(fill_value=0)
-    small = list(count.index[count.min(axis=1) <= k])
-    good = named[~named[label].isin(small)]
-    if good[label].nunique() < 2:
-        return good[:0], f'no few-shot probe: fewer than two classes have over {k} pictures in every style'
-    if not small: return good, ''
-    return good, f'classes with too few pictures for the few-shot probe: {preview(small, 8)}'
-
-# %% ../../nbs/eval/probes.ipynb #5fdeedaf
+# %% ../../nbs/eval/probes.ipynb #cf6e306d
 def probe_table(
     models:dict, # Name -> FeatureStore, (names, X), or {file: vector}
     items:pd.DataFrame, # Labelled pictures: file, object, style and label

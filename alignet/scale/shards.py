@@ -12,7 +12,6 @@ from hashlib import sha256
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
-from fastcore.meta import delegates
 from ..core import *
 from ..files.disk import *
 from ..features import FeatureStore
@@ -270,7 +269,7 @@ def _label_block(rows, sampler, b, m, place, threads):
     return odd_last(t, s)
 
 # %% ../../nbs/scale/shards.ipynb #32ce13f0
-@delegates(LabelSettings)
+@with_settings(LabelSettings)
 def label_store(
     store, # FeatureStore of the *teacher's* features (transform_store), or names (n,) and features (n, d)
     clusters, # (n,) cluster of each image (cluster_store); or a TripletSampler

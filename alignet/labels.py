@@ -262,6 +262,11 @@ class ControlTeacher:
 # %% ../nbs/04_labels.ipynb #aa094c41
 def _mean_entropy(sims): return float(choice_entropy(choice_probs(sims)).mean())
 
+def _people_entropy():
+    "Entropy of a choice whose largest probability is the noise ceiling of THINGS"
+    rest = (1 - THINGS_CEILING) / 2
+    return float(choice_entropy(np.array([[THINGS_CEILING, rest, rest]]))[0])
+
 def _match_entropy(sims, goal):
     "The factor that gives the choices of `sims` the mean entropy `goal`"
     def excess(u): return _mean_entropy(sims * np.exp(u)) - goal
@@ -280,8 +285,8 @@ def control_teacher(
     base = Teacher.identity(X[::-(-len(X) // 4000)], standardise)
     some = X[rng(seed, 11).permutation(len(X))[:400]]
     triplets = np.stack([rng(seed, 12, i).choice(len(some), 3, replace=False) for i in range(2000)])
-    if teacher is not None: goal = _mean_entropy(triplet_sims(teacher.transform(some), triplets))
-    else: goal = float(choice_entropy(np.array([[THINGS_CEILING, (1 - THINGS_CEILING) / 2, (1 - THINGS_CEILING) / 2]]))[0])
+    if teacher is None: goal = _people_entropy()
+    else: goal = _mean_entropy(triplet_sims(teacher.transform(some), triplets))
     sims = triplet_sims(ControlTeacher(base).transform(some), triplets)
     return ControlTeacher(base, np.sqrt(_match_entropy(sims, goal)))
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import sklearn
 import torch
-from fastcore.meta import delegates
 from sklearn.cluster import MiniBatchKMeans, kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin_min
 from threadpoolctl import threadpool_limits
@@ -270,7 +269,7 @@ def _assign(rows, nearest, chunk, file=None):
     return A
 
 # %% ../../nbs/scale/clusters.ipynb #5a0f7138
-@delegates(KMeansSettings)
+@with_settings(KMeansSettings)
 def cluster_store(
     Z, # A FeatureStore, a tuple of names and features, or an array (n, d) of float16 or float32
     k:int=500, # Number of clusters

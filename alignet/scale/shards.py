@@ -12,7 +12,6 @@ from hashlib import sha256
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
-from fastcore.meta import delegates
 from ..core import *
 from ..files.disk import *
 from ..features import FeatureStore
@@ -92,7 +91,7 @@ def is_intact(
         return check == 'size' or file_digest(path) == record['sha256']
     except (OSError, KeyError, TypeError): return False
 
-# %% ../../nbs/scale/shards.ipynb #31451516
+# %% ../../nbs/scale/shards.ipynb #8b30d3b8
 @dataclass
 class LabelSettings:
     "What the labels of `label_store` depend on, besides features, clusters and their number"
@@ -264,7 +263,7 @@ def _label_block(rows, sampler, b, m, place, threads):
         raise AlignetError(f'a similarity of the images {images.tolist()} is beyond float32; scale the features')
     return odd_last(t, s)
 
-@delegates(LabelSettings)
+@with_settings(LabelSettings)
 def label_store(
     store, # FeatureStore of the *teacher's* features (transform_store), or names (n,) and features (n, d)
     clusters, # (n,) cluster of each image (cluster_store); or a TripletSampler
@@ -372,7 +371,7 @@ class LabelShards:
         "'aligned', 'untransformed' (the control) or 'unknown'"
         return self.meta['transform']
 
-# %% ../../nbs/scale/shards.ipynb #0f8ce725
+# %% ../../nbs/scale/shards.ipynb #64ab90b2
 @patch(as_prop=True)
 def triplets(self:LabelShards):
     "(t, 3) int32, read when indexed"

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from fastcore.meta import delegates
 from ..core import *
 from ..labels import PseudoLabels, TRANSFORMS, choice_entropy, warn_of_control
 from ..loss import jsd_loss
@@ -465,7 +464,7 @@ def _rows_of_photos(features, names, used):
     return check_finite(np.asarray(features)[used])
 
 # %% ../../nbs/extras/released.ipynb #2cade5a5
-@delegates(HeadTrial)
+@with_settings(HeadTrial)
 def check_released(
     labels, # PseudoLabels, or (triplets, sims) or (triplets, sims, names) as your loop sees them
     features=None, # Of any pretrained network: a FeatureStore, or (n, d) rows in the order of the names

@@ -21,8 +21,10 @@ from .features import *
 from .worlds.archives import *
 from .teacher import *
 from .extras.vice import *
+from .scale.sampler import *
 from .labels import *
 from .extras.released import *
+from .scale.clusters import *
 from .scale.shards import *
 from .loss import *
 from .scale.fast_loss import *

@@ -21,13 +21,14 @@ from .files.disk import *
 from .features import *
 from .scale.towers import timm_tower
 
-# %% ../nbs/08_export.ipynb #27a00fa7
+# %% ../nbs/08_export.ipynb #7a135b55
 def _cell(v):
     "A value as text for a cell of a Markdown table"
     if isinstance(v, tuple): return ' '.join(map(str, v))
     if isinstance(v, float): return '' if v != v else f'{v:.3f}'
     return str(v).replace('|', r'\|').replace('\n', ' ')
 
+# %% ../nbs/08_export.ipynb #27a00fa7
 def markdown_table(
     df:pd.DataFrame, # A named or textual index becomes the first column
 ) -> str: # Markdown, floats with three decimals
@@ -56,7 +57,7 @@ model, _, transform = open_clip.create_model_and_transforms('local-dir:FOLDER')
 image = transform(Image.open('photo.jpg').convert('RGB'))[None]
 with torch.no_grad(): features = model.eval().encode_image(image)   # (1, {d})''')
 
-# %% ../nbs/08_export.ipynb #7b17ec89
+# %% ../nbs/08_export.ipynb #18c5680c
 def _last_layer(backbone):
     "What a user should know of the layer behind the features"
     classes = getattr(backbone.model, 'num_classes', 0)
@@ -67,6 +68,7 @@ def _last_layer(backbone):
     if hasattr(backbone.model, 'encode_image'): return f'The text tower {untrained}'
     return f'The classifier ({classes:,} classes) {untrained}' if classes else 'There is no classifier.'
 
+# %% ../nbs/08_export.ipynb #e05ad561
 def _use(backbone, library):
     "How to load the model, and what pixels it wants"
     args = '' if backbone.projected else ', num_classes=0'
@@ -118,7 +120,7 @@ def model_folder(
         tmp.mkdir()
         yield tmp
 
-# %% ../nbs/08_export.ipynb #c3b03ef0
+# %% ../nbs/08_export.ipynb #22d596bd
 def write_card(
     folder, # The folder of the model
     card, # Arguments of model_card as a dict, a table (DataFrame), or the card itself; None for a bare one
@@ -130,6 +132,7 @@ def write_card(
     text = card if isinstance(card, str) else model_card(name, backbone, **(card or {}))
     (folder/'README.md').write_text(text, encoding='utf-8')
 
+# %% ../nbs/08_export.ipynb #c3b03ef0
 def save_tensors(
     net, # A PyTorch module
     file, # The file to write, beside a README.md
@@ -141,12 +144,13 @@ def save_tensors(
     # safetensors makes it readable by its owner only
     shutil.copymode(file.with_name('README.md'), file)
 
-# %% ../nbs/08_export.ipynb #917e7930
+# %% ../nbs/08_export.ipynb #d1cdf300
 def _same_tensor(a, b):
     "Whether two tensors are equal, in the precision of the second; None is a missing one"
     if a is None or b is None: return False
     return torch.equal(a.cpu().to(b.dtype), b)
 
+# %% ../nbs/08_export.ipynb #917e7930
 @torch.no_grad()
 def check_export(
     backbone, # What was exported
@@ -192,7 +196,7 @@ def export_timm(
         check_export(backbone, f'local-dir:{tmp}')
     return path
 
-# %% ../nbs/08_export.ipynb #19bc507a
+# %% ../nbs/08_export.ipynb #fb4a6894
 def _hub_files(folder):
     "The files of a model folder besides its README.md"
     for files in (('model.safetensors', 'config.json'),
@@ -201,6 +205,7 @@ def _hub_files(folder):
     needs = 'it needs model.safetensors, config.json and README.md'
     raise AlignetError(f"'{folder}' is no folder that export_timm wrote; {needs}")
 
+# %% ../nbs/08_export.ipynb #19bc507a
 def _hub_error(e, repo_id, revision):
     "The `AlignetError` for what a hub, or the way to it, answered"
     status = getattr(getattr(e, 'response', None), 'status_code', None)

@@ -21,7 +21,7 @@ from .files.disk import *
 from .scale.store import *
 from .scale.weights import *
 
-# %% ../nbs/02_features.ipynb #0970642b
+# %% ../nbs/02_features.ipynb #dc6d9bda
 def timm_config(
     model, # Any module
 ) -> dict: # Empty if it is no timm model
@@ -65,7 +65,7 @@ class Backbone(nn.Module):
         weights = f', weights: {self.source}' if self.source else ''
         return f"Backbone('{self.name}', {self.num_features} features at {self.input_size} px{weights})"
 
-# %% ../nbs/02_features.ipynb #9df8d407
+# %% ../nbs/02_features.ipynb #3ae2ccb5
 @patch
 def forward(self:Backbone,
     x, # (B, 3, H, W) float, normalised pixels
@@ -146,12 +146,13 @@ def transform(self:Backbone,
     "The model's own evaluation transform"
     return create_transform(**self.config_at(size), is_training=False)
 
-# %% ../nbs/02_features.ipynb #2c3b3769
+# %% ../nbs/02_features.ipynb #4ed4fc1b
 @patch(as_prop=True)
 def input_size(self:Backbone) -> int: # Pixels
     "Side of the model's own input, in pixels"
     return self.data_config['input_size'][-1]
 
+# %% ../nbs/02_features.ipynb #2c3b3769
 @patch(as_prop=True)
 def normalize(self:Backbone) -> tuple: # (3,) means and (3,) deviations, per channel, in 0..1
     "Mean and standard deviation of the pixels, as in `Normalize.from_stats(*backbone.normalize)`"
@@ -182,7 +183,7 @@ def create_backbone(
     backbone.data_config = backbone.config_at(size)
     return backbone
 
-# %% ../nbs/02_features.ipynb #0228d467
+# %% ../nbs/02_features.ipynb #fbb2f8d7
 def _timm_model(name, pretrained, size, kw):
     "Make a timm model; one that takes a single size is built for `size`"
     model = timm.create_model(name, pretrained=pretrained, **kw)
@@ -302,7 +303,7 @@ def get(self:FeatureStore,
     "Features of these files, in this order"
     return np.asarray(self.X if names is None else self.X[self.rows(names)], np.float32)
 
-# %% ../nbs/02_features.ipynb #b463fe10
+# %% ../nbs/02_features.ipynb #b3dd309c
 @patch(cls_method=True)
 def write(cls:FeatureStore,
     path, # Folder to make
@@ -336,7 +337,7 @@ def identity(self:FeatureStore) -> dict: # Keys model, arch, weights, data_confi
     "The signature of the model that made these features, and what it was called"
     return {k: self.meta.get(k) for k in ('model', 'arch', 'weights', 'data_config')}
 
-# %% ../nbs/02_features.ipynb #0f271786
+# %% ../nbs/02_features.ipynb #63bb247f
 def image_files(
     images, # An ImageSet, or anything with names
 ) -> dict: # Lists names and bytes (sizes, None where not known)
@@ -344,12 +345,13 @@ def image_files(
     names = check_unique(images.names, 'image names')
     return dict(names=names, bytes=images.sizes() if hasattr(images, 'sizes') else [None]*len(names))
 
-# %% ../nbs/02_features.ipynb #06c4e890
+# %% ../nbs/02_features.ipynb #04e57a78
 def _flat(record):
     "Architecture, weights and data config of a record in one dict"
     parts = {k: record.get(k) for k in ('arch', 'weights')}
     return {**parts, **(record.get('data_config') or {})}
 
+# %% ../nbs/02_features.ipynb #a4e599bc
 def _named(meta, name, size):
     "What a name says of features, to be compared with their record"
     want = {} if name in (meta.get('model'), meta.get('arch')) else dict(model=name)
@@ -357,6 +359,7 @@ def _named(meta, name, size):
     made_at = (meta.get('data_config') or {}).get('input_size')
     return {**want, 'input_size': [made_at[0], size, size]} if size and made_at else want
 
+# %% ../nbs/02_features.ipynb #06c4e890
 def _other_images(store, files):
     "How the files of a store differ from these, in words"
     if store.names != files['names']:
@@ -413,23 +416,25 @@ def extract_features(
         _fill(w, backbone, pixels, batch_size, device, num_workers)
     return FeatureStore(path)
 
-# %% ../nbs/02_features.ipynb #a103e640
+# %% ../nbs/02_features.ipynb #73295871
 def _backbone_at(model, size):
     "The backbone, built for the size if a name is given; the random numbers stay as they were"
     if not isinstance(model, (str, Path)): return as_backbone(model)
     with torch.random.fork_rng(devices=[]): return create_backbone(str(model), size=size)
 
+# %% ../nbs/02_features.ipynb #d99e587d
 def _cache_path(backbone, made_by, files):
     "Folder in the cache for the features of a model and files"
     name = re.sub(r'[^\w.-]+', '_', backbone.name)[-60:]
     return cache_folder()/'features'/f"{name}-{digest(made_by, files['names'])}"
 
+# %% ../nbs/02_features.ipynb #a103e640
 def _versions():
     "Versions of the libraries that features depend on"
     packages = ('torch', 'torchvision', 'timm', 'numpy', 'pillow')
     return {p: importlib.metadata.version(p) for p in packages}
 
-# %% ../nbs/02_features.ipynb #3a12182f
+# %% ../nbs/02_features.ipynb #87bb4323
 class _Pixels(Dataset):
     "Transformed images; an image that cannot be read comes back as the error to raise"
     def __init__(self, images, tfm): self.images, self.tfm = images, tfm
@@ -441,6 +446,7 @@ class _Pixels(Dataset):
             remedy = 'repair it or remove it'
             return AlignetError(f"the image '{self.images.names[i]}' cannot be read: {e}; {remedy}")
 
+# %% ../nbs/02_features.ipynb #3a12182f
 def _stack(items):
     "A batch of images, or the first error among them"
     errors = [o for o in items if isinstance(o, AlignetError)]

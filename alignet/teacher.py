@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from fastcore.meta import delegates
 from .core import *
 from .files.disk import *
 from .scale.teacher_fit import *
@@ -23,7 +22,7 @@ def _check_map(weights, bias, mean, std, what='the teacher'):
     "The four arrays of a teacher as float32, or an error that says which one is wrong"
     weights = np.asarray(weights, np.float32)
     if weights.ndim != 2 or not weights.size:
-        raise AlignetError(f'{what}: weights must have the shape (features in, out), not {weights.shape}')
+        raise AlignetError(f'{what}: weights must have the shape (d_in, d_out), not {weights.shape}')
     d_in, d_out = weights.shape
     if bias is None: bias = np.zeros(d_out)
     bias, mean, std = (np.asarray(a, np.float32) for a in (bias, mean, std))
@@ -31,10 +30,10 @@ def _check_map(weights, bias, mean, std, what='the teacher'):
         raise AlignetError(f'{what}: bias must have the shape ({d_out},), not {bias.shape}')
     for name, a in dict(mean=mean, std=std).items():
         if a.shape not in ((), (d_in,)):
-            raise AlignetError(f'{what}: {name} must be one number or {d_in}, not of shape {a.shape}')
+            raise AlignetError(f'{what}: {name} must be one number or {d_in}, not {a.shape}')
     for name, a in dict(weights=weights, bias=bias, mean=mean, std=std).items():
-        if not np.isfinite(a).all(): raise AlignetError(f'{what}: {name} hold NaN or infinity; fit it again')
-    if not (std > 0).all(): raise AlignetError(f'{what}: std must be above zero; are the features constant?')
+        if not np.isfinite(a).all(): raise AlignetError(f'{what}: {name} hold NaN or infinity')
+    if not (std > 0).all(): raise AlignetError(f'{what}: std must be above zero')
     return weights, bias, mean, std
 
 # %% ../nbs/03_teacher.ipynb #b330d690
@@ -99,8 +98,8 @@ def save(self:Teacher,
     "Write the map as `.npz`, whole or not at all"
     path = Path(path)
     if path.suffix != '.npz': path = path.with_name(path.name + '.npz')
-    meta = json.dumps(self.meta, default=str)
-    return write_npz(path, weights=self.weights, bias=self.bias, mean=self.mean, std=self.std, meta=meta)
+    arrays = dict(weights=self.weights, bias=self.bias, mean=self.mean, std=self.std)
+    return write_npz(path, **arrays, meta=json.dumps(self.meta, default=str))
 
 # %% ../nbs/03_teacher.ipynb #a2eb3c20
 @patch(cls_method=True)
@@ -131,10 +130,10 @@ def triplets_from_embedding(
     n:int, # How many triplets
     seed:int=0, # Which triplets
     tau:float=1., # Temperature of the probabilities
-) -> tuple: # (n, 3) triplets, likeliest odd one last; (n, 3) float32 probabilities, the first the largest
+) -> tuple: # (n, 3) triplets, likeliest odd one last; (n, 3) float32 probabilities, largest first
     "Random triplets of objects with the choice an embedding makes, and how sure it is"
     E = check_finite(E, 'embedding')
-    if len(E) < 3: raise AlignetError(f'triplets need at least three objects, the embedding has {len(E)}')
+    if len(E) < 3: raise AlignetError(f'triplets need at least three objects, not {len(E)}')
     r = rng(seed, 2)
     i, j, k = (r.integers(len(E) - o, size=n) for o in range(3))
     # step over the one, then the two already taken
@@ -147,11 +146,11 @@ def triplets_from_embedding(
 
 # %% ../nbs/03_teacher.ipynb #41b663a0
 @patch(cls_method=True)
-@delegates(FitSettings)
+@with_settings(FitSettings)
 def fit(cls:Teacher,
     X, # (n, d) features, one row an object, or a FeatureStore
     triplets, # (t, 3) indices into the rows of X, odd one last, or Judgements
-    probs=None, # (t, 3) choice probabilities; None takes choices without doubt, or those of the Judgements
+    probs=None, # (t, 3) choice probabilities; if None those of the Judgements, or (1, 0, 0)
     *,
     lam:float=None, # Strength of the penalty; 3e-4 times the number of features if None
     tau:float=1., # Temperature of the model's choices
@@ -172,9 +171,9 @@ def fit(cls:Teacher,
     self.history = history
     return self
 
-# %% ../nbs/03_teacher.ipynb #e4506e3e
+# %% ../nbs/03_teacher.ipynb #6b5d6fe7
 @patch(cls_method=True)
-@delegates(DistilSettings)
+@with_settings(DistilSettings)
 def distil(cls:Teacher,
     X, # (n, d) features, one row an object, or a FeatureStore
     embedding, # (n, k) human embedding of the same objects, in the same order
@@ -219,19 +218,19 @@ def split_by_objects(
     inside = np.asarray(held_out, bool)[check_triplets(triplets, len(held_out))]
     return ~inside.any(1), inside.all(1)
 
-# %% ../nbs/03_teacher.ipynb #db1bfaeb
+# %% ../nbs/03_teacher.ipynb #e49439d0
 def settings_to_try(
     lams, # Strengths of the penalty; from a tenth to ten times the default if None
     grid, # {argument: values} to combine with them, or None
     d:int, # Number of features
 ) -> list: # dicts of arguments
-    "Every combination of strengths and other settings"
+    "Every combination of strengths and other settings to cross-validate"
     if lams is None: lams = 3e-4 * d * np.array([.1, .3, 1., 3., 10.])
     if not len(lams): raise AlignetError('lams is empty; give at least one strength, or None')
     grid = dict(lam=[float(l) for l in lams], **(grid or {}))
     return [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
 
-# %% ../nbs/03_teacher.ipynb #df379fb5
+# %% ../nbs/03_teacher.ipynb #2c9252dc
 def fit_fold(
     judged:JudgedFeatures, # Features and judgements of all objects
     embedding, # (n, k) human embedding, or None to fit to the judgements
@@ -240,25 +239,25 @@ def fit_fold(
     **kwargs, # Arguments of fit
 ) -> Teacher: # Fitted without the fold
     "Fit a teacher on the objects that are not held out"
-    rest = np.flatnonzero(~held_out)
-    if embedding is not None: return (fit or Teacher.distil)(judged.X, embedding, objects=rest, **kwargs)
+    kwargs['objects'] = np.flatnonzero(~held_out)
+    if embedding is not None: return (fit or Teacher.distil)(judged.X, embedding, **kwargs)
     kept, _ = split_by_objects(judged.triplets, held_out)
     probs = None if judged.probs is None else judged.probs[kept]
-    return (fit or Teacher.fit)(judged.X, judged.triplets[kept], probs, objects=rest, **kwargs)
+    return (fit or Teacher.fit)(judged.X, judged.triplets[kept], probs, **kwargs)
 
-# %% ../nbs/03_teacher.ipynb #e90fb531
+# %% ../nbs/03_teacher.ipynb #6f5ff00c
 def score_fold(
     teacher:Teacher, # Fitted without the fold
     judged:JudgedFeatures, # Features and judgements of all objects
     held_out, # (n,) bool, the objects of the fold
-) -> dict: # accuracy by dot products, cosine, zero_shot (the features' cosines), held_out (triplets)
+) -> dict: # accuracy (dot products), cosine, zero_shot (cosines of features), held_out (triplets)
     "Accuracy of a teacher on the triplets of a fold"
     t = judged.triplets[split_by_objects(judged.triplets, held_out)[1]]
     Z = teacher.transform(judged.X)
     return dict(accuracy=ooo_accuracy(Z, t, 'dot'), cosine=ooo_accuracy(Z, t, 'cosine'),
                 zero_shot=ooo_accuracy(judged.X, t, 'cosine'), held_out=len(t))
 
-# %% ../nbs/03_teacher.ipynb #f952f73e
+# %% ../nbs/03_teacher.ipynb #3a13ec43
 def check_folds(
     triplets, # (t, 3) indices, or None, which raises
     fold, # (n,) the fold of each object
@@ -268,13 +267,13 @@ def check_folds(
     for f in np.unique(fold):
         kept, out = split_by_objects(triplets, fold == f)
         if kept.any() and out.any(): continue
-        raise AlignetError(f'fold {f} lacks triplets of its own or to train on; use fewer folds or more judgements')
+        raise AlignetError(f'fold {f} lacks triplets; use fewer folds or more judgements')
 
 # %% ../nbs/03_teacher.ipynb #043cbdaa
 @dataclass
 class CVResult:
     "Accuracies of a cross-validation over objects"
-    table:pd.DataFrame # A row for each setting and fold: the setting, fold, and the scores of `score_fold`
+    table:pd.DataFrame # A row for each setting and fold, with the scores of `score_fold`
     folds:np.ndarray # (n,) the fold of each object
     keys:list # Names of the settings that were tried
     best:dict # The settings with the best mean
@@ -300,21 +299,22 @@ class CVResult:
 
     def __repr__(self):
         got, zero_shot = self.scores(), self.table.zero_shot.mean()
-        best = ', '.join(f'{k}={v:g}' if isinstance(v, float) else f'{k}={v}' for k, v in self.best.items())
+        short = {k: f'{v:g}' if isinstance(v, float) else v for k, v in self.best.items()}
+        best = ', '.join(f'{k}={v}' for k, v in short.items())
         result = f"{got['mean']:.3f} +- {got['std']:.3f} over {int(got['count'])} folds"
         return f'CVResult({best}: {result}; zero-shot {zero_shot:.3f})'
 
 # %% ../nbs/03_teacher.ipynb #8bf6fe59
 def cross_validate(
     X, # (n, d) features
-    triplets, # (t, 3) human choices, odd one last, or Judgements: scored, and trained on without an embedding
+    triplets, # (t, 3) human choices to score and, without an embedding, to train on; or Judgements
     probs=None, # (t, 3) choice probabilities to train on
     embedding=None, # (n, k) human embedding to train on
     lams=None, # Strengths to try; from a tenth to ten times the default of `Teacher.fit` if None
     folds:int=3, # Number of parts that the objects are dealt into
     seed:int=0, # Deals the objects
     fit=None, # What fits a fold; Teacher.fit, or Teacher.distil with an embedding, if None
-    grid:dict=None, # More arguments of fit to try, each with a list of values: every combination is fitted
+    grid:dict=None, # More arguments of fit, each with a list of values: every combination is tried
     **kwargs, # More arguments of fit
 ) -> CVResult: # Accuracy in 0..1 for each setting and fold
     "Accuracy on triplets of objects that the teacher never saw, for each strength"
@@ -340,15 +340,18 @@ def plot(self:CVResult,
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(5, 3), dpi=150, layout='constrained')[1]
     table, blue = self.best_rows(skip=('lam',)), '#0072B2'
-    s = table.groupby('lam').accuracy.agg(['mean', 'std'])
-    ax.fill_between(s.index, s['mean'] - s['std'], s['mean'] + s['std'], color=blue, alpha=.18, lw=0)
-    ax.plot(s.index, s['mean'], 'o-', color=blue, label='teacher, mean ± sd of folds')
+    by_lam = table.groupby('lam').accuracy
+    mean, sd = by_lam.mean(), by_lam.std()
+    ax.fill_between(mean.index, mean - sd, mean + sd, color=blue, alpha=.18, lw=0)
+    ax.plot(mean, 'o-', color=blue, label='teacher, mean ± sd of folds')
     ax.plot(table.lam, table.accuracy, '.', color=blue, alpha=.5)
-    ax.axhline(table.drop_duplicates('fold').zero_shot.mean(), color='#D55E00', ls='--', label='features, cosine')
+    zero_shot = table.drop_duplicates('fold').zero_shot.mean()
+    ax.axhline(zero_shot, color='#D55E00', ls='--', label='features, cosine')
     ax.axhline(CHANCE, color='.6', ls=':', label='chance')
     ax.axvline(self.lam, color='.6', lw=.8, zorder=0)
-    ax.set(xscale='log', xlabel='strength of the penalty, $\\lambda$', ylabel='accuracy, unseen objects')
-    ax.set_xticks(s.index, [f'{l:g}' for l in s.index])
+    ax.set(xscale='log', xlabel='strength of the penalty, $\\lambda$')
+    ax.set_ylabel('accuracy, unseen objects')
+    ax.set_xticks(mean.index, [f'{l:g}' for l in mean.index])
     ax.minorticks_off()
     ax.legend(frameon=False, fontsize=8, ncol=3, loc='lower center', bbox_to_anchor=(.5, 1),
               columnspacing=1, handlelength=1.5)

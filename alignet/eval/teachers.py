@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['fit_ridge', 'NestedCV', 'nested_cross_validate', 'gains_by_group', 'plot_dissimilarities', 'plot_accuracy_bars',
-           'plot_gains', 'teacher_report', 'AffineMap', 'UnitLength', 'attach_teacher']
+           'plot_gains', 'teacher_report', 'AffineMap', 'attach_teacher']
 
-# %% ../../nbs/eval/teachers.ipynb #ddabc74a
+# %% ../../nbs/eval/teachers.ipynb #29fa3baa
 from dataclasses import dataclass
 import numpy as np
 import pandas as pd
@@ -88,11 +88,12 @@ def _choose_inside(judged, embedding, held_out, inner, seed, choice, kwargs):
     probs = None if judged.probs is None else judged.probs[kept]
     if embedding is not None:
         embedding = features_for(embedding, range(len(judged.X)), 'embedding')[rest]
-    if kwargs.get('weights') is not None: kwargs = dict(kwargs, weights=np.asarray(kwargs['weights'])[rest])
-    X = judged.X[rest]
-    return cross_validate(X, triplets, probs, embedding, folds=inner, seed=seed, **choice, **kwargs).best
+    if kwargs.get('weights') is not None:
+        kwargs = dict(kwargs, weights=np.asarray(kwargs['weights'])[rest])
+    about = judged.X[rest], triplets, probs, embedding
+    return cross_validate(*about, folds=inner, seed=seed, **choice, **kwargs).best
 
-# %% ../../nbs/eval/teachers.ipynb #c1703ffe
+# %% ../../nbs/eval/teachers.ipynb #e6c7b118
 @delegates(cross_validate, keep=True)
 def nested_cross_validate(
     X, # (n, d) features
@@ -124,7 +125,7 @@ def gains_by_group(
     triplets, # (t, 3) indices
     groups, # (n,) category of each object, or several, as 'food, fruit'; '' does not count
     min_trials:int=30, # Leave out categories with fewer triplets
-) -> pd.DataFrame: # Indexed by category, largest gain first: triplets, before, after, gain, se (of the gain)
+) -> pd.DataFrame: # By category, largest gain first: triplets, before, after, gain, se (of the gain)
     "Accuracy before and after by category; a triplet counts for every category among its objects"
     t = check_triplets(triplets, len(groups))
     before, after = np.asarray(before, float), np.asarray(after, float)
@@ -135,11 +136,12 @@ def gains_by_group(
         n = int(shown.sum())
         if n < min_trials: continue
         gain = (after - before)[shown]
-        rows[c] = n, before[shown].mean(), after[shown].mean(), gain.mean(), gain.std(ddof=1) / n**.5
-    table = pd.DataFrame.from_dict(rows, 'index', columns=['triplets', 'before', 'after', 'gain', 'se'])
-    return table.sort_values('gain', ascending=False)
+        se = gain.std(ddof=1) / n**.5
+        rows[c] = n, before[shown].mean(), after[shown].mean(), gain.mean(), se
+    columns = ['triplets', 'before', 'after', 'gain', 'se']
+    return pd.DataFrame.from_dict(rows, 'index', columns=columns).sort_values('gain', ascending=False)
 
-# %% ../../nbs/eval/teachers.ipynb #de3721b1
+# %% ../../nbs/eval/teachers.ipynb #da903d83
 def plot_dissimilarities(
     X, # (n, d) features
     ax, # Axes to draw on
@@ -154,7 +156,7 @@ def plot_dissimilarities(
     ax.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98))
     ax.set(xticks=[], yticks=[], xlabel='dark: alike')
 
-# %% ../../nbs/eval/teachers.ipynb #f8c6015e
+# %% ../../nbs/eval/teachers.ipynb #aedbd9b3
 def plot_accuracy_bars(
     before:float, # Accuracy of the features
     after:float, # Accuracy of the teacher
@@ -172,7 +174,7 @@ def plot_accuracy_bars(
         top, note = max(top, rows.cosine.max()), f'{note}; dashes: folds'
     ax.set(title='accuracy (cosine)', xlabel=note, ylim=(0, max(.75, 1.1 * top)))
 
-# %% ../../nbs/eval/teachers.ipynb #4d828bc5
+# %% ../../nbs/eval/teachers.ipynb #77b02d3c
 def plot_gains(
     gains:pd.DataFrame, # Of `gains_by_group`
     ax, # Axes to draw on
@@ -189,7 +191,8 @@ def plot_gains(
     if cut: ax.axhline(y.mean(), color='.7', ls=':', lw=1)
     ax.set_yticks(y, [f'{c} ({n:,})' for c, n in shown.triplets.items()])
     title = 'by category (triplets), largest gains first'
-    ax.set(title=f'{title}, both ends' if cut else title, xlabel='accuracy (cosine)', ylim=(-.7, len(shown) - .3))
+    if cut: title += ', both ends'
+    ax.set(title=title, xlabel='accuracy (cosine)', ylim=(-.7, len(shown) - .3))
     ax.legend(frameon=False, loc='upper left', bbox_to_anchor=(1, 1))
 
 # %% ../../nbs/eval/teachers.ipynb #c656034f
@@ -211,19 +214,20 @@ def teacher_report(
     "Accuracy, calibration, dissimilarity matrices and gains by category, before and after the map"
     triplets = getattr(triplets, 'triplets', triplets)
     models = dict(before=check_finite(X), after=teacher.transform(X))
-    dot, cosine = ({k: triplet_sims(Z, triplets, s) for k, Z in models.items()} for s in ('dot', 'cosine'))
-    confidence = choice_probs(dot['after'], teacher.meta.get('tau', 1.)).max(1)
-    accuracies = {f'accuracy, {name}': [is_correct(s).mean() for s in sims.values()]
-                  for name, sims in dict(cosine=cosine, dot=dot).items()}
-    table = pd.DataFrame({**accuracies, 'mean confidence': [np.nan, confidence.mean()]}, index=list(models))
-    right = [is_correct(s) for s in cosine.values()]
+    cosine, dot = ([triplet_sims(Z, triplets, s) for Z in models.values()] for s in ('cosine', 'dot'))
+    confidence = choice_probs(dot[1], teacher.meta.get('tau', 1.)).max(1)
+    table = pd.DataFrame(index=list(models))
+    table['accuracy, cosine'] = [is_correct(s).mean() for s in cosine]
+    table['accuracy, dot'] = [is_correct(s).mean() for s in dot]
+    table['mean confidence'] = [np.nan, confidence.mean()]
+    right = [is_correct(s) for s in cosine]
     gains = [] if groups is None else gains_by_group(*right, triplets, groups, min_trials)
     fig, axes = _report_axes(min(len(gains), 12))
     for name, Z in models.items():
         plot_dissimilarities(Z, axes[name], groups)
         axes[name].set_title(f'dissimilarity, {name}')
     plot_accuracy_bars(*table['accuracy, cosine'], axes['accuracy'], getattr(teacher, 'cv', None))
-    plot_reliability(dict(after=(confidence, is_correct(dot['after']))), bins=8, ax=axes['calibration'])
+    plot_reliability(dict(after=(confidence, is_correct(dot[1]))), bins=8, ax=axes['calibration'])
     axes['calibration'].legend(frameon=False, loc='lower right')
     if len(gains): plot_gains(gains, axes['gains'])
     return table, fig
@@ -233,39 +237,34 @@ class AffineMap(torch.nn.Module):
     "The map of a teacher, `(x - mean) / std @ weights + bias`, with fixed weights"
     def __init__(self,
         teacher:Teacher, # The map
+        normalize:bool=False, # Bring the features to unit length first
     ):
         super().__init__()
-        for k in ('weights', 'bias', 'mean', 'std'): self.register_buffer(k, torch.tensor(getattr(teacher, k)))
+        self.normalize = normalize
+        for k in ('weights', 'bias', 'mean', 'std'):
+            self.register_buffer(k, torch.tensor(getattr(teacher, k)))
 
     def forward(self,
         x, # (B, d_in) features
     ) -> torch.Tensor: # (B, d_out)
         "The map of a batch"
+        if self.normalize: x = torch.nn.functional.normalize(x, dim=-1)
         return ((x - self.mean) / self.std) @ self.weights + self.bias
-
-# %% ../../nbs/eval/teachers.ipynb #2b472ba2
-class UnitLength(torch.nn.Module):
-    "Rows of unit length"
-    def forward(self,
-        x, # (B, d) features
-    ) -> torch.Tensor: # (B, d) of length one
-        "Divide each row by its length"
-        return torch.nn.functional.normalize(x, dim=-1)
 
 # %% ../../nbs/eval/teachers.ipynb #1c8a604a
 def attach_teacher(
     teacher:Teacher, # The map
-    model:torch.nn.Module, # A Backbone, a timm or open_clip model, or a module of images to (B, d_in) features
-    normalize:bool=False, # Bring the features to unit length first, as those that the teacher was fitted on
+    model:torch.nn.Module, # A Backbone, a timm or open_clip model, or images to (B, d_in) features
+    normalize:bool=False, # Bring the features to unit length first
 ) -> torch.nn.Module: # Images to (B, d_out)
     "A teacher behind a model, as one module"
     b = as_backbone(model)
     if b.num_features != teacher.d_in:
-        got = f"'{b.name}' gives {b.num_features} features, but this teacher was fitted on {teacher.d_in}"
-        raise AlignetError(f'{got}; use its backbone')
+        fitted = f'this teacher was fitted on {teacher.d_in}; use its backbone'
+        raise AlignetError(f"'{b.name}' gives {b.num_features} features, but {fitted}")
     want, have = teacher.meta.get('features') or {}, signature(b)
     other = [k for k in ('arch', 'weights') if want.get(k) and have.get(k) and want[k] != have[k]]
     if other:
         fitted = f"this teacher was fitted on features of '{want.get('model')}'"
         raise AlignetError(f"{fitted}; '{b.name}' differs from it in {' and '.join(other)}")
-    return torch.nn.Sequential(b, *([UnitLength()] if normalize else ()), AffineMap(teacher))
+    return torch.nn.Sequential(b, AffineMap(teacher, normalize))

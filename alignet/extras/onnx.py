@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['export_onnx']
 
-# %% ../../nbs/extras/onnx.ipynb #72c0329d
+# %% ../../nbs/extras/onnx.ipynb #9e1fe6be
 import contextlib, io, json, logging, warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +42,7 @@ class _OnnxModel(nn.Module):
             pixels='uint8 0..255' if self.pixels else 'normalised', features=b.num_features,
             producer=f'alignet {version("alignet")}')
 
-# %% ../../nbs/extras/onnx.ipynb #d4a0ae83
+# %% ../../nbs/extras/onnx.ipynb #36e3f17b
 @contextlib.contextmanager
 def _quiet_exporter():
     "No progress lines and warnings of the exporter; attention in the form that it can follow"
@@ -59,6 +59,7 @@ def _quiet_exporter():
         torch.backends.mha.set_fastpath_enabled(fast)
         for l, level in zip(loggers, levels): l.setLevel(level)
 
+# %% ../../nbs/extras/onnx.ipynb #d4a0ae83
 def _to_onnx(net, opset, dynamic_batch):
     "Capture a network as an ONNX model"
     dims = ({0: torch.export.Dim('batch')},) if dynamic_batch else None

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['export_open_clip', 'export_any']
 
-# %% ../../nbs/extras/open_clip.ipynb #6342013c
+# %% ../../nbs/extras/open_clip.ipynb #e807f5c9
 import json
 from pathlib import Path
 import torch
@@ -15,7 +15,7 @@ from ..features import *
 from ..scale.towers import NoTimmTower
 from ..export import check_export, export_timm, model_folder, save_tensors, write_card
 
-# %% ../../nbs/extras/open_clip.ipynb #97d6d0ec
+# %% ../../nbs/extras/open_clip.ipynb #d67c7a3e
 def _open_clip_files(backbone):
     "What open_clip_config.json says of a model: the network, and its pixels"
     oc = require('open_clip', 'open_clip_torch')
@@ -27,6 +27,7 @@ def _open_clip_files(backbone):
     if 'hf_model_name' in cfg['text_cfg']: cfg['text_cfg']['hf_model_pretrained'] = False
     return dict(model_cfg=cfg, preprocess_cfg=oc.get_model_preprocess_cfg(backbone.model))
 
+# %% ../../nbs/extras/open_clip.ipynb #97d6d0ec
 @torch.no_grad()
 def export_open_clip(
     model, # A Learner, a Student or a Backbone on an open_clip model that create_backbone made

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['part_folder', 'read_store_files', 'StoreWriter']
 
-# %% ../../nbs/scale/store.ipynb #16f55033
+# %% ../../nbs/scale/store.ipynb #9d869197
 import contextlib, os, time
 from pathlib import Path
 import numpy as np
@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
 
-# %% ../../nbs/scale/store.ipynb #f9776781
+# %% ../../nbs/scale/store.ipynb #ae3e0118
 def part_folder(
     path, # Folder of a store
 ) -> Path: # What it is called until it is finished
@@ -21,7 +21,7 @@ def part_folder(
     path = Path(path)
     return path.with_name(path.name + '.part')
 
-# %% ../../nbs/scale/store.ipynb #74de0563
+# %% ../../nbs/scale/store.ipynb #7e4583aa
 def read_store_files(
     path, # Folder of a store, finished or not
 ) -> tuple: # The dict of meta.json; the dict of names.json with the lists names and bytes
@@ -36,7 +36,7 @@ def read_store_files(
         raise AlignetError(f"'{path/file}' is damaged; delete its folder and extract the features again")
     return meta, files
 
-# %% ../../nbs/scale/store.ipynb #35815ace
+# %% ../../nbs/scale/store.ipynb #8b0df4df
 class StoreWriter:
     "Write the rows of a feature store in a `with` block; an unfinished run goes on at row `done`"
     same = 'arch', 'weights', 'data_config' # What must agree to go on
@@ -60,7 +60,7 @@ class StoreWriter:
             raise AlignetError(f"'{path}' exists and is no feature store; choose another folder")
         if not overwrite: raise AlignetError(f"'{path}' exists already; overwrite=True makes it anew")
 
-# %% ../../nbs/scale/store.ipynb #543cf4c9
+# %% ../../nbs/scale/store.ipynb #d65efcc6
 @patch
 def _kept_rows(self:StoreWriter):
     "Number of rows of an unfinished run that can be kept; raise if it is of something else"
@@ -79,7 +79,7 @@ def _kept_rows(self:StoreWriter):
     done = min([done, *changed[:1]])
     return done if done == self.n else done - done % self.step
 
-# %% ../../nbs/scale/store.ipynb #30e93af6
+# %% ../../nbs/scale/store.ipynb #b8f1baf0
 @patch
 def _save(self:StoreWriter):
     "Put the rows on the disk, then record how many there are"
@@ -87,6 +87,7 @@ def _save(self:StoreWriter):
     write_json(self.part/'meta.json', dict(self.meta, done=self.done))
     self.saved = time.monotonic()
 
+# %% ../../nbs/scale/store.ipynb #457d3372
 @patch
 def _open(self:StoreWriter):
     "Open the file of the rows behind those that are kept"
@@ -100,6 +101,7 @@ def _open(self:StoreWriter):
     self.file = open(file, 'r+b', buffering=0)
     self.file.seek(rows.offset + self.done*self.d*2)
 
+# %% ../../nbs/scale/store.ipynb #a77a9574
 @patch
 def __enter__(self:StoreWriter):
     with contextlib.ExitStack() as stack:
@@ -110,7 +112,7 @@ def __enter__(self:StoreWriter):
         self.release = stack.pop_all().close
     return self
 
-# %% ../../nbs/scale/store.ipynb #aa101f10
+# %% ../../nbs/scale/store.ipynb #272997ba
 @patch
 def add(self:StoreWriter,
     X, # (b, d) features of the next b images
@@ -132,7 +134,7 @@ def add(self:StoreWriter,
     self.done += len(X)
     if time.monotonic() > self.saved + self.save_every: self._save()
 
-# %% ../../nbs/scale/store.ipynb #51acb9ee
+# %% ../../nbs/scale/store.ipynb #4ced3572
 @patch
 def _finish(self:StoreWriter):
     "Give the store its name"
@@ -144,6 +146,7 @@ def _finish(self:StoreWriter):
         replace_folder(self.part, self.path)
     except OSError as e: raise file_error(self.path, e) from e
 
+# %% ../../nbs/scale/store.ipynb #8d55a850
 @patch
 def __exit__(self:StoreWriter, error, *args):
     try:

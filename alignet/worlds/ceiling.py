@@ -14,13 +14,13 @@ import pandas as pd
 from scipy import stats
 from ..core import *
 
-# %% ../../nbs/worlds/ceiling.ipynb #6cc939ba
+# %% ../../nbs/worlds/ceiling.ipynb #2f404615
 # the published noise ceiling of THINGS (arXiv 2211.01201)
 THINGS_CEILING = .6722
 
 # %% ../../nbs/worlds/ceiling.ipynb #140430fb
 def _answers(triplets):
-    "The question of each trial as a row number, its choice 0..2 in the sorted question, the questions"
+    "The question of each trial as a row, its choice 0..2 in the sorted question, the questions"
     t = check_triplets(triplets)
     questions, row = np.unique(np.sort(t), axis=0, return_inverse=True)
     row = row.ravel()
@@ -29,7 +29,7 @@ def _answers(triplets):
 def answer_counts(
     triplets, # (t, 3) one row an answer, odd one last
     min_trials:int=2, # Leave out questions with fewer answers
-) -> tuple: # (q, 3) questions, sorted; (q, 3) how many answers say that the first, second, third is odd
+) -> tuple: # (q, 3) sorted questions; (q, 3) how many say that the first, second, third is odd
     "Count the answers to each question"
     row, choice, questions = _answers(triplets)
     counts = np.bincount(row * 3 + choice, minlength=3 * len(questions)).reshape(-1, 3)
@@ -52,7 +52,7 @@ def _totals(group, values):
 def leave_one_out(
     triplets, # (t, 3) one row an answer, odd one last
     subjects=None, # (t,) who answered; None takes each answer for another person's
-) -> np.ndarray: # (t,) chance that the majority of the others hits this answer; NaN where there are none
+) -> np.ndarray: # (t,) chance that the majority of the others hits this answer; NaN without others
     "Predict each answer by the majority of other people's answers to the same question"
     row, choice, _ = _answers(triplets)
     own = np.eye(3)[choice]
@@ -115,7 +115,7 @@ class Ceiling:
         "Lowest and highest ceiling that are possible with this agreement, whatever people are like"
         return tuple(float(b) for b in agreement_bounds(self.agreement))
 
-    def table(self) -> pd.DataFrame: # Rows lower, estimate, upper, agreement; columns value, low, high; in 0..1
+    def table(self) -> pd.DataFrame: # Rows lower, estimate, upper, agreement; columns value, low, high
         "The four figures with their intervals"
         values = [getattr(self, k) for k in self.intervals.index]
         return self.intervals.assign(value=values)[['value', 'low', 'high']]
@@ -141,9 +141,11 @@ def _question_figures(row, choice, hit, subjects):
     n = np.bincount(q)
     # agreement is between people: one answer a person and question
     first = np.arange(len(q))
-    if subjects is not None: first = np.unique(q * (subjects.max() + 1) + subjects, return_index=True)[1]
+    if subjects is not None:
+        first = np.unique(q * (subjects.max() + 1) + subjects, return_index=True)[1]
     counts = np.bincount(q[first] * 3 + choice[first], minlength=3 * len(n)).reshape(-1, 3)
-    return np.stack([np.bincount(q, hit) / n, counts.max(1) / counts.sum(1), pair_agreement(counts)])
+    lower, upper = np.bincount(q, hit) / n, counts.max(1) / counts.sum(1)
+    return np.stack([lower, upper, pair_agreement(counts)])
 
 def _check_duplicates(t, row):
     "Raise if answers of which many repeat a question hold no equal rows"
@@ -171,14 +173,15 @@ def noise_ceiling(
     row, choice, _ = _answers(triplets)
     used = ~np.isnan(hit)
     if used.sum() < 2:
-        raise AlignetError(f'none of the {len(hit):,} answers is to a question that two people answered')
+        raise AlignetError(f'none of the {len(hit):,} answers has a question that two people answered')
     if check: _check_duplicates(triplets[used], row[used])
     if subjects is not None: subjects = _person_numbers(subjects, len(hit))[used]
     each = _question_figures(row[used], choice[used], hit[used], subjects)
     questions = each.shape[1]
     pick = rng(seed, 17).integers(questions, size=(draws, questions))
     lower, upper, agree = np.stack([e[pick].mean(1) for e in each])
-    samples = dict(lower=lower, estimate=np.interp(agree, *_ceiling_curve()), upper=upper, agreement=agree)
+    estimate = np.interp(agree, *_ceiling_curve())
+    samples = dict(lower=lower, estimate=estimate, upper=upper, agreement=agree)
     ends = [(1 - level) / 2, (1 + level) / 2]
     bounds = [np.quantile(s, ends) for s in samples.values()]
     intervals = pd.DataFrame(bounds, index=list(samples), columns=['low', 'high'])
@@ -191,13 +194,15 @@ def noise_ceiling(
 def fraction_of_ceiling(
     accuracy, # One or more accuracies
     ceiling=THINGS_CEILING, # A Ceiling, of which the estimate is used, or a number above chance
-) -> pd.DataFrame: # One row an accuracy: accuracy, fraction, above chance; with a Ceiling also low and high
+) -> pd.DataFrame: # Columns accuracy, fraction, above chance; with a Ceiling also low and high
     "Accuracies as a fraction of the noise ceiling, plainly and above chance"
     known = isinstance(ceiling, Ceiling)
     c = ceiling.estimate if known else float(ceiling)
-    if not CHANCE < c <= 1: raise AlignetError(f'the ceiling must lie between chance (1/3) and 1, not at {c}')
+    if not CHANCE < c <= 1:
+        raise AlignetError(f'the ceiling must lie between chance (1/3) and 1, not at {c}')
     a = pd.Series(accuracy, dtype=float, name='accuracy')
-    out = pd.DataFrame({'accuracy': a, 'fraction': a / c, 'above chance': (a - CHANCE) / (c - CHANCE)})
+    above = (a - CHANCE) / (c - CHANCE)
+    out = pd.DataFrame({'accuracy': a, 'fraction': a / c, 'above chance': above})
     if known:
         lo, hi = ceiling.intervals.loc['estimate']
         out['low'] = (a - CHANCE) / (hi - CHANCE)

@@ -109,7 +109,7 @@ class LabelCommand:
     features:str # feature store of the pool
     _:KW_ONLY
     teacher:str=None # .npz of a teacher
-    control:bool=False # labels of the untransformed features
+    control:bool=False # labels of the untransformed features, as uncertain as the teacher's if it is given
     out:str # what to write
     n:int=1_000_000 # number of triplets
     sampling:str='cluster_border' # how triplets are drawn
@@ -124,10 +124,10 @@ class LabelCommand:
         from alignet.teacher import Teacher
         if not self.control and self.teacher is None:
             raise AlignetError('give --teacher FILE, or --control for untransformed features')
-        teacher = None if self.control else Teacher.load(self.teacher)
+        teacher = None if self.teacher is None else Teacher.load(self.teacher)
         store, how = FeatureStore(self.features), dict(rule=self.sampling, seed=self.seed)
         if self.shards: return self._write_shards(teacher, store, how)
-        labels = pseudo_label(teacher, store, self.n, self.clusters, **how)
+        labels = pseudo_label(teacher, store, self.n, self.clusters, control=self.control, **how)
         labels.save(self.out)
         print(f'{labels!r}\nsaved {self.out}')
 
@@ -185,7 +185,7 @@ class TrainCommand:
     workers:int=0 # processes that read images
     seed:int=0 # seed
 
-# %% ../nbs/10_cli.ipynb #ec233bd4
+# %% ../nbs/10_cli.ipynb #a2b56adf
 @patch
 def run(self:TrainCommand):
     from alignet.core import set_seed
@@ -208,7 +208,7 @@ def run(self:TrainCommand):
     print(f'saved {export_timm(learn, out, card=dict(notes=self._notes(labels, settings)))}')
     checkpoint.path.unlink(missing_ok=True)
 
-# %% ../nbs/10_cli.ipynb #71eabc53
+# %% ../nbs/10_cli.ipynb #0ae9c4e7
 @patch
 def _recipe(self:TrainCommand):
     "The recipe, or None; raise for options that do not go together"
@@ -221,7 +221,7 @@ def _recipe(self:TrainCommand):
     if self.recipe: check_choice(self.recipe, RECIPES, '--recipe')
     return RECIPES[self.recipe] if self.recipe else None
 
-# %% ../nbs/10_cli.ipynb #7b46b52b
+# %% ../nbs/10_cli.ipynb #ee2f01ff
 @patch
 def _settings(self:TrainCommand, recipe):
     "Settings of the learner: the recipe's, changed by what was given"
@@ -229,7 +229,7 @@ def _settings(self:TrainCommand, recipe):
     given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
     return (recipe.settings if recipe else dict(bs=48, size=224)) | given
 
-# %% ../nbs/10_cli.ipynb #dee2b5b5
+# %% ../nbs/10_cli.ipynb #2146c24f
 @patch
 def _run_id(self:TrainCommand, labels, learn):
     "Name a run by its options, labels and start weights"
@@ -240,7 +240,7 @@ def _run_id(self:TrainCommand, labels, learn):
     weights = [v.cpu().numpy() for v in learn.model.state_dict().values()]
     return digest(options, list(labels.names), *parts, *weights)
 
-# %% ../nbs/10_cli.ipynb #cf74a1d2
+# %% ../nbs/10_cli.ipynb #6c5ec0e2
 @patch
 def _fit(self:TrainCommand, learn, recipe):
     "Train with the recipe's schedule, or one cycle"
@@ -249,7 +249,7 @@ def _fit(self:TrainCommand, learn, recipe):
     if recipe: recipe.fit(learn, steps=self.steps, lr=rates)
     else: learn.fit_one_cycle(self.epochs or 5, rates or usual)
 
-# %% ../nbs/10_cli.ipynb #cdeb5bda
+# %% ../nbs/10_cli.ipynb #d4ee3627
 @patch
 def _notes(self:TrainCommand, labels, settings):
     "What the model card says about the training; it names no folder of the user"
@@ -296,7 +296,7 @@ class EvalCommand:
     seed:int=0 # seed
     out:str=None # write OUT.html and OUT.json
 
-# %% ../nbs/10_cli.ipynb #a2625337
+# %% ../nbs/10_cli.ipynb #1fdbef38
 @patch
 def run(self:EvalCommand):
     from alignet.eval.evaluate import evaluate
@@ -320,7 +320,7 @@ def run(self:EvalCommand):
     report.to_json(f'{self.out}.json')
     print(f'saved {self.out}.html and {self.out}.json')
 
-# %% ../nbs/10_cli.ipynb #525c4e64
+# %% ../nbs/10_cli.ipynb #3f0f7c1d
 @patch
 def _check(self:EvalCommand):
     "Raise for options that do not go together"
@@ -332,7 +332,7 @@ def _check(self:EvalCommand):
     if self.judgements and self.data and self.objects:
         raise AlignetError('--objects is ambiguous with --judgements and --data; give one of these')
 
-# %% ../nbs/10_cli.ipynb #0ee5d094
+# %% ../nbs/10_cli.ipynb #cb891055
 @patch
 def _data(self:EvalCommand, objects):
     "What is measured, and the objects that are still to be chosen from it"
@@ -365,10 +365,10 @@ def read_numbers(
     except ValueError:
         raise AlignetError(f"--shots: '{text}' is no list of whole numbers like 1,5,10") from None
 
-# %% ../nbs/10_cli.ipynb #0701462f
+# %% ../nbs/10_cli.ipynb #d9d07c38
 def _table_text(frame): return frame.to_string(index=False, float_format='{:.3f}'.format, na_rep='')
 
-# %% ../nbs/10_cli.ipynb #61de244c
+# %% ../nbs/10_cli.ipynb #0b8e61ba
 def print_evaluation(
     report, # An `Evaluation`
     is_brief:bool=False, # Leave what is needed for skipped data to the report
@@ -430,7 +430,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         if action.default is None or action.default is False: return action.help
         return super()._get_help_string(action)
 
-# %% ../nbs/10_cli.ipynb #a3bbb5c8
+# %% ../nbs/10_cli.ipynb #1e9eb9df
 def add_command(
     subparsers, # Of the top parser
     name:str, # Word of the command
@@ -447,7 +447,7 @@ def add_command(
         elif o.default is Parameter.empty: p.add_argument(option, required=True, **kwargs)
         else: p.add_argument(option, default=o.default, **kwargs)
 
-# %% ../nbs/10_cli.ipynb #dbc14d66
+# %% ../nbs/10_cli.ipynb #2d366b71
 def parser() -> argparse.ArgumentParser: # With a subcommand for each step
     "The command-line parser"
     what = 'Vision models that see more like people do.'

@@ -25,9 +25,10 @@ from .levels_data import LEVELS_NEEDS, load_levels
 from .more_tasks import (
     HeadTask, HierarchyTask, LevelsTask, ProbeTask, RsaTask, SubclassTask)
 from .rdm_sets import HUMAN_RDM_NEEDS, load_human_rdms
-from .shift import (
-    BREEDS, NEEDS, SHIFTS, ShiftData, ShiftTask, folder_data, folder_task, imagenet_photos,
-    link_categories, load_breeds, load_shift, name_key)
+from .breeds import BREEDS, folder_task, link_categories, load_breeds, name_key
+from .imagenet import NEEDS, imagenet_photos
+from .shift import ShiftData, ShiftTask, folder_data
+from .shifted_images import SHIFTS, load_shift
 from .tasks import FewShotTask, Shots, Task, as_shots, odd_one_out_tasks, trial_certainty
 from ..worlds.datasets import DatasetPictures
 from ..worlds.offline import offline_world

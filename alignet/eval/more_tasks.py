@@ -17,8 +17,10 @@ from .hierarchy import (
     RELATIONS, Taxonomy, hierarchy_change, plot_hierarchy, plot_trees, relations, score_hierarchy)
 from .levels import score_levels
 from .rsa import compare_rsa, score_human_rdms
-from .shift import (
-    ShiftedImages, head_logits, imagenet_classes, score_head, score_shift, score_shift_probe)
+from .imagenet import imagenet_classes
+from .shift import score_shift
+from .shifted_images import ShiftedImages
+from .shifted_scores import head_logits, score_head, score_shift_probe
 
 # %% ../../nbs/eval/more_tasks.ipynb #4063f3a8
 def table_rows(

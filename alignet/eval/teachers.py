@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['fit_ridge', 'NestedCV', 'nested_cross_validate', 'gains_by_group', 'plot_dissimilarities', 'plot_accuracy_bars',
-           'plot_gains', 'teacher_report', 'AffineMap', 'UnitLength', 'attach_teacher']
+           'plot_gains', 'teacher_report', 'AffineMap', 'attach_teacher']
 
-# %% ../../nbs/eval/teachers.ipynb #a3a385b9
+# %% ../../nbs/eval/teachers.ipynb #29fa3baa
 from dataclasses import dataclass
 import numpy as np
 import pandas as pd
@@ -93,7 +93,7 @@ def _choose_inside(judged, embedding, held_out, inner, seed, choice, kwargs):
     about = judged.X[rest], triplets, probs, embedding
     return cross_validate(*about, folds=inner, seed=seed, **choice, **kwargs).best
 
-# %% ../../nbs/eval/teachers.ipynb #3d40975d
+# %% ../../nbs/eval/teachers.ipynb #e6c7b118
 @delegates(cross_validate, keep=True)
 def nested_cross_validate(
     X, # (n, d) features
@@ -141,7 +141,7 @@ def gains_by_group(
     columns = ['triplets', 'before', 'after', 'gain', 'se']
     return pd.DataFrame.from_dict(rows, 'index', columns=columns).sort_values('gain', ascending=False)
 
-# %% ../../nbs/eval/teachers.ipynb #44e2608e
+# %% ../../nbs/eval/teachers.ipynb #da903d83
 def plot_dissimilarities(
     X, # (n, d) features
     ax, # Axes to draw on
@@ -156,7 +156,7 @@ def plot_dissimilarities(
     ax.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98))
     ax.set(xticks=[], yticks=[], xlabel='dark: alike')
 
-# %% ../../nbs/eval/teachers.ipynb #18ced591
+# %% ../../nbs/eval/teachers.ipynb #aedbd9b3
 def plot_accuracy_bars(
     before:float, # Accuracy of the features
     after:float, # Accuracy of the teacher
@@ -174,7 +174,7 @@ def plot_accuracy_bars(
         top, note = max(top, rows.cosine.max()), f'{note}; dashes: folds'
     ax.set(title='accuracy (cosine)', xlabel=note, ylim=(0, max(.75, 1.1 * top)))
 
-# %% ../../nbs/eval/teachers.ipynb #c1489a81
+# %% ../../nbs/eval/teachers.ipynb #77b02d3c
 def plot_gains(
     gains:pd.DataFrame, # Of `gains_by_group`
     ax, # Axes to draw on
@@ -237,8 +237,10 @@ class AffineMap(torch.nn.Module):
     "The map of a teacher, `(x - mean) / std @ weights + bias`, with fixed weights"
     def __init__(self,
         teacher:Teacher, # The map
+        normalize:bool=False, # Bring the features to unit length first
     ):
         super().__init__()
+        self.normalize = normalize
         for k in ('weights', 'bias', 'mean', 'std'):
             self.register_buffer(k, torch.tensor(getattr(teacher, k)))
 
@@ -246,16 +248,8 @@ class AffineMap(torch.nn.Module):
         x, # (B, d_in) features
     ) -> torch.Tensor: # (B, d_out)
         "The map of a batch"
+        if self.normalize: x = torch.nn.functional.normalize(x, dim=-1)
         return ((x - self.mean) / self.std) @ self.weights + self.bias
-
-# %% ../../nbs/eval/teachers.ipynb #2b472ba2
-class UnitLength(torch.nn.Module):
-    "Rows of unit length"
-    def forward(self,
-        x, # (B, d) features
-    ) -> torch.Tensor: # (B, d) of length one
-        "Divide each row by its length"
-        return torch.nn.functional.normalize(x, dim=-1)
 
 # %% ../../nbs/eval/teachers.ipynb #1c8a604a
 def attach_teacher(
@@ -273,4 +267,4 @@ def attach_teacher(
     if other:
         fitted = f"this teacher was fitted on features of '{want.get('model')}'"
         raise AlignetError(f"{fitted}; '{b.name}' differs from it in {' and '.join(other)}")
-    return torch.nn.Sequential(b, *([UnitLength()] if normalize else ()), AffineMap(teacher))
+    return torch.nn.Sequential(b, AffineMap(teacher, normalize))

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['choice_kl', 'flat_pairs', 'ListedKL', 'pair_exp_sums', 'pair_mass', 'all_triplets_kl', 'EmbeddingKL',
-           'identity_penalty', 'local_kl', 'LocalTerm', 'LocalLoss', 'to_span', 'from_span', 'check_objects',
+           'identity_penalty', 'local_kl', 'LocalTerm', 'local_loss', 'to_span', 'from_span', 'check_objects',
            'JudgedFeatures', 'judged_features', 'check_weights', 'FitSettings', 'DistilSettings', 'mean_and_std',
-           'Objective', 'FitData', 'prepare_fit', 'fit_listed', 'fit_embedding']
+           'FitData', 'prepare_fit', 'fit_listed', 'fit_embedding']
 
-# %% ../../nbs/scale/teacher_fit.ipynb #893f027b
-from dataclasses import dataclass
+# %% ../../nbs/scale/teacher_fit.ipynb #64ad2a89
+from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from ..core import *
@@ -24,7 +24,7 @@ def choice_kl(
     log_q = torch.log_softmax(sims / tau, -1)
     return (torch.xlogy(probs, probs) - probs * log_q).sum(-1).mean()
 
-# %% ../../nbs/scale/teacher_fit.ipynb #87753758
+# %% ../../nbs/scale/teacher_fit.ipynb #caf26d9c
 def flat_pairs(
     triplets, # (t, 3) tensor of indices
     n:int, # Number of objects
@@ -90,7 +90,7 @@ def all_triplets_kl(
     pairs = ~torch.eye(len(S), dtype=torch.bool)
     return 3 * (pair_mass(P) * (P - S))[pairs].mean() + _mean_log_sum(S) - _mean_log_sum(P)
 
-# %% ../../nbs/scale/teacher_fit.ipynb #8f880508
+# %% ../../nbs/scale/teacher_fit.ipynb #22131535
 class EmbeddingKL(torch.autograd.Function):
     "The gradient of `all_triplets_kl` without its value, which the descent does not need"
     @staticmethod
@@ -125,7 +125,7 @@ def local_kl(
     log_p, log_q = _log_neighbours(X, tau), _log_neighbours(Z, tau)
     return (log_p.exp() * (log_p - log_q)).sum() / len(X)
 
-# %% ../../nbs/scale/teacher_fit.ipynb #0402eaef
+# %% ../../nbs/scale/teacher_fit.ipynb #02a79a90
 @dataclass(eq=False, repr=False)
 class LocalTerm:
     "Pictures whose close neighbours before the map shall stay neighbours after it"
@@ -154,27 +154,23 @@ class LocalTerm:
             raise AlignetError(f'alpha must be a fraction from 0 to below 1, not {self.alpha}')
         return X
 
-# %% ../../nbs/scale/teacher_fit.ipynb #0169eee5
-class LocalLoss:
+# %% ../../nbs/scale/teacher_fit.ipynb #4255811f
+def local_loss(
+    Y, # (m, d) tensor of standardised features
+    term:LocalTerm, # Temperature and batch
+    seed:int, # Which batches
+    fresh:bool, # A new batch at each call, instead of one for all
+): # Function of W and b
     "The local term as a function of the map"
-    def __init__(self,
-        Y, # (m, d) tensor of standardised features
-        term:LocalTerm, # Temperature and batch
-        seed:int, # Which batches
-        fresh:bool, # A new batch at each call, instead of one for all
-    ):
-        self.Y, self.tau, self.fresh = Y, term.tau, fresh
-        self.batch = min(term.batch, len(Y))
-        self.g = torch.Generator().manual_seed(int(seed) + 1)
-        self.rows = self._draw()
+    g = torch.Generator().manual_seed(int(seed) + 1)
+    def draw(): return torch.randperm(len(Y), generator=g)[:term.batch]
+    first = draw()
+    def loss(W, b):
+        part = Y[draw() if fresh else first]
+        return local_kl(part, part @ W + b, term.tau)
+    return loss
 
-    def _draw(self): return torch.randperm(len(self.Y), generator=self.g)[:self.batch]
-
-    def __call__(self, W, b):
-        Y = self.Y[self._draw() if self.fresh else self.rows]
-        return local_kl(Y, Y @ W + b, self.tau)
-
-# %% ../../nbs/scale/teacher_fit.ipynb #6d2fe689
+# %% ../../nbs/scale/teacher_fit.ipynb #a323aa42
 def to_span(
     X, # (n, d) tensor, standardised
 ) -> tuple: # (n, m) tensor Y; (d, m) orthonormal tensor Q with X = Y Q^T, None where nothing is gained
@@ -183,7 +179,7 @@ def to_span(
     Q, R = torch.linalg.qr(X.T)
     return R.T.contiguous(), Q
 
-# %% ../../nbs/scale/teacher_fit.ipynb #72345d47
+# %% ../../nbs/scale/teacher_fit.ipynb #30ea9e34
 def from_span(
     W, # (m, m) tensor: the map between coordinates
     b, # (m,) tensor: its bias
@@ -198,7 +194,7 @@ def from_span(
     full.diagonal().add_(c)
     return full, Q @ b
 
-# %% ../../nbs/scale/teacher_fit.ipynb #db0d29e9
+# %% ../../nbs/scale/teacher_fit.ipynb #fd57b48f
 def check_objects(
     objects, # (m,) indices of objects, or None for all
     n:int, # Number of objects
@@ -211,7 +207,7 @@ def check_objects(
         raise AlignetError(f'objects must be rows of X, from 0 to {n - 1}; {wrong}')
     return o
 
-# %% ../../nbs/scale/teacher_fit.ipynb #b166b57d
+# %% ../../nbs/scale/teacher_fit.ipynb #86c063be
 @dataclass
 class JudgedFeatures:
     "Features of objects, and the judgements about them"
@@ -236,7 +232,7 @@ class JudgedFeatures:
         known = {} if self.names is None else dict(names=[self.names[o] for o in rows])
         return dict(known, features=self.features) if self.features else known
 
-# %% ../../nbs/scale/teacher_fit.ipynb #297242dc
+# %% ../../nbs/scale/teacher_fit.ipynb #981d5fce
 def judged_features(
     X, # (n, d) features, or a FeatureStore
     triplets=None, # (t, 3) indices into the rows of X, odd one last, or Judgements
@@ -255,7 +251,7 @@ def judged_features(
         probs = check_probs(probs, 0 if triplets is None else len(triplets)).astype(np.float32)
     return JudgedFeatures(X, triplets, probs, None if names is None else list(names), features)
 
-# %% ../../nbs/scale/teacher_fit.ipynb #f55ee4d1
+# %% ../../nbs/scale/teacher_fit.ipynb #a4941700
 def check_weights(
     weights, # (n,) numbers
     n:int, # Number of objects
@@ -266,7 +262,7 @@ def check_weights(
         raise AlignetError(f'weights must be {n} positive numbers, one for each row of X')
     return w
 
-# %% ../../nbs/scale/teacher_fit.ipynb #3c0e65b2
+# %% ../../nbs/scale/teacher_fit.ipynb #f78856b4
 @dataclass
 class FitSettings:
     "Settings of a fit that are rarely changed"
@@ -278,7 +274,7 @@ class FitSettings:
     def __post_init__(self):
         check_choice(self.penalty, ('identity', 'zero'), 'penalty')
 
-# %% ../../nbs/scale/teacher_fit.ipynb #aba3d01f
+# %% ../../nbs/scale/teacher_fit.ipynb #72e07589
 @dataclass
 class DistilSettings(FitSettings):
     "Settings of a fit to an embedding that are rarely changed"
@@ -300,43 +296,36 @@ def mean_and_std(
     # a feature that is nearly constant must not explode
     return m.astype(np.float32), np.maximum(v, .01 * s).astype(np.float32)
 
-# %% ../../nbs/scale/teacher_fit.ipynb #c3353132
-@dataclass
-class Objective:
-    "The judgements' term, the local term and the penalty, weighted"
-    lam:float # Strength of the penalty
-    penalty:str='identity' # 'identity' or 'zero'
-    local:LocalLoss=None # The local term, if there is one
-    alpha:float=0. # Its fraction
-
-    def __call__(self, kl, W, b):
-        bend = identity_penalty(W) if self.penalty == 'identity' else W.square().sum()
-        loss = (1 - self.alpha) * kl + self.lam * bend
-        return loss if self.local is None else loss + self.alpha * self.local(W, b)
-
-# %% ../../nbs/scale/teacher_fit.ipynb #18b6d56b
+# %% ../../nbs/scale/teacher_fit.ipynb #d17d90de
 @dataclass
 class FitData:
-    "What a descent works on"
+    "What a descent works on: features in their span, and the terms of the objective"
     Y:torch.Tensor # (n, m) standardised features in a basis of their span
     basis:torch.Tensor # (d, m) that basis; None where Y are the features themselves
-    mean:np.ndarray # What the features were standardised by
-    std:np.ndarray # The same
-    objective:Objective # What is minimised
-    init:float # The map starts at this times the identity
+    scale:tuple # Mean and standard deviation that the features were standardised by
+    lam:float # Strength of the penalty
+    settings:FitSettings # The rest
     meta:dict # What a teacher says of its fit
+    local:object=None # The local term as a function of W and b
+    alpha:float=0. # Its fraction
 
     def start(self) -> tuple: # (m, m) and (m,) tensors
         "The map and the bias that the descent begins with"
         m = self.Y.shape[1]
-        return (self.init * torch.eye(m)).requires_grad_(), torch.zeros(m, requires_grad=True)
+        return (self.settings.init * torch.eye(m)).requires_grad_(), torch.zeros(m, requires_grad=True)
+
+    def loss(self, kl, W, b) -> torch.Tensor: # One number
+        "The judgements' term, the penalty and the local term, weighted"
+        bend = identity_penalty(W) if self.settings.penalty == 'identity' else W.square().sum()
+        loss = (1 - self.alpha) * kl + self.lam * bend
+        return loss if self.local is None else loss + self.alpha * self.local(W, b)
 
     def arrays(self, W, b) -> tuple: # weights, bias, mean and std of a teacher
         "The map between features, with its standardisation"
-        W, b = from_span(W, b, self.basis, self.objective.penalty)
-        return W.numpy(), b.numpy(), self.mean, self.std
+        W, b = from_span(W, b, self.basis, self.settings.penalty)
+        return W.numpy(), b.numpy(), *self.scale
 
-# %% ../../nbs/scale/teacher_fit.ipynb #6c85f776
+# %% ../../nbs/scale/teacher_fit.ipynb #c39a87f5
 def prepare_fit(
     X, # (n, d) features of the objects to fit on
     lam:float, # Strength of the penalty; 3e-4 times the number of features if None
@@ -347,24 +336,24 @@ def prepare_fit(
 ) -> FitData: # Ready for the descent
     "Standardise features, take them to their span, and put the objective together"
     n, d = X.shape
-    lam = 3e-4 * d if lam is None else lam
+    if lam is None: lam = 3e-4 * d
+    if settings.init is None: settings = replace(settings, init=.5 / d**.5)
     check_at_least(0, lam=lam)
     check_positive(tau=tau)
     if n < 3: raise AlignetError(f'a teacher needs at least three objects, not {n}')
     meta = dict(lam=float(lam), tau=float(tau), penalty=settings.penalty, seed=int(seed), objects=n)
     mean, std = mean_and_std(X, settings.standardise)
-    objective = Objective(lam, settings.penalty)
-    if local is not None and not local.alpha: local = None
-    if local is not None: X = np.concatenate([X, local.features(d)])
+    has_local = local is not None and local.alpha
+    if has_local: X = np.concatenate([X, local.features(d)])
     Y, basis = to_span(torch.from_numpy((X - mean) / std))
-    if local is not None:
-        fresh = isinstance(settings, DistilSettings)
-        objective.local, objective.alpha = LocalLoss(Y[n:], local, seed, fresh), local.alpha
+    data = FitData(Y[:n], basis, (mean, std), lam, settings, meta)
+    if has_local:
         meta.update(alpha=float(local.alpha), local_tau=float(local.tau), local_pictures=len(Y) - n)
-    init = .5 / d**.5 if settings.init is None else settings.init
-    return FitData(Y[:n], basis, mean, std, objective, init, meta)
+        fresh = isinstance(settings, DistilSettings)
+        data.local, data.alpha = local_loss(Y[n:], local, seed, fresh), local.alpha
+    return data
 
-# %% ../../nbs/scale/teacher_fit.ipynb #dadf8ae3
+# %% ../../nbs/scale/teacher_fit.ipynb #3029e84a
 def fit_listed(
     data:FitData, # The prepared features
     triplets, # (t, 3) int64, rows of data.Y
@@ -384,25 +373,14 @@ def fit_listed(
     def closure():
         opt.zero_grad()
         kl = ListedKL.apply(data.Y @ W + b, pairs, probs, tau)
-        loss = data.objective(kl, W, b)
+        loss = data.loss(kl, W, b)
         loss.backward()
         history.append((len(history), kl.item()))
         return loss.detach()
     opt.step(closure)
     return W.detach(), b.detach(), history
 
-# %% ../../nbs/scale/teacher_fit.ipynb #b85df74c
-class _ObjectBatches:
-    "Random batches of objects, each as often as its weight says"
-    def __init__(self, n, batch, weights, seed):
-        self.n, self.batch = n, batch
-        self.weights = None if weights is None else torch.from_numpy(weights)
-        self.g = torch.Generator().manual_seed(int(seed))
-
-    def draw(self):
-        if self.weights is None: return torch.randperm(self.n, generator=self.g)[:self.batch]
-        return torch.multinomial(self.weights, min(self.batch, self.n), generator=self.g)
-
+# %% ../../nbs/scale/teacher_fit.ipynb #e77c90e7
 def fit_embedding(
     data:FitData, # The prepared features
     E, # (n, k) float32 embedding of the same objects
@@ -413,18 +391,22 @@ def fit_embedding(
 ) -> tuple: # W, b, and a list of (step, KL over the triplets of one batch)
     "Minimise the mean KL over all triplets of random batches, and the other terms, by Adam"
     (n, m), steps, E = data.Y.shape, settings.steps, torch.from_numpy(E)
-    batches = _ObjectBatches(n, settings.batch, weights, seed)
-    W, b = data.start()
-    opt = torch.optim.Adam([W, b], lr=settings.lr or .025 / m**.5, betas=(.9, .99))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)
-    watched, history = batches.draw(), []
+    if weights is not None: weights = torch.from_numpy(weights)
+    g = torch.Generator().manual_seed(int(seed))
+    def draw():
+        if weights is None: return torch.randperm(n, generator=g)[:settings.batch]
+        return torch.multinomial(weights, min(settings.batch, n), generator=g)
     def sims(rows):
         Z, T = data.Y[rows] @ W + b, E[rows]
         return Z @ Z.T / tau, T @ T.T
+    W, b = data.start()
+    opt = torch.optim.Adam([W, b], lr=settings.lr or .025 / m**.5, betas=(.9, .99))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)
+    watched, history = draw(), []
     for step in range(steps):
         if step % max(1, steps // 20) == 0 or step == steps - 1:
             with torch.no_grad(): history.append((step, all_triplets_kl(*sims(watched)).item()))
-        loss = data.objective(EmbeddingKL.apply(*sims(batches.draw())), W, b)
+        loss = data.loss(EmbeddingKL.apply(*sims(draw())), W, b)
         opt.zero_grad()
         loss.backward()
         opt.step()

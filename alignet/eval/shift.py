@@ -284,6 +284,7 @@ def _t_interval(v):
     half = stats.t.ppf(.975, len(v) - 1) * v.std(ddof=1) / np.sqrt(len(v))
     return v.mean() - half, v.mean() + half
 
+# %% ../../nbs/eval/shift.ipynb #f64a5641
 def _summarise_splits(runs, baseline):
     "Mean and spread of each model and measure, and the gain over the baseline on the same splits"
     values = runs.set_index(['model', 'measure', 'seed']).value

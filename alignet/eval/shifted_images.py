@@ -131,6 +131,7 @@ def _objectnet_root(path):
         if (root/'mappings').is_dir() and (root/'images').is_dir(): return root
     raise needs_error('objectnet', f"no folders 'images' and 'mappings' in '{path}'")
 
+# %% ../../nbs/eval/shifted_images.ipynb #16644a68
 def _outputs_by_description():
     "{description of a class: outputs of ImageNet's head that have it}"
     info, found = ImageNetInfo('imagenet-1k'), {}

@@ -63,6 +63,7 @@ def _photos_of_set(photos, data, what):
     y = np.array([class_of.get(c, -1) for c in wnids], int)
     return X[y >= 0], y[y >= 0]
 
+# %% ../../nbs/eval/shifted_scores.ipynb #b985fa42
 def _check_same_width(X, other, what):
     "Raise if features do not have as many columns as those of the training photos"
     widths = X.shape[1], other.shape[1]
@@ -77,6 +78,7 @@ def _held_out_photos(photos, X, data):
     _check_same_width(X, H, 'held_out')
     return H, y
 
+# %% ../../nbs/eval/shifted_scores.ipynb #6fe06ecc
 def _drop_row(known, y_known, right, y, n_boot, seed):
     "Row of the drop over the classes that are in both"
     both = np.isin(y, y_known)

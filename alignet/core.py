@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['SIMILARITIES', 'CHANCE', 'AlignetError', 'nearest_names', 'check_choice', 'check_positive', 'check_at_least',
-           'preview', 'check_known', 'check_unique', 'check_rows', 'require', 'quiet_imports', 'progress', 'rng',
-           'set_seed', 'to_array', 'check_triplets', 'check_probs', 'check_finite', 'prep_features', 'pair_sims',
-           'features_for', 'triplet_sims', 'choice_probs', 'is_correct', 'ooo_accuracy', 'odd_last']
+           'preview', 'check_known', 'check_unique', 'check_rows', 'require', 'with_settings', 'quiet_imports',
+           'progress', 'rng', 'set_seed', 'to_array', 'check_triplets', 'check_probs', 'check_finite', 'prep_features',
+           'pair_sims', 'features_for', 'triplet_sims', 'choice_probs', 'is_correct', 'ooo_accuracy', 'odd_last']
 
 # %% ../nbs/00_core.ipynb #54674024
-import collections, contextlib, difflib, importlib, random, warnings
+import collections, contextlib, dataclasses, difflib, importlib, random, warnings
 import numpy as np
 import torch
+from fastcore.meta import delegates
 
 # %% ../nbs/00_core.ipynb #baaf3dc5
 class AlignetError(ValueError):
@@ -121,6 +122,19 @@ def require(
         missing = (e.name or module).split('.')[0]
         if missing != module.split('.')[0]: raise
         raise AlignetError(f'`{package}` is not installed: run `pip install {package}`') from e
+
+# %% ../nbs/00_core.ipynb #dd35d6b3
+def with_settings(
+    cls, # A dataclass of settings; the comments of its parents count, too
+): # Decorator of a function that has `**kwargs`
+    "Let a function take the fields of a dataclass in place of `**kwargs`"
+    parents = [o for o in cls.__mro__[1:] if dataclasses.is_dataclass(o)]
+    if parents: cls.__delwrap__ = parents[0]
+    def decorate(f):
+        f = delegates(cls)(f)
+        f.__delwrap__ = cls
+        return f
+    return decorate
 
 # %% ../nbs/00_core.ipynb #b642ac52
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from fastcore.meta import delegates
 from .core import *
 from .files.disk import *
 from .scale.teacher_fit import *
@@ -147,7 +146,7 @@ def triplets_from_embedding(
 
 # %% ../nbs/03_teacher.ipynb #41b663a0
 @patch(cls_method=True)
-@delegates(FitSettings)
+@with_settings(FitSettings)
 def fit(cls:Teacher,
     X, # (n, d) features, one row an object, or a FeatureStore
     triplets, # (t, 3) indices into the rows of X, odd one last, or Judgements
@@ -172,9 +171,9 @@ def fit(cls:Teacher,
     self.history = history
     return self
 
-# %% ../nbs/03_teacher.ipynb #53410334
+# %% ../nbs/03_teacher.ipynb #6b5d6fe7
 @patch(cls_method=True)
-@delegates(DistilSettings)
+@with_settings(DistilSettings)
 def distil(cls:Teacher,
     X, # (n, d) features, one row an object, or a FeatureStore
     embedding, # (n, k) human embedding of the same objects, in the same order
@@ -219,19 +218,19 @@ def split_by_objects(
     inside = np.asarray(held_out, bool)[check_triplets(triplets, len(held_out))]
     return ~inside.any(1), inside.all(1)
 
-# %% ../nbs/03_teacher.ipynb #872bcfe6
+# %% ../nbs/03_teacher.ipynb #e49439d0
 def settings_to_try(
     lams, # Strengths of the penalty; from a tenth to ten times the default if None
     grid, # {argument: values} to combine with them, or None
     d:int, # Number of features
 ) -> list: # dicts of arguments
-    "Every combination of strengths and other settings"
+    "Every combination of strengths and other settings to cross-validate"
     if lams is None: lams = 3e-4 * d * np.array([.1, .3, 1., 3., 10.])
     if not len(lams): raise AlignetError('lams is empty; give at least one strength, or None')
     grid = dict(lam=[float(l) for l in lams], **(grid or {}))
     return [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
 
-# %% ../nbs/03_teacher.ipynb #267f1610
+# %% ../nbs/03_teacher.ipynb #2c9252dc
 def fit_fold(
     judged:JudgedFeatures, # Features and judgements of all objects
     embedding, # (n, k) human embedding, or None to fit to the judgements
@@ -246,7 +245,7 @@ def fit_fold(
     probs = None if judged.probs is None else judged.probs[kept]
     return (fit or Teacher.fit)(judged.X, judged.triplets[kept], probs, **kwargs)
 
-# %% ../nbs/03_teacher.ipynb #c94c36ac
+# %% ../nbs/03_teacher.ipynb #6f5ff00c
 def score_fold(
     teacher:Teacher, # Fitted without the fold
     judged:JudgedFeatures, # Features and judgements of all objects
@@ -258,7 +257,7 @@ def score_fold(
     return dict(accuracy=ooo_accuracy(Z, t, 'dot'), cosine=ooo_accuracy(Z, t, 'cosine'),
                 zero_shot=ooo_accuracy(judged.X, t, 'cosine'), held_out=len(t))
 
-# %% ../nbs/03_teacher.ipynb #4553f0b4
+# %% ../nbs/03_teacher.ipynb #3a13ec43
 def check_folds(
     triplets, # (t, 3) indices, or None, which raises
     fold, # (n,) the fold of each object

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import traitlets
 from fastcore.basics import patch
-from fastcore.meta import delegates
 from PIL import Image
 from ..core import *
 from ..files.disk import *
@@ -127,7 +126,7 @@ class OddOneOut(StaticWidget):
     _esm, _css = widget_files('odd_one_out')
     _trial = traitlets.Dict().tag(sync=True)
 
-    @delegates(QuestionPlan)
+    @with_settings(QuestionPlan)
     def __init__(self,
         images, # The pictures, an ImageSet
         path='judgements.csv', # Record to make or continue; of a folder, the annotator's own file in it

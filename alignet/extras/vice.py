@@ -16,7 +16,6 @@ from scipy.optimize import minimize_scalar
 from scipy.special import ndtr
 from scipy.stats import false_discovery_control
 from fastcore.basics import patch
-from fastcore.meta import delegates
 from ..core import *
 from ..files.disk import *
 from ..data import ImageSet, Judgements
@@ -124,7 +123,7 @@ def _check_posterior(mu, sigma):
         raise AlignetError(f'{name} holds {wrong}; fit again with a smaller lr')
     return mu, sigma
 
-# %% ../../nbs/extras/vice.ipynb #db302dfb
+# %% ../../nbs/extras/vice.ipynb #f9232456
 class VICE:
     "A Gaussian posterior over non-negative weights of objects, and what follows from it"
     def __init__(self,
@@ -177,7 +176,7 @@ def _mean_probs(mu, sigma, trials, samples, seed, used=slice(None)): # (n, d); (
         total += torch.softmax(_trial_dots(Z[used], trials), 0)
     return total/samples
 
-# %% ../../nbs/extras/vice.ipynb #62830ff5
+# %% ../../nbs/extras/vice.ipynb #acee5044
 def _check_whole(least, **values):
     "Raise if one of the values is not a whole number of at least `least`"
     for name, v in values.items():
@@ -300,7 +299,7 @@ class ViceState:
             total += ce.item()*batch.shape[1]
         return total / t, torch.addcmul(self.mu, self.log_sigma.exp(), eps)
 
-# %% ../../nbs/extras/vice.ipynb #50940950
+# %% ../../nbs/extras/vice.ipynb #790886c1
 @patch
 def epoch(self:ViceState,
     trials, # (3, t) int64 tensor, to fit to
@@ -386,7 +385,7 @@ def _npz_path(path):
     raise AlignetError(f"path must be a file that ends in .npz, not '{path}'")
 
 @patch(cls_method=True)
-@delegates(ViceSettings)
+@with_settings(ViceSettings)
 def fit(cls:VICE,
     triplets, # (t, 3) integers, single answers, the odd one last, repeats welcome; or Judgements
     n:int=None, # Number of objects; that of the Judgements, or the largest index + 1, if None

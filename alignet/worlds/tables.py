@@ -6,19 +6,18 @@
 __all__ = ['SUBJECT_COLUMN', 'ODD_IS', 'ODD_COLUMN', 'read_array', 'infer_base', 'infer_odd', 'odd_to_end', 'drop_bad_rows',
            'TableSpec', 'infer_columns', 'has_repeats']
 
-# %% ../../nbs/worlds/tables.ipynb #e18d137e
+# %% ../../nbs/worlds/tables.ipynb #7541a39c
 import contextlib, dataclasses, functools, itertools, os, re
 from collections import namedtuple
 from pathlib import Path
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from fastcore.meta import delegates
 from ..core import *
 from ..files.disk import *
 from ..data import *
 
-# %% ../../nbs/worlds/tables.ipynb #0119622a
+# %% ../../nbs/worlds/tables.ipynb #0c093144
 def read_array(
     path, # An .npy or .npz file
 ) -> np.ndarray: # Its array; of several, the one called 'triplets' or the only one of the shape (t, 3)
@@ -32,19 +31,19 @@ def read_array(
         shapes = preview(f'{k} {x[k].shape}' for k in x.files)
         raise ValueError(f'it holds {shapes}; name the (t, 3) array "triplets"')
 
-# %% ../../nbs/worlds/tables.ipynb #7884676b
+# %% ../../nbs/worlds/tables.ipynb #bee0ce72
 SUBJECT_COLUMN = re.compile(
     r'(sub|subj|subject|participant|worker|respondent|annotator|rater|observer|user|person|pid|ppt'
     r'|prolific|mturk)s?[_ .-]?(id|nr|no|num|number|code|name|hash|pid)?', re.I)
 
-# %% ../../nbs/worlds/tables.ipynb #87c158e8
+# %% ../../nbs/worlds/tables.ipynb #55de8fe7
 def _separator(lines):
     "The character that all lines hold, or a pattern for blanks"
     for c in '\t,;|':
         if all(c in line for line in lines): return c
     return r'\s+'
 
-# %% ../../nbs/worlds/tables.ipynb #4be36d30
+# %% ../../nbs/worlds/tables.ipynb #322f84cd
 def _texts_in(df, k):
     "All texts in the first `k` columns"
     values = np.concatenate([df[c].unique() for c in df.columns[:k]])
@@ -79,7 +78,7 @@ def _read_file(path, names):
         return pd.read_json(path, lines=suffix != '.json', dtype=False)
     return _read_text(path, names)
 
-# %% ../../nbs/worlds/tables.ipynb #0c4c48d4
+# %% ../../nbs/worlds/tables.ipynb #93962481
 def _read_table(table, names):
     "A data frame, what to call it in an error, and its source"
     if not isinstance(table, (str, os.PathLike)):
@@ -127,7 +126,7 @@ def infer_base(
     if zero or last or not np.isfinite(indices).any(): return int(last)
     outside = ((indices < 0) | (indices > n)).any(1)
     check_rows(outside, what, f'point outside the set of {n:,} objects, whether indices count from 0 or from 1 '
-               '(say base=0 or base=1, and drop=True, to leave them out)', rows=indices)
+               '(say base=0 or base=1, and drop=True, to drop them)', rows=indices)
     low, high = np.nanmin(indices), np.nanmax(indices)
     raise AlignetError(f'{what}: indices run from {low:g} to {high:g} for {n:,} names, so they may count '
                        'from 0 or from 1; say which with base=0 or base=1')
@@ -143,7 +142,7 @@ def _find_names(cells, names):
     why = f'name objects that are not in names: {preview(missing)}{hint}'
     return np.maximum(t, 0), [(unknown.any(1), why)]
 
-# %% ../../nbs/worlds/tables.ipynb #dbbc259c
+# %% ../../nbs/worlds/tables.ipynb #a663f09d
 def _find_indices(cells, names, base, what):
     "Rows of `names` (0 where there is none), and faults: the rows without such an index"
     n, number = len(names), np.isfinite(cells.number)
@@ -162,7 +161,7 @@ def _find_indices(cells, names, base, what):
         (outside.any(1), f'point outside the set of {n:,} objects (indices go from {base} to {n-1+base:,})')]
     return np.where(outside, 0, t).astype(np.int64), faults
 
-# %% ../../nbs/worlds/tables.ipynb #86cfef9d
+# %% ../../nbs/worlds/tables.ipynb #8514a847
 def _table_objects(df, names, base, what):
     "Rows of indices into `names` (0 where there is none), the names, and faults: (rows, why) pairs"
     check_choice(base, (None, 0, 1), 'base')
@@ -181,12 +180,12 @@ def _table_objects(df, names, base, what):
     t, faults = _find_names(cells, names) if by_name else _find_indices(cells, names, base, what)
     return t, names, [(cells.missing.any(1), 'have an empty cell')] + faults
 
-# %% ../../nbs/worlds/tables.ipynb #952fe625
+# %% ../../nbs/worlds/tables.ipynb #0d54cfed
 def _only_hit(hit):
     "The place (t,) of the only hit in each row of (t, 3), or -1"
     return np.where(hit.sum(1) == 1, hit.argmax(1), -1)
 
-# %% ../../nbs/worlds/tables.ipynb #73ad0227
+# %% ../../nbs/worlds/tables.ipynb #829f05bb
 def _positions(x, first):
     "Places 0, 1, 2 (t,) from positions that count from `first`, or -1"
     fits = np.isin(x, first + np.arange(3))
@@ -200,20 +199,20 @@ ODD_IS = {
 def infer_odd(
     df:pd.DataFrame, # The table
     columns, # The three columns of objects
-    odd, # The column that tells the odd one
+    odd, # The column that names the odd one
     odd_is=None, # A key of ODD_IS; None infers it
     usable=None, # (t,) bool, the rows to infer it from; None for all
     what:str='the table', # What to call it in an error
 ) -> np.ndarray: # (t,) the place 0, 1, 2 of the odd one, or -1
     "Find the odd one of each row from another column"
-    cells, told = _cells(df[columns]), _cells(df[[odd]])
+    cells, answer = _cells(df[columns]), _cells(df[[odd]])
     titles = [o if isinstance(o, str) and not o.isdigit() else None for o in columns]
     places = {
-        'name': _only_hit((cells.text == told.text) & ~np.isfinite(cells.number)),
-        'index': _only_hit(cells.number == told.number),
-        'column': _only_hit(told.text == np.array(titles, object)),
-        1: _positions(told.number[:, 0], 1),
-        0: _positions(told.number[:, 0], 0)}
+        'name': _only_hit((cells.text == answer.text) & ~np.isfinite(cells.number)),
+        'index': _only_hit(cells.number == answer.number),
+        'column': _only_hit(answer.text == np.array(titles, object)),
+        1: _positions(answer.number[:, 0], 1),
+        0: _positions(answer.number[:, 0], 0)}
     if odd_is is not None:
         check_choice(odd_is, places, 'odd_is')
         return places[odd_is]
@@ -222,12 +221,13 @@ def infer_odd(
     best = [way for way in fit if fit[way] == max(fit.values())]
     found = places[best[0]]
     if max(fit.values()) == 0 or all((places[way] == found)[rows].all() for way in best): return found
-    seen = sorted(set(told.text[rows, 0]) - {''}) or [f'{o:g}' for o in np.unique(told.number[rows, 0])]
+    seen = sorted(set(answer.text[rows, 0]) - {''})
+    if not seen: seen = [f'{o:g}' for o in np.unique(answer.number[rows, 0])]
     meanings = ' or '.join(ODD_IS[way] for way in best)
     raise AlignetError(f"{what}: '{odd}' may hold {meanings}; its values are {preview(seen, 4)}. "
                        f"Say which with odd_is={' or odd_is='.join(map(repr, best))}")
 
-# %% ../../nbs/worlds/tables.ipynb #be73bf4c
+# %% ../../nbs/worlds/tables.ipynb #75ed8e28
 def odd_to_end(
     t, # (t, 3) objects
     place, # (t,) where the odd one stands: 0, 1 or 2
@@ -239,7 +239,7 @@ def odd_to_end(
 # %% ../../nbs/worlds/tables.ipynb #e94c59b4
 def drop_bad_rows(
     faults, # List of pairs: (t,) bool, and what is wrong with these rows
-    drop:bool, # Leave them out and print how many; otherwise they are an error
+    drop:bool, # Drop them and print how many; otherwise raise
     rows, # (t, k) the rows, to show the first bad one
     what:str='the table', # What to call them in an error
 ) -> np.ndarray: # (t,) bool, which rows to keep
@@ -251,20 +251,20 @@ def drop_bad_rows(
         if not drop: check_rows(faulty, what, f'{why} (mend them, or give drop=True)', rows=rows)
         report.append(f'{int(faulty.sum()):,} {why}')
         bad |= faulty
-    if report: print(f'{what}: {int(bad.sum()):,} of {len(bad):,} rows left out: ' + '; '.join(report))
+    if report: print(f'{what}: {int(bad.sum()):,} of {len(bad):,} rows dropped: ' + '; '.join(report))
     if len(bad) and bad.all(): raise AlignetError(f'{what}: no row can be used; check columns, names and base')
     return ~bad
 
-# %% ../../nbs/worlds/tables.ipynb #931eeb8c
+# %% ../../nbs/worlds/tables.ipynb #4457ed3c
 @dataclasses.dataclass
 class TableSpec:
     "What is where in a table of answers; None infers it from the data"
-    columns:list=None # The three columns of objects; None if there are no others but odd and who answered
-    odd:str=None # 'first' or 'last' of the three, or the column that tells the odd one; None is the last
+    columns:list=None # The three columns of objects; None if there are no others
+    odd:str=None # 'first' or 'last' of the three, or the column that names it; None is the last
     odd_is:object=None # What the column odd holds, a key of ODD_IS
     base:int=None # What indices count from, 0 or 1
-    subjects:str=None # The column that tells who answered, kept as anonymous numbers; None drops it
-    drop:bool=False # Leave out rows that cannot be used, and print how many; otherwise they are an error
+    subjects:str=None # The column of who answered, kept as anonymous numbers; None drops it
+    drop:bool=False # Drop rows that cannot be used, and print how many; otherwise raise
 
 # %% ../../nbs/worlds/tables.ipynb #0af356d6
 ODD_COLUMN = re.compile(
@@ -279,12 +279,12 @@ def _suggest_columns(free, columns, odd):
     before = free[:free.index(odd)] if odd in free else others
     return before[-3:] if len(before) >= 3 else others[:3]
 
-# %% ../../nbs/worlds/tables.ipynb #319a0cba
+# %% ../../nbs/worlds/tables.ipynb #58897657
 def infer_columns(
     df:pd.DataFrame, # The table
     spec:TableSpec, # What is known about it
     what:str='the table', # What to call it in an error
-) -> tuple: # The three columns of objects; [the one that tells the odd one] or []; those of who answered
+) -> tuple: # Three columns of objects; the one that names the odd one, or None; those of people
     "Find the columns that hold the objects and the odd one, or suggest some"
     people = [c for c in df.columns if SUBJECT_COLUMN.fullmatch(str(c))]
     free = [c for c in df.columns if c not in people and c != spec.subjects and str(c)]
@@ -294,8 +294,8 @@ def infer_columns(
     columns = list(rest[:3] if spec.columns is None else spec.columns)
     if len(columns) != 3:
         raise AlignetError(f'{what}: a triplet needs three columns, not {len(columns)}; give columns=[...]')
-    teller = [spec.odd] if named and spec.odd not in columns else []
-    need = columns + teller + ([] if spec.subjects is None else [spec.subjects])
+    odd_column = spec.odd if named and spec.odd not in columns else None
+    need = columns + [c for c in (odd_column, spec.subjects) if c is not None]
     check_known(need, list(df.columns), f'columns of {what}', f'it has {preview(df.columns, 12)}')
     check_unique([c for c in df.columns if c in need], f'columns of {what}', 'rename them')
     hints = [c for c in free if spec.odd is None and c != columns[2] and ODD_COLUMN.fullmatch(str(c))]
@@ -305,9 +305,9 @@ def infer_columns(
         three = _suggest_columns(free, columns, odd) if unclear else columns
         raise AlignetError(f'{what} has the columns {preview(df.columns, 12)}, and it is not clear which three '
                            f'hold the objects; give, for instance, columns={three}, odd={odd!r}')
-    return columns, teller, [c for c in people if c not in need]
+    return columns, odd_column, [c for c in people if c not in need]
 
-# %% ../../nbs/worlds/tables.ipynb #77e406d1
+# %% ../../nbs/worlds/tables.ipynb #9630d3b4
 def has_repeats(
     t, # (t, 3) objects
 ) -> np.ndarray: # (t,) bool
@@ -315,11 +315,12 @@ def has_repeats(
     i, j, k = t.T
     return (i == j) | (i == k) | (j == k)
 
-# %% ../../nbs/worlds/tables.ipynb #43e85be2
-def _odd_places(df, columns, teller, spec, faults, what):
+# %% ../../nbs/worlds/tables.ipynb #5b643294
+def _odd_places(df, columns, spec, faults, what):
     "The place (t,) of the odd one in each row; adds to `faults` what cannot be used"
     if spec.odd == 'first': return np.zeros(len(df), int)
-    if not teller: return np.full(len(df), columns.index(spec.odd) if spec.odd in columns else 2)
+    if spec.odd in (None, 'last'): return np.full(len(df), 2)
+    if spec.odd in columns: return np.full(len(df), columns.index(spec.odd))
     usable = ~np.any([rows for rows, _ in faults], axis=0)
     place = infer_odd(df, columns, spec.odd, spec.odd_is, usable, what)
     faults.append((place < 0, f"are unclear: the column '{spec.odd}' names none of the three objects"))
@@ -327,7 +328,7 @@ def _odd_places(df, columns, teller, spec, faults, what):
 
 # %% ../../nbs/worlds/tables.ipynb #13343e2d
 @patch(cls_method=True)
-@delegates(TableSpec)
+@with_settings(TableSpec)
 def from_table(cls:Judgements,
     table, # A DataFrame, a (t, 3) array, or a path: .csv, .tsv, .txt, .parquet, .jsonl, .json, .npz, .npy
     names=None, # (n,) the objects, in the order that indices count; None if the table holds names
@@ -338,15 +339,16 @@ def from_table(cls:Judgements,
     "Read odd-one-out answers from any table"
     spec = TableSpec(**kwargs)
     df, what, file = _read_table(table, names)
-    columns, teller, people = infer_columns(df, spec, what)
+    columns, odd_column, people = infer_columns(df, spec, what)
     if not len(df): raise AlignetError(f'{what} has no rows; give one row an answer')
     t, names, faults = _table_objects(df[columns], names, spec.base, what)
     faults.append((has_repeats(t), 'repeat an object'))
-    place = _odd_places(df, columns, teller, spec, faults, what)
+    place = _odd_places(df, columns, spec, faults, what)
     notes, who = [file if source is None else source], None
     if spec.subjects is not None:
-        faults.append((_cells(df[[spec.subjects]]).missing[:, 0], 'do not tell who answered'))
-    keep = drop_bad_rows(faults, spec.drop, df[columns + teller], what)
+        faults.append((_cells(df[[spec.subjects]]).missing[:, 0], 'do not name who answered'))
+    shown = columns if odd_column is None else columns + [odd_column]
+    keep = drop_bad_rows(faults, spec.drop, df[shown], what)
     if spec.subjects is not None: who = pd.factorize(df[spec.subjects].astype(str)[keep])[0]
     if people: notes.append(f'{preview(people)} (who answered) not kept')
     elif who is not None: notes.append('participants renumbered')

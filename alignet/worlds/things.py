@@ -51,7 +51,7 @@ def ascii_order(
     "The names in the order of their sorted image files"
     return sorted(ids, key=lambda o: f'{o}.jpg')
 
-# %% ../../nbs/worlds/things.ipynb #c574438b
+# %% ../../nbs/worlds/things.ipynb #a03d81c8
 def moved_concepts(
     ids, # (n,) names of the concepts in the order of the concept table
 ) -> np.ndarray: # (m,) rows where the two orders hold different names
@@ -86,7 +86,7 @@ def choice_order(
     return dict(order=order, touched=len(t), ids=accuracy[0], ascii=accuracy[1], z=z,
                 moved=[ids[i] for i in moved])
 
-# %% ../../nbs/worlds/things.ipynb #b6e093b0
+# %% ../../nbs/worlds/things.ipynb #0df63467
 BY_NAME = ('Top-down Category (WordNet)', 'Top-down Category (manual selection)')
 
 def _category_peers(concepts, columns):
@@ -123,12 +123,12 @@ def _wrong_order(what, said, found):
     return AlignetError(f'{what} should follow the {said.upper()} order, but the human choices say otherwise: '
                         f"accuracy is {accuracy} on {about}. Give order='{other}', or get the original file")
 
-# %% ../../nbs/worlds/things.ipynb #e9aee2b2
+# %% ../../nbs/worlds/things.ipynb #32e25879
 def _entry_of(path):
     "What the registry says about a file of this name, or None"
     return next((f for f in THINGS_FILES.values() if path.name in (f.file, f.local)), None)
 
-# %% ../../nbs/worlds/things.ipynb #75709993
+# %% ../../nbs/worlds/things.ipynb #e0453eff
 def _settle_order(what, path, given, found, witness, argument):
     "The order of a file, and how it is known; `found` is of choice_order, or None if there is no witness"
     entry = _entry_of(path)
@@ -157,7 +157,7 @@ def _count_lines(path):
         while block := f.read(1 << 22): n += block.count(b'\n')
     return n
 
-# %% ../../nbs/worlds/things.ipynb #6cec3f71
+# %% ../../nbs/worlds/things.ipynb #d421514f
 def _array_trials(path, what):
     "Numbers (t, 3) of a numpy file"
     try: x = np.asarray(read_array(path))
@@ -167,7 +167,7 @@ def _array_trials(path, what):
         raise AlignetError(f'{what} must be numbers of the shape (t, 3), not {x.dtype} {x.shape}')
     return x.astype(np.float32)
 
-# %% ../../nbs/worlds/things.ipynb #136470bb
+# %% ../../nbs/worlds/things.ipynb #0a9feb67
 def _trials_format(path, subjects, what):
     "Arguments for pandas, and whether a text file is the large table with a header"
     with open(path, encoding='utf-8-sig') as f: head = f.readline()
@@ -203,7 +203,7 @@ def _text_trials(path, subjects, what):
     if not sum(map(len, numbers)): raise AlignetError(f'{what} hold no rows; get them again')
     return np.concatenate(numbers), np.concatenate(people) if people else None, header
 
-# %% ../../nbs/worlds/things.ipynb #513cb99b
+# %% ../../nbs/worlds/things.ipynb #090b1810
 def _read_trials(path, subjects, what):
     "Objects (t, 3) as numbers; the position of the odd one; who answered; and the base"
     if not path.is_file(): raise AlignetError(f'{what} do not exist; check the path')
@@ -225,7 +225,7 @@ def _trials_base(x, n, expected, base, what):
                            f'hold an index {seen}; if they count from {1 - expected}, give base=')
     return expected
 
-# %% ../../nbs/worlds/things.ipynb #7e6e335e
+# %% ../../nbs/worlds/things.ipynb #88c9238a
 def _trial_faults(x, t, n, base):
     "What is wrong with rows of numbers `x`, which are the objects `t`"
     finite = np.isfinite(x)
@@ -235,7 +235,7 @@ def _trial_faults(x, t, n, base):
             (outside, f'point outside the {n:,} concepts (indices go from {base} to {n-1+base:,})'),
             (has_repeats(t), 'repeat an object')]
 
-# %% ../../nbs/worlds/things.ipynb #d5598731
+# %% ../../nbs/worlds/things.ipynb #fdac7254
 def _local_reference(ids, root):
     "The SPoSE embedding of the data folder, if it is of these concepts"
     if not all(local_copy(things_file(o), root) for o in ('spose', 'concepts')): return None
@@ -249,7 +249,7 @@ def _trials_order(t, path, order, ids, reference, root):
     found = None if reference is None else choice_order(t, reference, ids)
     return _settle_order(f"choices '{path}'", path, order, found, 'embedding', 'reference')
 
-# %% ../../nbs/worlds/things.ipynb #982fc7ff
+# %% ../../nbs/worlds/things.ipynb #366b72bf
 def _things_path(source, root):
     "The path of a file that is given by path or by its name in the registry"
     is_path = Path(source).suffix or Path(source).exists()
@@ -263,7 +263,7 @@ def things_trials(
     concepts=None, # The concept table or a list of names; the registry's if None
     reference=None, # (n, d) features of the concepts that confirm the order; local SPoSE if None
     base:int=None, # What indices count from; None takes it from the format
-    drop:bool=False, # Leave out rows that cannot be used, and print how many
+    drop:bool=False, # Drop rows that cannot be used, and print how many
     root=None, # Data folder; ALIGNET_DATA if None
 ) -> Judgements: # Over the concepts, in the order of the concept table
     "Read public THINGS choices of any format"
@@ -286,7 +286,7 @@ def things_trials(
     if order == 'ascii': t = pd.Index(ids).get_indexer(ascii_order(ids))[t]
     return Judgements(t, ids, source=f'THINGS choices, {path.name}; {known}{note}', subjects=who)
 
-# %% ../../nbs/worlds/things.ipynb #c9debcf1
+# %% ../../nbs/worlds/things.ipynb #d6ecd876
 def _text_matrix(path):
     "Numbers of a text file without a header"
     with path.open(encoding='utf-8-sig') as f: sep = ',' if ',' in f.readline() else r'\s+'
@@ -309,7 +309,7 @@ def _read_matrix(path):
         raise AlignetError(f'{what} ({e}); give .npy, .npz or text') from e
     return check_finite(X, f"matrix '{path}'")
 
-# %% ../../nbs/worlds/things.ipynb #27e5b327
+# %% ../../nbs/worlds/things.ipynb #fdae9bf4
 def _rows_order(X, path, order, ids, trials, similarity, root):
     "The order that the rows of a matrix follow"
     if not len(moved_concepts(ids)): return 'ids'

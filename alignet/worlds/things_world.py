@@ -16,7 +16,7 @@ from ..data import *
 from .wordnet import *
 from .things import *
 
-# %% ../../nbs/worlds/things_world.ipynb #04ece101
+# %% ../../nbs/worlds/things_world.ipynb #cbe06ec9
 def _concept_of(file):
     "The concept that a photo is of, by its name, or None"
     p = Path(file)
@@ -24,7 +24,7 @@ def _concept_of(file):
     if not numbered: return p.stem
     return numbered[1] if p.parent.name == numbered[1] else None
 
-# %% ../../nbs/worlds/things_world.ipynb #fe6a1cf3
+# %% ../../nbs/worlds/things_world.ipynb #91be9054
 def _seen_photo(concept, files):
     "The photo that people saw, else the first"
     return next((f for f in files if Path(f).stem in (concept, f'{concept}_01b')), files[0])
@@ -68,7 +68,7 @@ def raters_column(
     rows = pd.Index(ascii_order(ids)).get_indexer(ids)
     return pd.Series(labels.to_numpy(object)[rows], concepts.index, dtype=object)
 
-# %% ../../nbs/worlds/things_world.ipynb #10f8cb4e
+# %% ../../nbs/worlds/things_world.ipynb #5d0e47a4
 def things_categories(
     concepts, # The concept table
 ) -> pd.DataFrame: # group and subgroup, by concept name
@@ -89,7 +89,7 @@ def _list_photos(root, folder, *suffixes):
     if not found: raise AlignetError(f"folder '{root/folder}' holds no photos; copy them again")
     return found
 
-# %% ../../nbs/worlds/things_world.ipynb #3e03bdef
+# %% ../../nbs/worlds/things_world.ipynb #870df212
 def _photo_rows(root, concepts):
     "(file, object, label, style, sure) of each photo"
     known, has_id = set(concepts.uniqueID), concepts.dropna(subset='WordNet ID')

@@ -94,10 +94,12 @@ class TeacherCommand:
         from alignet.features import FeatureStore
         from alignet.teacher import Teacher
         judgements = read_judgements(self.judgements, self.columns, self.odd)
-        teacher = Teacher.fit_cv(FeatureStore(self.features), judgements, folds=self.folds, seed=self.seed)
+        store = FeatureStore(self.features)
+        teacher = Teacher.fit_cv(store, judgements, folds=self.folds, seed=self.seed)
         s, before = teacher.cv.scores(), teacher.cv.table.drop_duplicates('fold').zero_shot.mean()
-        print(f"accuracy on unseen objects: {s['mean']:.3f} (sd {s['std']:.3f} over {s['count']:.0f} folds), "
-              f'of the features as they are: {before:.3f}; strength of the pull: {teacher.cv.lam:.3g}')
+        accuracy = f"{s['mean']:.3f} (sd {s['std']:.3f} over {s['count']:.0f} folds)"
+        print(f'accuracy on unseen objects: {accuracy}, of the features as they are: {before:.3f}; '
+              f'strength of the pull: {teacher.cv.lam:.3g}')
         print(f'saved {teacher.save(self.out)}')
 
 # %% ../nbs/10_cli.ipynb #a8366de3
@@ -107,7 +109,7 @@ class LabelCommand:
     features:str # feature store of the pool
     _:KW_ONLY
     teacher:str=None # .npz of a teacher
-    control:bool=False # labels of the untransformed features
+    control:bool=False # labels of the untransformed features, as uncertain as the teacher's if it is given
     out:str # what to write
     n:int=1_000_000 # number of triplets
     sampling:str='cluster_border' # how triplets are drawn
@@ -121,25 +123,25 @@ class LabelCommand:
         from alignet.labels import pseudo_label
         from alignet.teacher import Teacher
         if not self.control and self.teacher is None:
-            raise AlignetError('give a teacher with --teacher FILE, or --control for untransformed features')
-        teacher, store = None if self.control else Teacher.load(self.teacher), FeatureStore(self.features)
-        if self.shards: return print(f'{self._write_shards(teacher, store)!r}\nsaved {self.out}/labels')
-        labels = pseudo_label(
-            teacher, store, n=self.n, rule=self.sampling, clusters=self.clusters, seed=self.seed)
+            raise AlignetError('give --teacher FILE, or --control for untransformed features')
+        teacher = None if self.teacher is None else Teacher.load(self.teacher)
+        store, how = FeatureStore(self.features), dict(rule=self.sampling, seed=self.seed)
+        if self.shards: return self._write_shards(teacher, store, how)
+        labels = pseudo_label(teacher, store, self.n, self.clusters, control=self.control, **how)
         labels.save(self.out)
         print(f'{labels!r}\nsaved {self.out}')
 
 # %% ../nbs/10_cli.ipynb #5c705e0b
 @patch
-def _write_shards(self:LabelCommand, teacher, store):
-    "The teacher's features, their clusters and the shards in one folder; what is there already is used"
+def _write_shards(self:LabelCommand, teacher, store, how):
+    "The teacher's features, their clusters and the shards in one folder; what is there is used"
     from alignet.scale.clusters import cluster_store, transform_store
     from alignet.scale.shards import label_store
     out = Path(self.out)
     Z = transform_store(teacher, store, out/'features', control=self.control)
     n_clusters = self.clusters or max(2, min(500, len(Z) // 10))
     clusters = cluster_store(Z, n_clusters, self.seed, out/'clusters')
-    return label_store(Z, clusters, self.n, out/'labels', rule=self.sampling, seed=self.seed)
+    print(f"{label_store(Z, clusters, self.n, out/'labels', **how)!r}\nsaved {out}/labels")
 
 # %% ../nbs/10_cli.ipynb #249c5547
 def read_labels(
@@ -183,7 +185,7 @@ class TrainCommand:
     workers:int=0 # processes that read images
     seed:int=0 # seed
 
-# %% ../nbs/10_cli.ipynb #a69c91d6
+# %% ../nbs/10_cli.ipynb #a2b56adf
 @patch
 def run(self:TrainCommand):
     from alignet.core import set_seed
@@ -197,14 +199,16 @@ def run(self:TrainCommand):
     checkpoint = Checkpoint(out.with_name(f'{out.name}.checkpoint'), every=self.save_every)
     learn = align_learner(
         labels, model_name(self.student), image_set(self.images), freeze=self.freeze,
-        per_cluster=self.per_cluster, seed=self.seed, num_workers=self.workers, cbs=[checkpoint], **settings)
+        per_cluster=self.per_cluster, seed=self.seed, num_workers=self.workers, cbs=[checkpoint],
+        **settings)
     checkpoint.run_id = self._run_id(labels, learn)
     # a file of a log gets a line an epoch
-    with contextlib.nullcontext() if sys.stdout.isatty() else learn.no_bar(): self._fit(learn, recipe)
+    bar = contextlib.nullcontext() if sys.stdout.isatty() else learn.no_bar()
+    with bar: self._fit(learn, recipe)
     print(f'saved {export_timm(learn, out, card=dict(notes=self._notes(labels, settings)))}')
     checkpoint.path.unlink(missing_ok=True)
 
-# %% ../nbs/10_cli.ipynb #0721f2b9
+# %% ../nbs/10_cli.ipynb #0ae9c4e7
 @patch
 def _recipe(self:TrainCommand):
     "The recipe, or None; raise for options that do not go together"
@@ -212,10 +216,12 @@ def _recipe(self:TrainCommand):
     from alignet.scale.recipes import RECIPES
     if self.steps and not self.recipe:
         raise AlignetError('--steps belongs to a --recipe; without one, use --epochs')
-    if self.epochs and self.recipe: raise AlignetError('--epochs does not go with --recipe; use --steps')
+    if self.epochs and self.recipe:
+        raise AlignetError('--epochs does not go with --recipe; use --steps')
     if self.recipe: check_choice(self.recipe, RECIPES, '--recipe')
     return RECIPES[self.recipe] if self.recipe else None
 
+# %% ../nbs/10_cli.ipynb #ee2f01ff
 @patch
 def _settings(self:TrainCommand, recipe):
     "Settings of the learner: the recipe's, changed by what was given"
@@ -223,7 +229,7 @@ def _settings(self:TrainCommand, recipe):
     given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
     return (recipe.settings if recipe else dict(bs=48, size=224)) | given
 
-# %% ../nbs/10_cli.ipynb #a050eeaa
+# %% ../nbs/10_cli.ipynb #2146c24f
 @patch
 def _run_id(self:TrainCommand, labels, learn):
     "Name a run by its options, labels and start weights"
@@ -234,21 +240,24 @@ def _run_id(self:TrainCommand, labels, learn):
     weights = [v.cpu().numpy() for v in learn.model.state_dict().values()]
     return digest(options, list(labels.names), *parts, *weights)
 
+# %% ../nbs/10_cli.ipynb #6c5ec0e2
 @patch
 def _fit(self:TrainCommand, learn, recipe):
     "Train with the recipe's schedule, or one cycle"
-    if recipe: return recipe.fit(learn, steps=self.steps, lr=learning_rates(self.lr, self.head_lr, recipe.lr))
-    usual = slice(3e-5, 2e-2)
-    learn.fit_one_cycle(self.epochs or 5, learning_rates(self.lr, self.head_lr, usual) or usual)
+    usual = recipe.lr if recipe else slice(3e-5, 2e-2)
+    rates = learning_rates(self.lr, self.head_lr, usual)
+    if recipe: recipe.fit(learn, steps=self.steps, lr=rates)
+    else: learn.fit_one_cycle(self.epochs or 5, rates or usual)
 
+# %% ../nbs/10_cli.ipynb #d4ee3627
 @patch
 def _notes(self:TrainCommand, labels, settings):
     "What the model card says about the training; it names no folder of the user"
     is_folder = Path(self.student.removeprefix('local-dir:')).is_dir()
     student = Path(self.student).name if is_folder else self.student
     options = settings | dict(freeze=self.freeze, seed=self.seed, recipe=self.recipe)
-    return (f'Made by `alignet train` {__version__} from {student}, with {labels!r}. Trained and best used at '
-            f"{settings['size']} pixels. Settings: {options}")
+    return (f'Made by `alignet train` {__version__} from {student}, with {labels!r}. '
+            f"Trained and best used at {settings['size']} pixels. Settings: {options}")
 
 # %% ../nbs/10_cli.ipynb #9fa8247a
 def learning_rates(
@@ -269,14 +278,14 @@ class EvalCommand:
     "every measure that has data, for one model or several"
     models:list # timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first
     _:KW_ONLY
-    suites:list=None # some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures; all if left out; behind the models, or with commas
+    suites:list=None # kinds of measures; all if left out
     data:str=None # data folder; that of ALIGNET_DATA, or the offline world, if left out
-    judgements:str=None # a table of answers, the record of a widget, or .npz of Judgements.save, about the files of --images
+    judgements:str=None # a table of answers, a widget's record, or .npz of Judgements.save, about files of --images
     columns:list=None # in a table: the three columns of objects, if it has others
     odd:str=None # in a table: 'first', 'last', or the column that tells the odd one
     images:str=None # folder, tar shards or dataset
-    objects:str=None # file with the names of the judged objects to score, one a line; all if left out
-    all_concepts:bool=False # with --objects: let the other suites use pictures of any concept, also of those left out
+    objects:str=None # file with the judged objects to score, a name a line; all if left out
+    all_concepts:bool=False # with --objects: let the other suites use pictures of any concept
     shots:str=None # few-shot: training pictures a class, such as 1,5,10; 1,5 if left out
     draws:int=None # few-shot: how many times to draw them; 3 if left out
     max_test:int=None # few-shot: ask about at most so many pictures; 5000 if left out
@@ -287,7 +296,7 @@ class EvalCommand:
     seed:int=0 # seed
     out:str=None # write OUT.html and OUT.json
 
-# %% ../nbs/10_cli.ipynb #6c140360
+# %% ../nbs/10_cli.ipynb #1fdbef38
 @patch
 def run(self:EvalCommand):
     from alignet.eval.evaluate import evaluate
@@ -295,7 +304,8 @@ def run(self:EvalCommand):
     objects = None if self.objects is None else read_lines(self.objects)
     data, objects = self._data(objects)
     suites = [s for words in self.suites or ['all'] for s in words.split(',') if s]
-    shots = dict(ks=self.shots and read_numbers(self.shots), draws=self.draws, max_test=self.max_test)
+    ks = self.shots and read_numbers(self.shots)
+    shots = dict(ks=ks, draws=self.draws, max_test=self.max_test)
     report = evaluate(
         self.models, suites, data, objects, restrict=not self.all_concepts,
         few_shot={k: v for k, v in shots.items() if v is not None},
@@ -303,24 +313,26 @@ def run(self:EvalCommand):
         batch_size=self.batch_size, num_workers=self.workers)
     print_evaluation(report, is_brief=bool(self.out))
     if self.objects is None and (self.judgements or any(Path(m).is_dir() for m in self.models)):
-        print('All judged objects are scored. Of a model that was aligned with answers about some of them, '
-              'score the others: --objects')
+        print('All judged objects are scored. Of a model that was aligned with answers about some of '
+              'them, score the others: --objects')
     if not self.out: return
     report.to_html(f'{self.out}.html')
     report.to_json(f'{self.out}.json')
     print(f'saved {self.out}.html and {self.out}.json')
 
-# %% ../nbs/10_cli.ipynb #3f253894
+# %% ../nbs/10_cli.ipynb #3f0f7c1d
 @patch
 def _check(self:EvalCommand):
     "Raise for options that do not go together"
     from alignet.core import AlignetError
     if (self.judgements is None) != (self.images is None):
-        raise AlignetError('--judgements and --images belong together: choices about images of a folder')
-    if self.all_concepts and self.objects is None: raise AlignetError('--all-concepts belongs to --objects')
+        raise AlignetError('--judgements and --images belong together: choices about images')
+    if self.all_concepts and self.objects is None:
+        raise AlignetError('--all-concepts belongs to --objects')
     if self.judgements and self.data and self.objects:
-        raise AlignetError('--objects is ambiguous with --judgements and --data; give one of the two')
+        raise AlignetError('--objects is ambiguous with --judgements and --data; give one of these')
 
+# %% ../nbs/10_cli.ipynb #cb891055
 @patch
 def _data(self:EvalCommand, objects):
     "What is measured, and the objects that are still to be chosen from it"
@@ -340,7 +352,7 @@ def read_lines(
     from alignet.core import AlignetError
     try: text = Path(path).read_text(encoding='utf-8')
     except OSError as e:
-        raise AlignetError(f"--objects: '{path}' cannot be read ({e.strerror}); give a name a line") from e
+        raise AlignetError(f"--objects: '{path}' cannot be read ({e.strerror})") from e
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 # %% ../nbs/10_cli.ipynb #be2296a4
@@ -351,23 +363,24 @@ def read_numbers(
     from alignet.core import AlignetError
     try: return tuple(int(o) for o in text.replace(' ', '').split(','))
     except ValueError:
-        raise AlignetError(f"--shots: '{text}' is no list of whole numbers; write it like 1,5,10") from None
+        raise AlignetError(f"--shots: '{text}' is no list of whole numbers like 1,5,10") from None
 
-# %% ../nbs/10_cli.ipynb #688f7682
+# %% ../nbs/10_cli.ipynb #d9d07c38
 def _table_text(frame): return frame.to_string(index=False, float_format='{:.3f}'.format, na_rep='')
 
+# %% ../nbs/10_cli.ipynb #0b8e61ba
 def print_evaluation(
     report, # An `Evaluation`
     is_brief:bool=False, # Leave what is needed for skipped data to the report
 ):
     "Print values, comparisons, what was skipped, and notes"
     if any('SIMULATED' in n for n in report.notes):
-        print('Scores on SIMULATED observers, not on people (the notes at the end say of which data).\n')
-    several = len(report.models) > 1
-    print(_table_text(report.wide() if several else report.table.drop(columns=['model', 'ceiling'])))
-    base = report.models[0]
-    for model in report.models[1:]:
-        print(f'\n{model} against {base}:\n{_table_text(report.compare(base, model).drop(columns=["p", "n"]))}')
+        print('Scores on SIMULATED observers, not on people (the notes say of which data).\n')
+    base, *others = report.models
+    print(_table_text(report.wide() if others else report.table.drop(columns=['model', 'ceiling'])))
+    for model in others:
+        differences = report.compare(base, model).drop(columns=['p', 'n'])
+        print(f'\n{model} against {base}:\n{_table_text(differences)}')
     if len(report.skipped):
         print('\nleft out (the report says what each needs):' if is_brief else '\nleft out:')
     for row in report.skipped.itertuples():
@@ -393,7 +406,7 @@ class ExportCommand:
         from alignet.extras.onnx import export_onnx
         from alignet.extras.open_clip import export_any
         from alignet.features import create_backbone
-        if self.onnx and self.push: raise AlignetError('--onnx and --push make two things; give one of them')
+        if self.onnx and self.push: raise AlignetError('--onnx or --push: give one of them')
         model = model_name(self.model)
         if self.onnx: print(f'saved {export_onnx(model, self.out, self.size)}')
         elif self.push:
@@ -405,8 +418,10 @@ class ExportCommand:
 COMMANDS = dict(
     demo=DemoCommand, features=FeaturesCommand, teacher=TeacherCommand, label=LabelCommand,
     train=TrainCommand, eval=EvalCommand, export=ExportCommand)
+_SUITES = ('some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures; all if left'
+           ' out; behind the models, or with commas')
 WORDS = dict(
-    columns=dict(nargs=3), models=dict(nargs='+'), suites=dict(nargs='+'),
+    columns=dict(nargs=3), models=dict(nargs='+'), suites=dict(nargs='+', help=_SUITES),
     maps=dict(choices=['pca', 'tsne', 'umap', 'none']))
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -415,27 +430,30 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         if action.default is None or action.default is False: return action.help
         return super()._get_help_string(action)
 
-# %% ../nbs/10_cli.ipynb #de87546d
+# %% ../nbs/10_cli.ipynb #1e9eb9df
 def add_command(
     subparsers, # Of the top parser
     name:str, # Word of the command
     command, # A dataclass with `run`
 ):
     "Add a command: its fields become arguments and options, their comments the help"
-    p = subparsers.add_parser(name, help=command.__doc__, description=command.__doc__, formatter_class=_Help)
+    text = command.__doc__
+    p = subparsers.add_parser(name, help=text, description=text, formatter_class=_Help)
     for field, o in docments(command, full=True, returns=False).items():
-        kwargs = dict(help=o.docment) | WORDS.get(field, {})
+        option, kwargs = f"--{field.replace('_', '-')}", dict(help=o.docment) | WORDS.get(field, {})
         if o.anno is bool: kwargs['action'] = 'store_true'
         elif o.anno is not list: kwargs['type'] = o.anno
         if o.kind is not Parameter.KEYWORD_ONLY: p.add_argument(field, **kwargs)
-        elif o.default is Parameter.empty: p.add_argument(f"--{field.replace('_', '-')}", required=True, **kwargs)
-        else: p.add_argument(f"--{field.replace('_', '-')}", default=o.default, **kwargs)
+        elif o.default is Parameter.empty: p.add_argument(option, required=True, **kwargs)
+        else: p.add_argument(option, default=o.default, **kwargs)
 
+# %% ../nbs/10_cli.ipynb #2d366b71
 def parser() -> argparse.ArgumentParser: # With a subcommand for each step
     "The command-line parser"
-    top = argparse.ArgumentParser('alignet', description='Vision models that see more like people do.')
-    version = dict(action='version', version=f'alignet {__version__}', help='show the version and exit')
-    top.add_argument('--version', **version)
+    what = 'Vision models that see more like people do.'
+    top = argparse.ArgumentParser('alignet', description=what)
+    version = f'alignet {__version__}'
+    top.add_argument('--version', action='version', version=version, help='show the version and exit')
     subparsers = top.add_subparsers(dest='command', required=True, metavar='command')
     for name, command in COMMANDS.items(): add_command(subparsers, name, command)
     return top

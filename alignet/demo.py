@@ -82,7 +82,7 @@ class Pipeline:
         if results.is_file():
             world = read_json(results).get('settings', {}).get('world')
             if world not in (None, settings.world):
-                raise AlignetError(f"'{out}' holds the results of the world '{world}'; choose another folder")
+                raise AlignetError(f"'{out}' holds the results of the world '{world}'; choose another")
         # a folder that cannot be written to raises before any work
         write_json(self.out/'work'/f'{settings.world}.json', asdict(settings))
 
@@ -177,15 +177,15 @@ def label(self:Pipeline,
         path = self.folder(seed)/f'labels-{target}.npz'
         if not path.is_file():
             store = splits.pool, self.teacher_input(splits.pool, splits)
-            made = pseudo_label(teacher, store, self.cfg.n_labels, clusters, seed, control=target == 'control')
-            made.save(path)
+            control = target == 'control'
+            pseudo_label(teacher, store, self.cfg.n_labels, clusters, seed, control=control).save(path)
         with warnings.catch_warnings():
             # the control's labels are untransformed on purpose
             warnings.simplefilter('ignore')
             labels[target] = PseudoLabels.load(path)
     return labels
 
-# %% ../nbs/09_demo.ipynb #fa85a241
+# %% ../nbs/09_demo.ipynb #ba5d3893
 @patch
 def learner(self:Pipeline,
     labels:PseudoLabels, # What its teacher says: names (n,), embedding (n, k)
@@ -215,7 +215,8 @@ def train(self:Pipeline,
     n_steps = cfg.epochs * cfg.steps
     self.log(f'      seed {seed}: training the {target} student, {n_steps} steps of {cfg.bs} pictures')
     set_seed(seed)
-    checkpoint = Checkpoint(folder/f'{target}.checkpoint', every=20, run_id=f'{self.run_id}-{seed}-{target}')
+    run_id = f'{self.run_id}-{seed}-{target}'
+    checkpoint = Checkpoint(folder/f'{target}.checkpoint', every=20, run_id=run_id)
     learn = self.learner(labels, seed, checkpoint)
     with learn.no_logging(), contextlib.nullcontext() if sys.stderr.isatty() else learn.no_bar():
         learn.fit_one_cycle(cfg.epochs, lr_max=slice(cfg.lr, cfg.scale_lr), div=10., pct_start=.1)
@@ -224,6 +225,7 @@ def train(self:Pipeline,
     with contextlib.suppress(OSError): checkpoint.path.unlink()
     return path
 
+# %% ../nbs/09_demo.ipynb #ee1abbe0
 def _training_curve(learn):
     "Losses, agreement with the teacher, and the scale that was learned"
     return dict(losses=[float(l) for l in learn.recorder.losses],
@@ -263,16 +265,19 @@ def score(self:Pipeline,
         test, dev = [world.judgements.restrict(part) for part in (splits.test, splits.dev)]
         X = {n: world.object_features(store, objects=splits.test) for n, store in models.items()}
         X_dev = {n: world.object_features(store, objects=splits.dev) for n, store in models.items()}
-        own = {'teacher': teacher.transform(self.teacher_input(world.scored_images(splits.test), splits))}
+        own = self.teacher_input(world.scored_images(splits.test), splits)
+        own = {'teacher': teacher.transform(own)}
         odd = pd.concat([odd_one_out_table(X, test, n_boot=500, seed=seed),
                          odd_one_out_table(own, test, similarities=('dot',), n_boot=500, seed=seed)])
-        calibration = calibration_table(X, test, X_dev, dev if len(dev) >= 300 else None, ('cosine',), seed)
+        if len(dev) < 300: dev = None
+        calibration = calibration_table(X, test, X_dev, dev, ('cosine',), seed)
         probes = probe_table(models, self.probe_files(splits), 'subgroup', cfg.shots, cfg.draws, seed)
         tables = dict(odd_one_out=odd, calibration=calibration, few_shot=probes)
-        write_json(path, {name: t.assign(seed=seed).to_dict('records') for name, t in tables.items()})
+        records = {name: t.assign(seed=seed).to_dict('records') for name, t in tables.items()}
+        write_json(path, records)
     return {name: pd.DataFrame(rows) for name, rows in read_json(path).items()}
 
-# %% ../nbs/09_demo.ipynb #b28893e0
+# %% ../nbs/09_demo.ipynb #c467df82
 @patch
 def run_seed(self:Pipeline,
     seed:int, # The seed
@@ -340,16 +345,19 @@ def run_demo(
     demo.load_world()
     demo.extract()
     runs = [demo.run_seed(seed) for seed in range(cfg.seeds)]
-    tables = {name: pd.concat([tables[name] for *_, tables in runs], ignore_index=True) for name in runs[0][2]}
+    def all_seeds(name): return pd.concat([tables[name] for *_, tables in runs], ignore_index=True)
+    tables = {name: all_seeds(name) for name in runs[0][2]}
     demo.log('[5/6] report')
     splits, models, _ = runs[0]
     table, report = summarise_demo(tables, cfg.shots), demo.report(tables, splits, models)
     demo.log("[6/6] the aligned model of seed 0 in timm's format")
     demo.export_model(table)
-    with atomic_path(demo.out/'held-out.txt') as tmp: tmp.write_text('\n'.join(splits.test) + '\n', encoding='utf-8')
+    with atomic_path(demo.out/'held-out.txt') as tmp:
+        tmp.write_text('\n'.join(splits.test) + '\n', encoding='utf-8')
     demo.log(_closing_lines(demo, table, report, (time.time() - start) / 60))
     return dict(table=table, results=tables, report=report, demo=demo)
 
+# %% ../nbs/09_demo.ipynb #16c805aa
 def _closing_lines(demo, table, report, minutes):
     "What was made, and the command that scores the model"
     cfg, out = demo.cfg, demo.out

@@ -60,6 +60,7 @@ def _pair_dots(Z, a, b, chunk=4096):
         np.einsum('nd,nd->n', Z[a[part]], Z[b[part]], out=out[part])
     return out
 
+# %% ../nbs/04_labels.ipynb #1a3694cc
 def label_triplets(
     Z, # (n, d) teacher features
     triplets, # (t, 3) image indices
@@ -207,6 +208,7 @@ def _read_arrays(path):
     if missing: raise AlignetError(f"'{path}' holds no pseudo-labels: no {' and no '.join(missing)}")
     return arrays
 
+# %% ../nbs/04_labels.ipynb #d3d18bb6
 def _released_rows(files, sims, path):
     "Sorted names, rows of indices into them, and what is known of a released file"
     if files.ndim != 2 or files.shape[1] != 3:
@@ -267,6 +269,7 @@ def _people_entropy():
     rest = (1 - THINGS_CEILING) / 2
     return float(choice_entropy(np.array([[THINGS_CEILING, rest, rest]]))[0])
 
+# %% ../nbs/04_labels.ipynb #62720fc3
 def _match_entropy(sims, goal):
     "The factor that gives the choices of `sims` the mean entropy `goal`"
     def excess(u): return _mean_entropy(sims * np.exp(u)) - goal
@@ -296,6 +299,7 @@ def _network(o):
     weights = f" (weights {o['weights']})" if o.get('weights') else ''
     return f"'{o.get('model') or o.get('arch')}'{weights}"
 
+# %% ../nbs/04_labels.ipynb #dd4b5653
 def check_origin(
     teacher, # A Teacher; its meta['features'] says whose features it was fitted on
     store, # A FeatureStore, or anything else, of which nothing is known
@@ -318,6 +322,7 @@ def _in_pieces(f, X, desc, step=1 << 16):
     if len(starts) > 4: starts = progress(starts, desc=desc)
     return np.concatenate([f(X[lo:lo + step]) for lo in starts])
 
+# %% ../nbs/04_labels.ipynb #694755c1
 def _clusters_for(Z, clusters, seed):
     "Cluster of each image, and how many clusters there are, from a number, a list or None"
     if clusters is None: clusters = max(2, min(500, len(Z) // 10))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['summarise_demo', 'plot_seeds', 'largest_groups', 'demo_figures', 'demo_report']
 
-# %% ../../nbs/eval/demo_report.ipynb #b0b4b9ae
+# %% ../../nbs/eval/demo_report.ipynb #e54e85c3
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -19,12 +19,13 @@ from .report import Report
 from .stats import summarise_seeds
 from .tasks import report_figure
 
-# %% ../../nbs/eval/demo_report.ipynb #49d549ec
+# %% ../../nbs/eval/demo_report.ipynb #ceef49bb
 def _over_seeds(table, value):
     "Mean and standard deviation over seeds of a column, by model"
     by_seed = table[['model', 'seed', value]].groupby(['model', 'seed']).mean()
     return by_seed.groupby('model').agg(['mean', 'std'])[value]
 
+# %% ../../nbs/eval/demo_report.ipynb #f3f8e22b
 def summarise_demo(
     tables:dict, # odd_one_out, calibration and few_shot, each a table with rows of all seeds
     shots:int, # Training pictures a class of the probes
@@ -39,7 +40,8 @@ def summarise_demo(
     rows = {}
     for model in ('base', 'control', 'aligned', 'teacher'):
         a = agreement.loc[model]
-        row = {'odd-one-out': a['mean'], 'its sd': a['sd'], 'gain over base': np.nan if model == 'base' else a['gain']}
+        gain = np.nan if model == 'base' else a['gain']
+        row = {'odd-one-out': a['mean'], 'its sd': a['sd'], 'gain over base': gain}
         if model != 'teacher':
             row['calibration error'], row['sd of the error'] = error.loc[model]
             row[f'{shots}-shot probe'], row['sd of the probe'] = same.loc[model]
@@ -47,7 +49,7 @@ def summarise_demo(
         rows[model] = row
     return pd.DataFrame(rows).T.rename_axis('model')
 
-# %% ../../nbs/eval/demo_report.ipynb #c2d2e64e
+# %% ../../nbs/eval/demo_report.ipynb #872e4936
 def plot_seeds(
     odd:pd.DataFrame, # Odd-one-out accuracies with the columns model, kind, seed, accuracy
     who:str='people', # Whose judgements
@@ -68,7 +70,7 @@ def plot_seeds(
     sns.despine(ax=ax)
     return fig
 
-# %% ../../nbs/eval/demo_report.ipynb #3efe1d9e
+# %% ../../nbs/eval/demo_report.ipynb #7e6441cf
 def largest_groups(
     group, # (n,) group of each object; 'other' where it has none
     n:int=60, # At most so many objects
@@ -78,23 +80,24 @@ def largest_groups(
     big = [g for g in pd.Series(group).value_counts().index if g != 'other'][:6]
     if not big: return np.arange(min(n, len(group)))
     per_group = max(2, n // len(big))
-    rows = [np.flatnonzero(group == g) for g in big]
-    return np.concatenate([r[np.linspace(0, len(r) - 1, min(per_group, len(r))).astype(int)] for r in rows])
+    def even(rows): return rows[np.linspace(0, len(rows) - 1, min(per_group, len(rows))).astype(int)]
+    return np.concatenate([even(np.flatnonzero(group == g)) for g in big])
 
-# %% ../../nbs/eval/demo_report.ipynb #686f5f48
+# %% ../../nbs/eval/demo_report.ipynb #c0db0290
 def demo_figures(
     world:World, # Pictures and judgements
     splits:Splits, # Its parts
     models:dict, # Name -> (n, d) features of the test objects, of one seed
     taus:dict, # Temperature of each model
-) -> dict: # changes: list of figures; calibration: one figure, each with alternative text and caption
+) -> dict: # changes: list of figures; calibration: one figure; each with text and caption
     "What changed from base to aligned, and how sure the models are"
     of_object = world.items.drop_duplicates('object').set_index('object').group
     group = of_object[splits.test].replace('', 'other').to_numpy()
     rows = largest_groups(group)
     pair = {n: models[n][rows] for n in ('base', 'aligned')}
     matrices = report_figure(
-        plot_rdms(pair, group[rows]), 'Dissimilarity matrices of base and aligned model, objects ordered by group',
+        plot_rdms(pair, group[rows]),
+        'Dissimilarity matrices of base and aligned model, objects ordered by group',
         'Dark blocks on the diagonal are groups whose members look alike to the model (seed 0, test objects).')
     a, b, _ = map_2d(*pair.values(), 'tsne')
     files = np.array(world.scored_images(splits.test))[rows]
@@ -108,11 +111,12 @@ def demo_figures(
         probs = choice_probs(triplet_sims(X, triplets, 'cosine'), taus[name])
         claims[name] = probs.max(1), ooo_correct(X, triplets, 'cosine')
     calibration = report_figure(
-        plot_reliability(claims, bins=8), 'Share of right choices against claimed confidence for the three models',
+        plot_reliability(claims, bins=8),
+        'Share of right choices against claimed confidence for the three models',
         'A calibrated model lies on the dashed line (seed 0, one temperature a model).')
     return dict(changes=[matrices, maps], calibration=calibration)
 
-# %% ../../nbs/eval/demo_report.ipynb #03fcfd07
+# %% ../../nbs/eval/demo_report.ipynb #93ad9751
 _SIMULATED = ('The observers of this world are **simulated** from the taxonomy of the pictograms. The numbers'
               ' show that the machinery works; they say nothing about people.')
 _REAL = ('The few-shot probe is on half of the Caltech-101 categories, on photos that the students have seen,'
@@ -122,7 +126,7 @@ _MEASURE = ('Odd-one-out accuracy (chance is .333) on {} objects for each seed t
             ' and students, by the cosine of the pre-logits. *Control* is the same training with a teacher that'
             ' has not been aligned. Mean over seeds; the spread is the standard deviation.')
 
-# %% ../../nbs/eval/demo_report.ipynb #581313b2
+# %% ../../nbs/eval/demo_report.ipynb #264c9140
 def _add_tables(r, tables, shots):
     "All numbers, averaged over seeds"
     odd = summarise_seeds(tables['odd_one_out'], by=['model', 'kind']).drop(columns='values')
@@ -134,6 +138,7 @@ def _add_tables(r, tables, shots):
     calibration = calibration.groupby('model', sort=False).mean().reset_index()
     r.table(calibration, 'Calibration of choice probabilities, mean over seeds', name='calibration')
 
+# %% ../../nbs/eval/demo_report.ipynb #7422582a
 def demo_report(
     world:World, # Pictures and judgements
     splits:Splits, # The parts of seed 0

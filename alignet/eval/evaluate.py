@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['Evaluation', 'PicturesTask', 'task_features', 'imagenet_head', 'measure_tasks', 'evaluate']
 
-# %% ../../nbs/eval/evaluate.ipynb #b3513943
+# %% ../../nbs/eval/evaluate.ipynb #b6b44ae3
 import hashlib, json, re
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime, timezone
 from pathlib import Path
 import matplotlib.pyplot as plt
@@ -22,14 +22,15 @@ from ..core import *
 from ..files.disk import *
 from ..evaluation import fit_temperature
 from ..features import Backbone, extract_features
-from .catalog import SUITES, Skipped, check_suites, find_tasks, short_reason, skipped_table
+from .catalog import (
+    SUITES, Skipped, check_suites, find_tasks, short_reason, skipped_table)
 from .maps import MAP_METHODS, map_2d, plot_map, plot_neighbours
 from .models import about_model, name_models, rows_only
 from .plots import MARKERS, model_colours, plot_rdms
 from .report import Report
-from .tasks import Candidate, Row, Scores, Task, as_shots, report_figure
+from .tasks import Candidate, Difference, Row, Scores, Task, as_shots, report_figure
 
-# %% ../../nbs/eval/evaluate.ipynb #2279b851
+# %% ../../nbs/eval/evaluate.ipynb #733d3b57
 def _rows_frame(results):
     "All rows as a table; figures alone get a row without a number"
     rows = []
@@ -40,7 +41,7 @@ def _rows_frame(results):
     figures = [asdict(Row(s.model.name, 'figures', np.nan)) for s in scores]
     return pd.DataFrame([dict(suite=task.suite, data=task.name) | row for row in figures])
 
-# %% ../../nbs/eval/evaluate.ipynb #62a0023b
+# %% ../../nbs/eval/evaluate.ipynb #d964aa47
 class Evaluation:
     "Measures of several models, with what is needed to compare them"
     def __init__(self,
@@ -51,7 +52,8 @@ class Evaluation:
         n_boot:int=2000, # Number of resamples
         about:dict=None, # What made it: version, date, settings, pictures of each data set
     ):
-        self.results, self.figures, self.seed, self.n_boot = list(results), list(figures), seed, n_boot
+        self.results, self.figures = list(results), list(figures)
+        self.seed, self.n_boot = seed, n_boot
         self.skipped = skipped_table([]) if skipped is None else skipped
         self.about = about or {}
         self.models = [s.model.name for s in self.results[0][1]]
@@ -73,11 +75,12 @@ class Evaluation:
 
     def __repr__(self):
         wide = self.wide()
-        return f"Evaluation of {', '.join(self.models)}: {len(wide)} measures in {wide.suite.nunique()} suites"
+        counts = f'{len(wide)} measures in {wide.suite.nunique()} suites'
+        return f"Evaluation of {', '.join(self.models)}: {counts}"
     def _repr_html_(self): return self.wide().to_html(index=False, float_format='{:.3f}'.format)
 
-# %% ../../nbs/eval/evaluate.ipynb #dd82f1b9
-_DIFFERENCE = ['suite', 'data', 'measure', 'first', 'second', 'gain', 'low', 'high', 'p', 'n', 'unit', 'verdict']
+# %% ../../nbs/eval/evaluate.ipynb #12bc3b03
+_DIFFERENCE = ['suite', 'data', *(f.name for f in fields(Difference))]
 
 @patch
 def compare(self:Evaluation,
@@ -99,7 +102,7 @@ def compare(self:Evaluation,
         self._compared[a, b, level] = pd.DataFrame(rows, columns=_DIFFERENCE)
     return self._compared[a, b, level].copy()
 
-# %% ../../nbs/eval/evaluate.ipynb #e47c862e
+# %% ../../nbs/eval/evaluate.ipynb #91b4a6c1
 def _plot_suite(ax, d, models):
     "Dots with intervals for the measures of one suite; `d.label` names the rows"
     labels = list(dict.fromkeys(d.label))
@@ -120,7 +123,7 @@ def _plot_suite(ax, d, models):
     ax.set_axisbelow(True)
     sns.despine(ax=ax, left=True)
 
-# %% ../../nbs/eval/evaluate.ipynb #1b3af5b5
+# %% ../../nbs/eval/evaluate.ipynb #618a1a2a
 @patch
 def plot(self:Evaluation,
     suites=None, # Suites to draw; all if None
@@ -134,14 +137,14 @@ def plot(self:Evaluation,
     panels = [d[d.suite == suite] for suite in dict.fromkeys(d.suite)]
     counts = [panel.label.nunique() for panel in panels]
     height = .75 * len(panels) + .24 * sum(counts) * max(1, len(self.models) / 2)
-    fig, axs = plt.subplots(len(panels), 1, figsize=(6.6, height), dpi=100, layout='constrained',
+    fig, axs = plt.subplots(len(panels), 1, figsize=(6.6, height), dpi=150, layout='constrained',
                             squeeze=False, height_ratios=[c + 1 for c in counts])
     for ax, panel in zip(axs[:, 0], panels): _plot_suite(ax, panel, self.models)
     fig.legend(*axs[0, 0].get_legend_handles_labels(), frameon=False, fontsize=8,
                ncols=min(3, len(self.models)), loc='outside upper right')
     return fig
 
-# %% ../../nbs/eval/evaluate.ipynb #23c2841f
+# %% ../../nbs/eval/evaluate.ipynb #073ee697
 @patch
 def report(self:Evaluation,
     title:str='Evaluation', # Title of the page
@@ -168,12 +171,13 @@ def report(self:Evaluation,
         r.table(pd.Series(settings, name='value').to_frame(), 'Version, date and settings', name='about')
     return r
 
+# %% ../../nbs/eval/evaluate.ipynb #526dab74
 def _setting_text(value):
     "A setting as text; pictures of each data set as a list"
     if not isinstance(value, dict): return str(value)
     return ', '.join(f'{name}: {n:,} pictures' for name, n in value.items())
 
-# %% ../../nbs/eval/evaluate.ipynb #be047081
+# %% ../../nbs/eval/evaluate.ipynb #1fd0ff26
 @patch
 def to_html(self:Evaluation,
     path=None, # File to write; none if None
@@ -181,11 +185,12 @@ def to_html(self:Evaluation,
     "One self-contained page"
     return self.report().to_html(path)
 
-# %% ../../nbs/eval/evaluate.ipynb #59adbbef
+# %% ../../nbs/eval/evaluate.ipynb #79a4673b
 def _records(frame):
     "Rows of a table as dictionaries, without NaN"
     return frame.astype(object).where(frame.notna(), None).to_dict('records')
 
+# %% ../../nbs/eval/evaluate.ipynb #27b6b2bb
 @patch
 def to_json(self:Evaluation,
     path=None, # File to write; none if None
@@ -198,7 +203,7 @@ def to_json(self:Evaluation,
     if path is not None: write_json(path, numbers)
     return json.dumps(numbers, indent=1)
 
-# %% ../../nbs/eval/evaluate.ipynb #76c9e7ee
+# %% ../../nbs/eval/evaluate.ipynb #024191bd
 class PicturesTask(Task):
     "Figures of the first two models on some pictures of another task"
     suite, missing = 'pictures', None
@@ -221,7 +226,7 @@ class PicturesTask(Task):
         groups = [str(self.groups.get(f) or 'other') for f in files]
         return groups if 1 < len(set(groups)) <= 10 else None
 
-# %% ../../nbs/eval/evaluate.ipynb #1cd19d01
+# %% ../../nbs/eval/evaluate.ipynb #3555ed5b
 @patch
 def figures(self:PicturesTask, scores, seed=0, n_boot=2000):
     "Maps, matrices, neighbours and disagreements"
@@ -241,6 +246,7 @@ def figures(self:PicturesTask, scores, seed=0, n_boot=2000):
     if hasattr(self.task, 'judgements'): found.append(self._disagreements(scores[-1].model))
     return found
 
+# %% ../../nbs/eval/evaluate.ipynb #5ff9384e
 def _map_figure(X, thumbs, groups, method, seed):
     "Maps of two models side by side"
     first, second = X
@@ -251,7 +257,7 @@ def _map_figure(X, thumbs, groups, method, seed):
     caption = f'{title} of cosine similarities, the second map turned to fit the first.'
     return report_figure(plot_map(a, b, thumbs, groups, names=list(X)), alt, caption)
 
-# %% ../../nbs/eval/evaluate.ipynb #76ba7d04
+# %% ../../nbs/eval/evaluate.ipynb #a857f545
 @patch
 def _disagreements(self:PicturesTask, model, max_questions=6):
     "The questions on which a model is surest of another answer than people's"
@@ -260,7 +266,7 @@ def _disagreements(self:PicturesTask, model, max_questions=6):
     probs = choice_probs(sims / fit_temperature(sims))
     lead = probs[:, 0] - probs[:, 1:].max(1)
     wrong = np.argsort(lead, kind='stable')[:max_questions]
-    fig, axs = plt.subplots(len(wrong), 3, figsize=(3.6, 1.25 * len(wrong)), dpi=100,
+    fig, axs = plt.subplots(len(wrong), 3, figsize=(3.6, 1.25 * len(wrong)), dpi=150,
                             layout='constrained', squeeze=False)
     for row, q in zip(axs, wrong):
         own = 2 - probs[q].argmax()          # the place of the model's odd one out
@@ -274,16 +280,18 @@ def _disagreements(self:PicturesTask, model, max_questions=6):
                ' to its own.')
     return report_figure(fig, alt, caption)
 
-# %% ../../nbs/eval/evaluate.ipynb #5c9af02b
+# %% ../../nbs/eval/evaluate.ipynb #0cb10478
 def _picture_sets(task):
     "The pictures that a task needs: name -> (image set, files); its own have the name ''"
     return {'': (task.images, task.cached_files or task.files), **task.extra}
 
+# %% ../../nbs/eval/evaluate.ipynb #ab1cd6a1
 def _set_key(images):
     "What is the same for two image sets with the same pictures"
     names = hashlib.sha256('\n'.join(images.names).encode()).hexdigest()
     return type(images).__name__, str(images.root), names
 
+# %% ../../nbs/eval/evaluate.ipynb #f5e9bddf
 def _store_path(folder, model, key, images, size):
     "Where the features of one model and image set are kept below a folder"
     if folder is None: return None
@@ -291,7 +299,7 @@ def _store_path(folder, model, key, images, size):
     name = f'{model.name[-40:]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}'
     return Path(folder)/re.sub(r'[^\w.-]+', '_', name)
 
-# %% ../../nbs/eval/evaluate.ipynb #12ec4b80
+# %% ../../nbs/eval/evaluate.ipynb #811bc4b3
 @delegates(extract_features, but=['path', 'size', 'overwrite'])
 def task_features(
     model, # A `Backbone`, or features that were computed already
@@ -310,10 +318,13 @@ def task_features(
     for key, (images, files) in wanted.items():
         if len(files) < len(images): images = images.subset([f for f in images.names if f in files])
         at = _store_path(path, model, key, images, size)
-        with rows_only(model.model): stores[key] = extract_features(model, images, at, size=size, **kwargs)
-    return [{name: stores[_set_key(images)] for name, (images, _) in _picture_sets(t).items()} for t in tasks]
+        with rows_only(model.model):
+            stores[key] = extract_features(model, images, at, size=size, **kwargs)
+    def stores_of(task):
+        return {name: stores[_set_key(images)] for name, (images, _) in _picture_sets(task).items()}
+    return [stores_of(task) for task in tasks]
 
-# %% ../../nbs/eval/evaluate.ipynb #8b3fc0a5
+# %% ../../nbs/eval/evaluate.ipynb #e0afc215
 def imagenet_head(
     model, # A `Backbone`, or anything else
 ) -> tuple: # Weights (1000, d) and bias, or None
@@ -324,7 +335,7 @@ def imagenet_head(
     if fc.in_features != model.num_features: return None
     return fc.weight.detach(), None if fc.bias is None else fc.bias.detach()
 
-# %% ../../nbs/eval/evaluate.ipynb #9b1da2c9
+# %% ../../nbs/eval/evaluate.ipynb #0e0de469
 def measure_tasks(
     tasks, # Each a `Task`
     candidates, # For each task, a `Candidate` for each model
@@ -350,12 +361,13 @@ def measure_tasks(
             skipped.append(Skipped(task.suite, task.name, why, task.remedy))
     return results, figures, skipped
 
-# %% ../../nbs/eval/evaluate.ipynb #b688fb64
+# %% ../../nbs/eval/evaluate.ipynb #1303a33d
 def _check_maps(maps, suites):
     "Raise for an unknown kind of map, or one whose package is missing"
     if maps is not False: check_choice(maps, [*MAP_METHODS, False], 'maps')
     if maps == 'umap' and 'pictures' in suites: require('umap', 'umap-learn')
 
+# %% ../../nbs/eval/evaluate.ipynb #85c46206
 def _with_pictures(tasks, suites, maps):
     "Add a task that shows the pictures of the first suitable one, if the suite is wanted"
     if 'pictures' not in suites: return tasks
@@ -363,19 +375,20 @@ def _with_pictures(tasks, suites, maps):
     pictures = [PicturesTask(shown[0], maps)] if shown else []
     return pictures if suites == ['pictures'] else tasks + pictures
 
+# %% ../../nbs/eval/evaluate.ipynb #69844513
 def _no_data(error, skipped):
     "An error that lists why nothing could be measured"
     why = '; '.join(f'{data}: {why}' for data, why in zip(skipped.data[:3], skipped.why[:3]))
     return AlignetError(f'{error}: {why}')
 
-# %% ../../nbs/eval/evaluate.ipynb #dc6482d3
+# %% ../../nbs/eval/evaluate.ipynb #d01737f6
 @delegates(task_features)
 def evaluate(
     models, # A model, a list, or {name: model}; the first is the baseline
     suites='all', # 'all', or keys of `SUITES`
     data=None, # A folder, a World, tasks, or a list; ALIGNET_DATA or the offline world if None
     objects=None, # (m,) judged objects to score, e.g. those that no teacher saw; all if None
-    restrict:bool=True, # With objects: exclude pictures of other judged objects from the other suites too
+    restrict:bool=True, # With objects: the other suites avoid the other judged objects too
     few_shot=None, # Settings of the few-shot probes, such as dict(ks=(1, 5, 10), draws=5)
     maps='pca', # Maps in the suite 'pictures': 'pca', 'tsne', 'umap' (needs umap-learn), or False
     n_boot:int=2000, # Number of resamples
@@ -400,9 +413,11 @@ def evaluate(
     results, figures, failed = measure_tasks(tasks, candidates, seed, n_boot)
     skipped = skipped_table([Skipped(*row) for row in skipped.itertuples(index=False)] + failed)
     scores = [s for _, of_task in results for s in of_task]
-    if not figures and not any(s.rows for s in scores): raise _no_data('no suite gave a number for these models', skipped)
+    if not figures and not any(s.rows for s in scores):
+        raise _no_data('no suite gave a number for these models', skipped)
     return Evaluation(results, skipped, figures, seed, n_boot, about)
 
+# %% ../../nbs/eval/evaluate.ipynb #35125391
 def _about(tasks, objects, size, seed, n_boot):
     "Version, date and settings of an evaluation"
     pictures = {t.name: len(t.files) for t in tasks}

@@ -82,6 +82,7 @@ def _draw_triplet(level, r):
     if level == 'fine': classes = classes[[0, 0, 0]]
     return tuple(sorted((classes * 8 + r.permutation(8)[:3]).tolist()))
 
+# %% ../../nbs/eval/levels_data.ipynb #c7a175c1
 def _simulated_questions(per_level, r):
     "Different triplets of each level, and their levels"
     triplets = []
@@ -197,6 +198,7 @@ def _wanted_fields(record, fields):
     "The values of a record by role, None where it has none"
     return {role: next((record[n] for n in names if n in record), None) for role, names in fields.items()}
 
+# %% ../../nbs/eval/levels_data.ipynb #2ee23d84
 def _check_trials(trials, fields, seen, path):
     "Raise if no trial has a choice"
     if any(o['choice'] is not None for o in trials): return
@@ -231,10 +233,12 @@ def _is_empty(choice):
     "Whether nothing was chosen"
     return choice is None or choice != choice or str(choice).strip().lower() in _NO_ANSWER
 
+# %% ../../nbs/eval/levels_data.ipynb #d8124892
 def _base_names(column):
     "The last part of each path; what is not text stays as it is"
     return column.map(lambda v: v.replace('\\', '/').rsplit('/', 1)[-1] if isinstance(v, str) else v)
 
+# %% ../../nbs/eval/levels_data.ipynb #09a847be
 def _as_positions(choices):
     "Positions 0..2 from numbers 1..3 or 0..2; -2 if it is not clear which"
     numbers = pd.to_numeric(choices, errors='coerce').to_numpy(float)
@@ -268,6 +272,7 @@ def _stated_level(word):
     if not isinstance(word, str): return None
     return _LEVEL_WORDS.get(re.sub(r'[\s-]+', '_', word.strip().lower()))
 
+# %% ../../nbs/eval/levels_data.ipynb #3f47e2bf
 def _counted_level(*files):
     "The level by the number of classes in the file names; None if a name carries no class"
     found = [re.search(r'(?:^|[/\\])(n\d{8})_[^/\\]*$', f) for f in files]
@@ -300,6 +305,7 @@ def _seconds(times, unit):
 # %% ../../nbs/eval/levels_data.ipynb #b24d81d0
 def _is_false(value): return value is False or str(value).lower() in ('false', '0', '0.0')
 
+# %% ../../nbs/eval/levels_data.ipynb #984f27aa
 def _by_inattentive(df, max_errors):
     "Whether each trial is of a person who failed more catch trials than `max_errors`"
     if df.catch.isna().all():
@@ -307,6 +313,7 @@ def _by_inattentive(df, max_errors):
     wrong = df.catch.map(_is_false) & (df.trial == 'catch_trial')
     return wrong.groupby(df.person).transform('sum') > max_errors
 
+# %% ../../nbs/eval/levels_data.ipynb #cf3b6447
 def _drop(df, bad, why, skipped):
     "The trials that are not bad; the number of the others goes to `skipped`"
     if bad.any(): skipped[why] = int(bad.sum())

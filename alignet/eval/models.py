@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['rows_only', 'check_named_features', 'find_model', 'as_model', 'about_model', 'name_models']
 
-# %% ../../nbs/eval/models.ipynb #cd31c69f
+# %% ../../nbs/eval/models.ipynb #29f7cda0
 import contextlib
 from pathlib import Path
 import numpy as np
@@ -15,7 +15,7 @@ from ..core import *
 from ..files.disk import *
 from ..features import Backbone, FeatureStore, as_backbone
 
-# %% ../../nbs/eval/models.ipynb #57ef0f5f
+# %% ../../nbs/eval/models.ipynb #69e13191
 @contextlib.contextmanager
 def rows_only(
     module, # A module, or anything else (then nothing is checked)
@@ -30,7 +30,7 @@ def rows_only(
     finally:
         if hook: hook.remove()
 
-# %% ../../nbs/eval/models.ipynb #ad62d43d
+# %% ../../nbs/eval/models.ipynb #752ce36b
 def check_named_features(
     features, # A `FeatureStore`, a pair (names, array), or {file: row}
 ) -> object: # The store, or a pair of names and (n, d) float32
@@ -44,10 +44,10 @@ def check_named_features(
         raise AlignetError(f'there are {len(names):,} file names for {len(X):,} rows of features')
     shapes = {np.shape(to_array(x)) for x in X}
     if len(shapes) > 1 or np.ndim(X[0]) != 1:
-        raise AlignetError(f'features must be vectors of one length, not of the shapes {sorted(shapes)[:3]}')
+        raise AlignetError(f'features must be vectors of one length, not {sorted(shapes)[:3]}')
     return list(names), check_finite(np.stack([to_array(x) for x in X]), 'features', names)
 
-# %% ../../nbs/eval/models.ipynb #13795192
+# %% ../../nbs/eval/models.ipynb #9efe8bb2
 _WEIGHT_FILES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
 
 def find_model(
@@ -56,17 +56,18 @@ def find_model(
     "What a name or folder stands for"
     name = str(name).removeprefix('timm/')
     folder = Path(name)
-    if (folder/'meta.json').is_file() and (folder/'features.npy').is_file(): return FeatureStore(folder)
+    is_store = (folder/'meta.json').is_file() and (folder/'features.npy').is_file()
+    if is_store: return FeatureStore(folder)
     if folder.suffix in _WEIGHT_FILES:
         raise AlignetError(f"'{name}' is a file of weights; give the module, or a folder made by export_timm")
     if (folder/'config.json').is_file():
         if 'model_type' not in read_json(folder/'config.json'): return f'local-dir:{name}'
         raise AlignetError(f"'{name}' looks like a folder of transformers; write 'hf:{name}'")
     if name.startswith(('.', '/', '~')) or name.endswith('/'):
-        raise AlignetError(f"there is no model in '{name}'; it needs config.json and weights, or a feature store")
+        raise AlignetError(f"there is no model in '{name}'; it needs config.json and weights")
     return name
 
-# %% ../../nbs/eval/models.ipynb #b7ce4fde
+# %% ../../nbs/eval/models.ipynb #353f68bc
 def as_model(
     model, # A name, a folder, a module, a Learner, a `Backbone`, or features
 ) -> object: # A `Backbone`, a `FeatureStore`, or a pair of names and array
@@ -77,7 +78,7 @@ def as_model(
     if not hasattr(net, 'forward_head'): net = getattr(net, 'backbone', net)
     with rows_only(None if isinstance(net, Backbone) else net): return as_backbone(model)
 
-# %% ../../nbs/eval/models.ipynb #345d7736
+# %% ../../nbs/eval/models.ipynb #de963cde
 def _is_pair(models):
     "Whether this is one model, a pair of file names and (n, d) features"
     if not isinstance(models, tuple) or len(models) != 2: return False
@@ -85,12 +86,13 @@ def _is_pair(models):
     is_array = isinstance(X, (np.ndarray, torch.Tensor, list))
     return isinstance(names, (list, np.ndarray)) and is_array and np.ndim(X) == 2
 
+# %% ../../nbs/eval/models.ipynb #866c989e
 def _name_of(model):
     "The name of a model that the user did not name"
     if isinstance(model, (str, Path)): return str(model).removeprefix('timm/')
     return getattr(model, 'name', None) or type(model).__name__
 
-# %% ../../nbs/eval/models.ipynb #4873b4a1
+# %% ../../nbs/eval/models.ipynb #2e2b2f11
 @contextlib.contextmanager
 def about_model(
     name:str, # Name of a model
@@ -99,7 +101,7 @@ def about_model(
     try: yield
     except AlignetError as e: raise AlignetError(f"model '{name}': {e}") from e
 
-# %% ../../nbs/eval/models.ipynb #3211da18
+# %% ../../nbs/eval/models.ipynb #898d867d
 def name_models(
     models, # A model, a list of models, or {name: model}
 ) -> dict: # Name -> what `as_model` makes of it
@@ -109,12 +111,12 @@ def name_models(
         models = list(models) if several else [models]
         names = [_name_of(m) for m in models]
         twice = [n for n in names if names.count(n) > 1]
-        if twice: raise AlignetError(f"two models have the same name '{twice[0]}'; give {{'base': ..., 'mine': ...}}")
+        if twice: raise AlignetError(f"two models have the same name '{twice[0]}'; give a dictionary")
         models = dict(zip(names, models))
-    if not models: raise AlignetError('there are no models; give a name, a module, or a dictionary of them')
+    if not models: raise AlignetError('there are no models; give a name, a module, or a dictionary')
     loaded = {}
     for name, m in models.items():
         if isinstance(m, np.ndarray) and m.ndim == 1:
-            raise AlignetError(f"'{name}' is a row of features; name the model: {{'mine': {{file: row}}}}")
+            raise AlignetError(f"'{name}' is a row; name the model: {{'mine': {{file: row}}}}")
         with about_model(name): loaded[str(name)] = as_model(m)
     return loaded

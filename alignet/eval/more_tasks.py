@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['table_rows', 'SubclassTask', 'robustness_row', 'HeadTask', 'ProbeTask', 'HierarchyTask', 'RsaTask', 'LevelsTask']
 
-# %% ../../nbs/eval/more_tasks.ipynb #2635c21d
+# %% ../../nbs/eval/more_tasks.ipynb #10557f38
 from functools import cache
 import numpy as np
 import pandas as pd
@@ -17,10 +17,12 @@ from .hierarchy import (
     RELATIONS, Taxonomy, hierarchy_change, plot_hierarchy, plot_trees, relations, score_hierarchy)
 from .levels import score_levels
 from .rsa import compare_rsa, score_human_rdms
-from .shift import (
-    ShiftedImages, head_logits, imagenet_classes, score_head, score_shift, score_shift_probe)
+from .imagenet import imagenet_classes
+from .shift import score_shift
+from .shifted_images import ShiftedImages
+from .shifted_scores import head_logits, score_head, score_shift_probe
 
-# %% ../../nbs/eval/more_tasks.ipynb #8084eaf2
+# %% ../../nbs/eval/more_tasks.ipynb #4063f3a8
 def table_rows(
     model:str, # Name of the model
     table:pd.DataFrame, # With some of the columns measure, value, low, high, n, chance, ceiling, people
@@ -31,7 +33,7 @@ def table_rows(
     for r in rows: r.plotted = r.measure not in unplotted
     return rows
 
-# %% ../../nbs/eval/more_tasks.ipynb #6eda13e4
+# %% ../../nbs/eval/more_tasks.ipynb #35693155
 class SubclassTask(Task):
     "Superclasses learned from some subclasses and recognised in others, over several splits"
     suite = 'shift'
@@ -66,7 +68,7 @@ class SubclassTask(Task):
             items.append(item)
         return Scores(model, [*rows, robustness_row(model.name, *draws, len(means))], items)
 
-# %% ../../nbs/eval/more_tasks.ipynb #e22f86d9
+# %% ../../nbs/eval/more_tasks.ipynb #fe5d48d4
 def robustness_row(
     model:str, # Name of the model
     source, # `Draws` of the accuracy on source subclasses
@@ -80,7 +82,7 @@ def robustness_row(
         low, high = np.quantile(ratios, [.025, .975]).tolist()
     return Row(model, 'relative robustness, target / source', value, low, high, n)
 
-# %% ../../nbs/eval/more_tasks.ipynb #71b0c820
+# %% ../../nbs/eval/more_tasks.ipynb #7d36f776
 _HEAD_NOTE = (
     "{} is scored by the classifier that each model has. An aligned student still has its base's, which was"
     ' not trained on the new features, so models are not compared in pairs here, and a fall says nothing'
@@ -106,7 +108,7 @@ class HeadTask(Task):
         table = score_head(logits, self.data, n_boot, seed)['table']
         return Scores(model, table_rows(model.name, table))
 
-# %% ../../nbs/eval/more_tasks.ipynb #a7001fb5
+# %% ../../nbs/eval/more_tasks.ipynb #6a4f33a6
 def _photos_by_class(photos, wanted):
     "Names of the photos of each wanted class"
     images, class_of = photos
@@ -115,6 +117,7 @@ def _photos_by_class(photos, wanted):
         if class_of.get(f) in by_class: by_class[class_of[f]].append(f)
     return by_class
 
+# %% ../../nbs/eval/more_tasks.ipynb #32d596f2
 def _check_train(name, data, by_class):
     "Raise if a class of a shifted set has no photo to fit a probe on"
     wnids = imagenet_classes()
@@ -124,7 +127,7 @@ def _check_train(name, data, by_class):
     few = f'{len(absent)} of {len(has_photos)} classes to fit on, such as {absent[:3]}'
     raise AlignetError(f'{name}: no photos of {few}; put them into train/<wnid>/')
 
-# %% ../../nbs/eval/more_tasks.ipynb #71af0f32
+# %% ../../nbs/eval/more_tasks.ipynb #92dbf7c1
 class ProbeTask(Task):
     "A shifted ImageNet, scored with a linear probe fitted on ImageNet's own photos"
     suite = 'shift'
@@ -155,20 +158,23 @@ class ProbeTask(Task):
         if 'held_out' in n: about += f", and {n['held_out']:,} others for the accuracy without a shift"
         return '; '.join(filter(None, [self.data.notes, about]))
 
-    def measure(self, model, seed=0, n_boot=2000):
-        parts = {}
-        for part, (_, files) in self.extra.items():
-            X = features_for(model.extra[part], files)
-            parts[part] = X, [self.class_of[part][f] for f in files]
-        out = score_shift_probe(parts['train'], model.features, self.data, parts.get('held_out'),
-                                n_boot, seed, Cs=self.Cs)
-        # each class counts the same, as in the rows
-        means = pd.Series(out['items']['probe accuracy']).groupby(self.data.y).mean().to_numpy()
-        measure = f'probe accuracy among {len(means):,} classes'
-        item = Item(measure, means, np.arange(len(means)), 'class')
-        return Scores(model, table_rows(model.name, out['table']), [item])
+# %% ../../nbs/eval/more_tasks.ipynb #115bb771
+@patch
+def measure(self:ProbeTask, model, seed=0, n_boot=2000):
+    "Fit a probe on the training photos, and ask about the shifted ones and those held out"
+    parts = {}
+    for part, (_, files) in self.extra.items():
+        X = features_for(model.extra[part], files)
+        parts[part] = X, [self.class_of[part][f] for f in files]
+    out = score_shift_probe(parts['train'], model.features, self.data, parts.get('held_out'),
+                            n_boot, seed, Cs=self.Cs)
+    # each class counts the same, as in the rows
+    means = pd.Series(out['items']['probe accuracy']).groupby(self.data.y).mean().to_numpy()
+    measure = f'probe accuracy among {len(means):,} classes'
+    item = Item(measure, means, np.arange(len(means)), 'class')
+    return Scores(model, table_rows(model.name, out['table']), [item])
 
-# %% ../../nbs/eval/more_tasks.ipynb #9670871a
+# %% ../../nbs/eval/more_tasks.ipynb #c31419cc
 class HierarchyTask(Task):
     "Distances of pairs that share a basic, a superordinate or no category"
     suite = 'hierarchy'
@@ -191,9 +197,10 @@ class HierarchyTask(Task):
         return Scores(model, table_rows(model.name, out['table'], self.unplotted), items)
 
     def _change(self, a, b, seed, n_boot):
-        return hierarchy_change(a.model.features, b.model.features, self.taxonomy, n_boot=n_boot, seed=seed)
+        pair = a.model.features, b.model.features
+        return hierarchy_change(*pair, self.taxonomy, n_boot=n_boot, seed=seed)
 
-# %% ../../nbs/eval/more_tasks.ipynb #1236c9f6
+# %% ../../nbs/eval/more_tasks.ipynb #67a3df34
 @patch
 def compare(self:HierarchyTask, a, b, level=.95, n_boot=2000, seed=0):
     "Changes of distance as `hierarchy_change` finds them, then the items"
@@ -209,7 +216,7 @@ def compare(self:HierarchyTask, a, b, level=.95, n_boot=2000, seed=0):
         differences.append(d)
     return differences + Task.compare(self, a, b, level, n_boot, seed)
 
-# %% ../../nbs/eval/more_tasks.ipynb #a69d0226
+# %% ../../nbs/eval/more_tasks.ipynb #1ed1a7df
 @patch
 def figures(self:HierarchyTask, scores, seed=0, n_boot=2000):
     "Changes of distance against the first model, and trees of the categories"
@@ -229,7 +236,7 @@ def figures(self:HierarchyTask, scores, seed=0, n_boot=2000):
         found.append(report_figure(plot_trees(features, self.taxonomy, level=level), alt, caption))
     return found
 
-# %% ../../nbs/eval/more_tasks.ipynb #27d5d9b0
+# %% ../../nbs/eval/more_tasks.ipynb #7abea440
 class RsaTask(Task):
     "Rank correlation with people's similarity judgements"
     suite = 'rsa'
@@ -254,7 +261,7 @@ class RsaTask(Task):
             differences.append(Difference(measure, **numbers, n=len(self.human), unit=unit))
         return differences
 
-# %% ../../nbs/eval/more_tasks.ipynb #13c9b96a
+# %% ../../nbs/eval/more_tasks.ipynb #9114789d
 class LevelsTask(Task):
     "Choices at three levels of abstraction, and hesitation against response times"
     suite = 'levels'

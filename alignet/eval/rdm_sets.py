@@ -20,29 +20,29 @@ from .rsa import rsa_people
 PETERSON = ('animals', 'automobiles', 'fruits', 'furniture', 'various', 'vegetables')
 _UNKNOWN = dict(size='unknown', licence='not verified')
 _PAPER = 'the data statement of the paper; no address is known to us'
-HUMAN_RDM_NEEDS = [
-    dict(
+HUMAN_RDM_NEEDS = {
+    'king2019': dict(
         name='king2019', where=_PAPER, **_UNKNOWN,
         what='multi-arrangement of two sets of 144 pictures (King et al., NeuroImage 2019)',
         layout='king2019/images/set1/*.jpg, king2019/images/set2/*.jpg, '
                'king2019/sim_judgements/BEHAVIOR.mat'),
-    dict(
+    'cichy2019': dict(
         name='cichy2019', where=_PAPER, **_UNKNOWN,
         what='multi-arrangement of 118 pictures (Cichy et al., NeuroImage 2019)',
         layout='cichy2019/images/*.jpg, cichy2019/sim_judgements/judgments_general.mat'),
-    dict(
+    'peterson': dict(
         name='peterson', **_UNKNOWN,
         where='animals: repository jcpeterson/percept2vec; the others from the authors',
         what='ratings, 0 to 10, of all pairs of 120 pictures in each of six categories '
              '(Peterson et al., CogSci 2016, Cognitive Science 2018)',
         layout='peterson/<category>/images/*.png or *.jpg, '
                'peterson/<category>/sim_judgements/*.mat (or a .npy)'),
-]
+}
 
 # %% ../../nbs/eval/rdm_sets.ipynb #c3e71e85
 def _set_folder(name, root):
     "The folder of a set, or an error that says how to get it"
-    need = next(o for o in HUMAN_RDM_NEEDS if o['name'] == name)
+    need = HUMAN_RDM_NEEDS[name]
     base = root or os.environ.get('ALIGNET_DATA')
     base = None if base is None else Path(base)
     tried = [] if base is None else [base/'human_similarity'/name, base/name, base]

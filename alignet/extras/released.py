@@ -43,6 +43,7 @@ def _read_header(file):
     if version == (2, 0): return np.lib.format.read_array_header_2_0(file)
     raise ValueError(f'version {version} of the npy format is unknown')
 
+# %% ../../nbs/extras/released.ipynb #4fc6961c
 def _fault(key, shape, by_columns, dtype, size):
     "What is wrong with an array of a released file, or None"
     kinds, what = _KINDS[key]
@@ -71,6 +72,7 @@ class _Column:
     # at the end the checksum is compared
     def finish(self): self.file.read(1)
 
+# %% ../../nbs/extras/released.ipynb #3892de9b
 def _open_columns(archive, keys, path):
     "The arrays of these names, all of one length"
     columns = {k: _Column(archive, k, path) for k in keys}
@@ -95,6 +97,7 @@ def odd_places(
 _IMAGENET = re.compile(r'(n\d{8})_\d+$')
 
 def _base(name): return name.rsplit('/', 1)[-1]
+
 def _stem(name): return _base(name).rsplit('.', 1)[0]
 
 def _class_of(name):
@@ -113,6 +116,7 @@ def _folder_files(root, names):
         if (root/c).is_dir(): files += [f'{c}/{e.name}' for e in scandir(root/c) if not e.is_dir()]
     return files
 
+# %% ../../nbs/extras/released.ipynb #5994ae04
 def _find_files(names, files):
     "For each name the file that has this name, or this name with another ending; None if there is none"
     whole, stems = {}, {}
@@ -130,6 +134,7 @@ def _missing_text(names, found, keep, path):
     if len(gone) < len(names): return text
     return text + '; give the folder that holds n01440764 and so on, often `.../train`'
 
+# %% ../../nbs/extras/released.ipynb #e470f27c
 def _to_files(names, triplets, sims, images, missing, path):
     "Names of the files, triplets of photos that are there, and what to note about it"
     if images is None: return names, triplets, sims, {}
@@ -187,6 +192,7 @@ def _next_block(columns, m, listing, row, path):
     if listing is not None: _check_indices(columns['indices'].block(m), files, listing, row, path)
     return files, sims
 
+# %% ../../nbs/extras/released.ipynb #1323efaa
 def _read_rows(path, rows, listing, block):
     "Sorted names, (n, 3) rows of them and similarities as they stand in the file, and its number of rows"
     number, triplets, sims = {}, [], []
@@ -219,6 +225,7 @@ def _transform_of(path, transform):
                            f"transform='{transform}'; leave it out, or move the file back")
     return dict(said, transform=transform)
 
+# %% ../../nbs/extras/released.ipynb #881a38e3
 def _warn_of_transform(path, transform, control):
     "Warn if labels are those of the control, or may be"
     if not control: warn_of_control(path, transform, stacklevel=4)
@@ -273,6 +280,7 @@ def _pair_agreement(t, s):
     rounding = .02 * s.std() + 2e-3 * np.abs(s[1:][again])
     return int(again.sum()), float((difference <= rounding).mean())
 
+# %% ../../nbs/extras/released.ipynb #0d274f8d
 def _repeated_questions(t):
     "Fraction of rows that ask a question again, number of questions with more than one answer"
     n = int(t.max()) + 1
@@ -305,6 +313,7 @@ def _report(rows):
     rows = [(check, found, verdicts[None if good is None else bool(good)], why) for check, found, good, why in rows]
     return pd.DataFrame(rows, columns=['check', 'found', 'verdict', 'means'])
 
+# %% ../../nbs/extras/released.ipynb #2780e22c
 def _content_rows(t, s, tau):
     "The checks of similarities and questions"
     again, same = _pair_agreement(t, s)
@@ -317,6 +326,7 @@ def _content_rows(t, s, tau):
     yield ('entropy of the teacher', f'{h:.2f} nats (log 3 is 1.10)', .01 < h < 1.05,
            'near log 3 there is nothing to learn, near 0 the labels are hard')
 
+# %% ../../nbs/extras/released.ipynb #1f6fbd6c
 def _class_rows(names, t, sampling):
     "The checks of names that tell the class"
     kept, n, first = _class_check(names, t, sampling) if names else (None, 0, 0.)
@@ -325,6 +335,7 @@ def _class_rows(names, t, sampling):
     yield ('same class, most similar', f'{first:.1%} of {n:,}' if n else 'unknown',
            first > .45 if n >= 50 else None, 'a third is chance: another column order, join, or distances')
 
+# %% ../../nbs/extras/released.ipynb #c1bae8b6
 def _label_rows(t, s, names, meta, tau):
     "The part of the report that needs labels only"
     transform = meta.get('transform', 'unknown')
@@ -359,6 +370,7 @@ class HeadTrial:
 
     def __post_init__(self): check_positive(tau=self.tau)
 
+# %% ../../nbs/extras/released.ipynb #924f211a
 class LinearHead:
     "A linear head on frozen features"
     def __init__(self,
@@ -385,7 +397,7 @@ class LinearHead:
         for _ in range(steps):
             batch = torch.randint(len(t), (bs,), generator=self.gen)
             photos, at = torch.unique(t[batch], return_inverse=True)
-            value = loss(_torch_sims(self(X[photos.numpy()]), at), p[batch], tau)
+            value = loss(_torch_sims(self(X[photos.numpy()]), at) / tau, p[batch]).mean()
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
@@ -405,6 +417,7 @@ def _agreement_row(t, X, seed):
     return ('agreement before training', found, agree[0] > mean + 4 * sd and agree[0] >= agree.max(),
             'as with shuffled photos, or another pair ahead: similarities and photos do not belong together')
 
+# %% ../../nbs/extras/released.ipynb #40943a2c
 def _entropy_row(sims, tau):
     "Whether the temperature fits the student's features"
     q = choice_probs(sims, tau)
@@ -433,6 +446,7 @@ def _trial_rows(student, X, t, p, cfg, sims, seed):
     yield ('unseen photos follow', f'{before:.1%} to {after:.1%}', after > max(CHANCE + margin, before),
            'else it learns by heart: the labels belong to other photos')
 
+# %% ../../nbs/extras/released.ipynb #13998cd2
 def _student_rows(t, s, X, tau_teacher, seed, cfg):
     "The part of the report that needs features"
     yield _agreement_row(t, X, seed)
@@ -452,6 +466,7 @@ def _label_parts(labels):
     check_rows(~np.isfinite(s).all(1), 'sims', 'hold NaN or infinity; mend the reader')
     return t, s, list(labels[2]) if len(labels) == 3 else None, {}
 
+# %% ../../nbs/extras/released.ipynb #3111a8f0
 def _rows_of_photos(features, names, used):
     "Features of the photos that are used, from a store, a dictionary or rows in the order of the names"
     if hasattr(features, 'names') or hasattr(features, 'keys'):

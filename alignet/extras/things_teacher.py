@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['concept_photos', 'choose_strength', 'fit_things_teacher']
 
-# %% ../../nbs/extras/things_teacher.ipynb #b3111560
+# %% ../../nbs/extras/things_teacher.ipynb #5202bfc7
 from pathlib import Path
 import numpy as np
 from ..core import *
@@ -14,7 +14,7 @@ from ..teacher import Teacher, object_folds, triplets_from_embedding
 from ..worlds.things import things_concepts, things_embedding
 from ..worlds.wordnet import nearest_concepts
 
-# %% ../../nbs/extras/things_teacher.ipynb #42b04302
+# %% ../../nbs/extras/things_teacher.ipynb #84cc6709
 def concept_photos(
     world:World, # The THINGS world
     splits:Splits, # Its parts
@@ -28,7 +28,8 @@ def concept_photos(
     is_sample = (world.items['style'] == 'imagenet') & world.items.file.isin(splits.pool)
     samples = {f: Path(f).name.split('_')[0] for f in world.items.file[is_sample]}
     hierarchy = root/'imagenet'/'hierarchy'/'wordnet'/'class_hierarchy.txt'
-    near, scored = nearest_concepts(hierarchy, concept_of, samples.values()), set(zip(files, concepts))
+    near = nearest_concepts(hierarchy, concept_of, samples.values())
+    scored = set(zip(files, concepts))
     for f, wnid in samples.items():
         names = near.get(wnid, [])
         if not held.isdisjoint(names): continue
@@ -37,7 +38,7 @@ def concept_photos(
         concepts += new
     return files, concepts
 
-# %% ../../nbs/extras/things_teacher.ipynb #68ac589e
+# %% ../../nbs/extras/things_teacher.ipynb #e144f043
 def choose_strength(
     X, # (n, d) features of photos
     E, # (m, k) human embedding of concepts
@@ -54,11 +55,12 @@ def choose_strength(
         photos = np.array([np.flatnonzero(concept == o)[0] for o in out])
         triplets, _ = triplets_from_embedding(E[out], 20_000, seed)
         for i, lam in enumerate(lams):
-            teacher = Teacher.distil(X, E[concept], lam=lam * X.shape[1], weights=weights, objects=fitted, seed=seed)
+            teacher = Teacher.distil(
+                X, E[concept], lam=lam * X.shape[1], weights=weights, objects=fitted, seed=seed)
             scores[i] += ooo_accuracy(teacher.transform(X[photos]), triplets, 'dot') / folds
     return lams[int(scores.argmax())] * X.shape[1]
 
-# %% ../../nbs/extras/things_teacher.ipynb #2f1e8082
+# %% ../../nbs/extras/things_teacher.ipynb #39704b7e
 def fit_things_teacher(
     world:World, # The THINGS world
     splits:Splits, # Its parts

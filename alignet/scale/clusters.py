@@ -71,6 +71,7 @@ def _transformed_meta(teacher, store, rows, chunk):
         teacher=name, features=origin, chunk=chunk,
         transform='untransformed' if objective in ('control', 'identity') else 'aligned')
 
+# %% ../../nbs/scale/clusters.ipynb #e0e09802
 def _finished_store(path, meta, names):
     "The store at `path`, if it is of this teacher and these features"
     have = FeatureStore(path)
@@ -215,6 +216,7 @@ def _cluster_folder(path, run):
     write_json(part/'meta.json', run)
     return part
 
+# %% ../../nbs/scale/clusters.ipynb #3b695201
 def _finish_clusters(work, path, assigned, run):
     "Write clusters and facts, and give the folder its name"
     clusters = assigned['cluster'].copy()
@@ -225,7 +227,7 @@ def _finish_clusters(work, path, assigned, run):
         run, smallest=size.min(), largest=size.max(), empty=(size == 0).sum(),
         mean_squared_distance=distance, versions=library_versions()))
     try:
-        (work/'assigned').unlink(missing_ok=True)
+        for o in (work/'assigned', *work.glob('.*.tmp*')): o.unlink(missing_ok=True)
         replace_folder(work, path)
     except OSError as e: raise file_error(path, e) from e
     return clusters
@@ -253,6 +255,7 @@ def _kept_rows(file, n, chunk):
     os.truncate(file, have.nbytes)
     return have
 
+# %% ../../nbs/scale/clusters.ipynb #a5ee1711
 def _assign(rows, nearest, chunk, file=None):
     "Nearest centre of all rows; kept in `file`, continuing where the last run stopped"
     n = len(rows)
@@ -289,6 +292,8 @@ def cluster_store(
     run = dict(k=k, seed=seed, engine=engine.name, sample=cfg.sample, iters=cfg.iters,
                features=rows.fingerprint())
     path = Path(path)
+    # finished clusters are read without a lock
+    if (path/'meta.json').is_file(): return np.load(_cluster_folder(path, run)/'clusters.npy')
     with folder_lock(path), threadpool_limits(cfg.threads):
         work = _cluster_folder(path, run)
         if work == path: return np.load(path/'clusters.npy')

@@ -22,6 +22,7 @@ def _launched_rank():
         torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
     return process_rank()
 
+# %% ../../nbs/scale/distributed.ipynb #5e38a57f
 def _part_path(path, rank, n_procs):
     "Folder of the features of one process"
     return path.with_name(f'{path.name}.{rank}-of-{n_procs}')
@@ -60,6 +61,7 @@ def _check_same_model(stores):
             raise AlignetError(f"'{s.path}' holds features of another model than '{first.path}' (another "
                                f'{differ[0]}); extract that part again')
 
+# %% ../../nbs/scale/distributed.ipynb #034583c5
 def join_stores(
     parts, # Folders of the parts, in the order of the images
     path, # Folder to make

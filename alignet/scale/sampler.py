@@ -12,6 +12,7 @@ from ..core import *
 
 # %% ../../nbs/scale/sampler.ipynb #a9014a0d
 SAMPLINGS = ('cluster_border', 'class_border', 'between_class', 'within_class', 'random')
+
 # how many images the group of the first image must hold
 _FIRST_NEEDS = dict(cluster_border=2, class_border=2, between_class=1, within_class=3, random=1)
 
@@ -19,6 +20,7 @@ def _pick(u, n):
     "Turn uniform numbers in [0, 1) into integers below `n`"
     return np.floor(u * n).astype(np.int64)
 
+# %% ../../nbs/scale/sampler.ipynb #ab618ede
 def _skip(r, taken):
     "Move draws past the stretches (start, length) that they must not hit, from left to right"
     if not taken: return r
@@ -39,6 +41,7 @@ def _group_ids(clusters, classes, rule):
         raise AlignetError(f'clusters and classes must be one integer an image, not {ids.dtype} {ids.shape}')
     return np.where(ids < 0, -1, 0) if rule == 'random' else ids
 
+# %% ../../nbs/scale/sampler.ipynb #f2f95859
 def _check_groups(rule, size):
     "Raise if a rule cannot draw a triplet from groups of these sizes"
     name = 'clusters' if rule == 'cluster_border' else 'classes'
@@ -89,6 +92,7 @@ def _inside(self:TripletSampler, g, u, taken=()):
     r = _pick(u, self.size[g] - len(taken)) + self.start[g]
     return _skip(r, [(t, np.ones_like(t)) for t in taken])
 
+# %% ../../nbs/scale/sampler.ipynb #9e491290
 @patch
 def _outside(self:TripletSampler, u, v, groups):
     "Uniform positions (or groups, then positions) outside the groups"

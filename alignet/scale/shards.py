@@ -39,7 +39,9 @@ def publish(
 
 # %% ../../nbs/scale/shards.ipynb #11691b5d
 _ROW = np.dtype([('triplet', '<i4', 3), ('sims', '<f4', 3)])
+
 _COLUMNS = ('i', 'j', 'k', 's_ij', 's_ik', 's_jk')
+
 _AGAIN = 'call label_store again with the same arguments'
 
 def _json_bytes(o): return (json.dumps(o, indent=1, sort_keys=True) + '\n').encode()
@@ -122,6 +124,7 @@ def _groups_of(sampler):
     groups[sampler.images] = sampler.group
     return groups
 
+# %% ../../nbs/scale/shards.ipynb #f898ea35
 def _run_settings(rows, meta, sampler, n, cfg):
     "All that the labels depend on, as plain values"
     known = {k: v for k, v in (meta.get('features') or {}).items() if v}
@@ -149,6 +152,7 @@ def _read_manifest(path):
         raise AlignetError(f"'{path}' is in layout {m.get('layout')} of label shards, not 2; make it again")
     return m
 
+# %% ../../nbs/scale/shards.ipynb #246beade
 def _same_run(path, settings):
     "The manifest that is there, if it is of this run; None if the folder is new"
     if not (path/'manifest.json').is_file():
@@ -240,6 +244,7 @@ def add(self:ShardWriter,
     publish(self.path/f'labels-{b:05d}.json', _json_bytes(dict(record, run=self.run)))
     publish(self.path/self.name(b), data)
 
+# %% ../../nbs/scale/shards.ipynb #a550d6d3
 @patch
 def finish(self:ShardWriter) -> bool: # Whether all shards are there
     "Write the final manifest if all shards are there, and clear up"
@@ -263,6 +268,7 @@ def _label_block(rows, sampler, b, m, place, threads):
         raise AlignetError(f'a similarity of the images {images.tolist()} is beyond float32; scale the features')
     return odd_last(t, s)
 
+# %% ../../nbs/scale/shards.ipynb #32ce13f0
 @with_settings(LabelSettings)
 def label_store(
     store, # FeatureStore of the *teacher's* features (transform_store), or names (n,) and features (n, d)
@@ -307,6 +313,7 @@ def _positions(i, n):
     if i.min() < -n or i.max() >= n: raise IndexError(f'rows {i.min()} to {i.max()} of {n:,} labels')
     return np.where(i < 0, i + n, i)
 
+# %% ../../nbs/scale/shards.ipynb #159497a5
 class _Rows:
     "One field of all shards, indexed like an array and read when asked for"
     def __init__(self, labels, field):
@@ -331,6 +338,7 @@ def _check_files(path, manifest):
         if size != o['bytes']:
             raise AlignetError(f"'{file}' is {size:,} bytes long, not {o['bytes']:,}; {_AGAIN}")
 
+# %% ../../nbs/scale/shards.ipynb #b35fcea4
 def _read_names(path, manifest):
     "The names, checked against the manifest"
     file = path/'names.json'
@@ -377,16 +385,19 @@ def triplets(self:LabelShards):
     "(t, 3) int32, read when indexed"
     return _Rows(self, 'triplet')
 
+# %% ../../nbs/scale/shards.ipynb #ca35b305
 @patch(as_prop=True)
 def sims(self:LabelShards):
     "(t, 3) float32, read when indexed"
     return _Rows(self, 'sims')
 
+# %% ../../nbs/scale/shards.ipynb #a563526d
 @patch(as_prop=True)
 def embedding(self:LabelShards):
     "(n, d) the teacher's features, or None where no store was given"
     return None if self.store is None else self.store.X
 
+# %% ../../nbs/scale/shards.ipynb #95d49f4a
 @patch(as_prop=True)
 def clusters(self:LabelShards):
     "(n,) int32 cluster (or class) that each image was drawn by"
@@ -408,12 +419,14 @@ def _open(self:LabelShards, b):
         self._cache[b] = _decode(self.path/record['file'], self.meta['format'], record['rows'])
     return self._cache[b]
 
+# %% ../../nbs/scale/shards.ipynb #5b575b8d
 @patch
 def _stretch(self:LabelShards, lo, hi):
     "The rows from `lo` to `hi` of all shards, shard by shard"
     step = self._step
     for b in range(lo // step, -(-hi // step)): yield self._open(b)[max(0, lo - b * step):hi - b * step]
 
+# %% ../../nbs/scale/shards.ipynb #04130f1c
 @patch
 def _take(self:LabelShards, i, field):
     "A field of some rows, whichever shards they lie in"
@@ -435,6 +448,7 @@ def blocks(self:LabelShards) -> object: # Iterator over (m, 3) triplets and (m, 
     "Go through the rows shard by shard, in order"
     for a in self._stretch(self.lo, self.hi): yield a['triplet'], a['sims']
 
+# %% ../../nbs/scale/shards.ipynb #1dead51f
 @patch
 def shard(self:LabelShards,
     rank:int, # Which process, from 0
@@ -470,6 +484,7 @@ def to_labels(self:LabelShards,
     meta.update(clusters=self.meta['groups'], n=len(t))
     return PseudoLabels(self.names, t, s, self.embedding, meta, self.clusters)
 
+# %% ../../nbs/scale/shards.ipynb #6c4637dd
 @patch
 def to_released(self:LabelShards,
     path, # The .npz to make or replace, best named {transform}/{split}_{sampling}.npz

@@ -15,14 +15,14 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 from .core import quiet_imports
-with quiet_imports(): import fastai.torch_basics
-from fastai.data.core import DataLoaders
-from fastai.learner import Learner
-from fastai.callback.core import Callback
-# give a Learner fit_one_cycle, lr_find, to_bf16
-import fastai.callback.schedule, fastai.callback.fp16
-from fastai.optimizer import Adam
-from fastai.torch_core import params, default_device
+with quiet_imports():
+    from fastai.callback.core import Callback
+    from fastai.data.core import DataLoaders
+    from fastai.learner import Learner
+    from fastai.optimizer import Adam
+    from fastai.torch_core import params, default_device
+# give a Learner fit_one_cycle, lr_find and to_bf16
+from fastai.callback import fp16, schedule # noqa: F401
 from fastcore.basics import patch
 from fastcore.foundation import L
 from fastcore.meta import delegates
@@ -43,8 +43,7 @@ def split_stages(
     def has(*names): return all(hasattr(model, o) for o in names)
     if has('conv_stem', 'bn1', 'blocks'):
         stem, stages = [model.conv_stem, model.bn1], list(model.blocks)
-        last = [model.conv_head, model.bn2] if has('conv_head', 'bn2') else []
-        if not last and has('bn2'): last = [model.bn2]
+        last = [model.conv_head, model.bn2] if has('bn2') else []
     elif has('conv1', 'bn1', 'maxpool', 'layer1', 'layer4'):
         stem, last = [model.conv1, model.bn1, model.act1, model.maxpool], []
         stages = [model.layer1, model.layer2, model.layer3, model.layer4]
@@ -99,7 +98,7 @@ class Student(nn.Module):
         for m in self.stages[1]: x = m(x)
         return self.backbone.model.forward_head(x, pre_logits=True)
 
-# %% ../nbs/06_training.ipynb #8603ba52
+# %% ../nbs/06_training.ipynb #8b66d964
 @patch
 def forward(self:Student,
     x, # (B, 3, H, W) normalised images, or what `stem` made of them; (T, 3, ...) for triplets
@@ -127,7 +126,7 @@ def teacher_agreement(
     same = sims.argmax(-1) == targ.argmax(-1)
     return (same & (best > second)).float().mean()
 
-# %% ../nbs/06_training.ipynb #d9ea65af
+# %% ../nbs/06_training.ipynb #08876ffd
 @dataclass
 class BatchSettings:
     "How batches are made"
@@ -151,9 +150,11 @@ class BatchSettings:
             raise AlignetError('balance and per_cluster both say how a batch is made up; give one of them')
 
     @property
-    def items(self): return self.bs if self.triplets == 'batch' else self.bs // 3
+    def items(self):
+        "Items in a batch: images, or triplets of them"
+        return self.bs if self.triplets == 'batch' else self.bs // 3
 
-# %% ../nbs/06_training.ipynb #74005f0c
+# %% ../nbs/06_training.ipynb #061575d9
 def _check_labels(labels, settings, give_clusters):
     "Raise if the labels lack what the batches need"
     dense = settings.triplets == 'batch'
@@ -165,7 +166,7 @@ def _check_labels(labels, settings, give_clusters):
     if not dense or labels.clusters is None:
         raise AlignetError("per_cluster and weights by cluster are for triplets='batch' and labels with `clusters`")
 
-# %% ../nbs/06_training.ipynb #5057653e
+# %% ../nbs/06_training.ipynb #e74c74e4
 def _split_pool(n, settings):
     "Rows of the pictures to train on, and of those kept aside"
     order = rng(settings.seed, 7).permutation(n)
@@ -190,7 +191,7 @@ def _datasets(labels, pictures, settings, train, valid, give_clusters):
         raise AlignetError(f'{len(parts[0]):,} training triplets do not fill one batch; label more of them')
     return parts
 
-# %% ../nbs/06_training.ipynb #aa4783b7
+# %% ../nbs/06_training.ipynb #3b6898c6
 def _plans(labels, settings, train, n_items):
     "Plans of the training and validation batches"
     n_train, n_valid = n_items
@@ -249,7 +250,7 @@ def student_groups(
     "Two parameter groups; frozen and unused parameters stay out, also after unfreeze()"
     return [[p for p in params(student.backbone) if p.requires_grad], params(student.head) + [student.log_scale]]
 
-# %% ../nbs/06_training.ipynb #a0aaa819
+# %% ../nbs/06_training.ipynb #05e2a4b7
 def _take(kwargs, f):
     "Take out of `kwargs` what `f` knows"
     return {k: kwargs.pop(k) for k in list(inspect.signature(f).parameters) if k in kwargs}
@@ -276,7 +277,7 @@ def align_learner(
     loss_func = AlignLoss(loss, tau_teacher=tau, weights=weights) if isinstance(loss, str) else loss
     rule = weighting_rule(getattr(loss_func, 'weights', 'all'))
     dls = align_dls(labels, images, model, give_clusters=rule in SAME_PAIRS, **_take(kwargs, BatchSettings))
-    cbs = [SetEpoch(), ShareBatches()]
+    cbs = [ServeBatches()]
     if freeze_bn: cbs.append(FreezeBatchNorm())
     if decay_to_init: cbs.append(DecayToInit(decay_to_init, skip='log_scale'))
     cbs += L(kwargs.pop('cbs', None))

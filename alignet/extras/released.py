@@ -397,7 +397,7 @@ class LinearHead:
         for _ in range(steps):
             batch = torch.randint(len(t), (bs,), generator=self.gen)
             photos, at = torch.unique(t[batch], return_inverse=True)
-            value = loss(_torch_sims(self(X[photos.numpy()]), at), p[batch], tau)
+            value = loss(_torch_sims(self(X[photos.numpy()]), at) / tau, p[batch]).mean()
             optimiser.zero_grad()
             value.backward()
             optimiser.step()

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['toy_shapes', 'PictureCache', 'StageCache', 'stages_of', 'crop_and_flip', 'BatchPlan', 'ClusterPlan', 'InOrder',
-           'AlignDL', 'LabelledImages', 'LabelledTriplets', 'SetEpoch', 'ShareBatches']
+           'AlignDL', 'LabelledImages', 'LabelledTriplets', 'ServeBatches']
 
-# %% ../../nbs/scale/batches.ipynb #3b46c8b2
+# %% ../../nbs/scale/batches.ipynb #ca5f205e
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +17,16 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torchvision.transforms import functional as TF, InterpolationMode
 from ..core import quiet_imports
-with quiet_imports(): import fastai.torch_basics
-from fastai.callback.core import Callback
-from fastai.data.load import DataLoader
+with quiet_imports():
+    from fastai.callback.core import Callback
+    from fastai.data.load import DataLoader
 from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
 from ..data import ImageSet
 from .processes import *
 
-# %% ../../nbs/scale/batches.ipynb #9c0f7e01
+# %% ../../nbs/scale/batches.ipynb #94a69ecb
 def toy_shapes(
     folder, # Where to draw them
     n:int=48, # How many
@@ -45,7 +45,7 @@ def toy_shapes(
         rows.append(np.r_[2 * np.eye(2)[shape], np.eye(3)[colour]])
     return ImageSet.from_folder(folder), np.array(rows, np.float32)
 
-# %% ../../nbs/scale/batches.ipynb #ba99a4f6
+# %% ../../nbs/scale/batches.ipynb #d68366a6
 class PictureCache:
     "Square uint8 tensors of an image set's files, kept in memory while they fit"
     def __init__(self,
@@ -71,7 +71,7 @@ class PictureCache:
     def __len__(self): return len(self.names)
     def __getitem__(self, i): return self._read(self.names[i]) if self.store is None else self.store[i]
 
-# %% ../../nbs/scale/batches.ipynb #8c8ac9c7
+# %% ../../nbs/scale/batches.ipynb #d731c524
 class StageCache:
     "Output of a student's frozen stages for each picture, float16, computed once"
     @torch.no_grad()
@@ -93,7 +93,7 @@ class StageCache:
     def __len__(self): return len(self.store)
     def __getitem__(self, i): return self.store[i]
 
-# %% ../../nbs/scale/batches.ipynb #4fda40ba
+# %% ../../nbs/scale/batches.ipynb #f32e8728
 _last_stages = {}
 
 def stages_of(
@@ -115,7 +115,7 @@ def stages_of(
         _last_stages[key] = made
     return _last_stages[key]
 
-# %% ../../nbs/scale/batches.ipynb #86071837
+# %% ../../nbs/scale/batches.ipynb #a8083145
 def crop_and_flip(
     x, # (B, 3, H, W) float images
     gen, # numpy generator
@@ -130,7 +130,7 @@ def crop_and_flip(
     grid = F.affine_grid(torch.from_numpy(theta).to(x), list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, padding_mode='reflection', align_corners=False)
 
-# %% ../../nbs/scale/batches.ipynb #82b7df61
+# %% ../../nbs/scale/batches.ipynb #56e1d7e0
 @dataclass
 class BatchPlan:
     "Which items each training batch holds, by seed, epoch and process"
@@ -141,26 +141,26 @@ class BatchPlan:
     groups:object=None # (n,) source of each item; a batch takes equally many of each
     one_pass:tuple=None # (images in the pool, images in a batch), where an item is not one image
 
-    def n_steps(self, n_procs=1):
-        "Batches in an epoch"
+    def size(self,
+        n_procs:int=1, # How many processes share a batch
+    ) -> tuple: # Items in an epoch and in a batch, of one process
+        "How much one process serves"
         pool, bs = self.one_pass or (self.n, self.bs)
-        return self.steps or pool // (bs * n_procs)
+        steps = self.steps or pool // (bs * n_procs)
+        if steps: return steps * self.bs, self.bs
+        raise AlignetError(f'{self.n:,} items do not fill one batch of {n_procs} times {self.bs}; lower bs')
 
-    def size(self, n_procs=1):
-        "Items in an epoch and in a batch, of one process"
-        steps = self.n_steps(n_procs)
-        if not steps:
-            raise AlignetError(f'{self.n:,} items do not fill one batch of {n_procs} times {self.bs}; lower bs')
-        return steps * self.bs, self.bs
+    def rows(self,
+        epoch:int, # Number of the epoch
+        rank:int=0, # Number of this process
+        n_procs:int=1, # How many processes share a batch
+    ) -> np.ndarray: # (items,) int64, batch after batch
+        "Items of an epoch for one process"
+        items, bs = self.size(n_procs)
+        order = self.order(epoch, items * n_procs, bs * n_procs)
+        return order.reshape(-1, n_procs, bs)[:, rank].ravel()
 
-    def rows(self, epoch, rank=0, n_procs=1):
-        "Items of an epoch for one process, batch after batch"
-        steps = self.n_steps(n_procs)
-        bs = self.bs * n_procs
-        order = self.order(epoch, steps * bs, bs)
-        return order.reshape(steps, n_procs, self.bs)[:, rank].ravel()
-
-# %% ../../nbs/scale/batches.ipynb #dff75852
+# %% ../../nbs/scale/batches.ipynb #476f7a71
 @patch
 def order(self:BatchPlan,
     epoch:int, # Number of the epoch
@@ -180,7 +180,7 @@ def order(self:BatchPlan,
     batches = np.split(order, range(bs, n, bs))
     return np.concatenate([rng(self.seed, epoch, 13, b).permutation(o) for b, o in enumerate(batches)])
 
-# %% ../../nbs/scale/batches.ipynb #8f3b7df0
+# %% ../../nbs/scale/batches.ipynb #9b8ae3c5
 @dataclass
 class ClusterPlan(BatchPlan):
     "A plan that deals items in groups of one cluster"
@@ -199,7 +199,7 @@ class ClusterPlan(BatchPlan):
         if not usable.any(): raise AlignetError(f'per_cluster={k}: no cluster has that many items; lower it')
         self.skipped = int(sizes[~usable].sum())
 
-# %% ../../nbs/scale/batches.ipynb #ad740be0
+# %% ../../nbs/scale/batches.ipynb #694826bd
 @patch
 def order(self:ClusterPlan,
     epoch:int, # Number of the epoch
@@ -221,22 +221,26 @@ def order(self:ClusterPlan,
         have += len(parts[-1])
     return np.concatenate(parts)[:n]
 
-# %% ../../nbs/scale/batches.ipynb #b14b2878
+# %% ../../nbs/scale/batches.ipynb #6a82cd51
 @dataclass
 class InOrder:
     "Validation batches: all items in order, the same for every process"
     n:int # Items
     bs:int # Items in a batch, for each process
 
-    def size(self, n_procs=1):
-        "Items in all, and in a batch"
+    def size(self,
+        n_procs:int=1, # How many processes there are
+    ) -> tuple: # Items in all, and in a batch
+        "How much each process serves"
         return self.n, self.bs * n_procs
 
-    def rows(self, epoch, rank=0, n_procs=1):
+    def rows(self,
+        *args, # Epoch, rank and number of processes: not used
+    ) -> np.ndarray: # (n,) int64
         "All items"
         return np.arange(self.n)
 
-# %% ../../nbs/scale/batches.ipynb #bc6ee4a6
+# %% ../../nbs/scale/batches.ipynb #d3241d61
 class AlignDL(DataLoader):
     "Batches of pictures and targets in the order of a plan"
     def __init__(self,
@@ -277,7 +281,7 @@ class AlignDL(DataLoader):
         rows = self.plan.rows(self.epoch, self.rank, self.n_procs)
         return rows[self.first_step * self.bs:].tolist()
 
-# %% ../../nbs/scale/batches.ipynb #180f0e96
+# %% ../../nbs/scale/batches.ipynb #2afd6cd1
 @patch
 def after_batch(self:AlignDL,
     b:tuple, # (B, 3, H, W) or (T, 3, 3, H, W) uint8 pictures, or outputs of frozen stages; targets
@@ -294,7 +298,7 @@ def after_batch(self:AlignDL,
     x = x.float().contiguous(memory_format=torch.channels_last).unflatten(0, lead)
     return (x, True, *targets) if self.from_stages else (x, *targets)
 
-# %% ../../nbs/scale/batches.ipynb #cc378bc6
+# %% ../../nbs/scale/batches.ipynb #9601f54f
 @patch
 def show_batch(self:AlignDL,
     b=None, # A batch; the first one if None
@@ -319,7 +323,7 @@ def show_batch(self:AlignDL,
         for ax, p in zip(axs.ravel(), odd.ravel()): ax.set_title(f'odd: {float(p):.2f}', fontsize=9)
     return fig
 
-# %% ../../nbs/scale/batches.ipynb #ef593475
+# %% ../../nbs/scale/batches.ipynb #49a8773f
 class LabelledImages:
     "Pictures with the teacher's representation, and their clusters if given"
     def __init__(self,
@@ -336,7 +340,7 @@ class LabelledImages:
         item = self.pictures[row], torch.from_numpy(np.array(self.targets[row], np.float32))
         return item if self.clusters is None else (*item, int(self.clusters[row]))
 
-# %% ../../nbs/scale/batches.ipynb #63d3538d
+# %% ../../nbs/scale/batches.ipynb #56809af2
 class LabelledTriplets:
     "Triplets of pictures with the teacher's similarities"
     def __init__(self,
@@ -350,17 +354,9 @@ class LabelledTriplets:
         pictures = torch.stack([self.pictures[int(o)] for o in self.triplets[i]])
         return pictures, torch.from_numpy(np.array(self.sims[i], np.float32))
 
-# %% ../../nbs/scale/batches.ipynb #6d087e9c
-class SetEpoch(Callback):
-    "Tell the training batches which epoch it is"
-    order = -15
-    def before_epoch(self):
-        "Before the epoch's first batch"
-        if isinstance(self.dls.train, AlignDL): self.dls.train.set_epoch(self.epoch)
-
-# %% ../../nbs/scale/batches.ipynb #2750e17d
-class ShareBatches(Callback):
-    "Under `distrib_ctx`: give each process its part of every batch"
+# %% ../../nbs/scale/batches.ipynb #2c2a839a
+class ServeBatches(Callback):
+    "Tell the loaders which epoch it is, and under `distrib_ctx` which process"
     order = 12                             # after fastai's DistributedTrainer
     def _unwrap(self, dl): return dl if isinstance(dl, AlignDL) else getattr(dl, 'dl', dl)
 
@@ -371,6 +367,10 @@ class ShareBatches(Callback):
         for dl in self.dls:
             if n_procs > 1: dl.to(next(self.model.parameters()).device)
             if isinstance(dl, AlignDL): dl.share(rank, n_procs)
+
+    def before_epoch(self):
+        "Before the epoch's first batch"
+        if isinstance(self.dls.train, AlignDL): self.dls.train.set_epoch(self.epoch)
 
     def before_train(self):
         "Use the loader itself"

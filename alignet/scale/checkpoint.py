@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['schedule_points', 'run_signature', 'stateful_callbacks', 'learner_state', 'restore_learner', 'Checkpoint']
 
-# %% ../../nbs/scale/checkpoint.ipynb #395bf65c
+# %% ../../nbs/scale/checkpoint.ipynb #a3a7019f
 from pathlib import Path
 import numpy as np
 import torch
 from ..core import quiet_imports
-with quiet_imports(): import fastai.torch_basics
-from fastai.callback.core import Callback, CancelBatchException, CancelValidException
-from fastai.callback.schedule import ParamScheduler
-from fastai.torch_core import get_model
+with quiet_imports():
+    from fastai.callback.core import Callback, CancelBatchException, CancelValidException
+    from fastai.callback.schedule import ParamScheduler
+    from fastai.torch_core import get_model
 from fastcore.basics import patch
 from fastcore.foundation import L
 from ..core import *
@@ -21,14 +21,14 @@ from ..files.disk import *
 from .batches import AlignDL
 from .processes import *
 
-# %% ../../nbs/scale/checkpoint.ipynb #e9c85618
+# %% ../../nbs/scale/checkpoint.ipynb #7f8c3863
 def _to_plain(o):
     "The same with lists, dictionaries and numbers, which `weights_only` can read"
     if isinstance(o, dict): return {k: _to_plain(v) for k, v in o.items()}
     if isinstance(o, (list, tuple, L)): return [_to_plain(v) for v in o]
     return o.item() if isinstance(o, np.generic) else o
 
-# %% ../../nbs/scale/checkpoint.ipynb #624d9caf
+# %% ../../nbs/scale/checkpoint.ipynb #9af01820
 def schedule_points(
     learn, # A learner within a fit
 ) -> list: # Plain lists and numbers
@@ -41,7 +41,7 @@ def schedule_points(
             points.append([name, values])
     return points or _to_plain(learn.opt.hypers)
 
-# %% ../../nbs/scale/checkpoint.ipynb #3155284e
+# %% ../../nbs/scale/checkpoint.ipynb #df5a5539
 def run_signature(
     learn, # A learner within a fit
     run_id:str='', # Name of the run; without one, what can be seen
@@ -60,7 +60,7 @@ def run_signature(
         run_id='', steps=steps, parameters=digest(shapes), optimiser=type(learn.opt).__name__,
         schedule=schedule_points(learn), callbacks=settings, batches=[loader.bs, seed, len(loader.dataset)])
 
-# %% ../../nbs/scale/checkpoint.ipynb #cb63a52c
+# %% ../../nbs/scale/checkpoint.ipynb #7646f028
 def _recorder_state(recorder):
     "Losses, rates and running means so far"
     def meter(m): return {k: v for k, v in vars(m).items() if isinstance(v, (int, float, torch.Tensor))}
@@ -76,7 +76,7 @@ def _restore_recorder(recorder, state):
     meters = recorder.loss, recorder.smooth_loss
     for meter, values in zip(meters, state['meters']): meter.__dict__.update(values)
 
-# %% ../../nbs/scale/checkpoint.ipynb #4b409358
+# %% ../../nbs/scale/checkpoint.ipynb #f1da2a71
 def stateful_callbacks(
     learn, # A learner
 ) -> list: # Callbacks with `state_dict` and `load_state_dict`
@@ -85,7 +85,7 @@ def stateful_callbacks(
     methods = ('state_dict', 'load_state_dict')
     return [cb for cb in learn.cbs if all(hasattr(type(cb), m) for m in methods)]
 
-# %% ../../nbs/scale/checkpoint.ipynb #4c08060b
+# %% ../../nbs/scale/checkpoint.ipynb #db663573
 def learner_state(
     learn, # A learner
 ) -> dict: # Tensors and plain values
@@ -96,7 +96,7 @@ def learner_state(
     if hasattr(learn, 'recorder'): state['recorder'] = _recorder_state(learn.recorder)
     return state
 
-# %% ../../nbs/scale/checkpoint.ipynb #dbe640cf
+# %% ../../nbs/scale/checkpoint.ipynb #696397ca
 def restore_learner(
     learn, # A learner within a fit
     state:dict, # Of learner_state
@@ -113,7 +113,7 @@ def restore_learner(
     for _ in range(step - learn.epoch * n): learn.pct_train += 1. / (n * learn.n_epoch)
     if 'recorder' in state and hasattr(learn, 'recorder'): _restore_recorder(learn.recorder, state['recorder'])
 
-# %% ../../nbs/scale/checkpoint.ipynb #75d39fbf
+# %% ../../nbs/scale/checkpoint.ipynb #747160d3
 class Checkpoint(Callback):
     "Save a fit every so many steps, and go on from the file when the fit is started again"
     order, on = -20, False
@@ -139,6 +139,8 @@ class Checkpoint(Callback):
         self.on = not hasattr(self.learn, 'lr_finder')
         if self.on and not self.epoch:
             self.signature = run_signature(self.learn, self.run_id)
+            rank, _ = process_rank()
+            if not rank: remove_unfinished(self.path)
             if self.path.exists(): self._read()
         self._pass_over()
 
@@ -156,7 +158,7 @@ class Checkpoint(Callback):
         "Count a step"
         if self.training: self.step += 1
 
-# %% ../../nbs/scale/checkpoint.ipynb #80165c65
+# %% ../../nbs/scale/checkpoint.ipynb #ebc748d7
 @patch
 def _read(self:Checkpoint):
     "Read the file, and raise for that of another run"
@@ -186,7 +188,7 @@ def _restore(self:Checkpoint):
     restore_learner(self.learn, self.state, self.state['step'])
     self.state = None
 
-# %% ../../nbs/scale/checkpoint.ipynb #91ef1306
+# %% ../../nbs/scale/checkpoint.ipynb #d762da1d
 @patch
 def before_validate(self:Checkpoint):
     "Restore or save at the end of an epoch; an epoch that was done before is not validated again"
@@ -198,7 +200,7 @@ def before_validate(self:Checkpoint):
     if hasattr(self.learn, 'recorder'):
         self.recorder.log = L(self.epoch, float(self.recorder.smooth_loss.value))
 
-# %% ../../nbs/scale/checkpoint.ipynb #53519711
+# %% ../../nbs/scale/checkpoint.ipynb #3334f6b4
 @patch
 def save(self:Checkpoint):
     "Write the present state to the file, unless gradients are half accumulated"

@@ -6,7 +6,7 @@
 __all__ = ['LOSS_SLOPES', 'KEEP_TRIPLETS', 'triplets_at', 'ChunkPlan', 'chunk_triplets', 'chunk_loss', 'DenseLoss',
            'fast_triplet_loss', 'batch_agreement']
 
-# %% ../../nbs/scale/fast_loss.ipynb #ec61ae06
+# %% ../../nbs/scale/fast_loss.ipynb #3fd91aad
 from dataclasses import dataclass
 from functools import lru_cache
 import torch
@@ -15,7 +15,7 @@ from fastcore.meta import delegates
 from ..core import *
 from ..loss import *
 
-# %% ../../nbs/scale/fast_loss.ipynb #6837c809
+# %% ../../nbs/scale/fast_loss.ipynb #1557ef77
 def _kl_slope(z, log_p):
     "Value and slope of the Kullback-Leibler loss"
     log_q, p = z.log_softmax(0), log_p.exp()
@@ -48,7 +48,7 @@ def _margin_slope(z, log_p):
 
 LOSS_SLOPES = dict(jsd=_jsd_slope, kl=_kl_slope, contrastive=_contrastive_slope, margin=_margin_slope)
 
-# %% ../../nbs/scale/fast_loss.ipynb #a47f11ea
+# %% ../../nbs/scale/fast_loss.ipynb #5ec5c5a1
 @lru_cache(16)
 def _triplet_tables(B, device):
     "For each i how many triplets start with 0..i, and the list of all pairs j, k"
@@ -68,7 +68,7 @@ def triplets_at(
     pair = rows + len(pair_j) - ends[i]
     return torch.stack([i, pair_j[pair], pair_k[pair]])
 
-# %% ../../nbs/scale/fast_loss.ipynb #829fdb0b
+# %% ../../nbs/scale/fast_loss.ipynb #e1760082
 @dataclass
 class ChunkPlan:
     "Rows of the list of all triplets that one process handles, chunk by chunk"
@@ -89,7 +89,7 @@ class ChunkPlan:
         for lo in range(self.rank * self.chunk, T, self.n_procs * self.chunk):
             yield lo, min(lo + self.chunk, T)
 
-# %% ../../nbs/scale/fast_loss.ipynb #69e731f6
+# %% ../../nbs/scale/fast_loss.ipynb #1678abcc
 # keep the triplets of batches with up to this many
 KEEP_TRIPLETS = 1 << 19
 
@@ -107,7 +107,7 @@ def chunk_triplets(
     make = _kept_triplets if n_triplets(plan.B) <= KEEP_TRIPLETS else _make_triplets
     return make(lo, hi, plan.B, plan.device)
 
-# %% ../../nbs/scale/fast_loss.ipynb #482843bf
+# %% ../../nbs/scale/fast_loss.ipynb #93278411
 def chunk_loss(
     s, # (B * B,) student similarities divided by the temperature
     t, # (B * B,) teacher similarities, likewise
@@ -129,7 +129,7 @@ def chunk_loss(
     if grad is not None: grad.scatter_add_(0, pairs, slope.reshape(-1))
     return value.sum(), n if w is None else w.sum()
 
-# %% ../../nbs/scale/fast_loss.ipynb #e536ed57
+# %% ../../nbs/scale/fast_loss.ipynb #109ad8d1
 @lru_cache(None)
 def _compiled_chunk_loss(loss, rule, need_grad):
     "Compile `chunk_loss` for one loss and one kind of weights"
@@ -137,7 +137,7 @@ def _compiled_chunk_loss(loss, rule, need_grad):
         return chunk_loss(s, t, triplets_at(rows, B), rows, grad, loss, weights, B)
     return torch.compile(run, dynamic=True)
 
-# %% ../../nbs/scale/fast_loss.ipynb #83e79488
+# %% ../../nbs/scale/fast_loss.ipynb #fb7b7257
 def _run_compiled(s, t, lo, hi, grad, loss, weights, B):
     "`chunk_loss` as one kernel; raises where it cannot be compiled"
     run = _compiled_chunk_loss(loss, weights.rule, grad is not None)
@@ -147,7 +147,7 @@ def _run_compiled(s, t, lo, hi, grad, loss, weights, B):
     except RuntimeError as e:
         raise AlignetError('compile=True needs a C++ compiler (Triton on a GPU); use compile=False') from e
 
-# %% ../../nbs/scale/fast_loss.ipynb #1716fe15
+# %% ../../nbs/scale/fast_loss.ipynb #5f748ccf
 @dataclass
 class DenseLoss:
     "Mean loss over all triplets of a batch, and its gradient by the student's similarities"
@@ -158,7 +158,7 @@ class DenseLoss:
     plan:ChunkPlan # Which triplets, and how many at a time
     compile:bool=False # One kernel instead of many
 
-    def chunk(self, s, t, lo, hi, grad):
+    def _chunk(self, s, t, lo, hi, grad):
         "Loss and sum of weights of one chunk"
         B = self.plan.B
         if self.compile: return _run_compiled(s, t, lo, hi, grad, self.loss, self.weights, B)
@@ -176,7 +176,7 @@ class DenseLoss:
         grad = torch.zeros_like(s) if need_grad else None
         total, mass = s.new_zeros(()), s.new_zeros(())
         for lo, hi in self.plan:
-            value, weight = self.chunk(s, t, lo, hi, grad)
+            value, weight = self._chunk(s, t, lo, hi, grad)
             total += value
             mass += weight
         if self.plan.n_procs > 1: total, mass = _sum_over_processes(total, mass)
@@ -184,14 +184,14 @@ class DenseLoss:
         if need_grad: grad = grad.view(S.shape) * (self.plan.n_procs / (mass * self.tau))
         return total / mass, grad
 
-# %% ../../nbs/scale/fast_loss.ipynb #5459ecfb
+# %% ../../nbs/scale/fast_loss.ipynb #f716fa8f
 def _sum_over_processes(total, mass):
     "Add up losses and weights of all processes"
     both = torch.stack([total, mass])
     dist.all_reduce(both)
     return both
 
-# %% ../../nbs/scale/fast_loss.ipynb #617eabdf
+# %% ../../nbs/scale/fast_loss.ipynb #cd87ace5
 class _WithGradient(torch.autograd.Function):
     "Hand the gradient that came with the value to autograd"
     @staticmethod
@@ -205,8 +205,8 @@ class _WithGradient(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, out): return (out * ctx.saved_tensors[0]).to(ctx.dtype), None, None, None
 
-# %% ../../nbs/scale/fast_loss.ipynb #38446c28
-@delegates(batch_triplet_loss)
+# %% ../../nbs/scale/fast_loss.ipynb #9a0fb226
+@delegates(ChunkPlan)
 def fast_triplet_loss(
     S_student, # (B, B) student similarities; the upper triangle is read
     S_teacher, # (B, B) teacher similarities; a constant, no gradient goes there
@@ -216,7 +216,7 @@ def fast_triplet_loss(
     weights='all', # See TripletWeights
     clusters=None, # (B,) cluster of each image, for the weightings that need it
     compile:bool=False, # One compiled kernel instead of many; pays on large batches
-    **plan, # For ChunkPlan: chunk, rank, n_procs
+    **kwargs, # For ChunkPlan
 ) -> torch.Tensor: # Scalar; 0 if no triplet of the batch has a weight
     "Mean of the triplet loss over all triplets of a batch, in bounded memory"
     check_square(S_student=S_student, S_teacher=S_teacher)
@@ -226,10 +226,10 @@ def fast_triplet_loss(
     weights = TripletWeights(weights, B, clusters, device)
     if compile and weights.rule == 'function':
         raise AlignetError('compile=True cannot take a Python function for `weights`; use compile=False')
-    dense = DenseLoss(loss, tau, tau_teacher, weights, ChunkPlan(B, device, **plan), compile)
+    dense = DenseLoss(loss, tau, tau_teacher, weights, ChunkPlan(B, device, **kwargs), compile)
     return _WithGradient.apply(S_student, S_teacher, dense, torch.is_grad_enabled() and S_student.requires_grad)
 
-# %% ../../nbs/scale/fast_loss.ipynb #fbb29ec4
+# %% ../../nbs/scale/fast_loss.ipynb #c520b709
 def batch_agreement(
     S_student, # (B, B) student similarities
     S_teacher, # (B, B) teacher similarities

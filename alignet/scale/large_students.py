@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['checkpoint_gradients']
 
-# %% ../../nbs/scale/large_students.ipynb #33a2f006
+# %% ../../nbs/scale/large_students.ipynb #8d583572
 import warnings
 from fastai.learner import Learner
 from fastai.torch_core import get_model
@@ -14,7 +14,7 @@ from ..core import *
 from .recipes import *
 from ..training import *
 
-# %% ../../nbs/scale/large_students.ipynb #33ed2798
+# %% ../../nbs/scale/large_students.ipynb #7ed56b54
 def checkpoint_gradients(
     learn:Learner, # A learner with a Student
     enable:bool=True, # Switch it on or off

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import torch
 from ..core import quiet_imports
-with quiet_imports(): import fastai.torch_basics
-from fastai.callback.core import Callback, CancelTrainException
-from fastai.callback.schedule import ParamScheduler, SchedCos, SchedLin, combine_scheds, combined_cos
-from fastai.callback.training import GradientAccumulation
-from fastai.learner import Learner
-from fastai.optimizer import Adam
-from fastai.torch_core import get_model
+with quiet_imports():
+    from fastai.callback.core import Callback, CancelTrainException
+    from fastai.callback.schedule import ParamScheduler, SchedCos, SchedLin, combine_scheds, combined_cos
+    from fastai.callback.training import GradientAccumulation
+    from fastai.learner import Learner
+    from fastai.optimizer import Adam
+    from fastai.torch_core import get_model
 from fastcore.basics import patch
 from timm.models._manipulate import group_with_matcher
 from timm.utils import ModelEmaV3
@@ -129,7 +129,7 @@ _all_triplets = Recipe(
 
 RECIPES = {recipe.name: recipe for recipe in (_published, _all_triplets)}
 
-# %% ../../nbs/scale/recipes.ipynb #15c49f5b
+# %% ../../nbs/scale/recipes.ipynb #855a93b7
 def _setting_text(v):
     "A setting in words"
     if isinstance(v, slice): return f'{v.start:g} to {v.stop:g}'
@@ -161,7 +161,7 @@ def scheds(self:Recipe,
         return dict(lr=combined_cos(warm, lr / 10, lr, lr / 1e5), mom=combined_cos(warm, *moms))
     return dict(lr=combine_scheds([warm, 1 - warm], [SchedLin(lr * 0, lr), SchedCos(lr, lr * 0)]))
 
-# %% ../../nbs/scale/recipes.ipynb #8ef862fa
+# %% ../../nbs/scale/recipes.ipynb #4a8bdcdb
 class RecipeSchedule(ParamScheduler):
     "Schedules by steps of the optimiser, whatever the length of an epoch"
     def __init__(self,
@@ -204,8 +204,10 @@ def _batches_a_step(learn, cbs):
 def _batches_an_epoch(learn):
     "How many batches an epoch has, also before the processes shared them"
     loader = learn.dls.train
-    _, n_procs = process_rank()
-    return loader.plan.n_steps(n_procs) if isinstance(loader, AlignDL) else len(loader)
+    if not isinstance(loader, AlignDL): return len(loader)
+    rank, n_procs = process_rank()
+    items, bs = loader.plan.size(n_procs)
+    return items // bs
 
 # %% ../../nbs/scale/recipes.ipynb #0627d422
 @patch
@@ -256,7 +258,7 @@ class EMA(Callback):
             q.copy_(kept)
         self.swapped = not self.swapped
 
-# %% ../../nbs/scale/recipes.ipynb #9828b262
+# %% ../../nbs/scale/recipes.ipynb #b145d4c9
 @patch
 def before_train(self:EMA):
     "Begin an average with a fit"
@@ -284,7 +286,7 @@ def after_step(self:EMA):
     self.steps += 1
     self.average.update(get_model(self.model), self.steps if self.warmup else None)
 
-# %% ../../nbs/scale/recipes.ipynb #6424b57c
+# %% ../../nbs/scale/recipes.ipynb #70c60dbe
 @patch
 def before_validate(self:EMA):
     "Validate with the average"
@@ -303,7 +305,7 @@ def after_fit(self:EMA):
         self.swapped = False
     self.on = False
 
-# %% ../../nbs/scale/recipes.ipynb #811e6868
+# %% ../../nbs/scale/recipes.ipynb #c417a3df
 @patch
 def state_dict(self:EMA) -> dict: # Keys steps and average; empty before training
     "What a checkpoint keeps"

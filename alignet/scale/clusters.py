@@ -227,7 +227,7 @@ def _finish_clusters(work, path, assigned, run):
         run, smallest=size.min(), largest=size.max(), empty=(size == 0).sum(),
         mean_squared_distance=distance, versions=library_versions()))
     try:
-        (work/'assigned').unlink(missing_ok=True)
+        for o in (work/'assigned', *work.glob('.*.tmp*')): o.unlink(missing_ok=True)
         replace_folder(work, path)
     except OSError as e: raise file_error(path, e) from e
     return clusters
@@ -292,6 +292,8 @@ def cluster_store(
     run = dict(k=k, seed=seed, engine=engine.name, sample=cfg.sample, iters=cfg.iters,
                features=rows.fingerprint())
     path = Path(path)
+    # finished clusters are read without a lock
+    if (path/'meta.json').is_file(): return np.load(_cluster_folder(path, run)/'clusters.npy')
     with folder_lock(path), threadpool_limits(cfg.threads):
         work = _cluster_folder(path, run)
         if work == path: return np.load(path/'clusters.npy')

@@ -6,7 +6,7 @@
 __all__ = ['FAMILIES', 'timm_pixels', 'open_clip_pixels', 'open_clip_backbone', 'NoTimmTower', 'timm_tower', 'toy_tower',
            'hf_backbone']
 
-# %% ../../nbs/scale/towers.ipynb #83a7ba95
+# %% ../../nbs/scale/towers.ipynb #70c0e98a
 import copy
 from pathlib import Path
 import timm
@@ -14,9 +14,10 @@ import torch
 from timm.models.vision_transformer import checkpoint_filter_fn
 from torch import nn
 from ..core import *
-from ..features import HEAD_NOTE, Backbone, creation_error, evaluating, timm_config
+from ..features import HEAD_NOTE, Backbone, evaluating, timm_config
+from .weights import creation_error
 
-# %% ../../nbs/scale/towers.ipynb #9bd8bc9c
+# %% ../../nbs/scale/towers.ipynb #d24119dd
 def timm_pixels(
     cfg:dict, # open_clip's preprocessing: size, mean, std, interpolation, resize_mode
 ) -> dict: # timm's data config
@@ -29,7 +30,7 @@ def timm_pixels(
                 mean=tuple(cfg['mean']), std=tuple(cfg['std']), crop_pct=1.,
                 crop_mode=crops[cfg['resize_mode']])
 
-# %% ../../nbs/scale/towers.ipynb #b42bf37b
+# %% ../../nbs/scale/towers.ipynb #987d8fb1
 def open_clip_pixels(
     model, # An open_clip model
 ) -> dict: # timm's data config
@@ -37,14 +38,14 @@ def open_clip_pixels(
     oc = require('open_clip', 'open_clip_torch')
     return timm_pixels(oc.get_model_preprocess_cfg(model))
 
-# %% ../../nbs/scale/towers.ipynb #26b90091
+# %% ../../nbs/scale/towers.ipynb #6b28228f
 def _check_open_clip(oc, arch, tag, pretrained):
     "Raise if open_clip has no such architecture, or no such weights for it"
     check_known([arch], oc.list_models(), 'open_clip models')
     tags = oc.list_pretrained_tags_by_model(arch)
     if pretrained and not Path(tag).is_file(): check_choice(tag, tags, f'weights of {arch}')
 
-# %% ../../nbs/scale/towers.ipynb #3474f47d
+# %% ../../nbs/scale/towers.ipynb #c340a687
 def _check_open_clip_folder(folder, pretrained):
     "Raise if a folder is not one that open_clip can load"
     if not (folder/'open_clip_config.json').is_file():
@@ -52,7 +53,7 @@ def _check_open_clip_folder(folder, pretrained):
     if pretrained and not [*folder.glob('*.safetensors'), *folder.glob('*.bin')]:
         raise AlignetError(f"'{folder}' holds no weights; copy it again, or pretrained=False")
 
-# %% ../../nbs/scale/towers.ipynb #1169c0e2
+# %% ../../nbs/scale/towers.ipynb #3eaae2c3
 def open_clip_backbone(
     name:str, # 'ARCH/WEIGHTS', where WEIGHTS is a tag or a file, or 'local-dir:FOLDER'
     pretrained:bool=True, # Load trained weights, or start from random ones
@@ -78,7 +79,7 @@ def open_clip_backbone(
     backbone.open_clip_config = {**oc.get_model_config(arch), **changed}
     return backbone
 
-# %% ../../nbs/scale/towers.ipynb #475952fb
+# %% ../../nbs/scale/towers.ipynb #63959bf4
 def _linear_head(visual):
     "The linear projection behind a timm model in an open_clip tower; None if there is none"
     parts = [m for m in visual.head.modules() if not isinstance(m, (nn.Sequential, nn.Dropout))]
@@ -86,7 +87,7 @@ def _linear_head(visual):
     if len(parts) == 1 and isinstance(parts[0], nn.Linear): return parts[0]
     raise ValueError(f'its head is a {type(parts[0]).__name__}, not a linear layer')
 
-# %% ../../nbs/scale/towers.ipynb #399a9c38
+# %% ../../nbs/scale/towers.ipynb #01af0d24
 def _trunk(visual):
     "The timm model inside an open_clip tower, its projection as classifier; whether there is one"
     head, net = _linear_head(visual), copy.deepcopy(visual.trunk).cpu()
@@ -98,7 +99,7 @@ def _trunk(visual):
     else: linear.bias.copy_(head.bias)
     return net, True
 
-# %% ../../nbs/scale/towers.ipynb #aab95bba
+# %% ../../nbs/scale/towers.ipynb #4adf9dd0
 _CLIP_NAMES = {
     (256, 10): 'xsmall', (512, 12): 'medium', (640, 12): 'betwixt', (768, 12): 'base',
     (1024, 24): 'large', (1280, 32): 'huge', (1408, 40): 'giant', (1664, 48): 'gigantic'}
@@ -119,7 +120,7 @@ def _clip_args(visual):
     if visual.pool_type == 'avg': args.update(global_pool='avg', fc_norm=visual.final_ln_after_pool)
     return args
 
-# %% ../../nbs/scale/towers.ipynb #5a4f77ef
+# %% ../../nbs/scale/towers.ipynb #3746417c
 def _clip_state(visual, net):
     "The weights of CLIP's vision transformer under timm's names"
     state = {k.replace('ls_', 'ls'): v.detach().cpu() for k, v in visual.state_dict().items()}
@@ -130,7 +131,7 @@ def _clip_state(visual, net):
     if bias is not None: state['patch_embed.proj.bias'] = torch.zeros_like(bias)
     return state
 
-# %% ../../nbs/scale/towers.ipynb #5b0b3b82
+# %% ../../nbs/scale/towers.ipynb #13c8a019
 def _clip_vit(visual):
     "A timm vision transformer with the weights of CLIP's, the projection as classifier"
     args = _clip_args(visual)
@@ -141,7 +142,7 @@ def _clip_vit(visual):
     net.load_state_dict(_clip_state(visual, net))
     return net, True
 
-# %% ../../nbs/scale/towers.ipynb #7c86aeb4
+# %% ../../nbs/scale/towers.ipynb #b7fff65f
 class NoTimmTower(AlignetError):
     "An open_clip tower for which timm has no network"
 
@@ -171,7 +172,7 @@ def timm_tower(
         raise NoTimmTower(f'{failed}: its features would be others; {remedy}')
     return new
 
-# %% ../../nbs/scale/towers.ipynb #bcd36625
+# %% ../../nbs/scale/towers.ipynb #e60ee118
 def toy_tower(
     arch:str='ViT-B-32', # Name of an open_clip model, for what is not said here
     vision:dict=None, # The image tower, in open_clip's terms; a small vision transformer if None
@@ -184,7 +185,7 @@ def toy_tower(
     kw = dict(kw, pretrained=False, embed_dim=24, vision_cfg=vision, text_cfg=text)
     return open_clip_backbone(arch, **kw).eval()
 
-# %% ../../nbs/scale/towers.ipynb #4aa6d351
+# %% ../../nbs/scale/towers.ipynb #569d6198
 class _HFTower(nn.Module):
     "A vision model of transformers that returns one row of features an image"
     def __init__(self, net):
@@ -196,13 +197,13 @@ class _HFTower(nn.Module):
         y = getattr(out, 'pooler_output', None)
         return (out.last_hidden_state[:, 0] if y is None else y).flatten(1)
 
-# %% ../../nbs/scale/towers.ipynb #5a65d5e5
+# %% ../../nbs/scale/towers.ipynb #80a1dc70
 def _side(size):
     "Height in pixels of a size as image processors write it; None if they give none"
     if isinstance(size, int): return size
     return size.get('height') or size.get('shortest_edge')
 
-# %% ../../nbs/scale/towers.ipynb #5ccbb6b2
+# %% ../../nbs/scale/towers.ipynb #5d200b01
 def _processor_pixels(processor, config):
     "timm's data config of an image processor of transformers"
     p = processor.to_dict() if hasattr(processor, 'to_dict') else dict(processor or {})
@@ -217,7 +218,7 @@ def _processor_pixels(processor, config):
                 crop_pct=side/short if short and crops else 1.,
                 crop_mode='center' if crops else 'squash')
 
-# %% ../../nbs/scale/towers.ipynb #08911783
+# %% ../../nbs/scale/towers.ipynb #583f382a
 def _load_hf(name, processor, pretrained):
     "A model of transformers and its image processor, by name"
     tr = require('transformers')
@@ -227,7 +228,7 @@ def _load_hf(name, processor, pretrained):
         return tr.AutoModel.from_config(tr.AutoConfig.from_pretrained(name)), processor
     except Exception as e: raise creation_error(f'hf:{name}', pretrained, e) from e
 
-# %% ../../nbs/scale/towers.ipynb #71da30ac
+# %% ../../nbs/scale/towers.ipynb #027632c1
 def hf_backbone(
     model, # 'OWNER/NAME' or a folder for AutoModel.from_pretrained, or a model of transformers
     processor=None, # Its image processor, or a dict of its settings; found by the name if None
@@ -245,7 +246,7 @@ def hf_backbone(
     backbone.data_config = backbone.config_at(size)
     return backbone
 
-# %% ../../nbs/scale/towers.ipynb #f71c424a
+# %% ../../nbs/scale/towers.ipynb #f6e0609b
 FAMILIES = {
     'open_clip': open_clip_backbone,
     'hf': hf_backbone,

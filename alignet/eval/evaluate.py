@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Evaluation', 'PicturesTask', 'task_features', 'imagenet_head', 'measure_tasks', 'evaluate']
 
-# %% ../../nbs/eval/evaluate.ipynb #eec36488
+# %% ../../nbs/eval/evaluate.ipynb #b6b44ae3
 import hashlib, json, re
 from dataclasses import asdict, fields
 from datetime import datetime, timezone
@@ -30,7 +30,7 @@ from .plots import MARKERS, model_colours, plot_rdms
 from .report import Report
 from .tasks import Candidate, Difference, Row, Scores, Task, as_shots, report_figure
 
-# %% ../../nbs/eval/evaluate.ipynb #2984ce08
+# %% ../../nbs/eval/evaluate.ipynb #733d3b57
 def _rows_frame(results):
     "All rows as a table; figures alone get a row without a number"
     rows = []
@@ -41,7 +41,7 @@ def _rows_frame(results):
     figures = [asdict(Row(s.model.name, 'figures', np.nan)) for s in scores]
     return pd.DataFrame([dict(suite=task.suite, data=task.name) | row for row in figures])
 
-# %% ../../nbs/eval/evaluate.ipynb #947968f3
+# %% ../../nbs/eval/evaluate.ipynb #d964aa47
 class Evaluation:
     "Measures of several models, with what is needed to compare them"
     def __init__(self,
@@ -79,7 +79,7 @@ class Evaluation:
         return f"Evaluation of {', '.join(self.models)}: {counts}"
     def _repr_html_(self): return self.wide().to_html(index=False, float_format='{:.3f}'.format)
 
-# %% ../../nbs/eval/evaluate.ipynb #2324bc6f
+# %% ../../nbs/eval/evaluate.ipynb #12bc3b03
 _DIFFERENCE = ['suite', 'data', *(f.name for f in fields(Difference))]
 
 @patch
@@ -102,7 +102,7 @@ def compare(self:Evaluation,
         self._compared[a, b, level] = pd.DataFrame(rows, columns=_DIFFERENCE)
     return self._compared[a, b, level].copy()
 
-# %% ../../nbs/eval/evaluate.ipynb #3b531b20
+# %% ../../nbs/eval/evaluate.ipynb #91b4a6c1
 def _plot_suite(ax, d, models):
     "Dots with intervals for the measures of one suite; `d.label` names the rows"
     labels = list(dict.fromkeys(d.label))
@@ -123,7 +123,7 @@ def _plot_suite(ax, d, models):
     ax.set_axisbelow(True)
     sns.despine(ax=ax, left=True)
 
-# %% ../../nbs/eval/evaluate.ipynb #11c26c86
+# %% ../../nbs/eval/evaluate.ipynb #618a1a2a
 @patch
 def plot(self:Evaluation,
     suites=None, # Suites to draw; all if None
@@ -137,14 +137,14 @@ def plot(self:Evaluation,
     panels = [d[d.suite == suite] for suite in dict.fromkeys(d.suite)]
     counts = [panel.label.nunique() for panel in panels]
     height = .75 * len(panels) + .24 * sum(counts) * max(1, len(self.models) / 2)
-    fig, axs = plt.subplots(len(panels), 1, figsize=(6.6, height), dpi=100, layout='constrained',
+    fig, axs = plt.subplots(len(panels), 1, figsize=(6.6, height), dpi=150, layout='constrained',
                             squeeze=False, height_ratios=[c + 1 for c in counts])
     for ax, panel in zip(axs[:, 0], panels): _plot_suite(ax, panel, self.models)
     fig.legend(*axs[0, 0].get_legend_handles_labels(), frameon=False, fontsize=8,
                ncols=min(3, len(self.models)), loc='outside upper right')
     return fig
 
-# %% ../../nbs/eval/evaluate.ipynb #db4c36fe
+# %% ../../nbs/eval/evaluate.ipynb #073ee697
 @patch
 def report(self:Evaluation,
     title:str='Evaluation', # Title of the page
@@ -171,13 +171,13 @@ def report(self:Evaluation,
         r.table(pd.Series(settings, name='value').to_frame(), 'Version, date and settings', name='about')
     return r
 
-# %% ../../nbs/eval/evaluate.ipynb #00debd86
+# %% ../../nbs/eval/evaluate.ipynb #526dab74
 def _setting_text(value):
     "A setting as text; pictures of each data set as a list"
     if not isinstance(value, dict): return str(value)
     return ', '.join(f'{name}: {n:,} pictures' for name, n in value.items())
 
-# %% ../../nbs/eval/evaluate.ipynb #061f0b96
+# %% ../../nbs/eval/evaluate.ipynb #1fd0ff26
 @patch
 def to_html(self:Evaluation,
     path=None, # File to write; none if None
@@ -185,12 +185,12 @@ def to_html(self:Evaluation,
     "One self-contained page"
     return self.report().to_html(path)
 
-# %% ../../nbs/eval/evaluate.ipynb #590ec37b
+# %% ../../nbs/eval/evaluate.ipynb #79a4673b
 def _records(frame):
     "Rows of a table as dictionaries, without NaN"
     return frame.astype(object).where(frame.notna(), None).to_dict('records')
 
-# %% ../../nbs/eval/evaluate.ipynb #9c1f6eda
+# %% ../../nbs/eval/evaluate.ipynb #27b6b2bb
 @patch
 def to_json(self:Evaluation,
     path=None, # File to write; none if None
@@ -203,7 +203,7 @@ def to_json(self:Evaluation,
     if path is not None: write_json(path, numbers)
     return json.dumps(numbers, indent=1)
 
-# %% ../../nbs/eval/evaluate.ipynb #9f265596
+# %% ../../nbs/eval/evaluate.ipynb #024191bd
 class PicturesTask(Task):
     "Figures of the first two models on some pictures of another task"
     suite, missing = 'pictures', None
@@ -226,7 +226,7 @@ class PicturesTask(Task):
         groups = [str(self.groups.get(f) or 'other') for f in files]
         return groups if 1 < len(set(groups)) <= 10 else None
 
-# %% ../../nbs/eval/evaluate.ipynb #d09a047f
+# %% ../../nbs/eval/evaluate.ipynb #3555ed5b
 @patch
 def figures(self:PicturesTask, scores, seed=0, n_boot=2000):
     "Maps, matrices, neighbours and disagreements"
@@ -246,7 +246,7 @@ def figures(self:PicturesTask, scores, seed=0, n_boot=2000):
     if hasattr(self.task, 'judgements'): found.append(self._disagreements(scores[-1].model))
     return found
 
-# %% ../../nbs/eval/evaluate.ipynb #2e4d3191
+# %% ../../nbs/eval/evaluate.ipynb #5ff9384e
 def _map_figure(X, thumbs, groups, method, seed):
     "Maps of two models side by side"
     first, second = X
@@ -257,7 +257,7 @@ def _map_figure(X, thumbs, groups, method, seed):
     caption = f'{title} of cosine similarities, the second map turned to fit the first.'
     return report_figure(plot_map(a, b, thumbs, groups, names=list(X)), alt, caption)
 
-# %% ../../nbs/eval/evaluate.ipynb #8559c927
+# %% ../../nbs/eval/evaluate.ipynb #a857f545
 @patch
 def _disagreements(self:PicturesTask, model, max_questions=6):
     "The questions on which a model is surest of another answer than people's"
@@ -266,7 +266,7 @@ def _disagreements(self:PicturesTask, model, max_questions=6):
     probs = choice_probs(sims / fit_temperature(sims))
     lead = probs[:, 0] - probs[:, 1:].max(1)
     wrong = np.argsort(lead, kind='stable')[:max_questions]
-    fig, axs = plt.subplots(len(wrong), 3, figsize=(3.6, 1.25 * len(wrong)), dpi=100,
+    fig, axs = plt.subplots(len(wrong), 3, figsize=(3.6, 1.25 * len(wrong)), dpi=150,
                             layout='constrained', squeeze=False)
     for row, q in zip(axs, wrong):
         own = 2 - probs[q].argmax()          # the place of the model's odd one out
@@ -280,18 +280,18 @@ def _disagreements(self:PicturesTask, model, max_questions=6):
                ' to its own.')
     return report_figure(fig, alt, caption)
 
-# %% ../../nbs/eval/evaluate.ipynb #5f9014bc
+# %% ../../nbs/eval/evaluate.ipynb #0cb10478
 def _picture_sets(task):
     "The pictures that a task needs: name -> (image set, files); its own have the name ''"
     return {'': (task.images, task.cached_files or task.files), **task.extra}
 
-# %% ../../nbs/eval/evaluate.ipynb #3b3f6668
+# %% ../../nbs/eval/evaluate.ipynb #ab1cd6a1
 def _set_key(images):
     "What is the same for two image sets with the same pictures"
     names = hashlib.sha256('\n'.join(images.names).encode()).hexdigest()
     return type(images).__name__, str(images.root), names
 
-# %% ../../nbs/eval/evaluate.ipynb #65efb22f
+# %% ../../nbs/eval/evaluate.ipynb #f5e9bddf
 def _store_path(folder, model, key, images, size):
     "Where the features of one model and image set are kept below a folder"
     if folder is None: return None
@@ -299,7 +299,7 @@ def _store_path(folder, model, key, images, size):
     name = f'{model.name[-40:]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}'
     return Path(folder)/re.sub(r'[^\w.-]+', '_', name)
 
-# %% ../../nbs/eval/evaluate.ipynb #a34ecad8
+# %% ../../nbs/eval/evaluate.ipynb #811bc4b3
 @delegates(extract_features, but=['path', 'size', 'overwrite'])
 def task_features(
     model, # A `Backbone`, or features that were computed already
@@ -324,7 +324,7 @@ def task_features(
         return {name: stores[_set_key(images)] for name, (images, _) in _picture_sets(task).items()}
     return [stores_of(task) for task in tasks]
 
-# %% ../../nbs/eval/evaluate.ipynb #31fb55f6
+# %% ../../nbs/eval/evaluate.ipynb #e0afc215
 def imagenet_head(
     model, # A `Backbone`, or anything else
 ) -> tuple: # Weights (1000, d) and bias, or None
@@ -335,7 +335,7 @@ def imagenet_head(
     if fc.in_features != model.num_features: return None
     return fc.weight.detach(), None if fc.bias is None else fc.bias.detach()
 
-# %% ../../nbs/eval/evaluate.ipynb #f53521f7
+# %% ../../nbs/eval/evaluate.ipynb #0e0de469
 def measure_tasks(
     tasks, # Each a `Task`
     candidates, # For each task, a `Candidate` for each model
@@ -361,13 +361,13 @@ def measure_tasks(
             skipped.append(Skipped(task.suite, task.name, why, task.remedy))
     return results, figures, skipped
 
-# %% ../../nbs/eval/evaluate.ipynb #110180bc
+# %% ../../nbs/eval/evaluate.ipynb #1303a33d
 def _check_maps(maps, suites):
     "Raise for an unknown kind of map, or one whose package is missing"
     if maps is not False: check_choice(maps, [*MAP_METHODS, False], 'maps')
     if maps == 'umap' and 'pictures' in suites: require('umap', 'umap-learn')
 
-# %% ../../nbs/eval/evaluate.ipynb #baaa0f70
+# %% ../../nbs/eval/evaluate.ipynb #85c46206
 def _with_pictures(tasks, suites, maps):
     "Add a task that shows the pictures of the first suitable one, if the suite is wanted"
     if 'pictures' not in suites: return tasks
@@ -375,13 +375,13 @@ def _with_pictures(tasks, suites, maps):
     pictures = [PicturesTask(shown[0], maps)] if shown else []
     return pictures if suites == ['pictures'] else tasks + pictures
 
-# %% ../../nbs/eval/evaluate.ipynb #73947984
+# %% ../../nbs/eval/evaluate.ipynb #69844513
 def _no_data(error, skipped):
     "An error that lists why nothing could be measured"
     why = '; '.join(f'{data}: {why}' for data, why in zip(skipped.data[:3], skipped.why[:3]))
     return AlignetError(f'{error}: {why}')
 
-# %% ../../nbs/eval/evaluate.ipynb #d20f8a09
+# %% ../../nbs/eval/evaluate.ipynb #d01737f6
 @delegates(task_features)
 def evaluate(
     models, # A model, a list, or {name: model}; the first is the baseline
@@ -417,7 +417,7 @@ def evaluate(
         raise _no_data('no suite gave a number for these models', skipped)
     return Evaluation(results, skipped, figures, seed, n_boot, about)
 
-# %% ../../nbs/eval/evaluate.ipynb #0398214c
+# %% ../../nbs/eval/evaluate.ipynb #35125391
 def _about(tasks, objects, size, seed, n_boot):
     "Version, date and settings of an evaluation"
     pictures = {t.name: len(t.files) for t in tasks}

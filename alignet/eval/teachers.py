@@ -6,7 +6,7 @@
 __all__ = ['fit_ridge', 'NestedCV', 'nested_cross_validate', 'gains_by_group', 'plot_dissimilarities', 'plot_accuracy_bars',
            'plot_gains', 'teacher_report', 'AffineMap', 'attach_teacher']
 
-# %% ../../nbs/eval/teachers.ipynb #b48dad14
+# %% ../../nbs/eval/teachers.ipynb #d6ce7874
 from dataclasses import dataclass
 import numpy as np
 import pandas as pd
@@ -93,7 +93,7 @@ def _choose_inside(judged, embedding, held_out, inner, seed, choice, kwargs):
     about = judged.X[rest], triplets, probs, embedding
     return cross_validate(*about, folds=inner, seed=seed, **choice, **kwargs).best
 
-# %% ../../nbs/eval/teachers.ipynb #1e63e1ed
+# %% ../../nbs/eval/teachers.ipynb #52d00376
 @delegates(cross_validate, keep=True)
 def nested_cross_validate(
     X, # (n, d) features
@@ -143,7 +143,7 @@ def gains_by_group(
     columns = ['triplets', 'before', 'after', 'gain', 'se']
     return pd.DataFrame.from_dict(rows, 'index', columns=columns).sort_values('gain', ascending=False)
 
-# %% ../../nbs/eval/teachers.ipynb #99b540b8
+# %% ../../nbs/eval/teachers.ipynb #4751ea9e
 def plot_dissimilarities(
     X, # (n, d) features
     ax, # Axes to draw on
@@ -158,7 +158,7 @@ def plot_dissimilarities(
     ax.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98))
     ax.set(xticks=[], yticks=[], xlabel='dark: alike')
 
-# %% ../../nbs/eval/teachers.ipynb #223d5671
+# %% ../../nbs/eval/teachers.ipynb #ed622876
 def plot_accuracy_bars(
     before:float, # Accuracy of the features
     after:float, # Accuracy of the teacher
@@ -176,7 +176,7 @@ def plot_accuracy_bars(
         top, note = max(top, rows.cosine.max()), f'{note}; dashes: folds'
     ax.set(title='accuracy (cosine)', xlabel=note, ylim=(0, max(.75, 1.1 * top)))
 
-# %% ../../nbs/eval/teachers.ipynb #808c5d99
+# %% ../../nbs/eval/teachers.ipynb #96dfeb33
 def plot_gains(
     gains:pd.DataFrame, # Of `gains_by_group`
     ax, # Axes to draw on

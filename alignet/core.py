@@ -126,7 +126,7 @@ def require(
 # %% ../nbs/00_core.ipynb #dd35d6b3
 def with_settings(
     cls, # A dataclass of settings; the comments of its parents count, too
-): # Decorator of a function that has `**kwargs`
+) -> object: # Decorator of a function that has `**kwargs`
     "Let a function take the fields of a dataclass in place of `**kwargs`"
     parents = [o for o in cls.__mro__[1:] if dataclasses.is_dataclass(o)]
     if parents: cls.__delwrap__ = parents[0]

@@ -171,7 +171,7 @@ def fit(cls:Teacher,
     self.history = history
     return self
 
-# %% ../nbs/03_teacher.ipynb #6b5d6fe7
+# %% ../nbs/03_teacher.ipynb #2dc7f88b
 @patch(cls_method=True)
 @with_settings(DistilSettings)
 def distil(cls:Teacher,
@@ -218,7 +218,7 @@ def split_by_objects(
     inside = np.asarray(held_out, bool)[check_triplets(triplets, len(held_out))]
     return ~inside.any(1), inside.all(1)
 
-# %% ../nbs/03_teacher.ipynb #e49439d0
+# %% ../nbs/03_teacher.ipynb #ad168f9a
 def settings_to_try(
     lams, # Strengths of the penalty; from a tenth to ten times the default if None
     grid, # {argument: values} to combine with them, or None
@@ -230,7 +230,7 @@ def settings_to_try(
     grid = dict(lam=[float(l) for l in lams], **(grid or {}))
     return [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
 
-# %% ../nbs/03_teacher.ipynb #2c9252dc
+# %% ../nbs/03_teacher.ipynb #62b55529
 def fit_fold(
     judged:JudgedFeatures, # Features and judgements of all objects
     embedding, # (n, k) human embedding, or None to fit to the judgements
@@ -245,7 +245,7 @@ def fit_fold(
     probs = None if judged.probs is None else judged.probs[kept]
     return (fit or Teacher.fit)(judged.X, judged.triplets[kept], probs, **kwargs)
 
-# %% ../nbs/03_teacher.ipynb #6f5ff00c
+# %% ../nbs/03_teacher.ipynb #ebfae19f
 def score_fold(
     teacher:Teacher, # Fitted without the fold
     judged:JudgedFeatures, # Features and judgements of all objects
@@ -257,7 +257,7 @@ def score_fold(
     return dict(accuracy=ooo_accuracy(Z, t, 'dot'), cosine=ooo_accuracy(Z, t, 'cosine'),
                 zero_shot=ooo_accuracy(judged.X, t, 'cosine'), held_out=len(t))
 
-# %% ../nbs/03_teacher.ipynb #3a13ec43
+# %% ../nbs/03_teacher.ipynb #87f7c6cb
 def check_folds(
     triplets, # (t, 3) indices, or None, which raises
     fold, # (n,) the fold of each object
@@ -292,8 +292,10 @@ class CVResult:
         "Accuracy of the best settings over folds"
         return self.summary().loc[tuple(self.best.values()) if len(self.keys) > 1 else self.lam]
 
-    def best_rows(self, skip=()) -> pd.DataFrame: # Rows of the table
-        "The folds of the best settings; settings in `skip` may differ"
+    def best_rows(self,
+        skip=(), # Names of settings that may differ
+    ) -> pd.DataFrame: # Rows of the table
+        "The folds of the best settings"
         fits = [self.table[k].map(lambda v: v == self.best[k]) for k in self.keys if k not in skip]
         return self.table[np.logical_and.reduce(fits)] if fits else self.table
 

@@ -38,7 +38,7 @@ from .scale.fast_loss import batch_agreement
 def split_stages(
     model:nn.Module, # A timm EfficientNet, MobileNetV3 or ResNet
     k:int, # Number of early stages
-) -> tuple: # List of the stem's and early stages' modules, list of the later ones up to the last feature map
+) -> tuple: # Modules of the stem and the early stages; modules of the later ones
     "Cut a timm model after its first `k` stages"
     def has(*names): return all(hasattr(model, o) for o in names)
     if has('conv_stem', 'bn1', 'blocks'):
@@ -59,7 +59,7 @@ def unused_parameters(
     "Parameters that the pre-logits do not depend on, such as those of a classifier"
     ps = [p for p in backbone.parameters() if p.requires_grad]
     if not ps: return []
-    blank = torch.zeros(1, *backbone.data_config['input_size'], device=ps[0].device, dtype=ps[0].dtype)
+    blank = torch.zeros(1, *backbone.data_config['input_size']).to(ps[0])
     with evaluating(backbone), torch.enable_grad(): y = backbone(blank).sum()
     return [p for p, g in zip(ps, torch.autograd.grad(y, ps, allow_unused=True)) if g is None]
 
@@ -98,7 +98,7 @@ class Student(nn.Module):
         for m in self.stages[1]: x = m(x)
         return self.backbone.model.forward_head(x, pre_logits=True)
 
-# %% ../nbs/06_training.ipynb #8b66d964
+# %% ../nbs/06_training.ipynb #df214dd6
 @patch
 def forward(self:Student,
     x, # (B, 3, H, W) normalised images, or what `stem` made of them; (T, 3, ...) for triplets
@@ -126,14 +126,14 @@ def teacher_agreement(
     same = sims.argmax(-1) == targ.argmax(-1)
     return (same & (best > second)).float().mean()
 
-# %% ../nbs/06_training.ipynb #08876ffd
+# %% ../nbs/06_training.ipynb #2a31c587
 @dataclass
 class BatchSettings:
     "How batches are made"
     size:int=128 # Side length of the pictures in pixels
     bs:int=48 # Images in a batch
-    triplets:str='batch' # 'batch': all triplets among the images of a batch; 'sampled': those of the label file
-    augment:object=None # A function of (batch, generator) such as crop_and_flip; None to resize only
+    triplets:str='batch' # 'batch': all triplets of the batch's images; 'sampled': those of the label file
+    augment:object=None # A function of (batch, generator), such as crop_and_flip
     steps:int=None # Batches in an epoch; None for one pass over the pool
     balance:object=None # (n,) source of each labelled image; a batch takes equally many of each
     per_cluster:int=None # Images of one cluster that come together; None draws each by itself
@@ -145,28 +145,28 @@ class BatchSettings:
 
     def __post_init__(self):
         check_choice(self.triplets, ('batch', 'sampled'), 'triplets')
-        if self.bs < 3: raise AlignetError(f'bs={self.bs}: a batch needs at least the three images of one triplet')
+        check_at_least(3, bs=self.bs)
         if self.balance is not None and self.per_cluster:
-            raise AlignetError('balance and per_cluster both say how a batch is made up; give one of them')
+            raise AlignetError('balance and per_cluster both make up a batch; give one of them')
 
     @property
     def items(self):
         "Items in a batch: images, or triplets of them"
         return self.bs if self.triplets == 'batch' else self.bs // 3
 
-# %% ../nbs/06_training.ipynb #061575d9
+# %% ../nbs/06_training.ipynb #2c9969eb
 def _check_labels(labels, settings, give_clusters):
     "Raise if the labels lack what the batches need"
     dense = settings.triplets == 'batch'
     if dense and labels.embedding is None:
-        raise AlignetError("triplets='batch' needs labels with the teacher's `embedding`; or use triplets='sampled'")
+        raise AlignetError("triplets='batch' needs labels with an `embedding`; or use triplets='sampled'")
     if not dense and (labels.triplets is None or not len(labels.triplets)):
-        raise AlignetError("triplets='sampled' needs labelled triplets; make them with pseudo_label(..., n=...)")
+        raise AlignetError("triplets='sampled' needs labelled triplets; use pseudo_label(..., n=...)")
     if not (settings.per_cluster or give_clusters): return
     if not dense or labels.clusters is None:
         raise AlignetError("per_cluster and weights by cluster are for triplets='batch' and labels with `clusters`")
 
-# %% ../nbs/06_training.ipynb #e74c74e4
+# %% ../nbs/06_training.ipynb #20808b1d
 def _split_pool(n, settings):
     "Rows of the pictures to train on, and of those kept aside"
     order = rng(settings.seed, 7).permutation(n)
@@ -186,17 +186,18 @@ def _datasets(labels, pictures, settings, train, valid, give_clusters):
     held = np.zeros(len(labels.names), int)
     held[valid] = 1
     n_held = held[labels.triplets].sum(1)
-    parts = [LabelledTriplets(pictures, labels.triplets[n_held == k], labels.sims[n_held == k]) for k in (0, 3)]
-    if len(parts[0]) < settings.items:
-        raise AlignetError(f'{len(parts[0]):,} training triplets do not fill one batch; label more of them')
-    return parts
+    all_trained, all_held = n_held == 0, n_held == 3
+    if all_trained.sum() < settings.items:
+        raise AlignetError(f'{all_trained.sum():,} triplets do not fill one batch; label more of them')
+    parts = all_trained, all_held
+    return [LabelledTriplets(pictures, labels.triplets[o], labels.sims[o]) for o in parts]
 
-# %% ../nbs/06_training.ipynb #3b6898c6
+# %% ../nbs/06_training.ipynb #9354fe22
 def _plans(labels, settings, train, n_items):
     "Plans of the training and validation batches"
     n_train, n_valid = n_items
-    one_pass = len(train), settings.bs
-    common = dict(n=n_train, bs=settings.items, seed=settings.seed, steps=settings.steps, one_pass=one_pass)
+    common = dict(n=n_train, bs=settings.items, seed=settings.seed, steps=settings.steps)
+    common['one_pass'] = len(train), settings.bs
     if settings.per_cluster:
         clusters = np.asarray(labels.clusters)[train]
         plan = ClusterPlan(**common, clusters=clusters, per_cluster=settings.per_cluster)
@@ -208,14 +209,14 @@ def _plans(labels, settings, train, n_items):
     return plan, InOrder(n_valid, settings.items)
 
 # %% ../nbs/06_training.ipynb #015cceb9
-@with_settings(BatchSettings)
+@delegates(BatchSettings)
 def align_dls(
     labels:PseudoLabels, # Names (n,) with embedding (n, k), or with triplets (t, 3) and sims (t, 3)
     images:ImageSet, # The set that holds the labelled files
     student:Student=None, # Its backbone says how pictures are normalised, and what is computed once
     give_clusters:bool=False, # Hand the images' clusters to the loss, for weights that need them
     **kwargs, # For BatchSettings
-) -> DataLoaders: # Batches of (pictures, embeddings[, clusters]) or of (triplets of pictures, similarities)
+) -> DataLoaders: # Batches of (pictures, embeddings[, clusters]), or of (triplets, similarities)
     "Training and validation batches for a student"
     s = BatchSettings(**kwargs)
     _check_labels(labels, s, give_clusters)
@@ -228,10 +229,11 @@ def align_dls(
     else: pictures = PictureCache(images, labels.names, **cache)
     data = _datasets(labels, pictures, s, train, valid, give_clusters)
     train_plan, valid_plan = _plans(labels, s, train, [len(o) for o in data])
-    common = dict(mean=config['mean'], std=config['std'], from_stages=frozen, num_workers=s.num_workers)
     device = s.device or default_device()
-    train_dl = AlignDL(data[0], train_plan, augment=s.augment, device=device, **common)
-    return DataLoaders(train_dl, AlignDL(data[1], valid_plan, device=device, **common), device=device)
+    common = dict(mean=config['mean'], std=config['std'], from_stages=frozen, device=device)
+    common['num_workers'] = s.num_workers
+    train_dl = AlignDL(data[0], train_plan, augment=s.augment, **common)
+    return DataLoaders(train_dl, AlignDL(data[1], valid_plan, **common), device=device)
 
 # %% ../nbs/06_training.ipynb #e6c174f9
 class FreezeBatchNorm(Callback):
@@ -248,15 +250,16 @@ def student_groups(
     student:Student, # A student
 ) -> list: # Parameters of the backbone; of head and scale
     "Two parameter groups; frozen and unused parameters stay out, also after unfreeze()"
-    return [[p for p in params(student.backbone) if p.requires_grad], params(student.head) + [student.log_scale]]
+    backbone = [p for p in params(student.backbone) if p.requires_grad]
+    return [backbone, params(student.head) + [student.log_scale]]
 
-# %% ../nbs/06_training.ipynb #05e2a4b7
+# %% ../nbs/06_training.ipynb #211399f0
 def _take(kwargs, f):
     "Take out of `kwargs` what `f` knows"
     return {k: kwargs.pop(k) for k in list(inspect.signature(f).parameters) if k in kwargs}
 
 # %% ../nbs/06_training.ipynb #28bc7e47
-@delegates(Learner, but=['metrics', 'wd', 'loss_func'])
+@delegates(Learner, but=['loss_func', 'metrics', 'wd', 'opt_func', 'splitter'])
 @delegates(BatchSettings, keep=True)
 @delegates(Student, keep=True)
 def align_learner(
@@ -266,20 +269,21 @@ def align_learner(
     loss='jsd', # A key of TRIPLET_LOSSES, or an AlignLoss of your own
     weights='all', # Which triplets of a batch count, see TripletWeights
     tau:float=1., # Temperature of the teacher's choices
-    decay_to_init:float=1., # Decoupled decay towards the pretrained weights, times the learning rate
+    decay_to_init:float=1., # Strength of the decay towards the pretrained weights
     freeze_bn:bool=True, # Leave batch-norm statistics as they are
-    **kwargs, # For Student, BatchSettings and Learner
+    **kwargs, # For Student, BatchSettings and Learner (also opt_func and splitter)
 ) -> Learner: # A plain fastai learner
     "A fastai `Learner` that aligns a backbone with a teacher"
-    if images is None: raise AlignetError('align_learner needs `images`, the ImageSet that holds the labelled files')
+    if images is None: raise AlignetError('align_learner needs `images`, the set of the labelled files')
     backbone = student if isinstance(student, nn.Module) else create_backbone(student)
     model = Student(backbone, **_take(kwargs, Student))
     loss_func = AlignLoss(loss, tau_teacher=tau, weights=weights) if isinstance(loss, str) else loss
     rule = weighting_rule(getattr(loss_func, 'weights', 'all'))
-    dls = align_dls(labels, images, model, give_clusters=rule in SAME_PAIRS, **_take(kwargs, BatchSettings))
+    batches = _take(kwargs, BatchSettings)
+    dls = align_dls(labels, images, model, give_clusters=rule in SAME_PAIRS, **batches)
     cbs = [ServeBatches()]
     if freeze_bn: cbs.append(FreezeBatchNorm())
     if decay_to_init: cbs.append(DecayToInit(decay_to_init, skip='log_scale'))
     cbs += L(kwargs.pop('cbs', None))
     settings = dict(opt_func=partial(Adam, eps=1e-8), splitter=student_groups) | kwargs
-    return Learner(dls, model, loss_func=loss_func, metrics=teacher_agreement, wd=0., cbs=cbs, **settings)
+    return Learner(dls, model, loss_func, metrics=teacher_agreement, wd=0., cbs=cbs, **settings)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SUITES', 'FOLDER_SOURCES', 'NOT_HELD', 'LAYOUT_SOURCES', 'Source', 'add_suite', 'check_suites', 'DataRequest',
-           'style_split', 'class_folders', 'class_folder_task', 'labelled_task', 'sources_of', 'Skipped',
-           'short_reason', 'make_tasks', 'find_tasks', 'skipped_table']
+           'style_split', 'class_folder_task', 'labelled_task', 'Skipped', 'short_reason', 'find_tasks',
+           'skipped_table']
 
 # %% ../../nbs/eval/catalog.ipynb #a013d3ce
 import os
@@ -46,7 +46,7 @@ SUITES = dict(
     levels='triplets of three levels of abstraction',
     pictures='maps, dissimilarity matrices and nearest neighbours')
 
-# %% ../../nbs/eval/catalog.ipynb #0d57fd43
+# %% ../../nbs/eval/catalog.ipynb #25aced1f
 @dataclass
 class Source:
     "A data set that may be there, and its tasks"
@@ -57,13 +57,13 @@ class Source:
     respects_objects:bool=False # Whether its tasks avoid objects that may not be scored
     given:bool=False # Whether the user named it: then its errors are raised, not collected
 
-# %% ../../nbs/eval/catalog.ipynb #f8294982
+# %% ../../nbs/eval/catalog.ipynb #ac30b40f
 def _needs_text(need, layout=''):
     "What a published data set is and how to get it"
     text = f"{need['what']}: {need['where']} ({need['size']}; {need['licence']})"
     return f'{text}, in {layout}' if layout else text
 
-# %% ../../nbs/eval/catalog.ipynb #b47c1be3
+# %% ../../nbs/eval/catalog.ipynb #a1198ca6
 FOLDER_SOURCES = []       # functions of a `DataRequest` that list the sources of any data folder
 
 def add_suite(
@@ -75,7 +75,7 @@ def add_suite(
     SUITES[name] = description
     FOLDER_SOURCES.append(sources)
 
-# %% ../../nbs/eval/catalog.ipynb #48874ce6
+# %% ../../nbs/eval/catalog.ipynb #b7c510cd
 def check_suites(
     suites='all', # 'all', or keys of `SUITES`
 ) -> list: # Keys of `SUITES`
@@ -85,7 +85,7 @@ def check_suites(
     for suite in suites: check_choice(suite, ['all', *SUITES], 'suite')
     return list(SUITES) if 'all' in suites else suites
 
-# %% ../../nbs/eval/catalog.ipynb #38751a0a
+# %% ../../nbs/eval/catalog.ipynb #e7bcfc82
 NOT_HELD = ('`objects` does not restrict this set: pictures of concepts that a teacher may have been'
             ' fitted on are among its pictures')
 
@@ -94,14 +94,14 @@ def _excluded_note(n, total, what='pictures'):
     return (f'{n:,} of {total:,} {what} left out: they show judged objects that are not among `objects`, or'
             ' kinds of them, and a teacher may have been fitted on those; those whose concept is not known stay')
 
-# %% ../../nbs/eval/catalog.ipynb #38a2aff5
+# %% ../../nbs/eval/catalog.ipynb #f93990d9
 def _shows_others(world, objects):
     "Pictures that show a judged object outside `objects`, or a kind of one"
     others, also = set(world.objects) - set(objects), world.also_shows or {}
     shown = zip(world.items.file, world.items.object)
     return {f for f, o in shown if o in others or not others.isdisjoint(also.get(f, ()))}
 
-# %% ../../nbs/eval/catalog.ipynb #849863b1
+# %% ../../nbs/eval/catalog.ipynb #62ca6fdf
 @dataclass
 class DataRequest:
     "A world or a data folder, and what of it may be scored"
@@ -128,13 +128,13 @@ class DataRequest:
         if not self.is_restricted: return None
         return lambda f: f'{folder}/{f}' not in self.hidden
 
-# %% ../../nbs/eval/catalog.ipynb #6bbac2ee
+# %% ../../nbs/eval/catalog.ipynb #ceb1949b
 def _world_ceiling(world, judgements):
     "Noise ceiling of the judgements of a world, NaN where not known"
     if world.simulated and judgements.probs is not None: return float(judgements.probs.max(1).mean())
     return THINGS_CEILING if world.name == 'things' else np.nan
 
-# %% ../../nbs/eval/catalog.ipynb #94830fbe
+# %% ../../nbs/eval/catalog.ipynb #9e316cae
 def _world_choices(request):
     "The tasks about the judgements of a world"
     world, objects, j = request.world, request.objects, with_truth(request.world)
@@ -152,7 +152,7 @@ def _world_choices(request):
     ceiling = _world_ceiling(world, j)
     return odd_one_out_tasks(j, world.images, files, world.name, note, ceiling, groups, certainty)
 
-# %% ../../nbs/eval/catalog.ipynb #7e3e261a
+# %% ../../nbs/eval/catalog.ipynb #bd8ebfe7
 def _labelled_items(request):
     "Pictures of a world that have a group and may be used"
     world, items = request.world, request.world.items
@@ -160,7 +160,7 @@ def _labelled_items(request):
     if request.is_restricted: use &= ~items.file.isin(request.hidden)
     return items[use & (items.group != '')]
 
-# %% ../../nbs/eval/catalog.ipynb #32d71ede
+# %% ../../nbs/eval/catalog.ipynb #e0037550
 def _world_note(request):
     "What a reader must know about tasks on the pictures of a world"
     world = request.world
@@ -168,14 +168,14 @@ def _world_note(request):
     if request.objects is not None and not request.restrict: notes.append(NOT_HELD)
     return '; '.join(notes)
 
-# %% ../../nbs/eval/catalog.ipynb #7cf34b85
+# %% ../../nbs/eval/catalog.ipynb #73f46635
 def _world_hierarchy(request):
     world, items = request.world, _labelled_items(request)
     names = [o for o in world.objects if o in set(items.object)]
     if len(names) < 3 or items.subgroup.nunique() < 2 or items.group.nunique() < 2: return []
     return [HierarchyTask(Taxonomy.from_world(world, names), world.name, _world_note(request))]
 
-# %% ../../nbs/eval/catalog.ipynb #640ee79a
+# %% ../../nbs/eval/catalog.ipynb #9ce6c994
 def _world_few_shot(request):
     world, items, least = request.world, _labelled_items(request), max(10, *request.shots.ks)
     if len(items): items = items[items['style'] == items['style'].iloc[0]]
@@ -185,14 +185,14 @@ def _world_few_shot(request):
     label_of = dict(zip(items.file, items.group))
     return [FewShotTask(world.images, label_of, world.name, _world_note(request), request.shots)]
 
-# %% ../../nbs/eval/catalog.ipynb #87de72cf
+# %% ../../nbs/eval/catalog.ipynb #1be3388d
 def _world_shift(request):
     world, items = request.world, _labelled_items(request)
     if items['style'].nunique() != 2: return []
     make, name = partial(style_split, world, items), f'{world.name}, from style to style'
     return [SubclassTask(make, world.images, name, _world_note(request), files=items.file.tolist())]
 
-# %% ../../nbs/eval/catalog.ipynb #c3ed4d5c
+# %% ../../nbs/eval/catalog.ipynb #9c2ada1f
 def style_split(
     world:World, # A world with two styles
     items:pd.DataFrame, # Its pictures with a group
@@ -216,7 +216,7 @@ def style_split(
     items = d[['file', 'subclass', 'superclass', 'part']].reset_index(drop=True)
     return ShiftData(task, items, world.images.subset(d.file))
 
-# %% ../../nbs/eval/catalog.ipynb #487b24ab
+# %% ../../nbs/eval/catalog.ipynb #c8af824c
 def _world_sources(request):
     "What a world can be asked"
     name = request.world.name
@@ -229,11 +229,8 @@ def _world_sources(request):
         sources.append(Source(suite, name, partial(make, request), needs, respects_objects=True))
     return sources
 
-# %% ../../nbs/eval/catalog.ipynb #af0fd1d0
-def class_folders(
-    folder, # A folder with one folder of pictures for each class
-    images:ImageSet, # Its pictures
-) -> dict: # File -> its class folder
+# %% ../../nbs/eval/catalog.ipynb #108dbfb3
+def _class_folders(folder, images):
     "The class folder of each picture, checked"
     used = {Path(f).parts[0] for f in images.names}
     found = [o.name for o in Path(folder).iterdir() if o.is_dir() and not o.name.startswith('.')]
@@ -250,7 +247,7 @@ def class_folders(
         raise AlignetError(f"'{folder}' has the class folder '{twice}' twice; give a part such as '{part}'")
     return class_of
 
-# %% ../../nbs/eval/catalog.ipynb #95101350
+# %% ../../nbs/eval/catalog.ipynb #4dc10481
 def class_folder_task(
     folder, # A folder with one folder of pictures for each class
     name:str=None, # What to call the data set; the folder's name if None
@@ -260,7 +257,7 @@ def class_folder_task(
 ) -> FewShotTask: # Its features are kept for all pictures
     "The few-shot task of a folder of folders"
     images, name, k = ImageSet.from_folder(folder), name or Path(folder).name, max(shots.ks)
-    class_of = class_folders(folder, images)
+    class_of = _class_folders(folder, images)
     use = {f: c for f, c in class_of.items() if keep is None or keep(f)}
     if keep_class: use = {f: c for f, c in use.items() if keep_class(Path(c).name)}
     count = pd.Series(list(use.values()), dtype=object).value_counts()
@@ -277,7 +274,7 @@ def class_folder_task(
     task = FewShotTask(images, labels, name, '; '.join(notes), shots)
     return task.replace(cached_files=list(class_of))
 
-# %% ../../nbs/eval/catalog.ipynb #a3d9ce52
+# %% ../../nbs/eval/catalog.ipynb #b36535c6
 def labelled_task(
     images, # An image set with `labels`, {file: label}
     shots:Shots=Shots(), # How many pictures, draws and questions
@@ -291,14 +288,14 @@ def labelled_task(
     task = FewShotTask(images, use, name, note, shots)
     return task.replace(cached_files=[f for f in images.names if labels.get(f) not in (None, '')])
 
-# %% ../../nbs/eval/catalog.ipynb #07007426
+# %% ../../nbs/eval/catalog.ipynb #df78cdd8
 def _things_sources(request):
     "The judgements of THINGS"
     needs = 'THINGS judgements and photos, see worlds/things'
     make = partial(_world_choices, request)
     return [Source('odd_one_out', 'THINGS', make, needs, respects_objects=True)]
 
-# %% ../../nbs/eval/catalog.ipynb #d0c10a43
+# %% ../../nbs/eval/catalog.ipynb #a11dd184
 def _caltech_links(request, tree, categories):
     "Each category of Caltech-101 and its place in ImageNet's hierarchy"
     wnid_of = things_concepts(root=request.root).set_index('uniqueID')['WordNet ID']
@@ -308,7 +305,7 @@ def _caltech_links(request, tree, categories):
     wordnet = request.root/'imagenet/hierarchy/wordnet'
     return link_categories(sorted(set(categories)), tree, wordnet, known)
 
-# %% ../../nbs/eval/catalog.ipynb #df907b20
+# %% ../../nbs/eval/catalog.ipynb #b4ffe0b5
 def _caltech_shift(request):
     "Subclass splits of Caltech-101 under ImageNet's hierarchy"
     root, name = request.root, 'caltech101, subclasses'
@@ -331,7 +328,7 @@ def _caltech_shift(request):
     files = [f for f, c in zip(images.names, category) if id_of.get(c)]
     return [SubclassTask(make, images, name, notes, files=files, cached_files=cached)]
 
-# %% ../../nbs/eval/catalog.ipynb #d1142837
+# %% ../../nbs/eval/catalog.ipynb #70dd287b
 def _caltech_sources(request):
     "Few-shot probes and subclass splits of Caltech-101"
     folder, keep = request.root/'caltech101', request.allowed('caltech101')
@@ -344,7 +341,7 @@ def _caltech_sources(request):
         Source('shift', 'Caltech-101, subclasses', partial(_caltech_shift, request), shift_needs,
                request.is_restricted)]
 
-# %% ../../nbs/eval/catalog.ipynb #d99a2857
+# %% ../../nbs/eval/catalog.ipynb #61ad0c77
 def _sample_hierarchy(request):
     "The photos of ImageNet classes and their hierarchy"
     tax, keep, note = load_hierarchy(request.root), request.allowed('imagenet/samples'), ''
@@ -357,7 +354,7 @@ def _sample_hierarchy(request):
             tax = tax.subset(use)
     return [HierarchyTask(tax, 'ImageNet samples', note, cached_files=files)]
 
-# %% ../../nbs/eval/catalog.ipynb #082da6fd
+# %% ../../nbs/eval/catalog.ipynb #b021a888
 def _sample_sources(request):
     "The hierarchy of ImageNet samples"
     where = NEEDS['hierarchy']['where']
@@ -365,7 +362,7 @@ def _sample_sources(request):
     make = partial(_sample_hierarchy, request)
     return [Source('hierarchy', 'ImageNet samples', make, needs, request.is_restricted)]
 
-# %% ../../nbs/eval/catalog.ipynb #9a4681ac
+# %% ../../nbs/eval/catalog.ipynb #cb98055f
 def _breeds(root, name, per_class=50):
     "A BREEDS task on ImageNet, with the authors' own split"
     imagenet = root/'imagenet'
@@ -374,14 +371,14 @@ def _breeds(root, name, per_class=50):
     note = f'BREEDS {name}: probes are fitted on {per_class} training photos a subclass'
     return [SubclassTask(lambda seed: data, data.images, f'BREEDS {name}', note, splits=1)]
 
-# %% ../../nbs/eval/catalog.ipynb #1f1e620a
+# %% ../../nbs/eval/catalog.ipynb #153fdf8c
 def _breeds_sources(request):
     "BREEDS tasks on ImageNet"
     need = NEEDS['imagenet']
     needs = _needs_text(need, f"imagenet/ as {need['layout']}")
     return [Source('shift', f'BREEDS {n}', partial(_breeds, request.root, n), needs) for n in BREEDS]
 
-# %% ../../nbs/eval/catalog.ipynb #966dbb90
+# %% ../../nbs/eval/catalog.ipynb #12a7bbfb
 def _shifted_sources(request):
     "Shifted ImageNets, scored by heads and by probes"
     root, train = request.root, request.root/'imagenet'/'train'
@@ -398,7 +395,7 @@ def _shifted_sources(request):
     present = [n for n in SHIFTS if train.is_dir() and (root/n).is_dir()]
     return sources + [Source('shift', f'{n}, probe', partial(probe, n), needs) for n in present]
 
-# %% ../../nbs/eval/catalog.ipynb #e86c6620
+# %% ../../nbs/eval/catalog.ipynb #8d3e9a61
 def _rsa_sources(request):
     "Public similarity judgements"
     root, reports = request.root, []
@@ -413,7 +410,7 @@ def _rsa_sources(request):
     needs = HUMAN_RDM_NEEDS.items()
     return [Source('rsa', name, partial(make, name), _needs_text(need)) for name, need in needs]
 
-# %% ../../nbs/eval/catalog.ipynb #2b6baa3c
+# %% ../../nbs/eval/catalog.ipynb #97b8b812
 def _levels_sources(request):
     "The Levels set"
     folder = request.root/'levels'
@@ -425,21 +422,21 @@ def _levels_sources(request):
 
 FOLDER_SOURCES += [_rsa_sources, _levels_sources]
 
-# %% ../../nbs/eval/catalog.ipynb #9ff22c08
+# %% ../../nbs/eval/catalog.ipynb #02d3c0bb
 LAYOUT_SOURCES = [_things_sources, _caltech_sources, _sample_sources, _breeds_sources, _shifted_sources]
 
 def _is_data_folder(folder):
     "Whether a folder is laid out as the data chapters describe"
     return any((Path(folder)/o).exists() for o in ('things', 'caltech101', 'imagenet', *SHIFTS))
 
-# %% ../../nbs/eval/catalog.ipynb #02c48cb2
+# %% ../../nbs/eval/catalog.ipynb #942a4ed1
 def _folder_sources(request):
     "What a folder can be asked: its known parts, or its class folders"
     if _is_data_folder(request.root): functions = LAYOUT_SOURCES + FOLDER_SOURCES
     else: functions = [_class_folder_sources, *FOLDER_SOURCES]
     return [source for function in functions for source in function(request)]
 
-# %% ../../nbs/eval/catalog.ipynb #adeaf4e2
+# %% ../../nbs/eval/catalog.ipynb #4df7fafd
 def _class_folder_sources(request):
     "The few-shot task of a folder that is not laid out as a data folder"
     root, keep_class = request.root, request.keep_class
@@ -447,7 +444,7 @@ def _class_folder_sources(request):
     needs = 'a folder of pictures for each class'
     return [Source('few_shot', root.name, make, needs, keep_class is not None)]
 
-# %% ../../nbs/eval/catalog.ipynb #7c0f59a8
+# %% ../../nbs/eval/catalog.ipynb #679327d4
 def _absent_sources():
     "The published sets, for data that is a world and no folder"
     def make(): raise AlignetError('not part of this data')
@@ -455,21 +452,21 @@ def _absent_sources():
     sources = [source for function in functions for source in function(DataRequest(Path('.')))]
     return [replace(source, make=make) for source in sources]
 
-# %% ../../nbs/eval/catalog.ipynb #66875da7
+# %% ../../nbs/eval/catalog.ipynb #d1ad283d
 def _load_world(data):
     "A function that returns the world of a piece of data, or None"
     if isinstance(data, World): return lambda: data
     is_folder = isinstance(data, (str, os.PathLike)) and (Path(data)/'things').exists()
     return cache(lambda: things_world(data)) if is_folder else None
 
-# %% ../../nbs/eval/catalog.ipynb #67406c56
+# %% ../../nbs/eval/catalog.ipynb #21f1a458
 def _class_filter(worlds, objects):
     "A test of class names: no judged object outside of `objects` is called so"
     def plain(name): return name_key(name).rstrip('0123456789 ') or name_key(name)
     others = {plain(o) for world in worlds for o in set(world.objects) - set(objects)}
     return lambda name: plain(name) not in others
 
-# %% ../../nbs/eval/catalog.ipynb #aa2bcef2
+# %% ../../nbs/eval/catalog.ipynb #fb51c8f9
 def _check_objects(objects, loaders):
     "Names of objects as a list; raise if they are not judged objects of a world"
     if objects is None: return None
@@ -481,7 +478,7 @@ def _check_objects(objects, loaders):
     check_known(objects, known, 'objects', 'give names of judged objects')
     return list(objects)
 
-# %% ../../nbs/eval/catalog.ipynb #e06cc253
+# %% ../../nbs/eval/catalog.ipynb #36c777be
 def _check_folder(data):
     "The path of a data folder, or an error"
     if Path(data).is_dir(): return Path(data)
@@ -489,11 +486,8 @@ def _check_folder(data):
     remedy = 'correct or unset ALIGNET_DATA' if from_environment else 'give a folder, a World, or tasks'
     raise AlignetError(f"data: '{data}' is no folder; {remedy}")
 
-# %% ../../nbs/eval/catalog.ipynb #85b8d0cd
-def sources_of(
-    data, # A Task, a World, a folder, an image set with labels, or a data set of (picture, label)
-    request:DataRequest, # What is asked of it
-) -> list: # Each a `Source`
+# %% ../../nbs/eval/catalog.ipynb #861e4b94
+def _sources_of(data, request):
     "The sources of one piece of data"
     if isinstance(data, Task): return [Source(data.suite, data.name, lambda: [data], given=True)]
     if isinstance(data, World): return _world_sources(request) + _absent_sources()
@@ -507,7 +501,7 @@ def sources_of(
     def make(): return [labelled_task(data, request.shots, request.keep_class)]
     return [Source('few_shot', str(data.root), make, respects_objects=True, given=True)]
 
-# %% ../../nbs/eval/catalog.ipynb #e13caaf4
+# %% ../../nbs/eval/catalog.ipynb #a4863a02
 @dataclass(frozen=True, order=True)
 class Skipped:
     "A data set that could not be measured"
@@ -516,19 +510,15 @@ class Skipped:
     why:str # What is wrong or missing
     needs:str # What it needs, and where that is published
 
-# %% ../../nbs/eval/catalog.ipynb #914cd7d8
+# %% ../../nbs/eval/catalog.ipynb #4b1ed281
 def short_reason(
     e:AlignetError, # An error
 ) -> str: # Its first part
     "Why something cannot be measured, without the remedy"
     return str(e).split('; ')[0][:240]
 
-# %% ../../nbs/eval/catalog.ipynb #ba9c7b54
-def make_tasks(
-    sources, # Each a `Source`
-    suites, # Keys of `SUITES`
-    mark:bool=False, # Note for each source that does not respect `objects` that it does not
-) -> tuple: # List of `Task`; list of `Skipped`
+# %% ../../nbs/eval/catalog.ipynb #9baf4bd7
+def _make_tasks(sources, suites, mark=False):
     "Make the tasks of the sources that belong to these suites"
     wanted = {*suites, 'odd_one_out'} if {'calibration', 'pictures'} & set(suites) else set(suites)
     tasks, skipped = [], []
@@ -544,7 +534,7 @@ def make_tasks(
             tasks.append(task.replace(notes='; '.join(filter(None, [task.notes, remark]))))
     return tasks, [o for o in skipped if o.suite in suites]
 
-# %% ../../nbs/eval/catalog.ipynb #f70cf0e4
+# %% ../../nbs/eval/catalog.ipynb #8ed71f36
 def find_tasks(
     data=None, # A World, a folder, a Task, or a list of such; ALIGNET_DATA or the offline world if None
     suites='all', # 'all', or keys of `SUITES`
@@ -564,27 +554,27 @@ def find_tasks(
     for d, load in zip(data, loaders):
         # without a world of its own, it is not known what the pictures show
         limits = (objects, restrict) if load else (None, restrict)
-        sources += sources_of(d, DataRequest(None, load, *limits, shots, keep_class))
-    tasks, skipped = make_tasks(sources, suites, objects is not None)
+        sources += _sources_of(d, DataRequest(None, load, *limits, shots, keep_class))
+    tasks, skipped = _make_tasks(sources, suites, objects is not None)
     if suites != ['pictures']: tasks = [t for t in tasks if t.suite in suites]
     _check_names(tasks)
     return tasks, skipped_table(skipped + _without_data(suites, tasks, skipped))
 
-# %% ../../nbs/eval/catalog.ipynb #5941c358
+# %% ../../nbs/eval/catalog.ipynb #9df3127a
 def skipped_table(
     skipped, # Each a `Skipped`
 ) -> pd.DataFrame: # suite, data, why, needs
     "What could not be measured, as a table"
     return pd.DataFrame(sorted(set(skipped)), columns=['suite', 'data', 'why', 'needs'])
 
-# %% ../../nbs/eval/catalog.ipynb #d6c2e158
+# %% ../../nbs/eval/catalog.ipynb #1291e3a7
 def _without_data(suites, tasks, skipped):
     "A line for each suite for which no data set was found or missed"
     seen = {'pictures', *(t.suite for t in tasks), *(o.suite for o in skipped)}
     why = 'this data has nothing for it'
     return [Skipped(s, '', why, f'data for {SUITES[s]}') for s in suites if s not in seen]
 
-# %% ../../nbs/eval/catalog.ipynb #6531127c
+# %% ../../nbs/eval/catalog.ipynb #37a52529
 def _check_names(tasks):
     "Raise if two data sets of a suite have the same name"
     names = pd.Series([(t.suite, t.name) for t in tasks], dtype=object)

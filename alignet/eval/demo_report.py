@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['summarise_demo', 'plot_seeds', 'largest_groups', 'demo_figures', 'demo_report']
 
-# %% ../../nbs/eval/demo_report.ipynb #2b52548b
+# %% ../../nbs/eval/demo_report.ipynb #e54e85c3
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -19,13 +19,13 @@ from .report import Report
 from .stats import summarise_seeds
 from .tasks import report_figure
 
-# %% ../../nbs/eval/demo_report.ipynb #9c504be4
+# %% ../../nbs/eval/demo_report.ipynb #ceef49bb
 def _over_seeds(table, value):
     "Mean and standard deviation over seeds of a column, by model"
     by_seed = table[['model', 'seed', value]].groupby(['model', 'seed']).mean()
     return by_seed.groupby('model').agg(['mean', 'std'])[value]
 
-# %% ../../nbs/eval/demo_report.ipynb #6ebe7af4
+# %% ../../nbs/eval/demo_report.ipynb #f3f8e22b
 def summarise_demo(
     tables:dict, # odd_one_out, calibration and few_shot, each a table with rows of all seeds
     shots:int, # Training pictures a class of the probes
@@ -49,7 +49,7 @@ def summarise_demo(
         rows[model] = row
     return pd.DataFrame(rows).T.rename_axis('model')
 
-# %% ../../nbs/eval/demo_report.ipynb #23a7c032
+# %% ../../nbs/eval/demo_report.ipynb #872e4936
 def plot_seeds(
     odd:pd.DataFrame, # Odd-one-out accuracies with the columns model, kind, seed, accuracy
     who:str='people', # Whose judgements
@@ -70,7 +70,7 @@ def plot_seeds(
     sns.despine(ax=ax)
     return fig
 
-# %% ../../nbs/eval/demo_report.ipynb #ffd52f85
+# %% ../../nbs/eval/demo_report.ipynb #7e6441cf
 def largest_groups(
     group, # (n,) group of each object; 'other' where it has none
     n:int=60, # At most so many objects
@@ -83,7 +83,7 @@ def largest_groups(
     def even(rows): return rows[np.linspace(0, len(rows) - 1, min(per_group, len(rows))).astype(int)]
     return np.concatenate([even(np.flatnonzero(group == g)) for g in big])
 
-# %% ../../nbs/eval/demo_report.ipynb #e01e7cc6
+# %% ../../nbs/eval/demo_report.ipynb #c0db0290
 def demo_figures(
     world:World, # Pictures and judgements
     splits:Splits, # Its parts
@@ -116,7 +116,7 @@ def demo_figures(
         'A calibrated model lies on the dashed line (seed 0, one temperature a model).')
     return dict(changes=[matrices, maps], calibration=calibration)
 
-# %% ../../nbs/eval/demo_report.ipynb #32f08bd9
+# %% ../../nbs/eval/demo_report.ipynb #93ad9751
 _SIMULATED = ('The observers of this world are **simulated** from the taxonomy of the pictograms. The numbers'
               ' show that the machinery works; they say nothing about people.')
 _REAL = ('The few-shot probe is on half of the Caltech-101 categories, on photos that the students have seen,'
@@ -126,7 +126,7 @@ _MEASURE = ('Odd-one-out accuracy (chance is .333) on {} objects for each seed t
             ' and students, by the cosine of the pre-logits. *Control* is the same training with a teacher that'
             ' has not been aligned. Mean over seeds; the spread is the standard deviation.')
 
-# %% ../../nbs/eval/demo_report.ipynb #767a35f4
+# %% ../../nbs/eval/demo_report.ipynb #264c9140
 def _add_tables(r, tables, shots):
     "All numbers, averaged over seeds"
     odd = summarise_seeds(tables['odd_one_out'], by=['model', 'kind']).drop(columns='values')
@@ -138,7 +138,7 @@ def _add_tables(r, tables, shots):
     calibration = calibration.groupby('model', sort=False).mean().reset_index()
     r.table(calibration, 'Calibration of choice probabilities, mean over seeds', name='calibration')
 
-# %% ../../nbs/eval/demo_report.ipynb #83ab7088
+# %% ../../nbs/eval/demo_report.ipynb #7422582a
 def demo_report(
     world:World, # Pictures and judgements
     splits:Splits, # The parts of seed 0

@@ -7,7 +7,7 @@ __all__ = ['THIRDS', 'Row', 'Item', 'Difference', 'item_difference', 'Candidate'
            'trial_certainty', 'trial_parts', 'OddOneOutTask', 'CalibrationTask', 'odd_one_out_tasks', 'Shots',
            'as_shots', 'ShotScores', 'shot_scores', 'FewShotTask', 'plot_shots']
 
-# %% ../../nbs/eval/tasks.ipynb #7e24a629
+# %% ../../nbs/eval/tasks.ipynb #075eae53
 from dataclasses import dataclass, field, replace
 import copy
 from fastcore.basics import patch
@@ -22,7 +22,7 @@ from .plots import MARKERS, model_colours, plot_reliability
 from .probes import check_shots, probe_draws, score_probe
 from .stats import Draws, resample
 
-# %% ../../nbs/eval/tasks.ipynb #40617413
+# %% ../../nbs/eval/tasks.ipynb #9419d119
 @dataclass
 class Row:
     "One number of one model"
@@ -37,7 +37,7 @@ class Row:
     people:float=np.nan # How people fare among themselves
     plotted:bool=True # Whether the figure of all measures shows it
 
-# %% ../../nbs/eval/tasks.ipynb #61e04b9c
+# %% ../../nbs/eval/tasks.ipynb #142d8a8d
 @dataclass
 class Item:
     "Scores of one model on single trials or pictures"
@@ -68,7 +68,7 @@ class Item:
         low, high = np.clip(draws.ci(), *self.bounds).tolist()
         return Row(model, self.measure, draws.value, low, high, len(self.values), **kwargs)
 
-# %% ../../nbs/eval/tasks.ipynb #55eff58a
+# %% ../../nbs/eval/tasks.ipynb #429559e5
 @dataclass
 class Difference:
     "Scores of a second model minus those of a first, on the same trials"
@@ -92,7 +92,7 @@ class Difference:
         if not (self.low > 0 or self.high < 0): return 'cannot tell'
         return 'better' if (self.gain < 0) == lower_is_better else 'worse'
 
-# %% ../../nbs/eval/tasks.ipynb #b74f095a
+# %% ../../nbs/eval/tasks.ipynb #4fd7f556
 def item_difference(
     a:Item, # Scores of the first model
     b:Item, # Scores of the second, of the same trials
@@ -108,7 +108,7 @@ def item_difference(
     d.verdict = d.judge(a.lower_is_better)
     return d
 
-# %% ../../nbs/eval/tasks.ipynb #f34a76e5
+# %% ../../nbs/eval/tasks.ipynb #a43d2982
 @dataclass
 class Candidate:
     "A model as a task sees it"
@@ -117,7 +117,7 @@ class Candidate:
     extra:dict=field(default_factory=dict) # Features of further picture sets, by the name of the set
     head:tuple=None # Weights (1000, d) and bias of an ImageNet classifier
 
-# %% ../../nbs/eval/tasks.ipynb #87a6b37e
+# %% ../../nbs/eval/tasks.ipynb #e27cc19e
 @dataclass
 class Scores:
     "What a task measured of one model"
@@ -126,7 +126,7 @@ class Scores:
     items:list=field(default_factory=list) # Each an `Item`, for paired comparisons
     claims:tuple=None # (m,) confidence and (m,) whether right, for a reliability diagram
 
-# %% ../../nbs/eval/tasks.ipynb #bb246d69
+# %% ../../nbs/eval/tasks.ipynb #3b87d808
 class Task:
     "One data set of one suite"
     suite = None # A key of `SUITES`
@@ -153,7 +153,7 @@ class Task:
         for name, value in changes.items(): setattr(new, name, value)
         return new
 
-# %% ../../nbs/eval/tasks.ipynb #ad61d5c3
+# %% ../../nbs/eval/tasks.ipynb #393b862c
 @patch
 def measure(self:Task,
     model:Candidate, # The model
@@ -163,7 +163,7 @@ def measure(self:Task,
     "Score one model"
     raise NotImplementedError
 
-# %% ../../nbs/eval/tasks.ipynb #45a0a4fa
+# %% ../../nbs/eval/tasks.ipynb #2b79a9a1
 @patch
 def compare(self:Task,
     a:Scores, # Of the first model
@@ -177,7 +177,7 @@ def compare(self:Task,
     shared = [o for o in a.items if o.measure in other]
     return [item_difference(o, other[o.measure], level, n_boot, seed) for o in shared]
 
-# %% ../../nbs/eval/tasks.ipynb #e360ef2a
+# %% ../../nbs/eval/tasks.ipynb #66b5b60d
 @patch
 def figures(self:Task,
     scores:list, # `Scores` of the models, the baseline first
@@ -187,7 +187,7 @@ def figures(self:Task,
     "Figures for a report"
     return []
 
-# %% ../../nbs/eval/tasks.ipynb #5f6c06e9
+# %% ../../nbs/eval/tasks.ipynb #9b034f41
 def report_figure(
     fig, # Matplotlib figure or axes
     alt:str, # Alternative text
@@ -198,7 +198,7 @@ def report_figure(
     plt.close(fig)
     return fig, alt, caption
 
-# %% ../../nbs/eval/tasks.ipynb #96a6b2b2
+# %% ../../nbs/eval/tasks.ipynb #ad7aeefc
 _FROM_EMBEDDING = (
     "how decided people are is taken from {}, which was fitted to people's answers, these among them"
     ' (choice probabilities of its dot products, temperature 1): the thirds describe the trials and are'
@@ -207,7 +207,7 @@ _FROM_REPEATS = (
     'how decided people are is the share of the most frequent answer to questions asked at least {}'
     ' times ({:,} of {:,} trials); with few answers each, some are decided by luck')
 
-# %% ../../nbs/eval/tasks.ipynb #4592e2e8
+# %% ../../nbs/eval/tasks.ipynb #7b85d2c2
 def trial_certainty(
     judgements, # Judgements about objects
     embedding=None, # (objects, k) embedding fitted to people's answers, in the order of judgements.names
@@ -226,7 +226,7 @@ def trial_certainty(
     if not len(j) or len(j.unique()) == len(j): return None, ''
     return _repeated_certainty(j, min_trials)
 
-# %% ../../nbs/eval/tasks.ipynb #3326ba2b
+# %% ../../nbs/eval/tasks.ipynb #3265ac18
 def _repeated_certainty(j, min_trials):
     "Certainty from questions that were asked several times"
     asked = j.agreement()
@@ -237,7 +237,7 @@ def _repeated_certainty(j, min_trials):
     if np.isnan(certainty).all(): return None, ''
     return certainty, _FROM_REPEATS.format(min_trials, np.isfinite(certainty).sum(), len(j))
 
-# %% ../../nbs/eval/tasks.ipynb #81b06616
+# %% ../../nbs/eval/tasks.ipynb #a4e5b2d6
 THIRDS = ('people undecided', 'people in between', 'people decided')
 
 def trial_parts(
@@ -255,7 +255,7 @@ def trial_parts(
     if certainty is not None: parts |= _thirds(np.asarray(certainty))
     return {name: part for name, part in parts.items() if part.sum() >= min_trials}
 
-# %% ../../nbs/eval/tasks.ipynb #4db1f80c
+# %% ../../nbs/eval/tasks.ipynb #15adc285
 def _thirds(certainty):
     "Trials by thirds of certainty; ties at the top stay together"
     if not np.nanmin(certainty) < np.nanmax(certainty): return {}
@@ -265,7 +265,7 @@ def _thirds(certainty):
     between = (certainty > low) & ~decided
     return dict(zip(THIRDS, (undecided, between, decided)))
 
-# %% ../../nbs/eval/tasks.ipynb #e684fb03
+# %% ../../nbs/eval/tasks.ipynb #2abd7588
 def _picture_of_each(judgements, images, files):
     "The picture of each judged object, checked"
     files = list(judgements.names if files is None else files)
@@ -274,7 +274,7 @@ def _picture_of_each(judgements, images, files):
     sizes = f'{len(files):,} files for {len(judgements.names):,} objects'
     raise AlignetError(f'{sizes}; give one picture for each object')
 
-# %% ../../nbs/eval/tasks.ipynb #03802344
+# %% ../../nbs/eval/tasks.ipynb #710e67e4
 class OddOneOutTask(Task):
     "Accuracy of odd-one-out choices"
     suite = 'odd_one_out'
@@ -315,7 +315,7 @@ class OddOneOutTask(Task):
             rows.append(part.row(model, n_boot, seed, chance=CHANCE))
         return rows
 
-# %% ../../nbs/eval/tasks.ipynb #f74663cb
+# %% ../../nbs/eval/tasks.ipynb #b2c4c21b
 class CalibrationTask(Task):
     "Calibration of odd-one-out choices"
     suite = 'calibration'
@@ -350,7 +350,7 @@ class CalibrationTask(Task):
         fig = plot_reliability({s.model.name: s.claims for s in scores})
         return [report_figure(fig, alt, caption)]
 
-# %% ../../nbs/eval/tasks.ipynb #f20e189f
+# %% ../../nbs/eval/tasks.ipynb #e737834c
 def odd_one_out_tasks(
     judgements, # Judgements about objects
     images:ImageSet, # The pictures
@@ -370,10 +370,10 @@ def odd_one_out_tasks(
     odd = OddOneOutTask(judgements, images, files, name, odd_notes, ceiling, groups, parts)
     return [odd, CalibrationTask(judgements, images, files, name, notes)]
 
-# %% ../../nbs/eval/tasks.ipynb #b83a63e9
+# %% ../../nbs/eval/tasks.ipynb #347999d8
 def _is_count(v): return isinstance(v, (int, np.integer)) and not isinstance(v, bool)
 
-# %% ../../nbs/eval/tasks.ipynb #139915a5
+# %% ../../nbs/eval/tasks.ipynb #3de1eeb4
 @dataclass(frozen=True)
 class Shots:
     "Settings of few-shot probes"
@@ -392,7 +392,7 @@ class Shots:
                 raise AlignetError(f'few_shot: {name} must be a whole number, at least {least}')
         object.__setattr__(self, 'ks', tuple(sorted(int(k) for k in ks)))
 
-# %% ../../nbs/eval/tasks.ipynb #f4eef865
+# %% ../../nbs/eval/tasks.ipynb #a01d080c
 def as_shots(
     few_shot=None, # `Shots`, a dictionary with some of its fields, or None
 ) -> Shots: # With the usual values where nothing is given
@@ -403,7 +403,7 @@ def as_shots(
     for name in few_shot or {}: check_choice(name, ('ks', 'draws', 'max_test'), 'few_shot setting')
     return Shots(**(few_shot or {}))
 
-# %% ../../nbs/eval/tasks.ipynb #4cda2f6b
+# %% ../../nbs/eval/tasks.ipynb #a62cf4c7
 @dataclass
 class ShotScores:
     "What probes on several draws of training pictures got right, picture by picture"
@@ -412,7 +412,7 @@ class ShotScores:
     brier:np.ndarray # (m,) mean Brier score of each
     claims:tuple # Confidence and whether right, of all answers in all draws
 
-# %% ../../nbs/eval/tasks.ipynb #44de2fe3
+# %% ../../nbs/eval/tasks.ipynb #45853a7e
 def shot_scores(
     X, # (n, d) features
     y, # (n,) labels
@@ -435,7 +435,7 @@ def shot_scores(
     claims = [np.concatenate([getattr(o, what) for o in answers]) for what in ('confidence', 'right')]
     return ShotScores(asked, hit[asked] / times[asked], brier[asked] / times[asked], tuple(claims))
 
-# %% ../../nbs/eval/tasks.ipynb #eb0c56de
+# %% ../../nbs/eval/tasks.ipynb #4f86a2c4
 class FewShotTask(Task):
     "Linear probes on few pictures a class"
     suite = 'few_shot'
@@ -476,7 +476,7 @@ class FewShotTask(Task):
             Row(model, f'{k}-shot calibration error, equal mass', by_mass, n=n, plotted=False)]
         return rows, [hits, brier], p.claims
 
-# %% ../../nbs/eval/tasks.ipynb #fcfbd292
+# %% ../../nbs/eval/tasks.ipynb #e3fe2516
 def plot_shots(
     scores:list, # `Scores` of the models on a few-shot task
     ks, # Training pictures a class
@@ -498,7 +498,7 @@ def plot_shots(
     sns.despine(ax=ax)
     return fig
 
-# %% ../../nbs/eval/tasks.ipynb #688d3713
+# %% ../../nbs/eval/tasks.ipynb #39c807f0
 @patch
 def figures(self:FewShotTask, scores, seed=0, n_boot=2000):
     "Reliability of the probes and, with several `ks`, accuracy over their number"

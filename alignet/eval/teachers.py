@@ -6,7 +6,7 @@
 __all__ = ['fit_ridge', 'NestedCV', 'nested_cross_validate', 'gains_by_group', 'plot_dissimilarities', 'plot_accuracy_bars',
            'plot_gains', 'teacher_report', 'AffineMap', 'attach_teacher']
 
-# %% ../../nbs/eval/teachers.ipynb #29fa3baa
+# %% ../../nbs/eval/teachers.ipynb #d6ce7874
 from dataclasses import dataclass
 import numpy as np
 import pandas as pd
@@ -93,7 +93,7 @@ def _choose_inside(judged, embedding, held_out, inner, seed, choice, kwargs):
     about = judged.X[rest], triplets, probs, embedding
     return cross_validate(*about, folds=inner, seed=seed, **choice, **kwargs).best
 
-# %% ../../nbs/eval/teachers.ipynb #e6c7b118
+# %% ../../nbs/eval/teachers.ipynb #52d00376
 @delegates(cross_validate, keep=True)
 def nested_cross_validate(
     X, # (n, d) features
@@ -118,6 +118,8 @@ def nested_cross_validate(
         teachers.append(t)
     return NestedCV(pd.DataFrame(rows), fold, teachers, judged.X, judged.triplets)
 
+nested_cross_validate.__delwrap__ = cross_validate # whose comments document lams, grid and fit
+
 # %% ../../nbs/eval/teachers.ipynb #11109889
 def gains_by_group(
     before, # (t,) bool, right before
@@ -141,7 +143,7 @@ def gains_by_group(
     columns = ['triplets', 'before', 'after', 'gain', 'se']
     return pd.DataFrame.from_dict(rows, 'index', columns=columns).sort_values('gain', ascending=False)
 
-# %% ../../nbs/eval/teachers.ipynb #da903d83
+# %% ../../nbs/eval/teachers.ipynb #4751ea9e
 def plot_dissimilarities(
     X, # (n, d) features
     ax, # Axes to draw on
@@ -156,7 +158,7 @@ def plot_dissimilarities(
     ax.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98))
     ax.set(xticks=[], yticks=[], xlabel='dark: alike')
 
-# %% ../../nbs/eval/teachers.ipynb #aedbd9b3
+# %% ../../nbs/eval/teachers.ipynb #ed622876
 def plot_accuracy_bars(
     before:float, # Accuracy of the features
     after:float, # Accuracy of the teacher
@@ -174,7 +176,7 @@ def plot_accuracy_bars(
         top, note = max(top, rows.cosine.max()), f'{note}; dashes: folds'
     ax.set(title='accuracy (cosine)', xlabel=note, ylim=(0, max(.75, 1.1 * top)))
 
-# %% ../../nbs/eval/teachers.ipynb #77b02d3c
+# %% ../../nbs/eval/teachers.ipynb #96dfeb33
 def plot_gains(
     gains:pd.DataFrame, # Of `gains_by_group`
     ax, # Axes to draw on
@@ -186,23 +188,24 @@ def plot_gains(
     y = np.arange(len(shown))[::-1]
     ax.hlines(y, shown.before, shown.after, color='.6', lw=1.5)
     ax.errorbar(shown.after, y, xerr=1.96 * shown.se, fmt='none', color='#0072B2', lw=1, alpha=.5)
-    ax.plot(shown.before, y, 'o', color='.5', ms=4, label='before')
-    ax.plot(shown.after, y, 'o', color='#0072B2', ms=5, label='after')
+    ax.plot(shown.before, y, 'o', color='.5', ms=4)
+    ax.plot(shown.after, y, 'o', color='#0072B2', ms=5)
     if cut: ax.axhline(y.mean(), color='.7', ls=':', lw=1)
     ax.set_yticks(y, [f'{c} ({n:,})' for c, n in shown.triplets.items()])
     title = 'by category (triplets), largest gains first'
     if cut: title += ', both ends'
-    ax.set(title=title, xlabel='accuracy (cosine)', ylim=(-.7, len(shown) - .3))
-    ax.legend(frameon=False, loc='upper left', bbox_to_anchor=(1, 1))
+    ax.set(title=title, xlabel='accuracy (cosine): grey before, blue after', ylim=(-.7, len(shown) - .3))
 
 # %% ../../nbs/eval/teachers.ipynb #c656034f
 def _report_axes(rows):
     "A figure with axes before, after, accuracy, calibration, and gains where there are rows of them"
     import matplotlib.pyplot as plt
-    mosaic, heights = [['before', 'after'], ['accuracy', 'calibration']], [3, 2.6]
-    if rows: mosaic, heights = mosaic + [['gains', 'gains']], heights + [1 + .24 * rows]
-    return plt.subplot_mosaic(mosaic, height_ratios=heights, figsize=(6.5, sum(heights)), dpi=150,
-                              layout='constrained')
+    heights = [5.6, 1.2 + .24 * rows] if rows else [5.6]
+    fig = plt.figure(figsize=(6.5, sum(heights)), dpi=150, layout='constrained')
+    parts = fig.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).ravel()
+    axes = parts[0].subplot_mosaic([['before', 'after'], ['accuracy', 'calibration']])
+    if rows: axes['gains'] = parts[1].subplots()
+    return fig, axes
 
 def teacher_report(
     teacher:Teacher, # A teacher, perhaps with a cross-validation in .cv
@@ -228,7 +231,8 @@ def teacher_report(
         axes[name].set_title(f'dissimilarity, {name}')
     plot_accuracy_bars(*table['accuracy, cosine'], axes['accuracy'], getattr(teacher, 'cv', None))
     plot_reliability(dict(after=(confidence, is_correct(dot[1]))), bins=8, ax=axes['calibration'])
-    axes['calibration'].legend(frameon=False, loc='lower right')
+    axes['calibration'].get_legend().remove()
+    axes['calibration'].set_title('calibration, after')
     if len(gains): plot_gains(gains, axes['gains'])
     return table, fig
 

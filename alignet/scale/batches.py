@@ -6,7 +6,7 @@
 __all__ = ['toy_shapes', 'PictureCache', 'StageCache', 'stages_of', 'crop_and_flip', 'BatchPlan', 'ClusterPlan', 'InOrder',
            'AlignDL', 'LabelledImages', 'LabelledTriplets', 'ServeBatches']
 
-# %% ../../nbs/scale/batches.ipynb #ca5f205e
+# %% ../../nbs/scale/batches.ipynb #f3bd24fe
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..files.disk import *
 from ..data import ImageSet
 from .processes import *
 
-# %% ../../nbs/scale/batches.ipynb #94a69ecb
+# %% ../../nbs/scale/batches.ipynb #d992e9e5
 def toy_shapes(
     folder, # Where to draw them
     n:int=48, # How many
@@ -45,7 +45,7 @@ def toy_shapes(
         rows.append(np.r_[2 * np.eye(2)[shape], np.eye(3)[colour]])
     return ImageSet.from_folder(folder), np.array(rows, np.float32)
 
-# %% ../../nbs/scale/batches.ipynb #d68366a6
+# %% ../../nbs/scale/batches.ipynb #2cf2a529
 class PictureCache:
     "Square uint8 tensors of an image set's files, kept in memory while they fit"
     def __init__(self,
@@ -71,7 +71,7 @@ class PictureCache:
     def __len__(self): return len(self.names)
     def __getitem__(self, i): return self._read(self.names[i]) if self.store is None else self.store[i]
 
-# %% ../../nbs/scale/batches.ipynb #d731c524
+# %% ../../nbs/scale/batches.ipynb #705ecd08
 class StageCache:
     "Output of a student's frozen stages for each picture, float16, computed once"
     @torch.no_grad()
@@ -93,7 +93,7 @@ class StageCache:
     def __len__(self): return len(self.store)
     def __getitem__(self, i): return self.store[i]
 
-# %% ../../nbs/scale/batches.ipynb #f32e8728
+# %% ../../nbs/scale/batches.ipynb #ebfea708
 _last_stages = {}
 
 def stages_of(
@@ -115,7 +115,7 @@ def stages_of(
         _last_stages[key] = made
     return _last_stages[key]
 
-# %% ../../nbs/scale/batches.ipynb #a8083145
+# %% ../../nbs/scale/batches.ipynb #928201ba
 def crop_and_flip(
     x, # (B, 3, H, W) float images
     gen, # numpy generator
@@ -130,7 +130,7 @@ def crop_and_flip(
     grid = F.affine_grid(torch.from_numpy(theta).to(x), list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, padding_mode='reflection', align_corners=False)
 
-# %% ../../nbs/scale/batches.ipynb #56e1d7e0
+# %% ../../nbs/scale/batches.ipynb #16496246
 @dataclass
 class BatchPlan:
     "Which items each training batch holds, by seed, epoch and process"
@@ -160,7 +160,7 @@ class BatchPlan:
         order = self.order(epoch, items * n_procs, bs * n_procs)
         return order.reshape(-1, n_procs, bs)[:, rank].ravel()
 
-# %% ../../nbs/scale/batches.ipynb #476f7a71
+# %% ../../nbs/scale/batches.ipynb #84565efd
 @patch
 def order(self:BatchPlan,
     epoch:int, # Number of the epoch
@@ -174,13 +174,14 @@ def order(self:BatchPlan,
     dealt = []
     for g, rows in enumerate(sources):
         passes = range(-(-need // len(rows)))
-        dealt.append(np.concatenate([rng(self.seed, epoch, g, i).permutation(rows) for i in passes])[:need])
+        shuffled = [rng(self.seed, epoch, g, i).permutation(rows) for i in passes]
+        dealt.append(np.concatenate(shuffled)[:need])
     order = np.stack(dealt, 1).ravel()[:n]
     if len(sources) == 1: return order
-    batches = np.split(order, range(bs, n, bs))
-    return np.concatenate([rng(self.seed, epoch, 13, b).permutation(o) for b, o in enumerate(batches)])
+    batches = enumerate(np.split(order, range(bs, n, bs)))
+    return np.concatenate([rng(self.seed, epoch, 13, i).permutation(o) for i, o in batches])
 
-# %% ../../nbs/scale/batches.ipynb #9b8ae3c5
+# %% ../../nbs/scale/batches.ipynb #415b5be8
 @dataclass
 class ClusterPlan(BatchPlan):
     "A plan that deals items in groups of one cluster"
@@ -188,7 +189,7 @@ class ClusterPlan(BatchPlan):
     per_cluster:int=2 # Items of one cluster that come together
 
     def __post_init__(self):
-        if self.clusters is None: raise AlignetError('per_cluster needs the cluster of each item; give `clusters`')
+        if self.clusters is None: raise AlignetError('per_cluster needs the cluster of each item')
         k, self.clusters = self.per_cluster, np.asarray(self.clusters)
         if len(self.clusters) != self.n:
             raise AlignetError(f'{len(self.clusters):,} clusters do not fit {self.n:,} items')
@@ -199,7 +200,7 @@ class ClusterPlan(BatchPlan):
         if not usable.any(): raise AlignetError(f'per_cluster={k}: no cluster has that many items; lower it')
         self.skipped = int(sizes[~usable].sum())
 
-# %% ../../nbs/scale/batches.ipynb #694826bd
+# %% ../../nbs/scale/batches.ipynb #6f3c3419
 @patch
 def order(self:ClusterPlan,
     epoch:int, # Number of the epoch
@@ -221,7 +222,7 @@ def order(self:ClusterPlan,
         have += len(parts[-1])
     return np.concatenate(parts)[:n]
 
-# %% ../../nbs/scale/batches.ipynb #6a82cd51
+# %% ../../nbs/scale/batches.ipynb #e34b73d2
 @dataclass
 class InOrder:
     "Validation batches: all items in order, the same for every process"
@@ -240,7 +241,7 @@ class InOrder:
         "All items"
         return np.arange(self.n)
 
-# %% ../../nbs/scale/batches.ipynb #d3241d61
+# %% ../../nbs/scale/batches.ipynb #fe4f6cae
 class AlignDL(DataLoader):
     "Batches of pictures and targets in the order of a plan"
     def __init__(self,
@@ -281,7 +282,7 @@ class AlignDL(DataLoader):
         rows = self.plan.rows(self.epoch, self.rank, self.n_procs)
         return rows[self.first_step * self.bs:].tolist()
 
-# %% ../../nbs/scale/batches.ipynb #2afd6cd1
+# %% ../../nbs/scale/batches.ipynb #a0a16d42
 @patch
 def after_batch(self:AlignDL,
     b:tuple, # (B, 3, H, W) or (T, 3, 3, H, W) uint8 pictures, or outputs of frozen stages; targets
@@ -298,7 +299,7 @@ def after_batch(self:AlignDL,
     x = x.float().contiguous(memory_format=torch.channels_last).unflatten(0, lead)
     return (x, True, *targets) if self.from_stages else (x, *targets)
 
-# %% ../../nbs/scale/batches.ipynb #9601f54f
+# %% ../../nbs/scale/batches.ipynb #ffd2e534
 @patch
 def show_batch(self:AlignDL,
     b=None, # A batch; the first one if None
@@ -323,7 +324,7 @@ def show_batch(self:AlignDL,
         for ax, p in zip(axs.ravel(), odd.ravel()): ax.set_title(f'odd: {float(p):.2f}', fontsize=9)
     return fig
 
-# %% ../../nbs/scale/batches.ipynb #49a8773f
+# %% ../../nbs/scale/batches.ipynb #4d5372ef
 class LabelledImages:
     "Pictures with the teacher's representation, and their clusters if given"
     def __init__(self,
@@ -340,7 +341,7 @@ class LabelledImages:
         item = self.pictures[row], torch.from_numpy(np.array(self.targets[row], np.float32))
         return item if self.clusters is None else (*item, int(self.clusters[row]))
 
-# %% ../../nbs/scale/batches.ipynb #56809af2
+# %% ../../nbs/scale/batches.ipynb #7455581e
 class LabelledTriplets:
     "Triplets of pictures with the teacher's similarities"
     def __init__(self,
@@ -354,7 +355,7 @@ class LabelledTriplets:
         pictures = torch.stack([self.pictures[int(o)] for o in self.triplets[i]])
         return pictures, torch.from_numpy(np.array(self.sims[i], np.float32))
 
-# %% ../../nbs/scale/batches.ipynb #2c2a839a
+# %% ../../nbs/scale/batches.ipynb #78e993bf
 class ServeBatches(Callback):
     "Tell the loaders which epoch it is, and under `distrib_ctx` which process"
     order = 12                             # after fastai's DistributedTrainer

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['schedule_points', 'run_signature', 'stateful_callbacks', 'learner_state', 'restore_learner', 'Checkpoint']
 
-# %% ../../nbs/scale/checkpoint.ipynb #a3a7019f
+# %% ../../nbs/scale/checkpoint.ipynb #fa7cf4b8
 from pathlib import Path
 import numpy as np
 import torch
@@ -21,14 +21,14 @@ from ..files.disk import *
 from .batches import AlignDL
 from .processes import *
 
-# %% ../../nbs/scale/checkpoint.ipynb #7f8c3863
+# %% ../../nbs/scale/checkpoint.ipynb #c45f2de8
 def _to_plain(o):
     "The same with lists, dictionaries and numbers, which `weights_only` can read"
     if isinstance(o, dict): return {k: _to_plain(v) for k, v in o.items()}
     if isinstance(o, (list, tuple, L)): return [_to_plain(v) for v in o]
     return o.item() if isinstance(o, np.generic) else o
 
-# %% ../../nbs/scale/checkpoint.ipynb #9af01820
+# %% ../../nbs/scale/checkpoint.ipynb #d7d2d99c
 def schedule_points(
     learn, # A learner within a fit
 ) -> list: # Plain lists and numbers
@@ -41,7 +41,7 @@ def schedule_points(
             points.append([name, values])
     return points or _to_plain(learn.opt.hypers)
 
-# %% ../../nbs/scale/checkpoint.ipynb #df5a5539
+# %% ../../nbs/scale/checkpoint.ipynb #c10b0419
 def run_signature(
     learn, # A learner within a fit
     run_id:str='', # Name of the run; without one, what can be seen
@@ -60,10 +60,11 @@ def run_signature(
         run_id='', steps=steps, parameters=digest(shapes), optimiser=type(learn.opt).__name__,
         schedule=schedule_points(learn), callbacks=settings, batches=[loader.bs, seed, len(loader.dataset)])
 
-# %% ../../nbs/scale/checkpoint.ipynb #7646f028
+# %% ../../nbs/scale/checkpoint.ipynb #ad204ee3
 def _recorder_state(recorder):
     "Losses, rates and running means so far"
-    def meter(m): return {k: v for k, v in vars(m).items() if isinstance(v, (int, float, torch.Tensor))}
+    kept = int, float, torch.Tensor
+    def meter(m): return {k: v for k, v in vars(m).items() if isinstance(v, kept)}
     return dict(
         losses=[float(o) for o in recorder.losses], lrs=_to_plain(recorder.lrs),
         values=_to_plain(recorder.values), meters=[meter(recorder.loss), meter(recorder.smooth_loss)])
@@ -76,7 +77,7 @@ def _restore_recorder(recorder, state):
     meters = recorder.loss, recorder.smooth_loss
     for meter, values in zip(meters, state['meters']): meter.__dict__.update(values)
 
-# %% ../../nbs/scale/checkpoint.ipynb #f1da2a71
+# %% ../../nbs/scale/checkpoint.ipynb #9c775455
 def stateful_callbacks(
     learn, # A learner
 ) -> list: # Callbacks with `state_dict` and `load_state_dict`
@@ -85,7 +86,7 @@ def stateful_callbacks(
     methods = ('state_dict', 'load_state_dict')
     return [cb for cb in learn.cbs if all(hasattr(type(cb), m) for m in methods)]
 
-# %% ../../nbs/scale/checkpoint.ipynb #db663573
+# %% ../../nbs/scale/checkpoint.ipynb #b96aafaf
 def learner_state(
     learn, # A learner
 ) -> dict: # Tensors and plain values
@@ -96,7 +97,7 @@ def learner_state(
     if hasattr(learn, 'recorder'): state['recorder'] = _recorder_state(learn.recorder)
     return state
 
-# %% ../../nbs/scale/checkpoint.ipynb #696397ca
+# %% ../../nbs/scale/checkpoint.ipynb #d19c9a01
 def restore_learner(
     learn, # A learner within a fit
     state:dict, # Of learner_state
@@ -113,7 +114,7 @@ def restore_learner(
     for _ in range(step - learn.epoch * n): learn.pct_train += 1. / (n * learn.n_epoch)
     if 'recorder' in state and hasattr(learn, 'recorder'): _restore_recorder(learn.recorder, state['recorder'])
 
-# %% ../../nbs/scale/checkpoint.ipynb #747160d3
+# %% ../../nbs/scale/checkpoint.ipynb #8b59b2fb
 class Checkpoint(Callback):
     "Save a fit every so many steps, and go on from the file when the fit is started again"
     order, on = -20, False
@@ -128,7 +129,7 @@ class Checkpoint(Callback):
     def _start_counting(self):
         self.step, self.done = 0, 0                  # steps of this fit so far, steps in the file
         self.state = None                            # what was read, until it is restored
-        self.due, self.saved = False, 0              # whether to save at the next whole step, the last saved one
+        self.due, self.saved = False, 0              # whether the next whole step is saved, the last saved
 
     def before_fit(self):
         "Count from zero; validation begins a fit, too"
@@ -158,7 +159,7 @@ class Checkpoint(Callback):
         "Count a step"
         if self.training: self.step += 1
 
-# %% ../../nbs/scale/checkpoint.ipynb #ebc748d7
+# %% ../../nbs/scale/checkpoint.ipynb #6ef87ae8
 @patch
 def _read(self:Checkpoint):
     "Read the file, and raise for that of another run"
@@ -188,7 +189,7 @@ def _restore(self:Checkpoint):
     restore_learner(self.learn, self.state, self.state['step'])
     self.state = None
 
-# %% ../../nbs/scale/checkpoint.ipynb #d762da1d
+# %% ../../nbs/scale/checkpoint.ipynb #a6699863
 @patch
 def before_validate(self:Checkpoint):
     "Restore or save at the end of an epoch; an epoch that was done before is not validated again"
@@ -200,7 +201,7 @@ def before_validate(self:Checkpoint):
     if hasattr(self.learn, 'recorder'):
         self.recorder.log = L(self.epoch, float(self.recorder.smooth_loss.value))
 
-# %% ../../nbs/scale/checkpoint.ipynb #3334f6b4
+# %% ../../nbs/scale/checkpoint.ipynb #1febff19
 @patch
 def save(self:Checkpoint):
     "Write the present state to the file, unless gradients are half accumulated"

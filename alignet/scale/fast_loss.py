@@ -6,7 +6,7 @@
 __all__ = ['LOSS_SLOPES', 'KEEP_TRIPLETS', 'triplets_at', 'ChunkPlan', 'chunk_triplets', 'chunk_loss', 'DenseLoss',
            'fast_triplet_loss', 'batch_agreement']
 
-# %% ../../nbs/scale/fast_loss.ipynb #3fd91aad
+# %% ../../nbs/scale/fast_loss.ipynb #482aac68
 from dataclasses import dataclass
 from functools import lru_cache
 import torch
@@ -15,7 +15,7 @@ from fastcore.meta import delegates
 from ..core import *
 from ..loss import *
 
-# %% ../../nbs/scale/fast_loss.ipynb #1557ef77
+# %% ../../nbs/scale/fast_loss.ipynb #74c64b5a
 def _kl_slope(z, log_p):
     "Value and slope of the Kullback-Leibler loss"
     log_q, p = z.log_softmax(0), log_p.exp()
@@ -48,7 +48,7 @@ def _margin_slope(z, log_p):
 
 LOSS_SLOPES = dict(jsd=_jsd_slope, kl=_kl_slope, contrastive=_contrastive_slope, margin=_margin_slope)
 
-# %% ../../nbs/scale/fast_loss.ipynb #5ec5c5a1
+# %% ../../nbs/scale/fast_loss.ipynb #9f45b636
 @lru_cache(16)
 def _triplet_tables(B, device):
     "For each i how many triplets start with 0..i, and the list of all pairs j, k"
@@ -68,7 +68,7 @@ def triplets_at(
     pair = rows + len(pair_j) - ends[i]
     return torch.stack([i, pair_j[pair], pair_k[pair]])
 
-# %% ../../nbs/scale/fast_loss.ipynb #e1760082
+# %% ../../nbs/scale/fast_loss.ipynb #27c9bb30
 @dataclass
 class ChunkPlan:
     "Rows of the list of all triplets that one process handles, chunk by chunk"
@@ -89,7 +89,7 @@ class ChunkPlan:
         for lo in range(self.rank * self.chunk, T, self.n_procs * self.chunk):
             yield lo, min(lo + self.chunk, T)
 
-# %% ../../nbs/scale/fast_loss.ipynb #1678abcc
+# %% ../../nbs/scale/fast_loss.ipynb #fc8fb524
 # keep the triplets of batches with up to this many
 KEEP_TRIPLETS = 1 << 19
 
@@ -107,7 +107,7 @@ def chunk_triplets(
     make = _kept_triplets if n_triplets(plan.B) <= KEEP_TRIPLETS else _make_triplets
     return make(lo, hi, plan.B, plan.device)
 
-# %% ../../nbs/scale/fast_loss.ipynb #93278411
+# %% ../../nbs/scale/fast_loss.ipynb #1b3f64fb
 def chunk_loss(
     s, # (B * B,) student similarities divided by the temperature
     t, # (B * B,) teacher similarities, likewise
@@ -129,7 +129,7 @@ def chunk_loss(
     if grad is not None: grad.scatter_add_(0, pairs, slope.reshape(-1))
     return value.sum(), n if w is None else w.sum()
 
-# %% ../../nbs/scale/fast_loss.ipynb #109ad8d1
+# %% ../../nbs/scale/fast_loss.ipynb #30972834
 @lru_cache(None)
 def _compiled_chunk_loss(loss, rule, need_grad):
     "Compile `chunk_loss` for one loss and one kind of weights"
@@ -137,7 +137,7 @@ def _compiled_chunk_loss(loss, rule, need_grad):
         return chunk_loss(s, t, triplets_at(rows, B), rows, grad, loss, weights, B)
     return torch.compile(run, dynamic=True)
 
-# %% ../../nbs/scale/fast_loss.ipynb #fb7b7257
+# %% ../../nbs/scale/fast_loss.ipynb #61abd987
 def _run_compiled(s, t, lo, hi, grad, loss, weights, B):
     "`chunk_loss` as one kernel; raises where it cannot be compiled"
     run = _compiled_chunk_loss(loss, weights.rule, grad is not None)
@@ -147,7 +147,7 @@ def _run_compiled(s, t, lo, hi, grad, loss, weights, B):
     except RuntimeError as e:
         raise AlignetError('compile=True needs a C++ compiler (Triton on a GPU); use compile=False') from e
 
-# %% ../../nbs/scale/fast_loss.ipynb #5f748ccf
+# %% ../../nbs/scale/fast_loss.ipynb #45433115
 @dataclass
 class DenseLoss:
     "Mean loss over all triplets of a batch, and its gradient by the student's similarities"
@@ -184,14 +184,14 @@ class DenseLoss:
         if need_grad: grad = grad.view(S.shape) * (self.plan.n_procs / (mass * self.tau))
         return total / mass, grad
 
-# %% ../../nbs/scale/fast_loss.ipynb #f716fa8f
+# %% ../../nbs/scale/fast_loss.ipynb #2b8f4551
 def _sum_over_processes(total, mass):
     "Add up losses and weights of all processes"
     both = torch.stack([total, mass])
     dist.all_reduce(both)
     return both
 
-# %% ../../nbs/scale/fast_loss.ipynb #cd87ace5
+# %% ../../nbs/scale/fast_loss.ipynb #53a56a21
 class _WithGradient(torch.autograd.Function):
     "Hand the gradient that came with the value to autograd"
     @staticmethod
@@ -205,7 +205,7 @@ class _WithGradient(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, out): return (out * ctx.saved_tensors[0]).to(ctx.dtype), None, None, None
 
-# %% ../../nbs/scale/fast_loss.ipynb #9a0fb226
+# %% ../../nbs/scale/fast_loss.ipynb #88465bb9
 @delegates(ChunkPlan)
 def fast_triplet_loss(
     S_student, # (B, B) student similarities; the upper triangle is read
@@ -227,9 +227,10 @@ def fast_triplet_loss(
     if compile and weights.rule == 'function':
         raise AlignetError('compile=True cannot take a Python function for `weights`; use compile=False')
     dense = DenseLoss(loss, tau, tau_teacher, weights, ChunkPlan(B, device, **kwargs), compile)
-    return _WithGradient.apply(S_student, S_teacher, dense, torch.is_grad_enabled() and S_student.requires_grad)
+    need_grad = torch.is_grad_enabled() and S_student.requires_grad
+    return _WithGradient.apply(S_student, S_teacher, dense, need_grad)
 
-# %% ../../nbs/scale/fast_loss.ipynb #c520b709
+# %% ../../nbs/scale/fast_loss.ipynb #bed355dd
 def batch_agreement(
     S_student, # (B, B) student similarities
     S_teacher, # (B, B) teacher similarities

@@ -53,14 +53,14 @@ class PackedImages(ImageSet):
     def __getitem__(self, i): return load_image(self.path(i), self.data(i))
     def __eq__(self, o): return type(self) is type(o) and self._same(o) and self.names == o.names
 
-# %% ../../nbs/worlds/archives.ipynb #2c4cca68
+# %% ../../nbs/worlds/archives.ipynb #a00b99a2
 def _check_plain(path):
     "Raise if a shard is compressed: nothing could be found in it without unpacking all before"
     with open(path, 'rb') as f: magic = f.read(6)
     if magic.startswith((b'\x1f\x8b', b'BZh', b'\xfd7zXZ\0', b'\x28\xb5\x2f\xfd')):
         raise AlignetError(f"shard '{path}' is compressed; unpack it to a plain .tar")
 
-# %% ../../nbs/worlds/archives.ipynb #70cdf3f0
+# %% ../../nbs/worlds/archives.ipynb #9355a471
 def _check_member(path, m):
     "Raise if a member cannot be read in one piece"
     is_link = (m.issym() or m.islnk()) and m.name.lower().endswith(IMAGE_SUFFIXES)
@@ -68,7 +68,7 @@ def _check_member(path, m):
     remedy = 'pack it again with `tar --dereference --hard-dereference`'
     raise AlignetError(f"shard '{path}' holds '{m.name}' as a link or with holes; {remedy}")
 
-# %% ../../nbs/worlds/archives.ipynb #73005d6e
+# %% ../../nbs/worlds/archives.ipynb #523c4563
 def _check_end(path, end, n):
     "Raise if a tar does not end after its last member: tarfile stops silently at a bad header"
     with open(path, 'rb') as f:
@@ -101,7 +101,7 @@ def tar_contents(
     where = np.array([o[1:] for o in files], np.int64).reshape(-1, 2)
     return [o[0] for o in files], where
 
-# %% ../../nbs/worlds/archives.ipynb #08bce193
+# %% ../../nbs/worlds/archives.ipynb #69775c21
 def _kept_contents(file, stamp):
     "The contents as they were kept; None if they are not there, damaged, or of a changed shard"
     broken = OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile
@@ -124,13 +124,13 @@ def _contents(path):
     names, where = tar_contents(path)
     text = np.frombuffer('\0'.join(names).encode('utf-8', 'surrogateescape'), np.uint8)
     for file in places:
-        # that they cannot be kept is no reason to fail
-        with contextlib.suppress(AlignetError), atomic_path(file) as tmp:
-            np.savez(tmp, stamp=stamp, names=text, where=where)
-        if file.is_file(): break
+        try:
+            with atomic_path(file) as tmp: np.savez(tmp, stamp=stamp, names=text, where=where)
+            break
+        except AlignetError: pass # that they cannot be kept is no reason to fail
     return names, where
 
-# %% ../../nbs/worlds/archives.ipynb #4f434e88
+# %% ../../nbs/worlds/archives.ipynb #f53d5a2c
 def _shards_of(s):
     "The files that one path or pattern stands for"
     p = Path(s).expanduser()
@@ -162,7 +162,7 @@ def shard_paths(
     if not out: raise AlignetError('no shards are given; give a path, a pattern or a list')
     return out
 
-# %% ../../nbs/worlds/archives.ipynb #9e8798d5
+# %% ../../nbs/worlds/archives.ipynb #f0c7a334
 def _split(name):
     "Key and ending of a member, as WebDataset splits them: at the first dot of the file's name"
     head, _, tail = name.rpartition('/')
@@ -228,14 +228,15 @@ class TarImages(PackedImages):
         count = f'{len(self):,} images in {len(self.shards):,} shards'
         return f'TarImages({count}: {preview(self.names, 3)})'
 
-# %% ../../nbs/worlds/archives.ipynb #8fb4608a
+# %% ../../nbs/worlds/archives.ipynb #4826bb57
 @patch
 def _file(self:TarImages, s):
     "A shard, opened; the oldest of 64 is closed when nobody reads from it any more"
-    if s not in self._open:
+    f = self._open.get(s)
+    if f is None:
         for old in list(self._open)[:max(0, len(self._open) - 63)]: self._open.pop(old, None)
-        self._open[s] = _File(self.shards[s])
-    return self._open[s]
+        f = self._open[s] = _File(self.shards[s])
+    return f
 
 # %% ../../nbs/worlds/archives.ipynb #bce30d58
 @patch
@@ -250,7 +251,7 @@ def _data(self:TarImages, i):
     changed = 'its shard has changed since it was opened'
     raise AlignetError(f"image '{self.path(i)}' is cut off: {changed}; open the shards again")
 
-# %% ../../nbs/worlds/archives.ipynb #4efc0e98
+# %% ../../nbs/worlds/archives.ipynb #0871727b
 @patch
 def sizes(self:TarImages) -> list: # (n,) bytes
     "Sizes of the image files"
@@ -263,7 +264,7 @@ def _path(self:TarImages, i):
     name, shard = self.names[i], self.shards[self._where[i, 0]]
     return shard/(name.removeprefix(f'{shard.stem}/') if self.prefix else name)
 
-# %% ../../nbs/worlds/archives.ipynb #65798a45
+# %% ../../nbs/worlds/archives.ipynb #0ca81705
 @patch
 def _label(self:TarImages, data):
     "A label from the bytes of its member"
@@ -272,7 +273,7 @@ def _label(self:TarImages, data):
     text = data.decode().strip()
     return int(text) if re.fullmatch(r'-?\d+', text) else text
 
-# %% ../../nbs/worlds/archives.ipynb #329a9b28
+# %% ../../nbs/worlds/archives.ipynb #cdc6034a
 @patch
 def _shard_labels(self:TarImages, s):
     "Labels of the images of one shard, by name"
@@ -296,7 +297,7 @@ def labels(self:TarImages) -> dict: # {image name: label}
     for s in sorted(set(self._where[:, 0].tolist())): found |= self._shard_labels(s)
     return {n: found[n] for n in self.names if n in found}
 
-# %% ../../nbs/worlds/archives.ipynb #bb3ea310
+# %% ../../nbs/worlds/archives.ipynb #41092c4a
 def _check_dataset(ds):
     "Raise if this is no dataset with rows in any order"
     hf = require('datasets')
@@ -307,7 +308,7 @@ def _check_dataset(ds):
     if isinstance(ds, hf.IterableDataset):
         raise AlignetError('a streamed dataset has no rows by number; load it without streaming=True')
     kind = type(ds).__name__
-    raise AlignetError(f'a datasets.Dataset is needed, not a {kind}; use datasets.load_dataset(..., split=...)')
+    raise AlignetError(f'a datasets.Dataset is needed, not a {kind}; load it with split=...')
 
 # %% ../../nbs/worlds/archives.ipynb #d648cf99
 def _column(ds, name, kind, what, needed=False):
@@ -323,7 +324,7 @@ def _column(ds, name, kind, what, needed=False):
     if have: remedy = f'give {what}= one of {preview(have, 8)}'
     raise AlignetError(f'the dataset {why}; {remedy}')
 
-# %% ../../nbs/worlds/archives.ipynb #b62b42ab
+# %% ../../nbs/worlds/archives.ipynb #28bb6324
 def _values(ds, column): return list(ds.with_format(None).select_columns([column])[:][column])
 
 def _image_field(ds, column, field):
@@ -402,7 +403,7 @@ def _data(self:HFImages, i):
         what = f"image '{self.names[i]}' cannot be read from '{at}' ({e.strerror})"
         raise AlignetError(f'{what}; restore the file') from e
 
-# %% ../../nbs/worlds/archives.ipynb #43d12b5b
+# %% ../../nbs/worlds/archives.ipynb #d24f2e01
 @patch
 def sizes(self:HFImages) -> list: # (n,) bytes; None where that cannot be said
     "Sizes of the image files"
@@ -431,7 +432,7 @@ def labels(self:HFImages) -> dict: # {image name: label}; empty without a column
     def text(v): return f.int2str(v) if hasattr(f, 'int2str') and v is not None and v >= 0 else v
     return {n: text(values[r]) for n, r in zip(self.names, self._where)}
 
-# %% ../../nbs/worlds/archives.ipynb #b3b116a1
+# %% ../../nbs/worlds/archives.ipynb #45894096
 def _read_parquet(source):
     "A dataset of one or several Parquet files"
     given = [source] if isinstance(source, (str, os.PathLike)) else source

@@ -287,10 +287,9 @@ def _t_interval(v):
 # %% ../../nbs/eval/shift.ipynb #f64a5641
 def _summarise_splits(runs, baseline):
     "Mean and spread of each model and measure, and the gain over the baseline on the same splits"
-    values = runs.set_index(['model', 'measure', 'seed']).value
-    rows = []
-    for model, measure in runs[['model', 'measure']].drop_duplicates().itertuples(index=False):
-        v = values[model, measure]
+    groups = runs.groupby(['model', 'measure'], sort=False)
+    values, rows = {key: d.set_index('seed').value for key, d in groups}, []
+    for (model, measure), v in values.items():
         gain = (v - values[baseline, measure]).to_numpy()
         row = dict(model=model, measure=measure, mean=v.mean(), sd=v.std(ddof=1))
         row['low'], row['high'] = _t_interval(v)

@@ -332,7 +332,7 @@ class CalibrationTask(Task):
     def measure(self, model, seed=0, n_boot=2000):
         t = self.judgements.triplets
         sims = triplet_sims(features_for(model.features, self.files), t, 'cosine')
-        probs, right = scaled_probs(sims, seed=seed)[0], is_correct(sims)
+        probs, right = scaled_probs(sims, seed=seed)[0], is_correct(sims, 1.)
         confidence = probs.max(1)
         squares = ((probs - np.array([1, 0, 0]))**2).sum(1)
         brier = Item('Brier score', squares, t, 'object', lower_is_better=True)

@@ -220,10 +220,10 @@ def teacher_report(
     cosine, dot = ([triplet_sims(Z, triplets, s) for Z in models.values()] for s in ('cosine', 'dot'))
     confidence = choice_probs(dot[1], teacher.meta.get('tau', 1.)).max(1)
     table = pd.DataFrame(index=list(models))
-    table['accuracy, cosine'] = [is_correct(s).mean() for s in cosine]
+    table['accuracy, cosine'] = [is_correct(s, 1.).mean() for s in cosine]
     table['accuracy, dot'] = [is_correct(s).mean() for s in dot]
     table['mean confidence'] = [np.nan, confidence.mean()]
-    right = [is_correct(s) for s in cosine]
+    right = [is_correct(s, 1.) for s in cosine]
     gains = [] if groups is None else gains_by_group(*right, triplets, groups, min_trials)
     fig, axes = _report_axes(min(len(gains), 12))
     for name, Z in models.items():

@@ -240,10 +240,13 @@ def batch_agreement(
     check_square(S_student=S_student, S_teacher=S_teacher)
     S, T = (at_least_float32(o.detach()) for o in (S_student, S_teacher))
     plan, right = ChunkPlan(len(S), S.device, chunk), 0
+    length = S.diagonal().clamp(min=0).sqrt()
     for lo, hi in plan:
         i, j, k = chunk_triplets(lo, hi, plan)
         s, t = (torch.stack([M[i, j], M[i, k], M[j, k]]) for M in (S, T))
-        of_best = s.gather(0, t.argmax(0, keepdim=True))
+        a, b, c = length[i], length[j], length[k]
+        tie = TIE * torch.maximum(torch.maximum(a * b, a * c), b * c)
+        of_best = s.gather(0, t.argmax(0, keepdim=True)) - tie
         # only the teacher's pair reaches its own similarity: no tie, nothing above
         right = right + ((s >= of_best).sum(0) == 1).sum()
     return right / n_triplets(len(S))

@@ -146,7 +146,7 @@ def transform(self:Backbone,
 ) -> object: # PIL image -> (3, size, size) float32
     "The model's own evaluation transform"
     cfg = self.config_at(size)
-    if SQUASHED_NOTE in (timm_config(self.model).get('notes') or ()):
+    if needs_squashed(self.model):
         return SquashedPixels(cfg['input_size'][1:], cfg['mean'], cfg['std'])
     return create_transform(**cfg, is_training=False)
 

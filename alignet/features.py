@@ -7,7 +7,7 @@ __all__ = ['HEAD_NOTE', 'timm_config', 'Backbone', 'evaluating', 'find_data_conf
            'FeatureStore', 'signature', 'image_files', 'extract_features']
 
 # %% ../nbs/02_features.ipynb #b2cca584
-import contextlib, functools, importlib.metadata, json, re
+import contextlib, functools, importlib.metadata, json, os, re, zlib
 from pathlib import Path
 import numpy as np
 import timm
@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from .core import *
 from .files.disk import *
+from .scale.pixels import *
 from .scale.store import *
 from .scale.weights import *
 
@@ -144,7 +145,10 @@ def transform(self:Backbone,
     size:int=None, # Side of the square input in pixels; the model's own if None
 ) -> object: # PIL image -> (3, size, size) float32
     "The model's own evaluation transform"
-    return create_transform(**self.config_at(size), is_training=False)
+    cfg = self.config_at(size)
+    if SQUASHED_NOTE in (timm_config(self.model).get('notes') or ()):
+        return SquashedPixels(cfg['input_size'][1:], cfg['mean'], cfg['std'])
+    return create_transform(**cfg, is_training=False)
 
 # %% ../nbs/02_features.ipynb #4ed4fc1b
 @patch(as_prop=True)
@@ -211,6 +215,16 @@ def as_backbone(
     if isinstance(inner, nn.Module) and not hasattr(model, 'forward_head'): return as_backbone(inner)
     return Backbone(model)
 
+# %% ../nbs/02_features.ipynb #f6398262
+_checked = {}
+
+def _checked_crc(file, X):
+    "Checksum of the rows of a store, computed once as long as the file stays as it is"
+    at = os.stat(file)
+    key = str(file), at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns
+    if key not in _checked: _checked[key] = rows_crc(file, X.shape, len(X))
+    return _checked[key]
+
 # %% ../nbs/02_features.ipynb #eec15a01
 class FeatureStore:
     "Features on disk, one row an image, found by file name"
@@ -223,7 +237,7 @@ class FeatureStore:
                 raise AlignetError(f"'{path}' is not finished; call extract_features again to go on")
             raise AlignetError(f"'{path}' is no feature store: it has no meta.json; check the path")
         self.meta, files = read_store_files(path)
-        self.names, self.bytes = files['names'], files['bytes']
+        self.files, self.names, self.bytes = files, files['names'], files['bytes']
         remedy = 'delete the folder and extract the features again'
         try: self.X = np.load(path/'features.npy', mmap_mode='r')
         except (OSError, ValueError) as e:
@@ -231,6 +245,8 @@ class FeatureStore:
         if self.X.ndim != 2 or len(self.X) != len(self.names):
             shapes = f'{len(self.names):,} names for features of shape {self.X.shape}'
             raise AlignetError(f"'{path}' has {shapes}; {remedy}")
+        if self.meta.get('crc') is not None and _checked_crc(path/'features.npy', self.X) != self.meta['crc']:
+            raise AlignetError(f"'{path/'features.npy'}' has changed since it was written; {remedy}")
 
     @functools.cached_property
     def _index(self): return {n: i for i, n in enumerate(self.names)}
@@ -298,10 +314,21 @@ def identity(self:FeatureStore) -> dict: # Keys model, arch, weights, data_confi
 # %% ../nbs/02_features.ipynb #63bb247f
 def image_files(
     images, # An ImageSet, or anything with names
-) -> dict: # Lists names and bytes (sizes, None where not known)
-    "Names and sizes of the files of an image set"
+) -> dict: # Lists names, bytes (sizes) and stamps, None where not known
+    "Names, sizes and stamps of the files of an image set"
     names = check_unique(images.names, 'image names')
-    return dict(names=names, bytes=images.sizes() if hasattr(images, 'sizes') else [None]*len(names))
+    unknown = [None]*len(names)
+    sizes = images.sizes() if hasattr(images, 'sizes') else unknown
+    return dict(names=names, bytes=sizes, stamps=images.stamps() if hasattr(images, 'stamps') else unknown)
+
+# %% ../nbs/02_features.ipynb #ee3b03d0
+@patch
+def remember(self:FeatureStore,
+    stamps, # (n,) marks of the files as they are now
+):
+    "Note where the pictures are now, if the folder can be written; they need not be read again"
+    self.files['stamps'] = stamps
+    with contextlib.suppress(AlignetError, OSError): write_json(self.path/'names.json', self.files)
 
 # %% ../nbs/02_features.ipynb #04e57a78
 def _flat(record):
@@ -317,14 +344,27 @@ def _named(meta, name, size):
     made_at = (meta.get('data_config') or {}).get('input_size')
     return {**want, 'input_size': [made_at[0], size, size]} if size and made_at else want
 
+# %% ../nbs/02_features.ipynb #c249aa2d
+def _other_contents(store, images, stamps):
+    "Names of the pictures that hold other bytes than when the store was made; only new stamps are looked into"
+    known = zip(store.names, store.files['contents'], store.files['stamps'], stamps)
+    moved = {n: crc for n, crc, old, new in known if crc is not None and old != new}
+    if not (moved and hasattr(images, 'contents')): return []
+    now = images.subset(list(moved)).contents()
+    changed = [n for n, crc in zip(moved, now) if crc != moved[n]]
+    if not changed: store.remember(stamps)
+    return changed
+
 # %% ../nbs/02_features.ipynb #06c4e890
-def _other_images(store, files):
+def _other_images(store, images):
     "How the files of a store differ from these, in words"
+    files = image_files(images)
     if store.names != files['names']:
         missing = [n for n in files['names'] if n not in store]
         return [f"other images ({preview(missing) or 'another order or number'})"]
     sizes = zip(store.names, store.bytes, files['bytes'])
     changed = [n for n, a, b in sizes if None not in (a, b) and a != b]
+    changed = changed or _other_contents(store, images, files['stamps'])
     return [f'images that have changed since ({preview(changed)})'] if changed else []
 
 # %% ../nbs/02_features.ipynb #682c4c77
@@ -340,7 +380,7 @@ def check(self:FeatureStore,
     else: want = _flat(signature(as_backbone(model), size))
     have = {**self.meta, **_flat(self.meta)}
     other = [f'{k} {have.get(k)}, not {v}' for k, v in want.items() if have.get(k) != v]
-    if images is not None: other += _other_images(self, image_files(images))
+    if images is not None: other += _other_images(self, images)
     if not other: return self
     remedy = 'choose another folder, or overwrite=True to make it anew'
     raise AlignetError(f"the feature store '{self.path}' is of {'; '.join(other)}; {remedy}")
@@ -361,11 +401,13 @@ def extract_features(
     check_at_least(1, batch_size=batch_size)
     backbone, files = _backbone_at(model, size), image_files(images)
     made_by, cached = signature(backbone, size), path is None
+    if cached and None in files['stamps']: files['stamps'] = _pixel_marks(images)
     path = _cache_path(backbone, made_by, files) if cached else Path(path)
     if (path/'meta.json').is_file() and not overwrite:
         try: return FeatureStore(path).check(backbone, images, size)
         except AlignetError:
             if not cached: raise
+    if hasattr(images, 'contents'): files['contents'] = images.contents()
     meta = dict(made_by, model=backbone.name, source=backbone.source, batch_size=batch_size,
                 versions=_versions())
     with StoreWriter(path, files, meta, backbone.num_features, step=batch_size,
@@ -380,11 +422,19 @@ def _backbone_at(model, size):
     if not isinstance(model, (str, Path)): return as_backbone(model)
     with torch.random.fork_rng(devices=[]): return create_backbone(str(model), size=size)
 
+# %% ../nbs/02_features.ipynb #6b6e3121
+def _pixel_marks(images):
+    "Checksums of the pixels of an image set that has no stamps; None where there is no picture"
+    def mark(i):
+        try: return zlib.crc32(np.asarray(images[i]).tobytes())
+        except Exception: return None # reading it again gives the error with its name
+    return [mark(i) for i in range(len(images))]
+
 # %% ../nbs/02_features.ipynb #d99e587d
 def _cache_path(backbone, made_by, files):
     "Folder in the cache for the features of a model and files"
     name = re.sub(r'[^\w.-]+', '_', backbone.name)[-60:]
-    return cache_folder()/'features'/f"{name}-{digest(made_by, files['names'])}"
+    return cache_folder()/'features'/f"{name}-{digest(made_by, files['names'], files['stamps'])}"
 
 # %% ../nbs/02_features.ipynb #a103e640
 def _versions():

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alignet.core import read_json, rng
+from alignet.core import rng
+from alignet.files.disk import read_json
 
 pytestmark = pytest.mark.skipif(
     'forkserver' not in mp.get_all_start_methods(),

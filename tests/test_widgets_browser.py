@@ -17,6 +17,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from alignet.data import ImageSet, Judgements
+from alignet.worlds.tables import *
 from alignet.extras.answers import answers_table, read_answers
 
 # ms that a state may take to come on a busy machine
@@ -32,6 +33,7 @@ from pathlib import Path
 Path('pid.txt').write_text(str(os.getpid()))
 import numpy as np
 from alignet.data import ImageSet, Judgements
+from alignet.worlds.tables import *
 from alignet.extras.ask import *
 from alignet.extras.browse import *
 pictures = ImageSet('pictures'); X = np.random.default_rng(0).normal(size=(len(pictures), 5)).astype('float32')"""

@@ -12,7 +12,7 @@ import torch
 from fastcore.meta import delegates
 from ..core import *
 from ..features import FeatureStore, extract_features
-from .store import StoreWriter
+from .store import FILE_COLUMNS, StoreWriter
 from .processes import *
 
 # %% ../../nbs/scale/distributed.ipynb #323e7380
@@ -72,7 +72,8 @@ def join_stores(
     stores = [FeatureStore(p) for p in parts]
     _check_same_model(stores)
     names = check_unique([n for s in stores for n in s.names], 'images of the parts')
-    files = dict(names=names, bytes=[b for s in stores for b in s.bytes])
+    files = {k: [o for s in stores for o in s.files[k]] for k in FILE_COLUMNS}
+    files['names'] = names
     seen = 0
     with StoreWriter(path, files, stores[0].meta, stores[0].X.shape[1]) as w:
         done = w.done

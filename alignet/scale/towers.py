@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['FAMILIES', 'timm_pixels', 'open_clip_pixels', 'open_clip_backbone', 'NoTimmTower', 'timm_tower', 'toy_tower',
-           'hf_backbone']
+           'pixel_difference', 'hf_backbone']
 
 # %% ../../nbs/scale/towers.ipynb #70c0e98a
 import copy
 from pathlib import Path
+import numpy as np
 import timm
 import torch
+from PIL import Image
 from timm.models.vision_transformer import checkpoint_filter_fn
 from torch import nn
 from ..core import *
@@ -188,44 +190,100 @@ def toy_tower(
 # %% ../../nbs/scale/towers.ipynb #569d6198
 class _HFTower(nn.Module):
     "A vision model of transformers that returns one row of features an image"
-    def __init__(self, net):
+    def __init__(self, net, bgr=False):
         super().__init__()
-        self.net = getattr(net, 'vision_model', net)
+        self.net, self.bgr = getattr(net, 'vision_model', net), bgr
 
     def forward(self, x):
+        if self.bgr: x = x.flip(1)
         out = self.net(pixel_values=x)
         y = getattr(out, 'pooler_output', None)
         return (out.last_hidden_state[:, 0] if y is None else y).flatten(1)
 
 # %% ../../nbs/scale/towers.ipynb #80a1dc70
-def _side(size):
-    "Height in pixels of a size as image processors write it; None if they give none"
+def _edge(size, *keys):
+    "A length in pixels of a size as image processors write it, by the first of these keys; None if there is none"
     if isinstance(size, int): return size
-    return size.get('height') or size.get('shortest_edge')
+    return next((size[k] for k in keys if size.get(k)), None)
+
+# %% ../../nbs/scale/towers.ipynb #28324cf0
+def _resized_edge(p, short):
+    "Length in pixels that an image processor resizes to before it crops"
+    of, kind = p.get('size') or {}, p.get('image_processor_type') or ''
+    edge = short or _edge(of, 'height', 'shortest_edge')
+    if 'ConvNext' in kind: return int(edge/p.get('crop_pct', 224/256)) if edge < 384 else edge
+    if 'Levit' in kind: return int(256/224*edge) if short else edge
+    return int(edge/p['crop_pct']) if p.get('crop_pct') else edge
+
+# %% ../../nbs/scale/towers.ipynb #caba9126
+def _processor_crop(p, config):
+    "Side of the pictures that an image processor makes, crop_pct and crop_mode, in timm's terms"
+    size, kind = p.get('size') or {}, p.get('image_processor_type') or ''
+    crops, short = bool(p.get('do_center_crop')), _edge(size, 'shortest_edge')
+    if isinstance(size, int) and not crops: short = None
+    full = _edge(size, 'height', 'shortest_edge')
+    full = full or getattr(getattr(config, 'vision_config', config), 'image_size', 224)
+    if 'Perceiver' in kind: return full, full/_edge(p['crop_size'], 'height'), 'center'
+    if 'ConvNext' in kind and full < 384: crops = True
+    side = _edge(p.get('crop_size') or {}, 'height', 'shortest_edge') if p.get('do_center_crop') else full
+    if not crops: return full, 1., 'squash'
+    side, resized = side or full, _resized_edge({**p, 'size': size or full}, short)
+    # timm rounds side/crop_pct down
+    crop_pct = side/resized if int(side/(side/resized)) == resized else side/(resized + .5)
+    return side, crop_pct, 'center' if short or p.get('crop_pct') else 'squash'
+
+# %% ../../nbs/scale/towers.ipynb #834da3fd
+def _processor_scale(p):
+    "Mean and deviation for pixels in 0..1 that give what an image processor gives"
+    scale = 255*p.get('rescale_factor', 1/255) if p.get('do_rescale', True) else 255
+    offset = 1 if p.get('rescale_offset') else 0
+    plain = not p.get('do_normalize', 'MobileViT' not in (p.get('image_processor_type') or ''))
+    mean, std = p.get('image_mean') or (.5,)*3, p.get('image_std') or (.5,)*3
+    if plain: mean, std = (0,)*3, (1,)*3
+    twice = not plain and 'EfficientNet' in (p.get('image_processor_type') or '') and p.get('include_top', True)
+    return tuple((m + offset)/scale for m in mean), tuple((s*s if twice else s)/scale for s in std)
 
 # %% ../../nbs/scale/towers.ipynb #5d200b01
+_FILTERS = {0: 'nearest', 1: 'lanczos', 2: 'bilinear', 3: 'bicubic', 4: 'box', 5: 'hamming'}
+
+def _settings_of(processor):
+    "The settings of an image processor of transformers as a dict"
+    return processor.to_dict() if hasattr(processor, 'to_dict') else dict(processor or {})
+
 def _processor_pixels(processor, config):
     "timm's data config of an image processor of transformers"
-    p = processor.to_dict() if hasattr(processor, 'to_dict') else dict(processor or {})
-    size, crops = p.get('size') or {}, bool(p.get('do_center_crop'))
-    side = _side(p.get('crop_size') or size)
-    if not side: side = getattr(getattr(config, 'vision_config', config), 'image_size', 224)
-    short = size.get('shortest_edge') if isinstance(size, dict) else None
-    filters = {0: 'nearest', 2: 'bilinear', 3: 'bicubic'}
-    return dict(input_size=(3, side, side), mean=tuple(p.get('image_mean', (.5,)*3)),
-                std=tuple(p.get('image_std', (.5,)*3)),
-                interpolation=filters.get(p.get('resample', 2), 'bicubic'),
-                crop_pct=side/short if short and crops else 1.,
-                crop_mode='center' if crops else 'squash')
+    p = _settings_of(processor)
+    side, crop_pct, crop_mode = _processor_crop(p, config)
+    mean, std = _processor_scale(p)
+    filter = _FILTERS[int(p.get('resample') or 2)]
+    return dict(input_size=(3, side, side), mean=mean, std=std, interpolation=filter, crop_pct=crop_pct,
+                crop_mode=crop_mode)
+
+# %% ../../nbs/scale/towers.ipynb #c287fffd
+def pixel_difference(
+    backbone:Backbone, # Of a model of transformers
+    processor, # Its image processor
+) -> float: # In units of 1/255 of the range of a pixel; infinite if the shapes differ
+    "Mean difference between the pixels of an image processor and of a backbone's own transform"
+    grid = np.random.default_rng(0).integers(0, 255, (6, 9, 3), np.uint8)
+    image = Image.fromarray(grid).resize((288, 192), Image.BICUBIC)
+    want = processor(images=image, return_tensors='pt')['pixel_values'][0].float()
+    got = backbone.transform()(image)
+    if backbone.model.bgr: got = got.flip(0)
+    if got.shape != want.shape: return float('inf')
+    std = torch.tensor(backbone.normalize[1]).view(3, 1, 1)
+    return float((got - want).mul(std).abs().mean()*255)
 
 # %% ../../nbs/scale/towers.ipynb #583f382a
 def _load_hf(name, processor, pretrained):
     "A model of transformers and its image processor, by name"
     tr = require('transformers')
     try:
-        processor = processor or tr.AutoImageProcessor.from_pretrained(name)
-        if pretrained: return tr.AutoModel.from_pretrained(name, use_safetensors=True), processor
-        return tr.AutoModel.from_config(tr.AutoConfig.from_pretrained(name)), processor
+        # no code that lies in a folder of weights is run
+        safe = dict(trust_remote_code=False)
+        processor = processor or tr.AutoImageProcessor.from_pretrained(name, **safe)
+        if pretrained: return tr.AutoModel.from_pretrained(name, use_safetensors=True, **safe), processor
+        return tr.AutoModel.from_config(tr.AutoConfig.from_pretrained(name, **safe), **safe), processor
     except Exception as e: raise creation_error(f'hf:{name}', pretrained, e) from e
 
 # %% ../../nbs/scale/towers.ipynb #027632c1
@@ -242,7 +300,10 @@ def hf_backbone(
         model, processor = _load_hf(name, processor, pretrained)
         source = f'hf:{name}' if pretrained else 'random'
     pixels = _processor_pixels(processor, getattr(model, 'config', None))
-    backbone = Backbone(_HFTower(model), f'hf:{name}', pixels, source=source)
+    bgr = bool(_settings_of(processor).get('do_flip_channel_order'))
+    backbone = Backbone(_HFTower(model, bgr), f'hf:{name}', pixels, source=source)
+    if callable(processor) and pixel_difference(backbone, processor) > 2:
+        print(f"note: 'hf:{name}' has an image processor that makes other pixels than are used here")
     backbone.data_config = backbone.config_at(size)
     return backbone
 

@@ -6,13 +6,13 @@
 __all__ = ['PackedImages', 'tar_contents', 'shard_paths', 'TarImages', 'names_from_paths', 'HFImages', 'image_set']
 
 # %% ../../nbs/worlds/archives.ipynb #5750f46d
-import contextlib, copy, glob, hashlib, json, os, re, tarfile, zipfile
+import contextlib, copy, glob, hashlib, json, os, re, tarfile, zipfile, zlib
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
-from .pictures import IMAGE_SUFFIXES, ImageSet, load_image
+from .pictures import IMAGE_SUFFIXES, ImageSet, file_stamp, load_image, stamp_text
 
 # %% ../../nbs/worlds/archives.ipynb #a2d783bf
 class PackedImages(ImageSet):
@@ -49,6 +49,10 @@ class PackedImages(ImageSet):
         new._where = self._where[self.index(names)]
         new._named(self.root, names)
         return new
+
+    def contents(self) -> list: # (n,) integers
+        "Checksums (CRC-32) of the image files"
+        return [zlib.crc32(self._data(i)) for i in range(len(self))]
 
     def __getitem__(self, i): return load_image(self.path(i), self.data(i))
     def __eq__(self, o): return type(self) is type(o) and self._same(o) and self.names == o.names
@@ -106,7 +110,7 @@ def _kept_contents(file, stamp):
     "The contents as they were kept; None if they are not there, damaged, or of a changed shard"
     broken = OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile
     with contextlib.suppress(*broken), np.load(file) as z:
-        if (z['stamp'] != stamp).any(): return None
+        if not np.array_equal(z['stamp'], stamp): return None
         text, where = z['names'].tobytes().decode('utf-8', 'surrogateescape'), z['where']
         return text.split('\0') if len(where) else [], where
 
@@ -114,7 +118,8 @@ def _kept_contents(file, stamp):
 def _contents(path):
     "Contents of a shard, as they were kept if it has not changed"
     path, at = Path(path), os.stat(path)
-    stamp = np.array([1, at.st_size, at.st_mtime_ns]) # 1: the version of this format
+    # 2: the version of this format
+    stamp = np.array([2, at.st_size, at.st_mtime_ns, at.st_ctime_ns])
     key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     beside = path.with_name(f'.{path.name}.contents.npz')
     places = beside, cache_folder()/'shards'/f'{path.stem}-{key}.npz'
@@ -256,6 +261,13 @@ def _data(self:TarImages, i):
 def sizes(self:TarImages) -> list: # (n,) bytes
     "Sizes of the image files"
     return self._where[:, 2].tolist()
+
+# %% ../../nbs/worlds/archives.ipynb #1d49b961
+@patch
+def stamps(self:TarImages) -> list: # (n,) 16 hexadecimal digits each
+    "Marks that change when a shard is written or moved"
+    shards = [file_stamp(p.resolve()) for p in self.shards]
+    return [stamp_text(shards[s], at, size) for s, at, size in self._where.tolist()]
 
 # %% ../../nbs/worlds/archives.ipynb #c0216bb7
 @patch
@@ -413,6 +425,14 @@ def sizes(self:HFImages) -> list: # (n,) bytes; None where that cannot be said
         try: return os.stat(paths[i]).st_size
         except (OSError, TypeError): return None
     return [size(i) for i in self._where]
+
+# %% ../../nbs/worlds/archives.ipynb #bb2acdb1
+@patch
+def stamps(self:HFImages) -> list: # (n,) 16 hexadecimal digits each
+    "Marks of the table's fingerprint and the row, and of the file that the row names"
+    paths = _image_field(self._cells, self.image, 'path')
+    def stamp(i): return stamp_text(self.fingerprint, i, file_stamp(paths[i]) if paths[i] else None)
+    return [stamp(i) for i in self._where.tolist()]
 
 # %% ../../nbs/worlds/archives.ipynb #b27cf9f0
 @patch

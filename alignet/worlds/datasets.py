@@ -6,7 +6,7 @@
 __all__ = ['DatasetPictures']
 
 # %% ../../nbs/worlds/datasets.ipynb #9cea1211
-import hashlib
+import hashlib, zlib
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
@@ -52,6 +52,18 @@ def path(self:DatasetPictures,
 def sizes(self:DatasetPictures) -> list: # (n,) None
     "Not known before reading"
     return [None] * len(self.names)
+
+# %% ../../nbs/worlds/datasets.ipynb #5af2bace
+@patch
+def contents(self:DatasetPictures) -> list: # (n,) integers
+    "Checksums (CRC-32) of the pixels"
+    return [zlib.crc32(self._picture(r).tobytes()) for r in self.rows]
+
+# %% ../../nbs/worlds/datasets.ipynb #e645a364
+@patch
+def stamps(self:DatasetPictures) -> list: # (n,) integers
+    "Checksums of the pixels: a dataset has no cheaper mark of what it holds"
+    return self.contents()
 
 # %% ../../nbs/worlds/datasets.ipynb #54641e9e
 @patch

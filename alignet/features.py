@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from .core import *
 from .files.disk import *
+from .scale.pixels import *
 from .scale.store import *
 from .scale.weights import *
 
@@ -144,7 +145,10 @@ def transform(self:Backbone,
     size:int=None, # Side of the square input in pixels; the model's own if None
 ) -> object: # PIL image -> (3, size, size) float32
     "The model's own evaluation transform"
-    return create_transform(**self.config_at(size), is_training=False)
+    cfg = self.config_at(size)
+    if SQUASHED_NOTE in (timm_config(self.model).get('notes') or ()):
+        return SquashedPixels(cfg['input_size'][1:], cfg['mean'], cfg['std'])
+    return create_transform(**cfg, is_training=False)
 
 # %% ../nbs/02_features.ipynb #4ed4fc1b
 @patch(as_prop=True)

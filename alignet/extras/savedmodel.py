@@ -6,7 +6,7 @@
 __all__ = ['crc32c', 'masked_crc', 'read_varint', 'read_message', 'read_table', 'ArrayEntry', 'SavedVariables', 'Signature',
            'read_signature', 'SavedModel', 'write_message', 'write_table', 'write_savedmodel']
 
-# %% ../../nbs/extras/savedmodel.ipynb #f1e094f3
+# %% ../../nbs/extras/savedmodel.ipynb #5adfffee
 import functools, os, struct
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ import numpy as np
 from fastcore.basics import patch
 from ..core import *
 
-# %% ../../nbs/extras/savedmodel.ipynb #6618e221
+# %% ../../nbs/extras/savedmodel.ipynb #412b85c6
 def _crc_tables():
     "What each byte adds to the sum, at four positions of a word"
     first = np.arange(256, dtype=np.uint32)
@@ -26,7 +26,7 @@ def _crc_tables():
 
 _CRC = _crc_tables()
 
-# %% ../../nbs/extras/savedmodel.ipynb #c706700e
+# %% ../../nbs/extras/savedmodel.ipynb #1304edc7
 def _apply(operator, sums):
     "Apply a linear operator, given by what it makes of each of 32 bits, to sums"
     out = np.zeros_like(sums)
@@ -43,7 +43,7 @@ def _after_zeros(n):
     both = _apply(half, half)
     return _apply(_after_zeros(1), both) if n % 2 else both
 
-# %% ../../nbs/extras/savedmodel.ipynb #e2279c8e
+# %% ../../nbs/extras/savedmodel.ipynb #ccd2b2c7
 def _crc_lanes(words):
     "Sums of the rows of (lanes, n) words, each from zero"
     sums = np.zeros(len(words), np.uint32)
@@ -52,7 +52,7 @@ def _crc_lanes(words):
         sums = _CRC[3][x & 255] ^ _CRC[2][x >> 8 & 255] ^ _CRC[1][x >> 16 & 255] ^ _CRC[0][x >> 24]
     return sums
 
-# %% ../../nbs/extras/savedmodel.ipynb #612336f9
+# %% ../../nbs/extras/savedmodel.ipynb #b73f7802
 def _crc_block(start, data):
     "The sum after these bytes (at least four), given the sum before them"
     lanes = 1 << max(0, (len(data) // 16).bit_length() // 2)
@@ -68,7 +68,7 @@ def _crc_block(start, data):
         n_bytes *= 2
     return int(sums[0])
 
-# %% ../../nbs/extras/savedmodel.ipynb #313fa934
+# %% ../../nbs/extras/savedmodel.ipynb #1d7ef228
 def crc32c(
     data, # Bytes, or an array of uint8
     step:int=1 << 24, # Bytes at a time
@@ -83,7 +83,7 @@ def crc32c(
             for byte in part: value = value >> 8 ^ int(_CRC[0][(value ^ int(byte)) & 255])
     return value ^ 0xFFFFFFFF
 
-# %% ../../nbs/extras/savedmodel.ipynb #fcc52a5c
+# %% ../../nbs/extras/savedmodel.ipynb #8d174236
 def masked_crc(
     data, # Bytes, or an array of uint8
 ) -> int: # 32 bits
@@ -92,7 +92,7 @@ def masked_crc(
     turned = (value >> 15 | value << 17) & 0xFFFFFFFF
     return (turned + 0xA282EAD8) & 0xFFFFFFFF
 
-# %% ../../nbs/extras/savedmodel.ipynb #e91f5468
+# %% ../../nbs/extras/savedmodel.ipynb #240b8746
 def read_varint(
     data:bytes, # A message
     at:int, # Where the number begins
@@ -107,7 +107,7 @@ def read_varint(
         if byte < 128: return value & 0xFFFFFFFFFFFFFFFF, at
     raise AlignetError('a number of more than ten bytes is not valid')
 
-# %% ../../nbs/extras/savedmodel.ipynb #92ba185c
+# %% ../../nbs/extras/savedmodel.ipynb #0eecd9aa
 def _read_bytes(data, at, n):
     "The next `n` bytes"
     if n > len(data) - at: raise AlignetError('a message is cut short')
@@ -122,7 +122,7 @@ def _read_value(data, at, how):
     n, at = read_varint(data, at)
     return _read_bytes(data, at, n)
 
-# %% ../../nbs/extras/savedmodel.ipynb #98040917
+# %% ../../nbs/extras/savedmodel.ipynb #f7e93293
 def read_message(
     data:bytes, # A message
 ) -> dict: # {number of a field: list of its values, int or bytes}
@@ -135,7 +135,7 @@ def read_message(
         out.setdefault(key >> 3, []).append(value)
     return out
 
-# %% ../../nbs/extras/savedmodel.ipynb #b9a7cee8
+# %% ../../nbs/extras/savedmodel.ipynb #3d906123
 def _one(message, number, kind, default=None):
     "The last value of a field, of the type that is expected"
     values = message.get(number)
@@ -158,7 +158,7 @@ def _numbers(message, number):
             out.append(n)
     return out
 
-# %% ../../nbs/extras/savedmodel.ipynb #9c4771a4
+# %% ../../nbs/extras/savedmodel.ipynb #a8a3be46
 def _shape(data, most=16):
     "The dimensions in a message of a shape; None where one is left open"
     dims = [read_message(o) for o in read_message(data).get(2, ())]
@@ -171,7 +171,7 @@ def _named(values):
     entries = [read_message(o) for o in values]
     return {_text(o, 1): _one(o, 2, bytes, b'') for o in entries}
 
-# %% ../../nbs/extras/savedmodel.ipynb #234af0d6
+# %% ../../nbs/extras/savedmodel.ipynb #e0da0fbc
 @contextmanager
 def _reading(path, limit):
     "Name the file in errors of the block; raise for one that is missing or absurdly large"
@@ -184,7 +184,7 @@ def _reading(path, limit):
         raise AlignetError(f"'{path}' cannot be read: {e}; download it again") from e
     except OSError as e: raise AlignetError(f"'{path}' cannot be read ({e.strerror})") from e
 
-# %% ../../nbs/extras/savedmodel.ipynb #390fbf0d
+# %% ../../nbs/extras/savedmodel.ipynb #eb4eba4e
 _MAGIC = 0xDB4775248B80FB57
 
 def _block(data, at, n):
@@ -195,7 +195,7 @@ def _block(data, at, n):
     if body[-1]: raise AlignetError(f'a block is compressed (type {body[-1]}), which is not supported')
     return body[:-1]
 
-# %% ../../nbs/extras/savedmodel.ipynb #36511ea7
+# %% ../../nbs/extras/savedmodel.ipynb #d177a2a6
 def _entries(block):
     "The keys and values of a block: a key begins with a part of the one before"
     if len(block) < 4: raise AlignetError('a block is cut short')
@@ -211,7 +211,7 @@ def _entries(block):
         yield key, block[at + own:at + own + length]
         at += own + length
 
-# %% ../../nbs/extras/savedmodel.ipynb #112dc454
+# %% ../../nbs/extras/savedmodel.ipynb #df6e7939
 def read_table(
     path, # A file such as variables.index
     limit:int=1 << 28, # Largest size in bytes
@@ -234,7 +234,7 @@ def read_table(
                 table[key], last = value, key
         return table
 
-# %% ../../nbs/extras/savedmodel.ipynb #0d2bd068
+# %% ../../nbs/extras/savedmodel.ipynb #1e3e11e2
 _DTYPES = {
     1: 'f4', 2: 'f8', 3: 'i4', 4: 'u1', 5: 'i2', 6: 'i1', 9: 'i8', 10: 'bool', 17: 'u2', 19: 'f2', 22: 'u4',
     23: 'u8'}
@@ -249,7 +249,7 @@ class ArrayEntry:
     size:int # Number of bytes
     crc:int # Masked CRC-32C of the bytes
 
-# %% ../../nbs/extras/savedmodel.ipynb #5e5e34d2
+# %% ../../nbs/extras/savedmodel.ipynb #ac5f6656
 def _array_entry(value):
     "The entry of an array; None for text"
     message = read_message(value)
@@ -264,7 +264,7 @@ def _array_entry(value):
     (crc,) = struct.unpack('<I', _one(message, 6, bytes, bytes(4)))
     return ArrayEntry(_DTYPES[number], shape, shard, offset, size, crc)
 
-# %% ../../nbs/extras/savedmodel.ipynb #bfd58332
+# %% ../../nbs/extras/savedmodel.ipynb #9b34010e
 class SavedVariables:
     "The arrays of a TensorFlow checkpoint by name, read when asked for"
     def __init__(self,
@@ -292,7 +292,7 @@ class SavedVariables:
     def __contains__(self, name): return name in self.entries
     def __repr__(self): return f"SavedVariables({len(self):,} arrays in {self.n_shards} files, '{self.prefix}')"
 
-# %% ../../nbs/extras/savedmodel.ipynb #b3f431b4
+# %% ../../nbs/extras/savedmodel.ipynb #f5721362
 @patch
 def shard_path(self:SavedVariables,
     shard:int, # Number of a data file, from 0
@@ -309,7 +309,7 @@ def _check_place(self:SavedVariables, name, e):
     if e.offset + e.size > path.stat().st_size:
         raise AlignetError(f"'{path}' is cut short: array '{name}' is not in it; download it again")
 
-# %% ../../nbs/extras/savedmodel.ipynb #72ac9145
+# %% ../../nbs/extras/savedmodel.ipynb #ddb65704
 @patch
 def __getitem__(self:SavedVariables,
     name:str, # Name of an array
@@ -323,7 +323,7 @@ def __getitem__(self:SavedVariables,
         raise AlignetError(f"'{path}': the checksum of '{name}' does not fit; download it again")
     return raw.view(np.dtype(e.dtype).newbyteorder('<')).reshape(e.shape)
 
-# %% ../../nbs/extras/savedmodel.ipynb #d30477c6
+# %% ../../nbs/extras/savedmodel.ipynb #7d746fc8
 @dataclass
 class Signature:
     "What a serving function takes and returns"
@@ -345,7 +345,7 @@ class Signature:
         "Whether a constant occurs in the program"
         return struct.pack('<f', value) in self.program
 
-# %% ../../nbs/extras/savedmodel.ipynb #1a1459b0
+# %% ../../nbs/extras/savedmodel.ipynb #21f0253d
 def _node_names(nodes):
     "The path of each node of the object graph, by the shortest way from its root"
     names, todo = {0: ''}, [0]
@@ -359,7 +359,7 @@ def _node_names(nodes):
             todo.append(number)
     return names
 
-# %% ../../nbs/extras/savedmodel.ipynb #d033d2ea
+# %% ../../nbs/extras/savedmodel.ipynb #04785089
 _KEY = '{}/.ATTRIBUTES/VARIABLE_VALUE'
 
 def _bound(graph, signature):
@@ -375,7 +375,7 @@ def _bound(graph, signature):
         if function in bound: return bound[function], bound, names
     raise AlignetError(f"it has no signature '{signature}'")
 
-# %% ../../nbs/extras/savedmodel.ipynb #5c9c1ba6
+# %% ../../nbs/extras/savedmodel.ipynb #1f02dc95
 def _argument_numbers(function):
     "The numbers in the names of a function's arguments, in their order"
     arguments = [_text(read_message(o), 1) for o in read_message(_one(function, 1, bytes, b'')).get(2, ())]
@@ -393,7 +393,7 @@ def _operations(function):
             out.append(_one(read_message(attributes.get('module', b'')), 2, bytes, b''))
     return b''.join(out)
 
-# %% ../../nbs/extras/savedmodel.ipynb #f8050e55
+# %% ../../nbs/extras/savedmodel.ipynb #e09b0833
 def _check_order(numbers, bound):
     "Raise if the arguments of a program are not in the order of the arrays it binds"
     if not numbers: return
@@ -414,7 +414,7 @@ def _infos(signature, number):
     infos = _named(signature.get(number, ()))
     return {k: _shape(_one(read_message(v), 3, bytes, b'')) for k, v in infos.items()}
 
-# %% ../../nbs/extras/savedmodel.ipynb #977c444b
+# %% ../../nbs/extras/savedmodel.ipynb #4dc35e47
 def read_signature(
     path, # saved_model.pb
     name:str='serving_default', # Which signature
@@ -434,7 +434,7 @@ def read_signature(
         signature = read_message(_named(meta.get(5, ()))[name])
         return Signature(_infos(signature, 1), _infos(signature, 2), order, program)
 
-# %% ../../nbs/extras/savedmodel.ipynb #ffa88b93
+# %% ../../nbs/extras/savedmodel.ipynb #d2ea1ca9
 class SavedModel:
     "A TensorFlow SavedModel: its signature and its arrays"
     def __init__(self,
@@ -452,7 +452,7 @@ class SavedModel:
 
     def __repr__(self): return f"SavedModel({len(self.order):,} arrays, outputs {list(self.signature.outputs)})"
 
-# %% ../../nbs/extras/savedmodel.ipynb #2cb03d9b
+# %% ../../nbs/extras/savedmodel.ipynb #59849560
 def _varint(n):
     "A whole number in variable length"
     n &= 0xFFFFFFFFFFFFFFFF
@@ -474,7 +474,7 @@ def write_message(
     "Write a protobuf message"
     return b''.join(_write_field(*o) for o in fields)
 
-# %% ../../nbs/extras/savedmodel.ipynb #8625ae9c
+# %% ../../nbs/extras/savedmodel.ipynb #39e8f08c
 def _write_entries(items, restart=16):
     "A block of sorted keys and values"
     out, restarts, last = b'', [], b''
@@ -486,7 +486,7 @@ def _write_entries(items, restart=16):
     restarts = restarts or [0]
     return out + struct.pack(f'<{len(restarts) + 1}I', *restarts, len(restarts))
 
-# %% ../../nbs/extras/savedmodel.ipynb #46ae7132
+# %% ../../nbs/extras/savedmodel.ipynb #d5c67373
 def write_table(
     path, # The file to make
     items, # Pairs (key, value) of bytes, sorted by key
@@ -506,7 +506,7 @@ def write_table(
     footer = add(_write_entries([])) + add(_write_entries(index))
     Path(path).write_bytes(data + footer.ljust(40, b'\0') + struct.pack('<Q', _MAGIC))
 
-# %% ../../nbs/extras/savedmodel.ipynb #59c4827b
+# %% ../../nbs/extras/savedmodel.ipynb #97a82e4f
 def _write_shape(shape):
     return write_message(*((2, write_message((1, -1 if n is None else n))) for n in shape))
 
@@ -524,7 +524,7 @@ def _write_arrays(prefix, arrays, n_shards):
     for file in files: file.close()
     write_table(prefix.with_name(f'{prefix.name}.index'), items)
 
-# %% ../../nbs/extras/savedmodel.ipynb #4cd77c14
+# %% ../../nbs/extras/savedmodel.ipynb #72ddb861
 def _write_objects(n, stored):
     "The object graph: a root, a list of variables, a signature; and its functions"
     first = 3
@@ -538,7 +538,7 @@ def _write_objects(n, stored):
     functions = [write_message((1, k), (2, bound)) for k in ('serve', 'inner')]
     return write_message(*((1, o) for o in nodes), *((2, o) for o in functions))
 
-# %% ../../nbs/extras/savedmodel.ipynb #7c345780
+# %% ../../nbs/extras/savedmodel.ipynb #f991df7a
 def _write_library(numbers, program):
     "The functions: the one of the signature, and the one with the program"
     arguments = [(2, write_message((1, f'jax2tf_arg_{i}_readvariableop_resource'))) for i in numbers]
@@ -549,7 +549,7 @@ def _write_library(numbers, program):
     outer = write_message((1, write_message((1, 'serve'))))
     return write_message((1, outer), (1, inner))
 
-# %% ../../nbs/extras/savedmodel.ipynb #4f885865
+# %% ../../nbs/extras/savedmodel.ipynb #84dd7889
 def write_savedmodel(
     folder, # Folder to make
     arrays, # Arrays in the order in which the function takes them
@@ -562,7 +562,7 @@ def write_savedmodel(
 ):
     "Write arrays as a SavedModel, for tests"
     folder, n = Path(folder), len(arrays)
-    stored = list(range(n)) if stored is None else list(stored)
+    stored = list(range(n)) if stored is None else [int(o) for o in stored]
     (folder/'variables').mkdir(parents=True)
     named = {_KEY.format(f'variables/{k}'): o for k, o in zip(stored, arrays)}
     _write_arrays(folder/'variables'/'variables', named, n_shards)

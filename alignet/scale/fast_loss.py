@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 import torch
 import torch.distributed as dist
-from fastcore.meta import delegates
 from ..core import *
 from ..loss import *
 
@@ -221,7 +220,7 @@ class _WithGradient(torch.autograd.Function):
     def backward(ctx, out): return (out * ctx.saved_tensors[0]).to(ctx.dtype), None, None, None
 
 # %% ../../nbs/scale/fast_loss.ipynb #88465bb9
-@delegates(ChunkPlan)
+@with_settings(ChunkPlan)
 def fast_triplet_loss(
     S_student, # (B, B) student similarities; the upper triangle is read
     S_teacher, # (B, B) teacher similarities; a constant, no gradient goes there

@@ -7,7 +7,7 @@ __all__ = ['FeatureRows', 'transform_store', 'FaissKMeans', 'SklearnKMeans', 'km
            'library_versions', 'cluster_store', 'block_sims']
 
 # %% ../../nbs/scale/clusters.ipynb #dc80db80
-import os, warnings
+import contextlib, os, warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +91,7 @@ def transform_store(
     "Write the teacher's features of all images of a store to disk; resumable"
     rows, path = FeatureRows(store), Path(path)
     if not len(rows): raise AlignetError('the feature store is empty; extract the features of some images')
-    check_at_least(1, chunk=chunk)
+    check_count(1, chunk=chunk)
     check_origin(teacher, store)
     if control or teacher is None: teacher = control_teacher(rows, teacher)
     meta = _transformed_meta(teacher, store, rows, chunk)
@@ -191,7 +191,9 @@ class KMeansSettings:
     gpu:bool = False # Let faiss use a GPU
     threads:int = None # Threads to use at most; as many as there are if None
 
-    def __post_init__(self): check_at_least(1, sample=self.sample, iters=self.iters, chunk=self.chunk)
+    def __post_init__(self):
+        check_count(1, sample=self.sample, iters=self.iters, chunk=self.chunk)
+        if self.threads is not None: check_count(1, threads=self.threads)
 
 # %% ../../nbs/scale/clusters.ipynb #857fc214
 def library_versions() -> dict: # Name -> version
@@ -206,12 +208,14 @@ def _cluster_folder(path, run):
     for o in (path, part):
         if (o/'meta.json').is_file():
             have = read_json(o/'meta.json')
+            if not isinstance(have, dict): raise AlignetError(f"'{o}' is damaged; delete it and call again")
             differ = [k for k in run if have.get(k) != run[k]]
             if not differ: return o
             k = differ[0]
             raise AlignetError(f"'{o}' holds clusters with another {k} ({have.get(k)}, not {run[k]}); "
                                'choose another folder, or delete it')
-        if o.exists() and any(o.iterdir()):
+        # what a killed run had not yet given a name does not count
+        if o.exists() and any(not f.name.startswith('.') for f in o.iterdir()):
             raise AlignetError(f"'{o}' exists and holds no clusters; choose another folder")
     write_json(part/'meta.json', run)
     return part
@@ -224,7 +228,7 @@ def _finish_clusters(work, path, assigned, run):
     distance = float(assigned['distance'].mean(dtype=np.float64))
     with atomic_path(work/'clusters.npy') as tmp: np.save(tmp, clusters)
     write_json(work/'meta.json', dict(
-        run, smallest=size.min(), largest=size.max(), empty=(size == 0).sum(),
+        run, clusters=digest(clusters), smallest=size.min(), largest=size.max(), empty=(size == 0).sum(),
         mean_squared_distance=distance, versions=library_versions()))
     try:
         for o in (work/'assigned', *work.glob('.*.tmp*')): o.unlink(missing_ok=True)
@@ -232,11 +236,24 @@ def _finish_clusters(work, path, assigned, run):
     except OSError as e: raise file_error(path, e) from e
     return clusters
 
+# %% ../../nbs/scale/clusters.ipynb #34de84bc
+def _read_clusters(folder):
+    "The clusters of a finished folder, compared with their checksum"
+    remedy = f"delete '{folder}' and call again"
+    clusters = read_npy(folder/'clusters.npy', 'a list of clusters', remedy)
+    known = read_json(folder/'meta.json').get('clusters')
+    if known in (None, digest(clusters)): return clusters
+    raise AlignetError(f"'{folder/'clusters.npy'}' is damaged: its checksum differs; {remedy}")
+
 # %% ../../nbs/scale/clusters.ipynb #18f94e0a
 def _find_centroids(rows, k, seed, cfg, engine, file=None):
     "Centres of a random sample; kept in `file`, and taken from there if they are there"
-    if file and file.is_file(): return np.load(file)
     n = len(rows)
+    if file and file.is_file():
+        # damaged centres are found again
+        with contextlib.suppress(AlignetError):
+            C = check_finite(read_npy(file))
+            if C.shape == (k, rows.X.shape[1]): return C
     picked = np.sort(rng(seed, n, k).choice(n, min(n, k * cfg.sample), replace=False))
     S = np.concatenate([rows[picked[lo:lo + cfg.chunk]] for lo in range(0, len(picked), cfg.chunk)])
     C = engine.fit(S, k, seed)
@@ -252,6 +269,8 @@ def _kept_rows(file, n, chunk):
     if not (file and file.is_file()): return np.zeros(0, _ASSIGNED)
     have = np.fromfile(file, _ASSIGNED)[:n]
     have = have[:len(have) - len(have) % chunk]
+    # after a power cut a file may end in zeros that nobody wrote
+    while len(have) and not have[-chunk:].view('<i8').any(): have = have[:-chunk]
     os.truncate(file, have.nbytes)
     return have
 
@@ -267,7 +286,10 @@ def _assign(rows, nearest, chunk, file=None):
             hi = min(n, lo + chunk)
             A['cluster'][lo:hi], A['distance'][lo:hi] = nearest(rows[lo:hi])
             if file:
-                with open(file, 'ab') as f: f.write(A[lo:hi].tobytes())
+                with open(file, 'ab') as f:
+                    f.write(A[lo:hi].tobytes())
+                    f.flush()
+                    os.fsync(f.fileno())
     except OSError as e: raise file_error(file, e) from e
     return A
 
@@ -283,7 +305,9 @@ def cluster_store(
     "Cluster features that stay on disk by k-means; resumable"
     cfg, rows = KMeansSettings(**kwargs), FeatureRows(Z)
     n = len(rows)
-    if not 2 <= k <= n: raise AlignetError(f'k={k} must lie between 2 and the number of images ({n:,})')
+    check_count(0, seed=seed)
+    check_count(2, k=k)
+    if k > n: raise AlignetError(f'k={k} must lie between 2 and the number of images ({n:,})')
     engine = kmeans_engine(cfg.engine, cfg.iters, cfg.gpu)
     if path is None:
         with threadpool_limits(cfg.threads):
@@ -293,10 +317,10 @@ def cluster_store(
                features=rows.fingerprint())
     path = Path(path)
     # finished clusters are read without a lock
-    if (path/'meta.json').is_file(): return np.load(_cluster_folder(path, run)/'clusters.npy')
+    if (path/'meta.json').is_file(): return _read_clusters(_cluster_folder(path, run))
     with folder_lock(path), threadpool_limits(cfg.threads):
         work = _cluster_folder(path, run)
-        if work == path: return np.load(path/'clusters.npy')
+        if work == path: return _read_clusters(path)
         C = _find_centroids(rows, k, seed, cfg, engine, work/'centroids.npy')
         A = _assign(rows, engine.nearest(C), cfg.chunk, work/'assigned')
         return _finish_clusters(work, path, A, run)

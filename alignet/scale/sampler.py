@@ -68,7 +68,7 @@ class TripletSampler:
     ):
         check_choice(rule, SAMPLINGS, 'sampling rule')
         check_choice(by, ('image', 'cluster'), 'by')
-        check_at_least(1, block_size=block_size)
+        check_count(1, block_size=block_size)
         ids = _group_ids(clusters, classes, rule)
         self.rule, self.seed, self.by, self.block_size, self.n = rule, seed, by, block_size, len(ids)
         # sorted by group, so that a group is a stretch of positions
@@ -127,5 +127,6 @@ def __call__(self:TripletSampler,
     n:int, # How many
 ) -> np.ndarray: # (n, 3) int32 image indices
     "Draw the first `n` triplets"
+    check_count(0, n=n)
     blocks = [self.block(b) for b in range(-(-n // self.block_size))]
     return np.concatenate([*blocks, np.zeros((0, 3), np.int32)])[:n]

@@ -6,7 +6,7 @@
 __all__ = ['CHECKS', 'publish', 'is_intact', 'LabelSettings', 'ShardWriter', 'label_store', 'LabelShards']
 
 # %% ../../nbs/scale/shards.ipynb #cc46fc80
-import io, json, os, re, warnings
+import io, json, re, warnings
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -28,10 +28,7 @@ def publish(
     "Write a file, flush it to the disk, then give it its name; other processes may do the same at once"
     for attempt in range(3):
         try:
-            with atomic_path(path) as tmp, open(tmp, 'wb') as f:
-                f.write(data)
-                f.flush()
-                os.fsync(f.fileno())
+            with atomic_path(path) as tmp: tmp.write_bytes(data)
             return
         except AlignetError as e:
             # another process that had finished cleared the unfinished file away
@@ -67,17 +64,16 @@ def _encode(triplets, sims, format):
 # %% ../../nbs/scale/shards.ipynb #a9501116
 def _decode(file, format, n):
     "The rows of a shard: a memory map, or read from Parquet"
-    try:
-        if format == 'npy': a = np.load(file, mmap_mode='r')
-        else:
+    if format == 'npy': a = read_npy(file, 'a shard', _AGAIN, mmap=True)
+    else:
+        try:
             table = require('pyarrow.parquet', 'pyarrow').read_table(file)
             columns = [table[o].to_numpy() for o in _COLUMNS]
             a = np.empty(len(table), _ROW)
             a['triplet'], a['sims'] = np.stack(columns[:3], 1), np.stack(columns[3:], 1)
-        if a.dtype != _ROW or a.shape != (n,): raise ValueError(f'{a.shape} rows of {a.dtype}')
-        return a
-    except (OSError, ValueError, KeyError) as e:
-        raise AlignetError(f"'{file}' cannot be read ({e}); {_AGAIN}") from e
+        except Exception as e: raise AlignetError(f"'{file}' cannot be read ({e}); {_AGAIN}") from e
+    if a.dtype == _ROW and a.shape == (n,): return a
+    raise AlignetError(f"'{file}' cannot be read ({a.shape} rows of {a.dtype}); {_AGAIN}")
 
 # %% ../../nbs/scale/shards.ipynb #60822e5e
 CHECKS = ('checksum', 'size')
@@ -140,6 +136,25 @@ def _run_settings(rows, meta, sampler, n, cfg):
 # %% ../../nbs/scale/shards.ipynb #2edc844e
 _OURS = re.compile(r'manifest\.json|names\.json|clusters\.npy|labels-\d+\.\w+|\..*\.tmp.*')
 
+def _check_manifest(m, file):
+    "Raise if a manifest lacks what the reader needs, or if its parts contradict each other"
+    def is_count(o): return isinstance(o, int) and not isinstance(o, bool) and o > 0
+    def is_shard(o):
+        named = isinstance(o, dict) and re.fullmatch(r'labels-\d+\.\w+', str(o.get('file')))
+        return bool(named) and isinstance(o.get('sha256'), str) and is_count(o.get('rows')) and is_count(o.get('bytes'))
+    texts = 'names', 'clusters', 'transform', 'sampling'
+    good = is_count(m.get('n')) and is_count(m.get('block_size')) and m.get('format') in ('npy', 'parquet')
+    good = good and all(isinstance(m.get(k), str) for k in texts)
+    good = good and isinstance(m.get('features'), dict) and is_count(m.get('groups'))
+    shards = m.get('shards')
+    if good and shards is not None:
+        good = isinstance(shards, list) and all(map(is_shard, shards))
+        full, rest = divmod(m['n'], m['block_size'])
+        rows = [m['block_size']] * min(full, 10**7) + [rest] * (rest > 0)
+        good = good and [o['rows'] for o in shards] == rows
+    if not good: raise AlignetError(f"'{file}' is damaged; delete it and call label_store again")
+
+# %% ../../nbs/scale/shards.ipynb #c9298e0f
 def _read_manifest(path):
     "The manifest of a folder of labels"
     file = path/'manifest.json'
@@ -150,6 +165,7 @@ def _read_manifest(path):
         raise AlignetError(f"'{file}' is no manifest of label shards; choose another folder")
     if m.get('layout') != 2:
         raise AlignetError(f"'{path}' is in layout {m.get('layout')} of label shards, not 2; make it again")
+    _check_manifest(m, file)
     return m
 
 # %% ../../nbs/scale/shards.ipynb #246beade
@@ -283,7 +299,8 @@ def label_store(
     "Draw triplets and label them, a block a file; resumable, in any number of processes"
     cfg, rows, meta = LabelSettings(**kwargs), FeatureRows(store), getattr(store, 'meta', {})
     check_choice(check, CHECKS, 'check')
-    check_at_least(1, n=n)
+    check_count(1, n=n)
+    if threads is not None: check_count(1, threads=threads)
     if rows.names is None: raise AlignetError('labels are of named images: give a FeatureStore, or a tuple')
     check_unique(rows.names, 'image names')
     sampler = cfg.sampler(clusters)
@@ -355,7 +372,7 @@ class LabelShards:
         store:FeatureStore=None, # The teacher's features, for what needs embedding
         control:bool=False, # Do not warn about labels of the untransformed teacher
     ):
-        self.path, self.store, self._cache = Path(path), store, {}
+        self.path, self.store, self._cache, self._intact = Path(path), store, {}, set()
         self.meta = m = _read_manifest(self.path)
         _check_files(self.path, m)
         self.names, self.files = _read_names(self.path, m), m['shards']
@@ -402,21 +419,24 @@ def embedding(self:LabelShards):
 def clusters(self:LabelShards):
     "(n,) int32 cluster (or class) that each image was drawn by"
     file = self.path/'clusters.npy'
-    try: groups = np.load(file)
-    except (OSError, ValueError, EOFError) as e:
-        raise AlignetError(f"'{file}' cannot be read ({e}); {_AGAIN}") from e
+    groups = read_npy(file, 'a list of groups', _AGAIN)
     if digest(groups) == self.meta['clusters']: return groups
     raise AlignetError(f"'{file}' is not the one that these labels were made with; {_AGAIN}")
 
 # %% ../../nbs/scale/shards.ipynb #8fbe9076
 @patch
 def _open(self:LabelShards, b):
-    "The rows of a shard; of Parquet, which is read whole, the last four are kept"
-    if b not in self._cache:
-        while self.meta['format'] == 'parquet' and len(self._cache) > 3:
-            self._cache.pop(next(iter(self._cache)))
-        record = self.files[b]
-        self._cache[b] = _decode(self.path/record['file'], self.meta['format'], record['rows'])
+    "The rows of a shard, compared with its checksum when it is first read; the last ones stay open"
+    if b in self._cache: return self._cache[b]
+    # each open file counts against a limit of the system, and Parquet is read whole
+    while len(self._cache) >= (4 if self.meta['format'] == 'parquet' else 64):
+        self._cache.pop(next(iter(self._cache)))
+    record = self.files[b]
+    file = self.path/record['file']
+    if b not in self._intact and not is_intact(file, record):
+        raise AlignetError(f"'{file}' is damaged or missing: its checksum differs; {_AGAIN}")
+    self._intact.add(b)
+    self._cache[b] = _decode(file, self.meta['format'], record['rows'])
     return self._cache[b]
 
 # %% ../../nbs/scale/shards.ipynb #5b575b8d
@@ -432,8 +452,11 @@ def _take(self:LabelShards, i, field):
     "A field of some rows, whichever shards they lie in"
     if isinstance(i, slice) and i.step in (None, 1):
         start, stop, _ = i.indices(len(self))
-        parts = self._stretch(self.lo + start, self.lo + max(start, stop))
-        return np.concatenate([np.zeros((0, 3), _ROW[field].base), *(a[field] for a in parts)])
+        out, at = np.empty((max(0, stop - start), 3), _ROW[field].base), 0
+        for a in self._stretch(self.lo + start, self.lo + max(start, stop)):
+            out[at:at + len(a)] = a[field]
+            at += len(a)
+        return out
     rows = _positions(i, len(self))
     at = self.lo + rows.ravel()
     out, shard = np.empty((len(at), 3), _ROW[field].base), at // self._step

@@ -209,7 +209,7 @@ def _plans(labels, settings, train, n_items):
     return plan, InOrder(n_valid, settings.items)
 
 # %% ../nbs/06_training.ipynb #015cceb9
-@delegates(BatchSettings)
+@with_settings(BatchSettings)
 def align_dls(
     labels:PseudoLabels, # Names (n,) with embedding (n, k), or with triplets (t, 3) and sims (t, 3)
     images:ImageSet, # The set that holds the labelled files

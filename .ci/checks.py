@@ -5,6 +5,7 @@
     python .ci/checks.py pages     titles, outputs, alt texts, comments, links, sidebar
     python .ci/checks.py docs      nbdev can prepare every page for the website
 """
+import ast
 import json
 import os
 import re
@@ -90,6 +91,28 @@ def check_outputs(cells):
                 yield cell, f'its output names a folder of one machine: {path[0]}'
 
 
+def shows_something(cell):
+    "Whether a code cell surely prints or displays: a print, or a bare value at its end"
+    body = ast.parse(re.sub(r'^(?=[%!])', '#', cell.source, flags=re.M)).body
+    calls = [ast.unparse(node.value.func) for node in body
+             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+    values = ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.BinOp, ast.JoinedStr
+    ends = body and isinstance(body[-1], ast.Expr) and isinstance(body[-1].value, values)
+    silent = cell.source.rstrip().endswith(';')
+    return 'print' in calls or 'display' in calls or bool(ends) and not silent
+
+
+def check_lost_outputs(cells):
+    "A page that has outputs has them all"
+    if not any(cell.outputs for cell in cells):
+        return
+    for cell in cells:
+        run = cell.kind == 'code' and cell.evaluated and not cell.exported
+        optional = {'slow', 'cuda', 'multicuda'}.intersection(cell.flags)
+        if run and cell.shown and not optional and not cell.outputs and shows_something(cell):
+            yield cell, 'its output is not stored: run the notebook and save it'
+
+
 def check_alt_texts(cells):
     "Every figure has a text for those who cannot see it"
     for cell in cells:
@@ -129,7 +152,8 @@ def check_page(page, root):
     cells, name = read_cells(page, root), page.relative_to(root)
     if page.stat().st_size > MAX_PAGE:
         yield f'{name}: over {MAX_PAGE/1e6:.0f} MB; draw smaller figures or fewer of them'
-    for check in check_title, check_outputs, check_alt_texts, check_comments:
+    checks = check_title, check_outputs, check_lost_outputs, check_alt_texts, check_comments
+    for check in checks:
         yield from (f'{cell.where}: {wrong}' for cell, wrong in check(cells))
     for cell in cells:
         if cell.kind == 'markdown':

@@ -435,7 +435,7 @@ FOLDER_SOURCES += [_rsa_sources, _levels_sources]
 LAYOUT_SOURCES = [_things_sources, _caltech_sources, _sample_sources, _breeds_sources, _shifted_sources]
 
 def _is_data_folder(folder):
-    "Whether a folder is laid out as the data chapters describe"
+    "Whether a folder is laid out as the data pages describe"
     return any((Path(folder)/o).exists() for o in ('things', 'caltech101', 'imagenet', *SHIFTS))
 
 # %% ../../nbs/eval/catalog.ipynb #942a4ed1

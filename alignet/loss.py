@@ -63,6 +63,7 @@ def margin_loss(
 ) -> torch.Tensor: # (t,)
     "Mean hinge of the two comparisons that the teacher's answer implies"
     others = 1 - torch.eye(3, dtype=z.dtype, device=z.device)
+    # hinge[t, b, c]: how much pair b lacks to lead pair c by the margin
     hinge = (margin - z[:, :, None] + z[:, None, :]).relu() * others
     return (best_pair(p) * hinge.sum(-1)).sum(-1) / 2
 
@@ -119,7 +120,7 @@ def all_triplets(
 
 # %% ../nbs/05_loss.ipynb #1a90449e
 # how many of a triplet's three pairs share a cluster
-SAME_PAIRS = dict(cluster_border=1, class_border=1, between_class=0, within_class=3)
+SAME_PAIRS = dict(cluster_border=1, between_class=0, within_class=3)
 TRIPLET_WEIGHTS = ('all', 'margin', *SAME_PAIRS)
 
 # %% ../nbs/05_loss.ipynb #1c7d278c
@@ -176,6 +177,7 @@ def of(self:TripletWeights,
 ) -> torch.Tensor: # (n,) weights; None if all triplets count alike
     "Weights of some triplets"
     if self.rule == 'all': return None
+    # largest minus second
     if self.rule == 'margin': return 2 * probs.amax(-1) + probs.amin(-1) - probs.sum(-1)
     if self.rule == 'given': weights = self.given[rows]
     elif self.rule == 'function': weights = self.function(triplets, probs)

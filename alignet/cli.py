@@ -398,6 +398,7 @@ class ExportCommand:
 COMMANDS = dict(
     demo=DemoCommand, features=FeaturesCommand, teacher=TeacherCommand, label=LabelCommand,
     train=TrainCommand, eval=EvalCommand, export=ExportCommand)
+# the names as text: to import them would load PyTorch for --help; a test compares
 _SUITES = ('some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures; all if left'
            ' out; behind the models, or with commas')
 WORDS = dict(

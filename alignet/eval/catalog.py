@@ -15,7 +15,6 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 import numpy as np
 import pandas as pd
-from fastcore.basics import patch
 from ..core import *
 from ..data import ImageSet, World
 from ..evaluation import with_truth
@@ -113,13 +112,19 @@ class DataRequest:
     keep_class:Callable=None # A test of class names; all may be used if None
 
     @cached_property
-    def world(self): return self.load_world()
+    def world(self):
+        "The world of the request"
+        return self.load_world()
 
     @property
-    def is_restricted(self): return self.objects is not None and self.restrict
+    def is_restricted(self):
+        "Whether pictures of other judged objects may not be used"
+        return self.objects is not None and self.restrict
 
     @cached_property
-    def hidden(self): return _shows_others(self.world, self.objects)
+    def hidden(self):
+        "Which pictures show other judged objects"
+        return _shows_others(self.world, self.objects)
 
     def allowed(self,
         folder:str, # A folder of the data folder, e.g. caltech101
@@ -426,7 +431,7 @@ FOLDER_SOURCES += [_rsa_sources, _levels_sources]
 LAYOUT_SOURCES = [_things_sources, _caltech_sources, _sample_sources, _breeds_sources, _shifted_sources]
 
 def _is_data_folder(folder):
-    "Whether a folder is laid out as the data chapters describe"
+    "Whether a folder is laid out as the data pages describe"
     return any((Path(folder)/o).exists() for o in ('things', 'caltech101', 'imagenet', *SHIFTS))
 
 # %% ../../nbs/eval/catalog.ipynb #942a4ed1

@@ -376,7 +376,7 @@ def _no_data(error, skipped):
 
 # %% ../../nbs/eval/evaluate.ipynb #be13bfb4
 @delegates(task_features)
-def evaluate(
+def evaluate(  # noqa: PLR0913
     models, # A model, a list, or {name: model}; the first is the baseline
     suites='all', # 'all', or keys of `SUITES`
     data=None, # A folder, a World, tasks, or a list; ALIGNET_DATA or the offline world if None

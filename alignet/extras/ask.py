@@ -179,7 +179,7 @@ def _check_annotator(annotator):
 # %% ../../nbs/extras/ask.ipynb #54751c03
 def _decodes(path):
     "Whether Pillow reads a picture, at a small size where it can"
-    with contextlib.suppress(OSError, SyntaxError, ValueError), Image.open(path) as im:
+    with contextlib.suppress(OSError, SyntaxError, ValueError), Image.open(path, formats=IMAGE_FORMATS) as im:
         im.draft('RGB', (64, 64))
         im.load()
         return True

@@ -41,7 +41,9 @@ class Tower:
     classes:int=0 # Outputs of the classifier; 0 for none
 
     @property
-    def tokens(self): return (self.size // self.patch)**2
+    def tokens(self):
+        "Number of patches"
+        return (self.size // self.patch)**2
 
 # %% ../../nbs/extras/released_models.ipynb #7ec83405
 def _norm(d): return dict(bias=(d,), scale=(d,))
@@ -242,6 +244,7 @@ class ReleasedHeads(nn.Module):
     def forward(self,
         x, # (B, width) pre-logits
     ) -> dict: # triplet_logits (B, 1024), i1k_logits (B, 1000), as far as there are such heads
+        "The outputs of the released heads"
         out = {}
         if self.triplet is not None: out['triplet_logits'] = self.triplet(x)
         if self.classifier is not None: out['i1k_logits'] = self.classifier(self.norm(x))

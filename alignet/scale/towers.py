@@ -55,6 +55,18 @@ def _check_open_clip_folder(folder, pretrained):
     if pretrained and not [*folder.glob('*.safetensors'), *folder.glob('*.bin')]:
         raise AlignetError(f"'{folder}' holds no weights; copy it again, or pretrained=False")
 
+# %% ../../nbs/scale/towers.ipynb #9b03db79
+def _file_pixels(oc, arch, file):
+    "The preprocessing that all of open_clip's weights for an architecture share, for a file of weights"
+    keys = 'mean', 'std', 'interpolation', 'resize_mode'
+    cfgs = [oc.get_pretrained_cfg(arch, tag) for tag in oc.list_pretrained_tags_by_model(arch)]
+    found = {str([cfg.get(k) for k in keys]): {k: cfg[k] for k in keys if cfg.get(k)} for cfg in cfgs}
+    if len(found) == 1: return found.popitem()[1]
+    if found:
+        print(f"note: weights of {arch} differ in their pixels, and '{file}' gets those of CLIP; "
+              'give force_preprocess_cfg=dict(mean=..., std=...) if it needs others')
+    return {}
+
 # %% ../../nbs/scale/towers.ipynb #3eaae2c3
 def open_clip_backbone(
     name:str, # 'ARCH/WEIGHTS', where WEIGHTS is a tag or a file, or 'local-dir:FOLDER'
@@ -71,6 +83,7 @@ def open_clip_backbone(
         arch, _, tag = name.partition('/')
         _check_open_clip(oc, arch, tag, pretrained)
         load = dict(pretrained=tag if pretrained else None)
+        if pretrained and Path(tag).is_file(): kw.setdefault('force_preprocess_cfg', _file_pixels(oc, arch, tag))
     full_name = f'open_clip:{name}'
     try: model = oc.create_model(arch, force_image_size=size, **load, **kw)
     except Exception as e: raise creation_error(full_name, pretrained, e) from e

@@ -6,8 +6,8 @@ import tokenize
 
 FUNCTION = ast.FunctionDef, ast.AsyncFunctionDef
 DEFINED = *FUNCTION, ast.ClassDef
-# Methods that a library calls, not a user
-HOOKS = re.compile(r'_.*|(before|after)_\w+|encodes|get_idxs|extra_repr')
+# Methods that a library calls, not a user; then those of tasks and commands, which a base class documents
+HOOKS = re.compile(r'_.*|(before|after)_\w+|encodes|get_idxs|extra_repr|measure|compare|figures|run')
 
 
 def check_comments(cells):
@@ -38,7 +38,9 @@ def public_functions(tree):
                 if function.name == '__init__' or not HOOKS.fullmatch(function.name):
                     yield f'{node.name}.{function.name}', function, True
         if isinstance(node, FUNCTION) and not node.name.startswith('_'):
-            yield node.name, node, 'patch' in decorators(node)
+            patched = 'patch' in decorators(node)
+            if not (patched and HOOKS.fullmatch(node.name)):
+                yield node.name, node, patched
 
 
 def decorators(function):

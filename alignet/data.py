@@ -107,7 +107,7 @@ def _sorted(self:Judgements):
     swap = self.triplets[:, 0] > self.triplets[:, 1]
     t, p = self.triplets.copy(), None if self.probs is None else self.probs.copy()
     t[swap, :2] = t[swap, 1::-1]
-    if p is not None: p[swap, 1:] = p[swap, :0:-1]
+    if p is not None: p[swap] = p[swap][:, [0, 2, 1]]
     return t, p
 
 # %% ../nbs/01_data.ipynb #cb0222d5

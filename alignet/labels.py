@@ -7,7 +7,7 @@ __all__ = ['TRANSFORMS', 'cluster_features', 'sample_triplets', 'label_triplets'
            'warn_of_control', 'ControlTeacher', 'control_teacher', 'check_origin', 'pseudo_label', 'teacher_digest']
 
 # %% ../nbs/04_labels.ipynb #4a60eb70
-import json, warnings, zipfile
+import json, math, warnings, zipfile
 from pathlib import Path
 import numpy as np
 import sklearn
@@ -285,7 +285,8 @@ def control_teacher(
 ) -> ControlTeacher: # Its choices have the same mean entropy as the teacher's
     "Make the untransformed teacher, as uncertain in its choices as `teacher` is (or as people are)"
     standardise = 'features' if np.ndim(getattr(teacher, 'mean', 0.)) else 'scalars'
-    base = Teacher.identity(X[::-(-len(X) // 4000)], standardise)
+    step = math.ceil(len(X) / 4000)
+    base = Teacher.identity(X[::step], standardise)
     some = X[rng(seed, 11).permutation(len(X))[:400]]
     triplets = np.stack([rng(seed, 12, i).choice(len(some), 3, replace=False) for i in range(2000)])
     if teacher is None: goal = _people_entropy()
@@ -363,7 +364,8 @@ def pseudo_label(
     clusters, k = _clusters_for(Z, clusters, seed)
     sampler = TripletSampler(clusters, seed=seed, **kwargs) if n else None
     triplets, sims = _draw_and_label(Z, sampler, n) if n else (None, None)
-    meta = _label_meta(teacher, store, control, seed, k, sampler, kwargs)
+    untransformed = control or getattr(teacher, 'meta', {}).get('objective') == 'identity'
+    meta = _label_meta(teacher, store, untransformed, seed, k, sampler, kwargs)
     return PseudoLabels(names, triplets, sims, Z, meta, clusters)
 
 # %% ../nbs/04_labels.ipynb #e7b94c03
@@ -374,13 +376,13 @@ def teacher_digest(
     return teacher.digest() if hasattr(teacher, 'digest') else type(teacher).__name__
 
 # %% ../nbs/04_labels.ipynb #17f4d5ab
-def _label_meta(teacher, store, control, seed, k, sampler, kwargs):
+def _label_meta(teacher, store, untransformed, seed, k, sampler, kwargs):
     "What labels depend on, as plain values"
     known = getattr(store, 'meta', {})
     drawn = dict(skipped=sampler.skipped) if sampler else {}
     return dict(
-        transform='untransformed' if control else 'aligned',
+        transform='untransformed' if untransformed else 'aligned',
         sampling=kwargs.get('rule', 'cluster_border'), by=kwargs.get('by', 'image'), seed=seed, clusters=k,
         teacher=teacher_digest(teacher),
-        features={k: v for k, v in known.items() if isinstance(v, (str, int, float))},
+        features={key: v for key, v in known.items() if isinstance(v, (str, int, float))},
         versions=dict(alignet=__version__, numpy=np.__version__, sklearn=sklearn.__version__), **drawn)

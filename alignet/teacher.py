@@ -147,7 +147,7 @@ def triplets_from_embedding(
 # %% ../nbs/03_teacher.ipynb #41b663a0
 @patch(cls_method=True)
 @with_settings(FitSettings)
-def fit(cls:Teacher,
+def fit(cls:Teacher,  # noqa: PLR0913
     X, # (n, d) features, one row an object, or a FeatureStore
     triplets, # (t, 3) indices into the rows of X, odd one last, or Judgements
     probs=None, # (t, 3) choice probabilities; if None those of the Judgements, or (1, 0, 0)
@@ -174,7 +174,7 @@ def fit(cls:Teacher,
 # %% ../nbs/03_teacher.ipynb #2dc7f88b
 @patch(cls_method=True)
 @with_settings(DistilSettings)
-def distil(cls:Teacher,
+def distil(cls:Teacher,  # noqa: PLR0913
     X, # (n, d) features, one row an object, or a FeatureStore
     embedding, # (n, k) human embedding of the same objects, in the same order
     *,
@@ -307,7 +307,7 @@ class CVResult:
         return f'CVResult({best}: {result}; zero-shot {zero_shot:.3f})'
 
 # %% ../nbs/03_teacher.ipynb #8bf6fe59
-def cross_validate(
+def cross_validate(  # noqa: PLR0913
     X, # (n, d) features
     triplets, # (t, 3) human choices to score and, without an embedding, to train on; or Judgements
     probs=None, # (t, 3) choice probabilities to train on

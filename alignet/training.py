@@ -33,6 +33,7 @@ from .labels import PseudoLabels
 from .loss import *
 from .scale.batches import *
 from .scale.fast_loss import batch_agreement
+from .scale.pixels import needs_squashed
 
 # %% ../nbs/06_training.ipynb #4764167c
 def split_stages(
@@ -209,7 +210,7 @@ def _plans(labels, settings, train, n_items):
     return plan, InOrder(n_valid, settings.items)
 
 # %% ../nbs/06_training.ipynb #015cceb9
-@delegates(BatchSettings)
+@with_settings(BatchSettings)
 def align_dls(
     labels:PseudoLabels, # Names (n,) with embedding (n, k), or with triplets (t, 3) and sims (t, 3)
     images:ImageSet, # The set that holds the labelled files
@@ -224,7 +225,8 @@ def align_dls(
     config = dict(mean=(.5,) * 3, std=(.5,) * 3) if student is None else student.backbone.data_config
     frozen = student is not None and student.freeze > 0
     if frozen and s.augment: raise AlignetError('augment needs pictures; use augment=None, or freeze=0')
-    cache = dict(size=s.size, max_gb=s.max_gb, crop_pct=config.get('crop_pct', 1.))
+    squashed = student is not None and needs_squashed(student.backbone.model)
+    cache = dict(size=s.size, max_gb=s.max_gb, crop_pct=config.get('crop_pct', 1.), squashed=squashed)
     if frozen: pictures = stages_of(student, images, labels.names, **cache)
     else: pictures = PictureCache(images, labels.names, **cache)
     data = _datasets(labels, pictures, s, train, valid, give_clusters)
@@ -268,7 +270,7 @@ def align_learner(
     images:ImageSet=None, # The set that holds the labelled files
     loss='jsd', # A key of TRIPLET_LOSSES, or an AlignLoss of your own
     weights='all', # Which triplets of a batch count, see TripletWeights
-    tau:float=1., # Temperature of the teacher's choices
+    tau_teacher:float=1., # Temperature of the teacher's choices
     decay_to_init:float=1., # Strength of the decay towards the pretrained weights
     freeze_bn:bool=True, # Leave batch-norm statistics as they are
     **kwargs, # For Student, BatchSettings and Learner (also opt_func and splitter)
@@ -277,7 +279,7 @@ def align_learner(
     if images is None: raise AlignetError('align_learner needs `images`, the set of the labelled files')
     backbone = student if isinstance(student, nn.Module) else create_backbone(student)
     model = Student(backbone, **_take(kwargs, Student))
-    loss_func = AlignLoss(loss, tau_teacher=tau, weights=weights) if isinstance(loss, str) else loss
+    loss_func = AlignLoss(loss, tau_teacher=tau_teacher, weights=weights) if isinstance(loss, str) else loss
     rule = weighting_rule(getattr(loss_func, 'weights', 'all'))
     batches = _take(kwargs, BatchSettings)
     dls = align_dls(labels, images, model, give_clusters=rule in SAME_PAIRS, **batches)

@@ -89,7 +89,7 @@ def _check_superordinates(tax):
     raise AlignetError(f"taxonomy: all {len(tax):,} things belong to one superordinate, '{only}'; add others")
 
 # %% ../../nbs/eval/hierarchy.ipynb #aca1d924
-def hierarchy_change(
+def hierarchy_change(  # noqa: PLR0913
     before, # Features of the base: a FeatureStore, (names, X), {file: vector}, or (n, d) in the order of tax
     after, # Features of the aligned model, the same way
     tax:Taxonomy, # The taxonomy

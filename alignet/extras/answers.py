@@ -85,7 +85,7 @@ def catch_report(
 # %% ../../nbs/extras/answers.ipynb #c8976277
 def position_bias(
     answers:pd.DataFrame, # A table of answers_table
-) -> pd.DataFrame: # By annotator and for 'all': n, fractions left, middle, right, and p of a chi-squared test against a third each
+) -> pd.DataFrame: # By annotator and for 'all': n, fractions left, middle, right, p (chi-squared) of a third each
     "Whether somebody prefers a side; catch trials are excluded"
     df = answers[~answers.catch]
     if df.empty: raise AlignetError('there is no answer yet, so there is no preference to test')
@@ -132,7 +132,8 @@ def _plot_sides(ax, bias, colours):
         ax.errorbar(x, y, half, fmt='osDv^Pp*hX'[k % 10], color=colour, ms=4, label=f"{who}: p = {row['p']:.2g}")
     ax.axhline(1/3, color='gray', lw=.8, ls=':')
     top = 1.6*max(.6, bias[list(SIDES)].to_numpy(float).max())
-    ax.set(xticks=range(3), xticklabels=SIDES, ylim=(0, top), ylabel='fraction of choices', title='Preference for a side')
+    ax.set(xticks=range(3), xticklabels=SIDES, ylim=(0, top))
+    ax.set(ylabel='fraction of choices', title='Preference for a side')
     if len(bias) < 9: ax.legend(fontsize=8, frameon=False)
 
 # %% ../../nbs/extras/answers.ipynb #f2d5a10e

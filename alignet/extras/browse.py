@@ -37,7 +37,7 @@ def _teacher_probs(images, triplets, t, teacher, features):
     return choice_probs(triplet_sims(Z, t, 'dot'))
 
 # %% ../../nbs/extras/browse.ipynb #e1189d16
-def opinions_on(
+def opinions_on(  # noqa: PLR0913
     triplets, # Judgements, PseudoLabels, or (t, 3) positions in images
     images:ImageSet, # The pictures
     t, # (t, 3) positions in images, the odd one last

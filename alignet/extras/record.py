@@ -52,7 +52,7 @@ def is_record(
 def read_record(
     data:bytes, # The content of a record
     path, # Where it lies, for errors
-) -> tuple: # Rows as dicts, with their place in the file (`at`); unreadable lines as (number, bytes); what stands after the last line break
+) -> tuple: # Rows as dicts with their place (`at`), unreadable lines (number, bytes), an unfinished last line
     "Read the lines of a record"
     head = data.partition(b'\n')[0].removeprefix(_BOM).rstrip(b'\r')
     if head != _HEADER:
@@ -92,7 +92,9 @@ class AnswerLog:
         return AlignetError(f"the folder '{folder}' of the record does not exist; {remedy}")
 
     @property
-    def live(self): return [r for r in self.rows if r['odd'] in SIDES]
+    def live(self):
+        "The rows that are answers: neither passed nor taken back"
+        return [r for r in self.rows if r['odd'] in SIDES]
 
 # %% ../../nbs/extras/record.ipynb #343ea5c5
 def _lock(fd):

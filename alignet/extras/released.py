@@ -386,12 +386,25 @@ class LinearHead:
         z = torch.as_tensor(X, dtype=torch.float32) @ self.W
         return F.normalize(z, dim=1) if self.normalise else z
 
-    def sims(self, X, t):
-        "(t, 3) similarities of the head's features"
+    def sims(self,
+        X, # (n, width) features
+        t, # (t, 3) rows of X
+    ) -> np.ndarray: # (t, 3) in the order ij, ik, jk
+        "Similarities of the head's features"
         with torch.no_grad(): return triplet_sims(self(X).numpy(), t, 'dot')
 
-    def fit(self, X, t, p, loss=jsd_loss, tau=100., steps=40, lr=1e-2, bs=512, opt=torch.optim.Adam):
-        "Train on triplets `t` with targets `p`; the loss of each step"
+    def fit(self,  # noqa: PLR0913
+        X, # (n, width) features
+        t, # (t, 3) rows of X
+        p, # (t, 3) choice probabilities to reach
+        loss=jsd_loss, # Loss of similarities and probabilities
+        tau:float=100., # Temperature of the student's choices
+        steps:int=40, # Number of steps
+        lr:float=1e-2, # Learning rate
+        bs:int=512, # Triplets in a batch
+        opt=torch.optim.Adam, # Optimiser
+    ) -> list: # The loss of each step
+        "Train on triplets with choice probabilities"
         optimiser, losses = opt([self.W], lr=lr), []
         t, p = torch.as_tensor(np.array(t), dtype=torch.long), torch.as_tensor(np.array(p))
         for _ in range(steps):

@@ -70,7 +70,9 @@ def replace_folder(
     path:Path, # The name that it gets; a folder of that name is deleted
 ):
     "Give a finished folder its final name; if that fails, an older folder keeps it"
-    if path.is_dir() and not path.is_symlink() and _exchange(new, path): return _remove(new)
+    if path.is_dir() and not path.is_symlink() and _exchange(new, path):
+        _remove(new)
+        return
     old = path.with_name(f'.{path.name}.{uuid.uuid4().hex[:8]}.old')
     if path.is_dir(): os.replace(path, old)
     try: os.replace(new, path)

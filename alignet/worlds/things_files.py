@@ -19,7 +19,7 @@ class ThingsFile:
     name:str # What this library calls it
     file:str # File name
     what:str # What it is
-    order:str # 'ids', 'ascii', 'names' (it carries them), 'words48', or '' for unknown
+    order:str # 'ids', 'ascii', 'upper', 'names' (it carries them), 'words48', or '' for unknown
     licence:str # As far as known
     page:str # The project that publishes it
     url:str='' # Direct download, where one is known

@@ -65,7 +65,7 @@ def raters_column(
     ids, labels = concepts.uniqueID.tolist(), concepts[RATERS]
     found = category_order(labels.fillna('').str.get_dummies(', ').to_numpy(), concepts)
     if found['ids'] >= found['ascii']: return labels
-    rows = pd.Index(ascii_order(ids)).get_indexer(ids)
+    rows = pd.Index(names_in_order(ids)).get_indexer(ids)
     return pd.Series(labels.to_numpy(object)[rows], concepts.index, dtype=object)
 
 # %% ../../nbs/worlds/things_world.ipynb #5d0e47a4

@@ -152,7 +152,7 @@ def transform(self:Backbone,
 ) -> object: # PIL image -> (3, size, size) float32
     "The model's own evaluation transform"
     cfg = self.config_at(size)
-    if SQUASHED_NOTE in (timm_config(self.model).get('notes') or ()):
+    if needs_squashed(self.model):
         return SquashedPixels(cfg['input_size'][1:], cfg['mean'], cfg['std'])
     return create_transform(**cfg, is_training=False)
 
@@ -177,7 +177,7 @@ def create_backbone(
     **kw, # Passed to the library that makes the model, e.g. num_classes=10
 ) -> Backbone: # Images (B, 3, H, W) to (B, num_features); on the CPU, in training mode
     "Make a `Backbone` from a name"
-    from alignet.scale.towers import FAMILIES # they are made of this chapter's parts
+    from alignet.scale.towers import FAMILIES # they are made of this page's parts
     check_choice(weights, ('auto', 'shipped', 'hub'), 'weights')
     family, _, rest = str(name).partition(':')
     if family in FAMILIES: return FAMILIES[family](rest, pretrained=pretrained, size=size, **kw)

@@ -385,10 +385,10 @@ def convert_released(
         unpacked = source if source.is_dir() else tmp/'unpacked'
         if source.is_file(): unpack_released(source, unpacked)
         model = _model_in(unpacked, source)
-        _write_converted(SavedModel(model), tmp/'timm', name)
+        _write_converted(SavedModel(model), tmp/'parts'/'timm', name)
         terms = [*model.glob('LICEN[CS]E*'), *model.glob('NOTICE*')]
-        for f in (*(tmp/'timm').iterdir(), *terms): shutil.copy(f, tmp/f.name)
-        for extra in (tmp/'timm', tmp/'unpacked'): shutil.rmtree(extra, ignore_errors=True)
+        for f in (*(tmp/'parts'/'timm').iterdir(), *terms): shutil.copy(f, tmp/f.name)
+        for extra in (tmp/'parts', tmp/'unpacked'): shutil.rmtree(extra, ignore_errors=True)
     return out
 
 # %% ../../nbs/extras/released_models.ipynb #5914130e

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['POOLS', 'RELEASED_MODELS', 'RELEASED_VARIANTS', 'RELEASED_URL', 'Tower', 'tower_layout', 'read_tower', 'timm_state',
            'timm_net', 'ReleasedHeads', 'released_heads', 'unpack_released', 'convert_released', 'verify_released',
-           'ResumingDownload', 'fetch_released', 'released_backbone']
+           'ResumingDownload', 'fetch_released', 'released_source', 'released_backbone']
 
-# %% ../../nbs/extras/released_models.ipynb #5070d5cb
+# %% ../../nbs/extras/released_models.ipynb #40c3c9d9
 import gzip, os, re, shutil, tarfile, zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,7 +24,7 @@ from ..features import Backbone, create_backbone
 from ..files.disk import *
 from ..scale.pixels import SQUASHED_NOTE
 
-# %% ../../nbs/extras/released_models.ipynb #17fc8d25
+# %% ../../nbs/extras/released_models.ipynb #2b71be0f
 POOLS = dict(map='attention', tok='class token', avg='average')
 
 @dataclass
@@ -45,7 +45,7 @@ class Tower:
         "Number of patches"
         return (self.size // self.patch)**2
 
-# %% ../../nbs/extras/released_models.ipynb #7ec83405
+# %% ../../nbs/extras/released_models.ipynb #8ae0c69c
 def _norm(d): return dict(bias=(d,), scale=(d,))
 def _dense(a, b): return dict(bias=(b,), kernel=(a, b))
 
@@ -62,7 +62,7 @@ def _block(t):
     return dict(LayerNorm_0=_norm(t.width), LayerNorm_1=_norm(t.width), MlpBlock_0=_mlp(t),
                 MultiHeadDotProductAttention_0=_attention(t))
 
-# %% ../../nbs/extras/released_models.ipynb #e83bbda8
+# %% ../../nbs/extras/released_models.ipynb #42ac7a90
 def _flatten(tree, path=''):
     "Names and shapes of a tree, keys sorted as text"
     if isinstance(tree, tuple): return {path: tree}
@@ -87,7 +87,7 @@ def tower_layout(
         layout |= _flatten(dict(Dense_0=_dense(t.width, t.classes), LayerNorm_0=_norm(t.width)), 'classifier')
     return layout
 
-# %% ../../nbs/extras/released_models.ipynb #5f27bc63
+# %% ../../nbs/extras/released_models.ipynb #9aaa1131
 _REPORT = 'please report this model'
 
 def _first(shapes, fits, what):
@@ -110,7 +110,7 @@ def _candidates(shapes, signature):
     rest = heads, hidden, *outputs.values()
     return [Tower(pool, size[0], patch, d, depth, *rest) for pool, depth in depths.items()]
 
-# %% ../../nbs/extras/released_models.ipynb #7b715462
+# %% ../../nbs/extras/released_models.ipynb #9cbba0f2
 def _check_fit(t, shapes):
     "How many arrays fit a tower before the first that does not, and why that one does not"
     layout = tower_layout(t)
@@ -124,7 +124,7 @@ def _check_fit(t, shapes):
         why.append(f'array {first} has shape {have}, not {want} ({name})')
     return first, ', and '.join(why)
 
-# %% ../../nbs/extras/released_models.ipynb #b5ef20f3
+# %% ../../nbs/extras/released_models.ipynb #91831104
 _EPS, _GELU = 1e-6, .044715
 
 def _check_program(t, signature):
@@ -138,7 +138,7 @@ def _check_program(t, signature):
     if t.pool == 'avg' and not signature.has_constant(t.tokens):
         raise AlignetError(f'it has no class token and no mean of {t.tokens} patches; {_REPORT}')
 
-# %% ../../nbs/extras/released_models.ipynb #557cbce1
+# %% ../../nbs/extras/released_models.ipynb #9c079f01
 def read_tower(
     saved:SavedModel, # The model
 ) -> Tower: # Its structure
@@ -156,7 +156,7 @@ def read_tower(
     except AlignetError as e: raise AlignetError(f"'{saved.folder.name}': {e}") from None
     return t
 
-# %% ../../nbs/extras/released_models.ipynb #aacd9139
+# %% ../../nbs/extras/released_models.ipynb #1e5e4766
 def _matrix(kernel, n_in): return kernel.reshape(n_in, -1).T
 
 def _linear(w, name, to, n_in):
@@ -174,7 +174,7 @@ def _mlp_state(w, name, to, t):
     first = _linear(w, f'{name}/Dense_0', f'{to}.fc1', t.width)
     return first | _linear(w, f'{name}/Dense_1', f'{to}.fc2', t.hidden)
 
-# %% ../../nbs/extras/released_models.ipynb #44dceb82
+# %% ../../nbs/extras/released_models.ipynb #8df7810a
 def _block_state(w, name, to, t):
     "The arrays of a block under timm's names"
     attention = f'{name}/MultiHeadDotProductAttention_0'
@@ -194,7 +194,7 @@ def _pool_state(w, t):
         **_norm_state(w, 'MAPHead_0/LayerNorm_0', 'attn_pool.norm'),
         **_mlp_state(w, 'MAPHead_0/MlpBlock_0', 'attn_pool.mlp', t)}
 
-# %% ../../nbs/extras/released_models.ipynb #4a40f149
+# %% ../../nbs/extras/released_models.ipynb #61ea5405
 def timm_state(
     w, # {name: array} as in tower_layout
     t:Tower, # The structure
@@ -208,7 +208,7 @@ def timm_state(
     for i in range(t.depth): state |= _block_state(w, f'Transformer/encoderblock_{i}', f'blocks.{i}', t)
     return {k: torch.from_numpy(np.array(v, np.float32, order='C')) for k, v in state.items()}
 
-# %% ../../nbs/extras/released_models.ipynb #2ba204d7
+# %% ../../nbs/extras/released_models.ipynb #073b5d14
 def timm_net(
     t:Tower, # The structure
     state:dict, # Its weights under timm's names
@@ -228,7 +228,7 @@ def timm_net(
         crop_pct=1., crop_mode='squash', notes=[SQUASHED_NOTE])
     return net
 
-# %% ../../nbs/extras/released_models.ipynb #b6fa6ee8
+# %% ../../nbs/extras/released_models.ipynb #bf966022
 class ReleasedHeads(nn.Module):
     "The triplet head and the ImageNet classifier of a released model, on its pre-logits"
     def __init__(self,
@@ -250,7 +250,7 @@ class ReleasedHeads(nn.Module):
         if self.classifier is not None: out['i1k_logits'] = self.classifier(self.norm(x))
         return out
 
-# %% ../../nbs/extras/released_models.ipynb #83f6b6a2
+# %% ../../nbs/extras/released_models.ipynb #5d238e2e
 def _heads_of(w, t):
     "The heads of a model"
     heads, state = ReleasedHeads(t.width, t.triplet, t.classes), {}
@@ -261,7 +261,7 @@ def _heads_of(w, t):
     heads.load_state_dict({k: torch.from_numpy(np.array(v, np.float32, order='C')) for k, v in state.items()})
     return heads
 
-# %% ../../nbs/extras/released_models.ipynb #b50c4c3a
+# %% ../../nbs/extras/released_models.ipynb #6fadb39e
 def released_heads(
     folder, # A folder that convert_released wrote
 ) -> ReleasedHeads: # In eval mode
@@ -276,7 +276,7 @@ def released_heads(
     heads.load_state_dict(state)
     return heads.eval()
 
-# %% ../../nbs/extras/released_models.ipynb #ebf1c3a6
+# %% ../../nbs/extras/released_models.ipynb #06771034
 _MODEL = r'saved_model\.pb|variables\.index|variables\.data-\d{5}-of-\d{5}'
 _WANTED = re.compile(rf'(?:{_MODEL}|(?:LICEN[CS]E|NOTICE)[\w.-]*)$')
 
@@ -289,7 +289,7 @@ def _check_member(member, total, limit):
         raise AlignetError(f"'{member.name}' is a link or a device; do not use this file")
     if total > limit: raise AlignetError(f'it holds more than {limit/1e9:g} GB; do not use this file')
 
-# %% ../../nbs/extras/released_models.ipynb #c31b7583
+# %% ../../nbs/extras/released_models.ipynb #da54873e
 def _take_members(tar, folder, limit):
     "Write the wanted members of an archive"
     total, count = 0, 0
@@ -303,7 +303,7 @@ def _take_members(tar, folder, limit):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tar.extractfile(member) as source, open(target, 'wb') as f: shutil.copyfileobj(source, f, 1 << 20)
 
-# %% ../../nbs/extras/released_models.ipynb #b4462ad4
+# %% ../../nbs/extras/released_models.ipynb #4852fff9
 def unpack_released(
     archive, # NAME.tar.gz
     folder, # Folder to write to
@@ -323,14 +323,14 @@ def unpack_released(
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as e:
         raise AlignetError(f'{damaged} ({e}); download it again') from e
 
-# %% ../../nbs/extras/released_models.ipynb #cecc4a26
+# %% ../../nbs/extras/released_models.ipynb #f2482cd2
 def _model_in(folder, source):
     "The one folder with a saved_model.pb"
     found = sorted(o.parent for o in Path(folder).rglob('saved_model.pb'))
     if len(found) == 1: return found[0]
     raise AlignetError(f"'{source}' holds {len(found)} models (saved_model.pb), not one; give the model's folder")
 
-# %% ../../nbs/extras/released_models.ipynb #28a4ad9f
+# %% ../../nbs/extras/released_models.ipynb #ab21d83a
 _SUMMARY = '''It was released by the authors of AligNet (Muttenthaler et al., *Nature* 647, 2025) as a TensorFlow
 SavedModel, and converted by alignet. It was not trained by alignet.'''
 _TERMS = '''The authors state that the checkpoints are governed by their original licences (those of the base
@@ -347,7 +347,7 @@ def _card(t):
     return dict(license='other', summary=_SUMMARY, terms=_TERMS, notes=f'{what} {_NOTES}',
                 data='See the paper. Which data the base model saw is not recorded in the file.')
 
-# %% ../../nbs/extras/released_models.ipynb #9ac6ade5
+# %% ../../nbs/extras/released_models.ipynb #a7c73a0f
 def _modules(saved, t, name):
     "The timm model and the heads of a SavedModel"
     w = {k: saved.variables[o] for k, o in zip(tower_layout(t), saved.order)}
@@ -362,7 +362,7 @@ def _write_converted(saved, folder, name):
     export_timm(Backbone(net, name), folder, name=name, card=_card(t))
     save_tensors(heads, folder/'heads.safetensors')
 
-# %% ../../nbs/extras/released_models.ipynb #50a6249a
+# %% ../../nbs/extras/released_models.ipynb #79cc9985
 def convert_released(
     source, # NAME.tar.gz, or the unpacked folder
     out, # Folder to make, or to replace if a model is in it
@@ -382,7 +382,7 @@ def convert_released(
         for extra in (tmp/'timm', tmp/'unpacked'): shutil.rmtree(extra, ignore_errors=True)
     return out
 
-# %% ../../nbs/extras/released_models.ipynb #65b64194
+# %% ../../nbs/extras/released_models.ipynb #0a2aedb9
 def _compared(got, want, k):
     "A row of the report: how far one output is from what it should be"
     got, want = got[k].numpy(), np.asarray(want[k])
@@ -390,7 +390,7 @@ def _compared(got, want, k):
     if not np.isfinite(want).all(): raise AlignetError(f'pictures: {k} holds NaN or infinity; compute it again')
     return dict(output=k, largest_difference=float(np.abs(got - want).max()), largest_value=float(np.abs(want).max()))
 
-# %% ../../nbs/extras/released_models.ipynb #69987210
+# %% ../../nbs/extras/released_models.ipynb #d46d2078
 @torch.no_grad()
 def verify_released(
     folder, # A folder that convert_released wrote
@@ -413,7 +413,7 @@ def verify_released(
         raise AlignetError(f"'{folder}': {o.output} differs by {o.largest_difference:.2g} from TensorFlow's; {_REPORT}")
     return report
 
-# %% ../../nbs/extras/released_models.ipynb #713349aa
+# %% ../../nbs/extras/released_models.ipynb #1260efab
 RELEASED_MODELS = ('SigLIP-B', 'SigLIP2-B', 'DINOv1-B', 'DINOv2-B', 'CapPa-B', 'ViT-B', 'CLIP-Vit-B', 'Scratch-B')
 RELEASED_VARIANTS = ('alignet', 'base_model', 'untransformed')
 RELEASED_URL = 'https://storage.googleapis.com/alignet/models'
@@ -440,7 +440,7 @@ class ResumingDownload:
         if self.part.stat().st_size < total: raise OSError('the connection broke; the next call goes on from there')
         os.replace(self.part, output_file)
 
-# %% ../../nbs/extras/released_models.ipynb #4c2952f6
+# %% ../../nbs/extras/released_models.ipynb #2f8f1a5c
 def _check_gzip(file):
     "Raise, and delete the file, if it is not a whole compressed file"
     try:
@@ -450,7 +450,7 @@ def _check_gzip(file):
         file.unlink()
         raise AlignetError(f"the download of '{file.name}' was damaged and is deleted ({e}); try again") from e
 
-# %% ../../nbs/extras/released_models.ipynb #d5a06c63
+# %% ../../nbs/extras/released_models.ipynb #a4e8b584
 def fetch_released(
     name:str, # One of RELEASED_MODELS
     variant:str='alignet', # One of RELEASED_VARIANTS
@@ -477,16 +477,30 @@ def fetch_released(
         write_json(sums, known | {target.name: file_digest(target)})
     return target
 
-# %% ../../nbs/extras/released_models.ipynb #27982fb5
+# %% ../../nbs/extras/released_models.ipynb #623df98a
+def released_source(
+    name_or_path:str, # MODEL or MODEL/VARIANT, of RELEASED_MODELS; or NAME.tar.gz, or an unpacked folder
+    variant:str='alignet', # One of RELEASED_VARIANTS, where the name has none
+    folder=None, # Folder for archives; released in cache_folder() if None
+) -> Path: # An archive or a folder
+    "A released model on this machine: the path itself if it exists, else a download"
+    path = Path(name_or_path)
+    if path.exists(): return path
+    model, _, given = str(name_or_path).partition('/')
+    is_path = len(path.parts) > 1 or path.suffix in ('.gz', '.tgz')
+    if is_path and model not in RELEASED_MODELS: raise AlignetError(f"'{path}' does not exist; check the path")
+    return fetch_released(model, given or variant, folder)
+
+# %% ../../nbs/extras/released_models.ipynb #8a938198
 def released_backbone(
-    name_or_path:str, # One of RELEASED_MODELS, or NAME.tar.gz, an unpacked folder, or a converted one
-    variant:str='alignet', # One of RELEASED_VARIANTS; for a name only
+    name_or_path:str, # As in released_source, or a converted folder
+    variant:str='alignet', # One of RELEASED_VARIANTS, where the name has none
     folder=None, # Folder for archives and converted models; released in cache_folder() if None
 ) -> Backbone: # Images (B, 3, H, W) in 0..1 to pre-logits; on the CPU, in training mode
     "Make a `Backbone` of a model of the authors of AligNet"
     path, folder = Path(name_or_path), Path(folder or cache_folder()/'released')
     if (path/'config.json').is_file(): return _loaded(path, path.name)
-    source = path if path.exists() else fetch_released(str(name_or_path), variant, folder)
+    source = released_source(path, variant, folder)
     content = _model_in(source, source)/'variables'/'variables.index' if source.is_dir() else source
     if not content.is_file(): raise AlignetError(f"'{content}' does not exist; unpack the archive again")
     name = source.name.removesuffix('.tar.gz').removesuffix('.tgz')

@@ -76,6 +76,7 @@ def _lead(first, second):
     gain = first - second
     return float(gain.mean() / max(gain.std() / np.sqrt(len(gain)), 1e-9))
 
+# %% ../../nbs/worlds/things.ipynb #87153557
 def choice_order(
     triplets, # (t, 3) choices, the odd one last
     X, # (n, d) features, one row a concept

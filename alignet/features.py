@@ -250,7 +250,7 @@ class FeatureStore:
         try: self.X = np.load(path/'features.npy', mmap_mode='r')
         except PermissionError as e:
             raise AlignetError(f"'{path/'features.npy'}' may not be read; change its permissions") from e
-        except (OSError, ValueError) as e:
+        except (OSError, ValueError, EOFError) as e:
             raise AlignetError(f"'{path/'features.npy'}' cannot be read ({e}); {remedy}") from e
         if self.X.ndim != 2 or len(self.X) != len(self.names):
             shapes = f'{len(self.names):,} names for features of shape {self.X.shape}'

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'WORDS', 'DemoCommand', 'FeaturesCommand', 'TeacherCommand', 'LabelCommand', 'TrainCommand', 'EvalCommand',
-           'ExportCommand', 'parser', 'main']
+           'ExportCommand', 'ConvertCommand', 'parser', 'main']
 
 # %% ../nbs/10_cli.ipynb #b36e2769
 import argparse, contextlib, re, sys
@@ -394,10 +394,24 @@ class ExportCommand:
             print(push_to_hub(source, self.out, private=self.private, export=export_any))
         else: print(f'saved {export_timm(create_backbone(model), self.out)}')
 
+# %% ../nbs/10_cli.ipynb #3340aa5d
+@dataclass
+class ConvertCommand:
+    "write a model that AligNet's authors released for TensorFlow in timm's format"
+    archive:str # NAME.tar.gz, the unpacked folder, or a name to download, such as SigLIP2-B/alignet
+    _:KW_ONLY
+    out:str # folder
+    pictures:str=None # .npz of images and TensorFlow's outputs, to compare with
+
+    def run(self):
+        from alignet.extras.released_models import convert_released, released_source, verify_released
+        print(f'saved {convert_released(released_source(self.archive), self.out)}')
+        if self.pictures: print(verify_released(self.out, self.pictures).to_string(index=False))
+
 # %% ../nbs/10_cli.ipynb #c85cdc14
 COMMANDS = dict(
     demo=DemoCommand, features=FeaturesCommand, teacher=TeacherCommand, label=LabelCommand,
-    train=TrainCommand, eval=EvalCommand, export=ExportCommand)
+    train=TrainCommand, eval=EvalCommand, export=ExportCommand, convert=ConvertCommand)
 # the names as text: to import them would load PyTorch for --help; a test compares
 _SUITES = ('some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures, class_mean;'
            ' all if left out; behind the models, or with commas')

@@ -13,7 +13,7 @@ import numpy as np
 import timm
 import torch
 from fastcore.basics import patch
-from timm.data import create_transform, resolve_model_data_config
+from timm.data import create_transform, resolve_data_config, resolve_model_data_config
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from .core import *
@@ -73,6 +73,8 @@ def forward(self:Backbone,
 ) -> torch.Tensor: # (B, num_features) float
     "The pre-logits of a batch"
     m = self.model
+    weight = next(m.parameters(), x)
+    if weight.is_floating_point() and not torch.is_autocast_enabled(x.device.type): x = x.to(weight.dtype)
     if hasattr(m, 'forward_head') and not self.projected:
         y = m.forward_head(m.forward_features(x), pre_logits=True)
     elif hasattr(m, 'encode_image'): y = m.encode_image(x)
@@ -110,8 +112,11 @@ def find_data_config(
     if hasattr(model, 'encode_image') and getattr(visual, 'preprocess_cfg', None):
         from alignet.scale.towers import open_clip_pixels
         return open_clip_pixels(model)
-    cfg = resolve_model_data_config(model)
+    known = getattr(model, 'pretrained_cfg', {}) is not None
+    cfg = resolve_model_data_config(model) if known else resolve_data_config({}, {'input_size': (3, 224, 224)})
     patches = getattr(model, 'patch_embed', None)
+    # a network that takes any size has the one in its configuration
+    if getattr(model, 'dynamic_img_size', False): return cfg
     size = getattr(model, '_model_args', {}).get('img_size') or getattr(patches, 'img_size', None)
     if isinstance(size, int): size = (size, size)
     if size: cfg['input_size'] = (cfg['input_size'][0], *size)
@@ -134,6 +139,7 @@ def config_at(self:Backbone,
     channels, *own = cfg['input_size']
     if size is None or own == [size, size]: return cfg
     check_at_least(1, size=size)
+    size = int(size)
     if _fixed_size(self.model):
         remedy = f"make it with create_backbone('{self.name}', size={size})"
         raise AlignetError(f"'{self.name}' takes images of {own[1]} px and no other size; {remedy}")
@@ -146,7 +152,7 @@ def transform(self:Backbone,
 ) -> object: # PIL image -> (3, size, size) float32
     "The model's own evaluation transform"
     cfg = self.config_at(size)
-    if SQUASHED_NOTE in (timm_config(self.model).get('notes') or ()):
+    if needs_squashed(self.model):
         return SquashedPixels(cfg['input_size'][1:], cfg['mean'], cfg['std'])
     return create_transform(**cfg, is_training=False)
 
@@ -205,6 +211,8 @@ def as_backbone(
     "Find the `Backbone` in it, or make one"
     if isinstance(model, Backbone): return model
     if isinstance(model, (str, Path)): return create_backbone(str(model))
+    # what torch.compile wraps
+    model = getattr(model, '_orig_mod', model)
     if not isinstance(model, nn.Module):
         if isinstance(getattr(model, 'model', None), nn.Module): return as_backbone(model.model)
         kind = type(model).__name__
@@ -240,7 +248,9 @@ class FeatureStore:
         self.files, self.names, self.bytes = files, files['names'], files['bytes']
         remedy = 'delete the folder and extract the features again'
         try: self.X = np.load(path/'features.npy', mmap_mode='r')
-        except (OSError, ValueError) as e:
+        except PermissionError as e:
+            raise AlignetError(f"'{path/'features.npy'}' may not be read; change its permissions") from e
+        except (OSError, ValueError, EOFError) as e:
             raise AlignetError(f"'{path/'features.npy'}' cannot be read ({e}); {remedy}") from e
         if self.X.ndim != 2 or len(self.X) != len(self.names):
             shapes = f'{len(self.names):,} names for features of shape {self.X.shape}'
@@ -399,6 +409,7 @@ def extract_features(
     "Compute the features of an image set, or take them from the store; resumable"
     if not len(images): raise AlignetError('the image set has no images; check the folder')
     check_at_least(1, batch_size=batch_size)
+    batch_size = int(batch_size)
     backbone, files = _backbone_at(model, size), image_files(images)
     made_by, cached = signature(backbone, size), path is None
     if cached and None in files['stamps']: files['stamps'] = _pixel_marks(images)
@@ -460,15 +471,33 @@ def _stack(items):
     errors = [o for o in items if isinstance(o, AlignetError)]
     return errors[0] if errors else torch.stack(items)
 
+# %% ../nbs/02_features.ipynb #2db890f3
+def _usable(device):
+    "A device of PyTorch; raise if this machine has no such device"
+    try: return torch.zeros(1, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as e:
+        why = str(e).strip().split('\n')[0][:100]
+        raise AlignetError(f"device '{device}' cannot be used here ({why}); try device='cpu'") from e
+
+# %% ../nbs/02_features.ipynb #717f87a9
+def _run(backbone, x):
+    "Features of a batch; an error of the model names it and what it was given"
+    try: return backbone(x)
+    except torch.OutOfMemoryError as e:
+        raise AlignetError(f"'{backbone.name}' fills the memory of {x.device}; lower batch_size={len(x)}") from e
+    except (RuntimeError, AssertionError, TypeError) as e:
+        why, shape = str(e).strip().split('\n')[0][:120], tuple(x.shape[1:])
+        raise AlignetError(f"'{backbone.name}' cannot take images of shape {shape}: {why}; change size=") from e
+
 # %% ../nbs/02_features.ipynb #ac78ddee
 @torch.no_grad()
 def _fill(w, backbone, pixels, batch_size, device, num_workers):
     "Write the features of these images"
-    device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    device = _usable(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     # a generator of its own: the global random numbers stay as they are
     batches = DataLoader(pixels, batch_size, num_workers=num_workers, collate_fn=_stack,
                          pin_memory=device.type == 'cuda', generator=torch.Generator())
     with evaluating(backbone, device):
         for x in progress(batches, total=len(batches), desc=f'features of {backbone.name}'):
             if isinstance(x, AlignetError): raise x
-            w.add(backbone(x.to(device, non_blocking=True)).float().cpu().numpy())
+            w.add(_run(backbone, x.to(device, non_blocking=True)).float().cpu().numpy())

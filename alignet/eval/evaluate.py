@@ -28,7 +28,7 @@ from .catalog import (
 from .maps import MAP_METHODS, map_2d, plot_map, plot_neighbours
 from .models import about_model, name_models, rows_only
 from .plots import MARKERS, model_colours, plot_rdms
-from .report import Report
+from .report import Report, escape_markdown, escape_markdown
 from .tasks import Candidate, Difference, Row, Scores, Task, as_shots, report_figure
 
 # %% ../../nbs/eval/evaluate.ipynb #3fe29a68
@@ -118,11 +118,11 @@ def _plot_suite(ax, d, models):
         y = e.label.map(height) + .6 * ((len(models) - 1) / 2 - m) / len(models)
         xerr = np.nan_to_num(np.stack([e.value - e.low, e.high - e.value]).clip(0))
         ax.errorbar(e.value, y, xerr=xerr, fmt=MARKERS[m % len(MARKERS)], color=colour,
-                    ms=4.5, lw=1.2, label=model)
+                    ms=4.5, lw=1.2, label=as_label(model))
     for label, chance in d.groupby('label').chance.first().items():
         y = height[label]
         if np.isfinite(chance): ax.plot([chance] * 2, [y - .4, y + .4], color='.6', lw=1, ls=':')
-    ax.set_yticks(list(height.values()), labels, fontsize=8)
+    ax.set_yticks(list(height.values()), list(map(as_label, labels)), fontsize=8)
     ax.set_ylim(-.6, len(labels) - .4)
     ax.set_title(d.suite.iloc[0].replace('_', ' '), loc='left', fontsize=10)
     ax.grid(axis='x', color='.93')
@@ -156,7 +156,7 @@ def report(self:Evaluation,
     title:str='Evaluation', # Title of the page
 ) -> Report: # With tables, figures and remarks
     "The whole as a `Report`"
-    r = Report(title, subtitle=', '.join(self.models))
+    r = Report(title, subtitle=escape_markdown(', '.join(self.models)))
     for note in self.notes: r.note(note)
     r.heading('Measures')
     r.table(self.wide(), 'Values, models side by side', name='values')
@@ -165,7 +165,7 @@ def report(self:Evaluation,
     if self.rows.value.notna().any(): r.figure(*report_figure(self.plot(), alt, caption))
     for model in self.models[1:]:
         base = self.models[0]
-        r.table(self.compare(base, model), f'{model} against {base}, paired', name=f'compare {model}')
+        r.table(self.compare(base, model), escape_markdown(f'{model} against {base}, paired'), name=f'compare {model}')
     for figure in self.figures: r.figure(*figure)
     if len(self.skipped):
         r.heading('Not measured')
@@ -280,9 +280,9 @@ def _disagreements(self:PicturesTask, model, max_questions=6):
         for place, (ax, o) in enumerate(zip(row, t[q])):
             ax.imshow(self._thumb(self.files[o], 64))
             ax.set(xticks=[], yticks=[])
-            ax.set_title(titles.get(place, ''), fontsize=8, pad=2)
+            ax.set_title(as_label(titles.get(place, '')), fontsize=8, pad=2)
     alt = (f'{len(wrong)} rows of three pictures; the odd one out of people is marked, and that of {name}')
-    caption = (f'Where {name} is surest of another odd one out than people, with the probability it gives'
+    caption = (f'Where {escape_markdown(name)} is surest of another odd one out than people, with the probability it gives'
                ' to its own.')
     return report_figure(fig, alt, caption)
 

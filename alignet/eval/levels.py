@@ -233,7 +233,7 @@ def plot_levels(
         t = tables[name].loc[rows]
         x = np.arange(len(rows)) + (m - (len(tables) - 1) / 2) * .18
         bars = [t.value - t.low, t.high - t.value]
-        ax.errorbar(x, t.value, bars, ls='', ms=5, capsize=3, label=name, **style)
+        ax.errorbar(x, t.value, bars, ls='', ms=5, capsize=3, label=as_label(name), **style)
     labels = [LEVEL_NAMES[level].replace(' ', '\n') for level in present]
     ax.set(xticks=range(len(rows)), xticklabels=labels, xlim=(-.5, len(rows) - .5))
     ax.set_ylabel(LEVEL_MEASURES[measure])
@@ -269,7 +269,7 @@ def plot_hesitation(
             y, se = _binned_times(entropy[on], q.time[on], bins)
             x, factor = np.arange(1, len(y) + 1), np.exp(y)
             bars = [factor - np.exp(y - se), np.exp(y + se) - factor]
-            ax.errorbar(x, factor, bars, ms=4, lw=1.2, elinewidth=.8, label=name, **style)
+            ax.errorbar(x, factor, bars, ms=4, lw=1.2, elinewidth=.8, label=as_label(name), **style)
             ax.set(title=LEVEL_NAMES[level], xlabel="bin of the model's entropy", xticks=x)
     axs[0, 0].set_ylabel("people's time (factor)")
     axs[0, -1].legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5), fontsize=9)

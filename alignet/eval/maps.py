@@ -95,8 +95,8 @@ def plot_map(
     fig, axs = plt.subplots(1, 2, figsize=size, dpi=150, layout='constrained', sharex=True, sharey=True)
     if lines: axs[1].plot(*np.stack(maps).transpose(2, 0, 1), color='silver', lw=.6, zorder=0)
     for ax, at, name in zip(axs, maps, names):
-        for group, style in styles.items(): ax.scatter(*at[g == group].T, 26, label=group, lw=0, **style)
-        ax.set(title=name, xticks=[], yticks=[], aspect='equal')
+        for group, style in styles.items(): ax.scatter(*at[g == group].T, 26, label=as_label(group), lw=0, **style)
+        ax.set(title=as_label(name), xticks=[], yticks=[], aspect='equal')
         ax.margins(.08)
     if thumbs is not None:
         fig.canvas.draw()
@@ -119,7 +119,8 @@ def neighbours(
     q = np.atleast_1d(np.asarray(queries))
     if q.dtype.kind not in 'iu' or q.min() < 0 or q.max() >= len(X):
         raise AlignetError(f'queries must be rows from 0 to {len(X) - 1}')
-    if not 0 < k < len(X): raise AlignetError(f'k must be between 1 and {len(X) - 1}, not {k}')
+    check_count(1, k=k)
+    if k >= len(X): raise AlignetError(f'k must be between 1 and {len(X) - 1}, not {k}')
     distance = -(X[q] @ X.T)
     # squared Euclidean, but for what is the same for all objects
     if similarity == 'dot': distance = (X**2).sum(1) + 2*distance
@@ -161,10 +162,10 @@ def plot_neighbours(
     for ax in axs.ravel(): ax.axis('off')
     for row, q in zip(axs, queries):
         row[0].imshow(image_array(thumbs[q]))
-        if names is not None: row[0].set_title(names[q], fontsize=8, pad=2)
+        if names is not None: row[0].set_title(as_label(names[q]), fontsize=8, pad=2)
     for m, (name, X) in enumerate(models.items()):
         left = 2 + m * (k + 1)
-        axs[0, left].set_title(name, fontsize=10, loc='left', pad=4)
+        axs[0, left].set_title(as_label(name), fontsize=10, loc='left', pad=4)
         for row, q, found in zip(axs[:, left:], queries, neighbours(X, queries, k, similarity)):
             for ax, i in zip(row, found):
                 _draw_framed(ax, thumbs[i], None if groups is None else groups[i] == groups[q])

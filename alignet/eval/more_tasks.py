@@ -12,6 +12,7 @@ import pandas as pd
 from fastcore.basics import patch
 from ..core import *
 from ..data import ImageSet
+from .report import escape_markdown
 from .tasks import Candidate, Difference, Item, Row, Scores, Task, report_figure
 from .hierarchy import (
     RELATIONS, Taxonomy, hierarchy_change, plot_hierarchy, plot_trees, relations, score_hierarchy)
@@ -226,13 +227,13 @@ def figures(self:HierarchyTask, scores, seed=0, n_boot=2000):
         changes = {s.model.name: self._change(first, s, seed, n_boot) for s in others}
         alt = (f'Change of relative distance from {base} for pairs that share a basic category,'
                ' a superordinate, or none, with intervals')
-        caption = f'{name}: change of distance against {base}.'
+        caption = escape_markdown(f'{name}: change of distance against {base}.')
         found.append(report_figure(plot_hierarchy(changes), alt, caption))
     level = 1 if len(set(self.taxonomy.basic)) > 60 else 0
     if len(set(self.taxonomy.levels.iloc[:, level])) > 2:        # fewer make no tree
         features = {s.model.name: s.model.features for s in scores[:2]}
         alt = f'Trees of the categories of {name} for each model, names coloured by their superordinate'
-        caption = f'{name}: categories joined by the similarity of their pictures.'
+        caption = f'{escape_markdown(name)}: categories joined by the similarity of their pictures.'
         found.append(report_figure(plot_trees(features, self.taxonomy, level=level), alt, caption))
     return found
 

@@ -54,7 +54,7 @@ def plot_accuracy(
         d = table[table.model == name]
         x = np.array([kinds.index(k) for k in d.kind]) + (m - (len(names) - 1)/2) * .18
         bars = [d.accuracy - d.low, d.high - d.accuracy]
-        ax.errorbar(x, d.accuracy, bars, ls='', capsize=3, label=name, **style)
+        ax.errorbar(x, d.accuracy, bars, ls='', capsize=3, label=as_label(name), **style)
     end = len(kinds) - .5
     _level(ax, end, CHANCE, 'chance', ':')
     if ceiling: _level(ax, end, ceiling, 'ceiling', '--')
@@ -79,7 +79,7 @@ def plot_reliability(
     for name, style in model_styles(data).items():
         d = data[name]
         error = np.sqrt(d.accuracy * (1 - d.accuracy) / d.n)
-        label = f'{name}, ECE {ece(*claims[name], bins, mass):.3f}'
+        label = f'{as_label(name)}, ECE {ece(*claims[name], bins, mass):.3f}'
         ax.errorbar(d.confidence, d.accuracy, error, ms=5, lw=1.2, elinewidth=.8, label=label, **style)
     ax.set(xlabel='confidence', ylabel='fraction of right answers', aspect='equal')
     ax.set(xlim=(low, 1), ylim=(low, 1))
@@ -155,7 +155,7 @@ def plot_rdm(
         ax.axvline(end - .5, color='w', lw=.8)
     middles = [(start + end - 1) / 2 for _, start, end in blocks]
     ax.set(xticks=[], yticks=[])
-    if labels: ax.set_yticks(middles, [name for name, *_ in blocks])
+    if labels: ax.set_yticks(middles, [as_label(name) for name, *_ in blocks])
     ax.tick_params(length=0, pad=3 if thumbs is None else 24)
     if thumbs is not None:
         chosen = [thumbs[rows[(start + end) // 2]] for _, start, end in blocks]
@@ -179,7 +179,7 @@ def plot_rdms(
     for ax, (name, D) in zip(axs[0], matrices.items()):
         first = ax is axs[0, 0]
         im = plot_rdm(D, groups, thumbs if first else None, order, ranks, top, first, ax)
-        ax.set_title(name)
+        ax.set_title(as_label(name))
     label = 'dissimilarity (percentile)' if ranks else 'dissimilarity'
     fig.colorbar(im, ax=list(axs[0]), shrink=.8, label=label)
     return fig

@@ -114,7 +114,7 @@ def check_shots(
     where:str='', # Which images these are, for an error
 ):
     "Raise if there is one class only, or if a class has too few images"
-    check_at_least(1, k=k)
+    check_count(1, k=k)
     classes, n = np.unique(y, return_counts=True)
     if len(classes) < 2:
         only = classes.tolist()
@@ -147,6 +147,7 @@ def probe_draws(
 ) -> object: # Iterator over (train, probe): (k * c,) rows that were drawn, and the probe fitted on them
     "Draw training images several times and fit a probe on each draw"
     rows = np.arange(len(y)) if rows is None else rows
+    check_count(1, k=k, draws=draws)
     for draw in range(draws):
         train = draw_shots(y, rows, k, rng(seed, 63, draw))
         yield train, fit_probe(X[train], y[train], Cs, seed)

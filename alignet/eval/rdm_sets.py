@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from scipy.io import loadmat
 from ..core import *
+from ..files.disk import *
 from ..data import ImageSet
 from .rdm import HumanRDM, n_pictures
 from .rsa import rsa_people
@@ -165,7 +166,7 @@ def _rated_pairs(ratings, n, path):
 # %% ../../nbs/eval/rdm_sets.ipynb #59861fdc
 def _similarity_matrix(path):
     "A square matrix in a .npy file, or under a name with 'sim' in a .mat file; None if there is none"
-    if path.suffix == '.npy': return np.load(path, allow_pickle=False)
+    if path.suffix == '.npy': return read_npy(path, 'a matrix')
     for key, v in _read_mat(path).items():
         if 'sim' in key.lower() and np.ndim(v) == 2 and v.shape[0] == v.shape[1]: return v
 

@@ -242,11 +242,11 @@ def plot_human_rdms(
         t = tables[name]
         bars = [t.value - t.low, t.high - t.value]
         at = y + ((len(tables) - 1) / 2 - k) * .22
-        ax.errorbar(t.value, at, xerr=bars, ls='', ms=5, capsize=2, label=name, **style)
+        ax.errorbar(t.value, at, xerr=bars, ls='', ms=5, capsize=2, label=as_label(name), **style)
     ax.axvline(0, color='.5', lw=1, ls=':')
     whom = measure if measure == 'each person' else f'the {measure}'
-    ax.set(yticks=y, yticklabels=[o.rpartition(': ')[0] or 'people' for o in first.measure])
-    ax.set(ylim=(-.6, len(first) - .4), xlabel=f'rank correlation with {whom}')
+    ax.set(yticks=y, yticklabels=[as_label(o.rpartition(': ')[0] or 'people') for o in first.measure])
+    ax.set(ylim=(-.6, len(first) - .4), xlabel=as_label(f'rank correlation with {whom}'))
     sns.despine(ax=ax)
     ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5), fontsize=9)
     return ax

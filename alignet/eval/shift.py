@@ -328,12 +328,12 @@ def plot_shift(
         y = wide[['source accuracy', 'target accuracy']].to_numpy().T
         x = np.array([0, 1]) + (m - (len(names) - 1)/2) * .27 / len(names)
         ax.plot(x, y, color=style['color'], lw=.7, alpha=.45)
-        ax.plot(x, y.mean(1), lw=2, label=name, **style)
+        ax.plot(x, y.mean(1), lw=2, label=as_label(name), **style)
     chance = runs.chance.dropna().iloc[0]
     ax.axhline(chance, color='grey', ls=':', lw=1)
     ax.text(1.25, chance, 'chance', color='dimgrey', ha='right', va='bottom')
     labels = ['source subclasses\n(new photos)', 'target subclasses\n(new kinds)']
-    ax.set(xticks=[0, 1], xticklabels=labels, xlim=(-.25, 1.25), ylabel='accuracy', ylim=(0, 1.04))
+    ax.set(xticks=[0, 1], xticklabels=list(map(as_label, labels)), xlim=(-.25, 1.25), ylabel='accuracy', ylim=(0, 1.04))
     ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5))
     sns.despine(ax=ax)
     return ax

@@ -23,6 +23,7 @@ class Draws:
         level:float=.95, # Coverage wanted
     ) -> tuple: # Lower and upper end
         "Percentile interval"
+        if not 0 < level < 1: raise AlignetError(f'level must lie between 0 and 1, not {level}')
         low, high = np.quantile(self.draws, [(1 - level)/2, (1 + level)/2])
         return float(low), float(high)
 
@@ -114,6 +115,7 @@ def resample(
     stream:int=61, # Number of its random stream
 ) -> Draws: # The mean and its draws
     "Bootstrap the mean of `values` over trials, objects or groups"
+    check_count(1, n_boot=n_boot)
     v = np.asarray(values, np.float64).ravel()
     if not len(v) or not np.isfinite(v).all():
         raise AlignetError('values must hold at least one number, and no NaN or infinity')

@@ -20,6 +20,7 @@ from ..data import ImageSet
 from ..evaluation import ece, ooo_correct, scaled_probs
 from .plots import MARKERS, model_colours, plot_reliability
 from .probes import check_shots, probe_draws, score_probe
+from .report import escape_markdown
 from .stats import Draws, resample
 
 # %% ../../nbs/eval/tasks.ipynb #9419d119
@@ -346,7 +347,7 @@ class CalibrationTask(Task):
     def figures(self, scores, seed=0, n_boot=2000):
         what = f'Reliability of the choices about {self.name}'
         alt = f'{what}: share right against confidence for each model, beside the diagonal'
-        caption = f'{self.name}: claimed confidence against the share of right choices.'
+        caption = f'{escape_markdown(self.name)}: claimed confidence against the share of right choices.'
         fig = plot_reliability({s.model.name: s.claims for s in scores})
         return [report_figure(fig, alt, caption)]
 
@@ -489,7 +490,7 @@ def plot_shots(
         d = pd.DataFrame([found[f'{k}-shot accuracy'] for k in ks])
         x = np.array(ks) * 1.03**i
         ax.errorbar(x, d.value, [d.value - d.low, d.high - d.value], color=colour, capsize=2,
-                    marker=MARKERS[i % len(MARKERS)], label=s.model.name)
+                    marker=MARKERS[i % len(MARKERS)], label=as_label(s.model.name))
     ax.axhline(chance, color='.6', ls=':', lw=1)
     ax.set(xscale='log', xticks=ks, xticklabels=ks, ylim=(0, 1),
            xlabel='training pictures a class', ylabel='accuracy')
@@ -506,10 +507,10 @@ def figures(self:FewShotTask, scores, seed=0, n_boot=2000):
     fig = plot_reliability({s.model.name: s.claims for s in scores})
     what = f'Reliability of the {ks[-1]}-shot probes on {name}'
     alt = f'{what}: share right against confidence for each model, beside the diagonal'
-    caption = f'{name}: confidence of the {ks[-1]}-shot probes against their share of right answers.'
+    caption = f'{escape_markdown(name)}: confidence of the {ks[-1]}-shot probes against their share of right answers.'
     figures = [report_figure(fig, alt, caption)]
     if len(ks) == 1: return figures
     alt = f'Accuracy on {name} over the number of training pictures a class, a curve for each model'
-    caption = f'{name}: accuracy over the number of training pictures, with intervals; dotted: chance.'
+    caption = f'{escape_markdown(name)}: accuracy over the number of training pictures, with intervals; dotted: chance.'
     fig = plot_shots(scores, ks, 1 / len(self.classes))
     return [*figures, report_figure(fig, alt, caption)]

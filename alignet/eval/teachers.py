@@ -191,7 +191,7 @@ def plot_gains(
     ax.plot(shown.before, y, 'o', color='.5', ms=4)
     ax.plot(shown.after, y, 'o', color='#0072B2', ms=5)
     if cut: ax.axhline(y.mean(), color='.7', ls=':', lw=1)
-    ax.set_yticks(y, [f'{c} ({n:,})' for c, n in shown.triplets.items()])
+    ax.set_yticks(y, [as_label(f'{c} ({n:,})') for c, n in shown.triplets.items()])
     title = 'by category (triplets), largest gains first'
     if cut: title += ', both ends'
     ax.set(title=title, xlabel='accuracy (cosine): grey before, blue after', ylim=(-.7, len(shown) - .3))

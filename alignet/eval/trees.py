@@ -95,7 +95,7 @@ def category_means(
 # %% ../../nbs/eval/trees.ipynb #a2f8c4c9
 def _plot_tree(ax, Z, names, colours):
     "A dendrogram with coloured names"
-    sch.dendrogram(Z, orientation='left', labels=names, ax=ax, color_threshold=0,
+    sch.dendrogram(Z, orientation='left', labels=list(map(as_label, names)), ax=ax, color_threshold=0,
                    above_threshold_color='dimgrey', leaf_font_size=8)
     for label in ax.get_yticklabels(): label.set_color(colours[label.get_text()])
     ax.set_xlabel('relative distance')
@@ -122,10 +122,10 @@ def plot_trees(
         names, means = category_means(X, fine, similarity)
         Z = grow_tree(relative_distances(means, similarity), method)
         _plot_tree(ax, Z, names, {n: colour[parent[n]] for n in names})
-        ax.set_title(name)
+        ax.set_title(as_label(name))
         if len(parents) < len(parent):
             purity = dendrogram_purity(Z, [parent[n] for n in names])
-            ax.set_title(f'{name}\npurity {purity:.2f}')
-    marks = [plt.Line2D([], [], marker='s', ls='', color=colour[p], label=p) for p in parents[:10]]
+            ax.set_title(f'{as_label(name)}\npurity {purity:.2f}')
+    marks = [plt.Line2D([], [], marker='s', ls='', color=colour[p], label=as_label(p)) for p in parents[:10]]
     fig.legend(handles=marks, loc='outside lower center', ncols=min(5, len(marks)), frameon=False, handletextpad=.1)
     return fig

@@ -103,7 +103,7 @@ def _plot_times(ax, timed, colours):
     "Cumulative distribution of each annotator's response times"
     for colour, (who, part) in zip(itertools.cycle(colours), timed.groupby('annotator', sort=False)):
         x = np.sort(part.rt)
-        ax.step(x, np.arange(1, len(x) + 1)/len(x), color=colour, where='post', label=who)
+        ax.step(x, np.arange(1, len(x) + 1)/len(x), color=colour, where='post', label=as_label(who))
     ax.set(xscale='log', xlabel='response time, s', ylabel='fraction of answers', title='How fast')
     if timed.empty: ax.text(.5, .5, 'no response times', transform=ax.transAxes, ha='center')
     elif timed.annotator.nunique() < 9: ax.legend(fontsize=8, frameon=False)
@@ -129,7 +129,7 @@ def _plot_sides(ax, bias, colours):
         half = 1.96*np.sqrt(y*(1 - y)/row['n'])
         x = np.arange(3) + .12*(k - (len(bias) - 1)/2)
         colour = 'k' if who == 'all' else colours[k % 10]
-        ax.errorbar(x, y, half, fmt='osDv^Pp*hX'[k % 10], color=colour, ms=4, label=f"{who}: p = {row['p']:.2g}")
+        ax.errorbar(x, y, half, fmt='osDv^Pp*hX'[k % 10], color=colour, ms=4, label=f"{as_label(who)}: p = {row['p']:.2g}")
     ax.axhline(1/3, color='gray', lw=.8, ls=':')
     top = 1.6*max(.6, bias[list(SIDES)].to_numpy(float).max())
     ax.set(xticks=range(3), xticklabels=SIDES, ylim=(0, top))

@@ -139,6 +139,7 @@ class OddOneOut(StaticWidget):
         **kwargs, # Settings of QuestionPlan
     ):
         check_images(images)
+        check_count(1, px=px)
         self.annotator = _check_annotator(annotator)
         plan = QuestionPlan(**kwargs)
         self.images, self.seed, self.catch, self.px = images, plan.seed, plan.catch, int(px)
@@ -382,7 +383,7 @@ def static(self:OddOneOut) -> plt.Figure: # Three pictures and the question
         ax.imshow(self.images.thumb(i, min(self.px, 160)))
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set(color='silver')
-        ax.set_xlabel(f'{self.names[i]}\n{number}' if self.labels else f'{number}')
+        ax.set_xlabel(f'{as_label(self.names[i])}\n{number}' if self.labels else f'{number}')
     title = self.question if now else f'Done: all {self.n_trials} trials are answered'
     below = f'trial {self.n_done + 1} of {self.n_trials}' if now else f'trial {self.n_done}, the last'
     fig.suptitle(title, fontsize=12)

@@ -90,6 +90,7 @@ class TripletBrowser(StaticWidget):
         **kwargs, # Opinions, see opinions_on
     ):
         check_images(images)
+        check_count(1, n=n, px=px)
         self.images, self.px, self.n, self.order, self.show = images, int(px), int(n), order, show
         self.names, objects = object_names(images, names)
         self.triplets = given_triplets(triplets, images, self.names, objects)
@@ -201,7 +202,7 @@ def _plot_picture(ax, image, name, is_odd):
     ax.axis('on')
     ax.imshow(image)
     ax.set(xticks=[], yticks=[])
-    ax.set_title(Path(name).stem[:22].replace('_', ' '), fontsize=7.5, pad=2)
+    ax.set_title(as_label(Path(name).stem[:22].replace('_', ' ')), fontsize=7.5, pad=2)
     ax.spines[:].set(color='#de8f05' if is_odd else 'silver', lw=2.5 if is_odd else .8)
 
 def _plot_bars(ax, probs):
@@ -210,7 +211,7 @@ def _plot_bars(ax, probs):
     for k, (who, p) in enumerate(probs.items()):
         ax.barh(k, 1, color='whitesmoke', height=.8)
         ax.barh(k, p, color=_OPINION_COLOURS[who], height=.8, alpha=.6)
-        ax.text(.02, k, f'{who} {p:.0%}', fontsize=6.5, va='center_baseline')
+        ax.text(.02, k, as_label(f'{who} {p:.0%}'), fontsize=6.5, va='center_baseline')
 
 # %% ../../nbs/extras/browse.ipynb #a8c3d8f6
 @patch
@@ -266,6 +267,7 @@ class BeforeAfter(StaticWidget):
         **kwargs, # Settings of the maps, see map_2d
     ):
         check_images(images)
+        check_count(1, k=k)
         self.images, self.titles, self.k = images, tuple(map(str, titles)), int(k)
         self.names, _ = object_names(images, names)
         self.features = [features_for(X, images.names, t) for X, t in zip((before, after), self.titles)]
@@ -355,7 +357,7 @@ def _plot_map(self:BeforeAfter, ax, side):
     at, group = np.array(m['at'][side]), np.array(m['group'])
     for o in near: ax.plot(*at[[i, o]].T, color='dimgray', lw=1, zorder=1)
     for g, label in enumerate(m['groups']):
-        ax.scatter(*at[group == g].T, 22, color=_COLOURS[g % 10], marker='os^Dv'[g % 5], lw=0, label=label, zorder=2)
+        ax.scatter(*at[group == g].T, 22, color=_COLOURS[g % 10], marker='os^Dv'[g % 5], lw=0, label=as_label(label), zorder=2)
     for o in (*near, i):
         x, y = at[o] - .085
         front, colour = (5, 'k') if o == i else (4, _COLOURS[group[o] % 10])
@@ -363,7 +365,7 @@ def _plot_map(self:BeforeAfter, ax, side):
         frame = dict(fill=False, ec=colour, lw=2.4 if o == i else 1.4, zorder=front)
         ax.add_patch(plt.Rectangle((x, y), .17, .17, **frame))
     limits = (-1.12, 1.12)
-    ax.set(title=self.titles[side], xticks=[], yticks=[], aspect='equal', xlim=limits, ylim=limits)
+    ax.set(title=as_label(self.titles[side]), xticks=[], yticks=[], aspect='equal', xlim=limits, ylim=limits)
 
 # %% ../../nbs/extras/browse.ipynb #5955e2a1
 @patch
@@ -373,7 +375,7 @@ def _plot_face(self:BeforeAfter, ax, i, tick=False, colour='k'):
     ax.imshow(self.images.thumb(int(i), 56))
     ax.set(xticks=[], yticks=[])
     name = Path(self.names[i]).stem.replace('_', ' ')[:11]
-    ax.set_title(f'✓ {name}' if tick else name, fontsize=6.5, pad=2)
+    ax.set_title(as_label(f'✓ {name}' if tick else name), fontsize=6.5, pad=2)
     ax.spines[:].set(color=colour, lw=1.6)
 
 @patch

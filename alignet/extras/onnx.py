@@ -14,6 +14,7 @@ from torch import nn
 from ..core import *
 from ..files.disk import *
 from ..features import *
+from ..scale.weights import public_name
 
 # %% ../../nbs/extras/onnx.ipynb #e91a224e
 class _OnnxModel(nn.Module):
@@ -37,7 +38,8 @@ class _OnnxModel(nn.Module):
         "What the file says of itself"
         b = self.backbone
         return dict(
-            self.cfg, model=b.name, architecture=b.arch, weights=b.digest(), source=b.source,
+            self.cfg, model=public_name(b.name), architecture=b.arch, weights=b.digest(),
+            source=public_name(b.source),
             license=license or timm_config(b.model).get('license') or 'other',
             pixels='uint8 0..255' if self.pixels else 'normalised', features=b.num_features,
             producer=f'alignet {version("alignet")}')
@@ -72,6 +74,17 @@ def _to_onnx(net, opset, dynamic_batch):
     except Exception as e:
         why = str(e).strip().splitlines()[0][:200]
         raise AlignetError(f"'{net.backbone.name}' cannot be exported to ONNX: {why}") from e
+
+# %% ../../nbs/extras/onnx.ipynb #6acc4d5d
+def _without_paths(graph):
+    "Delete what the exporter notes of its own source files and of the modules it came through"
+    parts = [*graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output]
+    for part in (graph, *parts):
+        part.ClearField('doc_string')
+        if hasattr(part, 'metadata_props'): part.ClearField('metadata_props')
+    for node in graph.node:
+        for a in node.attribute:
+            for inner in (a.g, *a.graphs) if a.HasField('g') or a.graphs else (): _without_paths(inner)
 
 # %% ../../nbs/extras/onnx.ipynb #179515b5
 def _check_onnx(file, net, sizes, tol):
@@ -111,6 +124,10 @@ def export_onnx(
     if gb > 1.9: raise AlignetError(f"'{backbone.name}' has {gb:.1f} GB, and an ONNX file holds 2")
     with evaluating(net, 'cpu'), atomic_path(path) as tmp:
         made = _to_onnx(net, opset, dynamic_batch)
+        _without_paths(made.graph)
+        for function in made.functions:
+            function.ClearField('doc_string')
+            for node in function.node: node.ClearField('metadata_props')
         facts = net.facts(license).items()
         onnx.helper.set_model_props(made, {k: v if isinstance(v, str) else json.dumps(v) for k, v in facts})
         tmp.write_bytes(made.SerializeToString())

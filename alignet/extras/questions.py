@@ -95,10 +95,11 @@ class QuestionPlan:
     seed:int=0          # Same seed, same questions
 
     def __post_init__(self):
-        if not 0 <= self.catch <= .5:
+        check_at_least(0, catch=self.catch)
+        if self.catch > .5:
             raise AlignetError(f'catch={self.catch} must be a fraction from 0 to .5')
-        if not (isinstance(self.n, (int, np.integer)) and self.n > 0):
-            raise AlignetError(f'n={self.n} must be a positive whole number of questions')
+        check_count(1, n=self.n)
+        check_count(0, seed=self.seed)
         self.n, self.catch, self.seed = int(self.n), float(self.catch), int(self.seed)
 
 # %% ../../nbs/extras/questions.ipynb #365177d1

@@ -6,7 +6,7 @@
 __all__ = ['released_path', 'odd_places', 'released_triplets', 'HeadTrial', 'LinearHead', 'check_released', 'check_scorer']
 
 # %% ../../nbs/extras/released.ipynb #a52005be
-import re, warnings, zipfile, zlib
+import re, warnings, zipfile
 from dataclasses import dataclass
 from os import scandir
 from pathlib import Path
@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from ..core import *
+from ..files.disk import *
 from ..labels import PseudoLabels, TRANSFORMS, choice_entropy, warn_of_control
 from ..loss import jsd_loss
 
@@ -163,7 +164,7 @@ def _load_listing(listing):
         if not path.is_file():
             raise AlignetError(f"listing '{path}' does not exist; leave it out: photos are found by name")
         try:
-            if path.suffix == '.npy': listing = np.load(path, allow_pickle=False).ravel().tolist()
+            if path.suffix == '.npy': listing = read_npy(path, 'a list of names').ravel().tolist()
             else: listing = path.read_text(encoding='utf-8').split()
         except (OSError, ValueError, EOFError) as e:
             raise AlignetError(f"listing '{path}' cannot be read ({e}); give a text file, a name a line") from e
@@ -248,12 +249,12 @@ def released_triplets(
     path = Path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
     check_choice(missing, ('error', 'drop'), 'missing')
-    check_at_least(1, rows=1 if rows is None else rows, block=block)
+    check_count(1, rows=1 if rows is None else rows, block=block)
     said = _transform_of(path, transform)
     listing = None if listing is None else _load_listing(listing)
     try: names, t, s, total = _read_rows(path, rows, listing, block)
     except AlignetError: raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as e:
+    except Exception as e:
         raise AlignetError(f"'{path}' is damaged or no .npz of plain arrays ({e}); get it again") from e
     bad = ~np.isfinite(s).all(1)
     check_rows(bad, f"'{path}': similarities", 'hold NaN or infinity; get the file again')
@@ -368,7 +369,9 @@ class HeadTrial:
     steps:int = 40 # Steps to try
     lr:float = 1e-2 # Learning rate to try (Adam)
 
-    def __post_init__(self): check_positive(tau=self.tau)
+    def __post_init__(self):
+        check_positive(tau=self.tau, lr=self.lr)
+        check_count(1, head=self.head, steps=self.steps)
 
 # %% ../../nbs/extras/released.ipynb #924f211a
 class LinearHead:
@@ -506,6 +509,7 @@ def check_released(
     t, s, names, meta = _label_parts(labels)
     if not len(t): raise AlignetError('there are no triplets to check')
     check_positive(tau_teacher=tau_teacher)
+    check_count(1, rows=rows)
     check_triplets(t, len(names) if names else None)
     report = list(_label_rows(t, s, names, meta, tau_teacher))
     if features is not None:
@@ -525,6 +529,8 @@ def check_scorer(
 ) -> pd.DataFrame: # Columns check, found, verdict, means
     "Try a scoring function on features whose score is known"
     r = rng(seed)
+    check_count(3, n=n)
+    check_count(1, t=t)
     X = prep_features(r.normal(size=(n, 8)) + 2 * np.eye(8)[r.integers(0, 8, n)], 'cosine')
     rows = np.argsort(r.random((t, n)), 1)[:, :3]
     rows = odd_last(rows, triplet_sims(X, rows))[0]

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['POOLS', 'RELEASED_MODELS', 'RELEASED_VARIANTS', 'RELEASED_URL', 'Tower', 'tower_layout', 'read_tower', 'timm_state',
            'timm_net', 'ReleasedHeads', 'released_heads', 'unpack_released', 'convert_released', 'verify_released',
-           'ResumingDownload', 'fetch_released', 'released_backbone']
+           'ResumingDownload', 'fetch_released', 'released_source', 'released_backbone']
 
-# %% ../../nbs/extras/released_models.ipynb #5070d5cb
+# %% ../../nbs/extras/released_models.ipynb #137e8786
 import gzip, os, re, shutil, tarfile, zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,7 +24,7 @@ from ..features import Backbone, create_backbone
 from ..files.disk import *
 from ..scale.pixels import SQUASHED_NOTE
 
-# %% ../../nbs/extras/released_models.ipynb #17fc8d25
+# %% ../../nbs/extras/released_models.ipynb #094e2825
 POOLS = dict(map='attention', tok='class token', avg='average')
 
 @dataclass
@@ -45,7 +45,7 @@ class Tower:
         "Number of patches"
         return (self.size // self.patch)**2
 
-# %% ../../nbs/extras/released_models.ipynb #7ec83405
+# %% ../../nbs/extras/released_models.ipynb #7e284aa9
 def _norm(d): return dict(bias=(d,), scale=(d,))
 def _dense(a, b): return dict(bias=(b,), kernel=(a, b))
 
@@ -59,10 +59,10 @@ def _attention(t):
 
 def _block(t):
     "Shapes of a block"
-    return dict(LayerNorm_0=_norm(t.width), LayerNorm_1=_norm(t.width), MlpBlock_0=_mlp(t),
-                MultiHeadDotProductAttention_0=_attention(t))
+    norms = dict(LayerNorm_0=_norm(t.width), LayerNorm_1=_norm(t.width))
+    return dict(norms, MlpBlock_0=_mlp(t), MultiHeadDotProductAttention_0=_attention(t))
 
-# %% ../../nbs/extras/released_models.ipynb #e83bbda8
+# %% ../../nbs/extras/released_models.ipynb #01cedfd3
 def _flatten(tree, path=''):
     "Names and shapes of a tree, keys sorted as text"
     if isinstance(tree, tuple): return {path: tree}
@@ -84,10 +84,11 @@ def tower_layout(
     layout = _flatten(tree)
     if t.triplet: layout |= _flatten(_dense(t.width, t.triplet), 'triplet')
     if t.classes:
-        layout |= _flatten(dict(Dense_0=_dense(t.width, t.classes), LayerNorm_0=_norm(t.width)), 'classifier')
+        classifier = dict(Dense_0=_dense(t.width, t.classes), LayerNorm_0=_norm(t.width))
+        layout |= _flatten(classifier, 'classifier')
     return layout
 
-# %% ../../nbs/extras/released_models.ipynb #5f27bc63
+# %% ../../nbs/extras/released_models.ipynb #ebf66c91
 _REPORT = 'please report this model'
 
 def _first(shapes, fits, what):
@@ -101,8 +102,10 @@ def _candidates(shapes, signature):
     size = signature.inputs.get('images', (None,)*4)[1:3]
     if len(size) != 2 or size[0] != size[1] or not size[0]:
         raise AlignetError(f'its input is not a square image of a fixed size; {_REPORT}')
-    patch, _, _, d = _first(shapes, lambda s: len(s) == 4 and s[0] == s[1] and s[2] == 3, 'patch embedding')
-    _, heads, each = _first(shapes, lambda s: len(s) == 3 and s[0] == d == s[1]*s[2], 'attention')
+    def is_patch(s): return len(s) == 4 and s[0] == s[1] and s[2] == 3
+    patch, _, _, d = _first(shapes, is_patch, 'patch embedding')
+    def is_query(s): return len(s) == 3 and s[0] == d == s[1]*s[2]
+    _, heads, each = _first(shapes, is_query, 'attention')
     _, hidden = _first(shapes, lambda s: len(s) == 2 and s[0] == d, 'MLP')
     layers = sum(s == (d, heads, each) for s in shapes) // 3
     outputs = {k: signature.outputs.get(k, (None, 0))[-1] for k in ('triplet_logits', 'i1k_logits')}
@@ -110,7 +113,7 @@ def _candidates(shapes, signature):
     rest = heads, hidden, *outputs.values()
     return [Tower(pool, size[0], patch, d, depth, *rest) for pool, depth in depths.items()]
 
-# %% ../../nbs/extras/released_models.ipynb #7b715462
+# %% ../../nbs/extras/released_models.ipynb #ae69db6c
 def _check_fit(t, shapes):
     "How many arrays fit a tower before the first that does not, and why that one does not"
     layout = tower_layout(t)
@@ -124,7 +127,7 @@ def _check_fit(t, shapes):
         why.append(f'array {first} has shape {have}, not {want} ({name})')
     return first, ', and '.join(why)
 
-# %% ../../nbs/extras/released_models.ipynb #b5ef20f3
+# %% ../../nbs/extras/released_models.ipynb #5d551b7b
 _EPS, _GELU = 1e-6, .044715
 
 def _check_program(t, signature):
@@ -138,7 +141,7 @@ def _check_program(t, signature):
     if t.pool == 'avg' and not signature.has_constant(t.tokens):
         raise AlignetError(f'it has no class token and no mean of {t.tokens} patches; {_REPORT}')
 
-# %% ../../nbs/extras/released_models.ipynb #557cbce1
+# %% ../../nbs/extras/released_models.ipynb #0863425a
 def read_tower(
     saved:SavedModel, # The model
 ) -> Tower: # Its structure
@@ -149,19 +152,21 @@ def read_tower(
         _, why, t = max(fits, key=lambda o: (o[1] is None, o[0]))
         if why: raise AlignetError(f'{why}, where the nearest layout is {POOLS[t.pool]} pooling; {_REPORT}')
         layers = sum(k.startswith('layer_') for k in signature.outputs)
-        if layers not in (0, t.depth): raise AlignetError(f'{layers} outputs for {t.depth} blocks; {_REPORT}')
+        if layers not in (0, t.depth):
+            raise AlignetError(f'{layers} outputs for {t.depth} blocks; {_REPORT}')
         if signature.outputs.get('pre_logits', (0,))[-1] != t.width:
             raise AlignetError(f'its pre_logits are not of width {t.width}; {_REPORT}')
         _check_program(t, signature)
     except AlignetError as e: raise AlignetError(f"'{saved.folder.name}': {e}") from None
     return t
 
-# %% ../../nbs/extras/released_models.ipynb #aacd9139
+# %% ../../nbs/extras/released_models.ipynb #1904c4fb
 def _matrix(kernel, n_in): return kernel.reshape(n_in, -1).T
 
 def _linear(w, name, to, n_in):
     "Weight and bias of a linear layer under timm's name"
-    return {f'{to}.weight': _matrix(w[f'{name}/kernel'], n_in), f'{to}.bias': w[f'{name}/bias'].reshape(-1)}
+    weight, bias = _matrix(w[f'{name}/kernel'], n_in), w[f'{name}/bias'].reshape(-1)
+    return {f'{to}.weight': weight, f'{to}.bias': bias}
 
 def _joined(w, name, parts, to, n_in):
     "Weight and bias of several linear layers as one"
@@ -174,7 +179,7 @@ def _mlp_state(w, name, to, t):
     first = _linear(w, f'{name}/Dense_0', f'{to}.fc1', t.width)
     return first | _linear(w, f'{name}/Dense_1', f'{to}.fc2', t.hidden)
 
-# %% ../../nbs/extras/released_models.ipynb #44dceb82
+# %% ../../nbs/extras/released_models.ipynb #b26616f1
 def _block_state(w, name, to, t):
     "The arrays of a block under timm's names"
     attention = f'{name}/MultiHeadDotProductAttention_0'
@@ -182,7 +187,8 @@ def _block_state(w, name, to, t):
         **_norm_state(w, f'{name}/LayerNorm_0', f'{to}.norm1'),
         **_joined(w, attention, ('query', 'key', 'value'), f'{to}.attn.qkv', t.width),
         **_linear(w, f'{attention}/out', f'{to}.attn.proj', t.width),
-        **_norm_state(w, f'{name}/LayerNorm_1', f'{to}.norm2'), **_mlp_state(w, f'{name}/MlpBlock_0', f'{to}.mlp', t)}
+        **_norm_state(w, f'{name}/LayerNorm_1', f'{to}.norm2'),
+        **_mlp_state(w, f'{name}/MlpBlock_0', f'{to}.mlp', t)}
 
 def _pool_state(w, t):
     "The arrays of attention pooling under timm's names"
@@ -194,7 +200,7 @@ def _pool_state(w, t):
         **_norm_state(w, 'MAPHead_0/LayerNorm_0', 'attn_pool.norm'),
         **_mlp_state(w, 'MAPHead_0/MlpBlock_0', 'attn_pool.mlp', t)}
 
-# %% ../../nbs/extras/released_models.ipynb #4a40f149
+# %% ../../nbs/extras/released_models.ipynb #72cfcf94
 def timm_state(
     w, # {name: array} as in tower_layout
     t:Tower, # The structure
@@ -208,19 +214,21 @@ def timm_state(
     for i in range(t.depth): state |= _block_state(w, f'Transformer/encoderblock_{i}', f'blocks.{i}', t)
     return {k: torch.from_numpy(np.array(v, np.float32, order='C')) for k, v in state.items()}
 
-# %% ../../nbs/extras/released_models.ipynb #2ba204d7
+# %% ../../nbs/extras/released_models.ipynb #cd5abb65
 def timm_net(
     t:Tower, # The structure
     state:dict, # Its weights under timm's names
 ) -> nn.Module: # A timm model without a classifier
     "Make the timm model of a tower"
     base = 'vit_base_patch16_siglip_224' if t.pool == 'map' else 'vit_base_patch16_224'
-    pools = dict(map=dict(global_pool='map'), tok=dict(global_pool='token', class_token=True, no_embed_class=True),
+    pools = dict(map=dict(global_pool='map'),
+                 tok=dict(global_pool='token', class_token=True, no_embed_class=True),
                  avg=dict(global_pool='avg', class_token=False, fc_norm=False))
     with torch.device('meta'):
-        net = timm.create_model(base, pretrained=False, img_size=t.size, patch_size=t.patch, embed_dim=t.width,
-                                depth=t.depth, num_heads=t.heads, mlp_ratio=t.hidden/t.width, num_classes=0,
-                                act_layer='gelu_tanh', **pools[t.pool])
+        net = timm.create_model(
+            base, pretrained=False, img_size=t.size, patch_size=t.patch, embed_dim=t.width, depth=t.depth,
+            num_heads=t.heads, mlp_ratio=t.hidden/t.width, num_classes=0, act_layer='gelu_tanh',
+            **pools[t.pool])
     net.load_state_dict(state, assign=True)
     net.pretrained_cfg = dict(
         architecture=base, first_conv='patch_embed.proj', classifier='head', num_classes=0, fixed_input_size=True,
@@ -228,7 +236,7 @@ def timm_net(
         crop_pct=1., crop_mode='squash', notes=[SQUASHED_NOTE])
     return net
 
-# %% ../../nbs/extras/released_models.ipynb #b6fa6ee8
+# %% ../../nbs/extras/released_models.ipynb #4b6ed64c
 class ReleasedHeads(nn.Module):
     "The triplet head and the ImageNet classifier of a released model, on its pre-logits"
     def __init__(self,
@@ -250,7 +258,7 @@ class ReleasedHeads(nn.Module):
         if self.classifier is not None: out['i1k_logits'] = self.classifier(self.norm(x))
         return out
 
-# %% ../../nbs/extras/released_models.ipynb #83f6b6a2
+# %% ../../nbs/extras/released_models.ipynb #f7aa725f
 def _heads_of(w, t):
     "The heads of a model"
     heads, state = ReleasedHeads(t.width, t.triplet, t.classes), {}
@@ -261,7 +269,7 @@ def _heads_of(w, t):
     heads.load_state_dict({k: torch.from_numpy(np.array(v, np.float32, order='C')) for k, v in state.items()})
     return heads
 
-# %% ../../nbs/extras/released_models.ipynb #b50c4c3a
+# %% ../../nbs/extras/released_models.ipynb #37653884
 def released_heads(
     folder, # A folder that convert_released wrote
 ) -> ReleasedHeads: # In eval mode
@@ -276,7 +284,7 @@ def released_heads(
     heads.load_state_dict(state)
     return heads.eval()
 
-# %% ../../nbs/extras/released_models.ipynb #ebf1c3a6
+# %% ../../nbs/extras/released_models.ipynb #79d14c66
 _MODEL = r'saved_model\.pb|variables\.index|variables\.data-\d{5}-of-\d{5}'
 _WANTED = re.compile(rf'(?:{_MODEL}|(?:LICEN[CS]E|NOTICE)[\w.-]*)$')
 
@@ -289,7 +297,7 @@ def _check_member(member, total, limit):
         raise AlignetError(f"'{member.name}' is a link or a device; do not use this file")
     if total > limit: raise AlignetError(f'it holds more than {limit/1e9:g} GB; do not use this file')
 
-# %% ../../nbs/extras/released_models.ipynb #c31b7583
+# %% ../../nbs/extras/released_models.ipynb #a3e01d19
 def _take_members(tar, folder, limit):
     "Write the wanted members of an archive"
     total, count = 0, 0
@@ -301,9 +309,10 @@ def _take_members(tar, folder, limit):
         if not (member.isfile() and _WANTED.match(path.name)): continue
         target = folder.joinpath(*path.parts)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tar.extractfile(member) as source, open(target, 'wb') as f: shutil.copyfileobj(source, f, 1 << 20)
+        with tar.extractfile(member) as source, open(target, 'wb') as f:
+            shutil.copyfileobj(source, f, 1 << 20)
 
-# %% ../../nbs/extras/released_models.ipynb #b4462ad4
+# %% ../../nbs/extras/released_models.ipynb #0bbbf5e7
 def unpack_released(
     archive, # NAME.tar.gz
     folder, # Folder to write to
@@ -318,19 +327,19 @@ def unpack_released(
             rest = 0
             while block := data.read(1 << 20):          # to its end, where its checksum is
                 rest += len(block)
-                if rest > limit: raise AlignetError(f'it holds more than {limit/1e9:g} GB; do not use this file')
+                if rest > limit: raise AlignetError(f'it holds more than {limit/1e9:g} GB')
     except AlignetError as e: raise AlignetError(f"archive '{archive}': {e}") from None
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as e:
         raise AlignetError(f'{damaged} ({e}); download it again') from e
 
-# %% ../../nbs/extras/released_models.ipynb #cecc4a26
+# %% ../../nbs/extras/released_models.ipynb #b2096097
 def _model_in(folder, source):
     "The one folder with a saved_model.pb"
     found = sorted(o.parent for o in Path(folder).rglob('saved_model.pb'))
     if len(found) == 1: return found[0]
     raise AlignetError(f"'{source}' holds {len(found)} models (saved_model.pb), not one; give the model's folder")
 
-# %% ../../nbs/extras/released_models.ipynb #28a4ad9f
+# %% ../../nbs/extras/released_models.ipynb #0f238aaf
 _SUMMARY = '''It was released by the authors of AligNet (Muttenthaler et al., *Nature* 647, 2025) as a TensorFlow
 SavedModel, and converted by alignet. It was not trained by alignet.'''
 _TERMS = '''The authors state that the checkpoints are governed by their original licences (those of the base
@@ -347,7 +356,7 @@ def _card(t):
     return dict(license='other', summary=_SUMMARY, terms=_TERMS, notes=f'{what} {_NOTES}',
                 data='See the paper. Which data the base model saw is not recorded in the file.')
 
-# %% ../../nbs/extras/released_models.ipynb #9ac6ade5
+# %% ../../nbs/extras/released_models.ipynb #9d87915d
 def _modules(saved, t, name):
     "The timm model and the heads of a SavedModel"
     w = {k: saved.variables[o] for k, o in zip(tower_layout(t), saved.order)}
@@ -362,7 +371,7 @@ def _write_converted(saved, folder, name):
     export_timm(Backbone(net, name), folder, name=name, card=_card(t))
     save_tensors(heads, folder/'heads.safetensors')
 
-# %% ../../nbs/extras/released_models.ipynb #50a6249a
+# %% ../../nbs/extras/released_models.ipynb #dfc50ad9
 def convert_released(
     source, # NAME.tar.gz, or the unpacked folder
     out, # Folder to make, or to replace if a model is in it
@@ -382,15 +391,18 @@ def convert_released(
         for extra in (tmp/'timm', tmp/'unpacked'): shutil.rmtree(extra, ignore_errors=True)
     return out
 
-# %% ../../nbs/extras/released_models.ipynb #65b64194
+# %% ../../nbs/extras/released_models.ipynb #5914130e
 def _compared(got, want, k):
     "A row of the report: how far one output is from what it should be"
     got, want = got[k].numpy(), np.asarray(want[k])
-    if got.shape != want.shape: raise AlignetError(f"pictures: {k} has the shape {want.shape}, not {got.shape}")
-    if not np.isfinite(want).all(): raise AlignetError(f'pictures: {k} holds NaN or infinity; compute it again')
-    return dict(output=k, largest_difference=float(np.abs(got - want).max()), largest_value=float(np.abs(want).max()))
+    if got.shape != want.shape:
+        raise AlignetError(f'pictures: {k} has the shape {want.shape}, not {got.shape}')
+    if not np.isfinite(want).all():
+        raise AlignetError(f'pictures: {k} holds NaN or infinity; compute it again')
+    largest = float(np.abs(got - want).max())
+    return dict(output=k, largest_difference=largest, largest_value=float(np.abs(want).max()))
 
-# %% ../../nbs/extras/released_models.ipynb #69987210
+# %% ../../nbs/extras/released_models.ipynb #07a3a951
 @torch.no_grad()
 def verify_released(
     folder, # A folder that convert_released wrote
@@ -404,7 +416,8 @@ def verify_released(
     images, size = np.asarray(known.pop('images'), np.float32), backbone.input_size
     if images.shape[1:] != (size, size, 3):
         raise AlignetError(f'pictures: images must have the shape (B, {size}, {size}, 3), not {images.shape}')
-    if images.min() < 0 or images.max() > 1: raise AlignetError('pictures: images must lie in 0..1')
+    if not (images.min() >= 0 and images.max() <= 1):
+        raise AlignetError('pictures: images must lie in 0..1')
     got = dict(pre_logits=backbone(torch.from_numpy(images).permute(0, 3, 1, 2)))
     got |= heads(got['pre_logits'])
     report = pd.DataFrame([_compared(got, known, k) for k in got if k in known])
@@ -413,7 +426,7 @@ def verify_released(
         raise AlignetError(f"'{folder}': {o.output} differs by {o.largest_difference:.2g} from TensorFlow's; {_REPORT}")
     return report
 
-# %% ../../nbs/extras/released_models.ipynb #713349aa
+# %% ../../nbs/extras/released_models.ipynb #b7556840
 RELEASED_MODELS = ('SigLIP-B', 'SigLIP2-B', 'DINOv1-B', 'DINOv2-B', 'CapPa-B', 'ViT-B', 'CLIP-Vit-B', 'Scratch-B')
 RELEASED_VARIANTS = ('alignet', 'base_model', 'untransformed')
 RELEASED_URL = 'https://storage.googleapis.com/alignet/models'
@@ -429,7 +442,8 @@ class ResumingDownload:
     def __call__(self, url, output_file, pooch):
         requests = require('requests')
         have = self.part.stat().st_size if self.part.is_file() else 0
-        with requests.get(url, headers={'Range': f'bytes={have}-'} if have else {}, stream=True, timeout=60) as r:
+        wanted = {'Range': f'bytes={have}-'} if have else {}
+        with requests.get(url, headers=wanted, stream=True, timeout=60) as r:
             if r.status_code == 416: self.part.unlink()         # nothing is left to fetch, or it is another file
             r.raise_for_status()
             is_rest = r.status_code == 206
@@ -440,7 +454,7 @@ class ResumingDownload:
         if self.part.stat().st_size < total: raise OSError('the connection broke; the next call goes on from there')
         os.replace(self.part, output_file)
 
-# %% ../../nbs/extras/released_models.ipynb #4c2952f6
+# %% ../../nbs/extras/released_models.ipynb #27d74008
 def _check_gzip(file):
     "Raise, and delete the file, if it is not a whole compressed file"
     try:
@@ -450,7 +464,7 @@ def _check_gzip(file):
         file.unlink()
         raise AlignetError(f"the download of '{file.name}' was damaged and is deleted ({e}); try again") from e
 
-# %% ../../nbs/extras/released_models.ipynb #d5a06c63
+# %% ../../nbs/extras/released_models.ipynb #6bdf465d
 def fetch_released(
     name:str, # One of RELEASED_MODELS
     variant:str='alignet', # One of RELEASED_VARIANTS
@@ -477,18 +491,33 @@ def fetch_released(
         write_json(sums, known | {target.name: file_digest(target)})
     return target
 
-# %% ../../nbs/extras/released_models.ipynb #27982fb5
+# %% ../../nbs/extras/released_models.ipynb #90be0f50
+def released_source(
+    name_or_path:str, # MODEL or MODEL/VARIANT, of RELEASED_MODELS; or NAME.tar.gz, or an unpacked folder
+    variant:str='alignet', # One of RELEASED_VARIANTS, where the name has none
+    folder=None, # Folder for archives; released in cache_folder() if None
+) -> Path: # An archive or a folder
+    "A released model on this machine: the path itself if it exists, else a download"
+    path = Path(name_or_path)
+    if path.exists(): return path
+    model, _, given = str(name_or_path).partition('/')
+    is_path = len(path.parts) > 1 or path.suffix in ('.gz', '.tgz')
+    if is_path and model not in RELEASED_MODELS: raise AlignetError(f"'{path}' does not exist; check the path")
+    return fetch_released(model, given or variant, folder)
+
+# %% ../../nbs/extras/released_models.ipynb #6d4f8871
 def released_backbone(
-    name_or_path:str, # One of RELEASED_MODELS, or NAME.tar.gz, an unpacked folder, or a converted one
-    variant:str='alignet', # One of RELEASED_VARIANTS; for a name only
+    name_or_path:str, # As in released_source, or a converted folder
+    variant:str='alignet', # One of RELEASED_VARIANTS, where the name has none
     folder=None, # Folder for archives and converted models; released in cache_folder() if None
 ) -> Backbone: # Images (B, 3, H, W) in 0..1 to pre-logits; on the CPU, in training mode
     "Make a `Backbone` of a model of the authors of AligNet"
     path, folder = Path(name_or_path), Path(folder or cache_folder()/'released')
     if (path/'config.json').is_file(): return _loaded(path, path.name)
-    source = path if path.exists() else fetch_released(str(name_or_path), variant, folder)
+    source = released_source(path, variant, folder)
     content = _model_in(source, source)/'variables'/'variables.index' if source.is_dir() else source
-    if not content.is_file(): raise AlignetError(f"'{content}' does not exist; unpack the archive again")
+    if not content.is_file():
+        raise AlignetError(f"'{content}' does not exist; unpack the archive again")
     name = source.name.removesuffix('.tar.gz').removesuffix('.tgz')
     out = folder/f'{name}-{file_digest(content)[:12]}'
     if not (out/'config.json').is_file(): convert_released(source, out, name)

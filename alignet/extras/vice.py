@@ -472,7 +472,7 @@ def _weight_bars(ax, labels, mu, sigma):
     "Horizontal bars of weights, with two standard deviations"
     y = range(len(labels))
     ax.barh(y, np.maximum(mu, 0), xerr=2 * sigma, color='#56B4E9', ecolor='.3', error_kw=dict(lw=1))
-    ax.set_yticks(y, labels, fontsize=8)
+    ax.set_yticks(y, list(map(as_label, labels)), fontsize=8)
     ax.invert_yaxis()
     ax.set_xlim(0, None)
     ax.tick_params(axis='x', labelsize=7)

@@ -24,6 +24,7 @@ from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
 from ..data import ImageSet
+from .pixels import SquashedPixels
 from .processes import *
 
 # %% ../../nbs/scale/batches.ipynb #d992e9e5
@@ -54,9 +55,11 @@ class PictureCache:
         size:int, # Side length in pixels
         max_gb:float=2., # Keep decoded pictures in memory up to this many GB
         crop_pct:float=1., # Fraction of the short side that the crop leaves, as in timm's data configuration
+        squashed:bool=False, # Squash without antialiasing in place of a crop
     ):
         images.index(names)
         self.images, self.names, self.size, self.crop_pct = images, list(names), size, crop_pct
+        self.pixels = SquashedPixels((size, size)) if squashed else None
         self.store = None
         fits = len(self.names) * 3 * size * size <= max_gb * 1e9
         if fits and self.names:
@@ -64,6 +67,7 @@ class PictureCache:
 
     def _read(self, name):
         im = self.images[int(self.images.index([name])[0])]
+        if self.pixels: return (self.pixels(im)*255).round().to(torch.uint8)
         side = math.floor(self.size / self.crop_pct)
         im = TF.center_crop(TF.resize(im, side, InterpolationMode.BICUBIC), self.size)
         return TF.pil_to_tensor(im)
@@ -101,11 +105,11 @@ def stages_of(
     images:ImageSet, # Where the files are
     names:list, # The files, in this order
     size:int, # Side length in pixels
-    **kwargs, # For PictureCache: max_gb, crop_pct
+    **kwargs, # For PictureCache: max_gb, crop_pct, squashed
 ) -> StageCache: # For these pictures
     "The `StageCache` of some pictures; the last one again if weights and pictures are the same"
     config = student.backbone.data_config
-    pool = [str(images.root), images.digest(), list(names), size, kwargs.get('crop_pct')]
+    pool = [str(images.root), images.digest(), list(names), size, kwargs.get('crop_pct'), kwargs.get('squashed')]
     settings = [student.freeze, list(config['mean']), list(config['std'])]
     weights = [v.detach().cpu().numpy() for m in student.stages[0] for v in m.state_dict().values()]
     key = digest(pool, settings, *weights)

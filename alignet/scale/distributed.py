@@ -69,7 +69,9 @@ def join_stores(
     chunk:int=1 << 14, # Rows copied at a time
 ) -> FeatureStore: # The whole, at path
     "Join feature stores of one model to one; resumable"
+    check_count(1, chunk=chunk)
     stores = [FeatureStore(p) for p in parts]
+    if not stores: raise AlignetError('there are no parts to join; give their folders')
     _check_same_model(stores)
     names = check_unique([n for s in stores for n in s.names], 'images of the parts')
     files = {k: [o for s in stores for o in s.files[k]] for k in FILE_COLUMNS}

@@ -320,8 +320,18 @@ def hf_backbone(
     backbone.data_config = backbone.config_at(size)
     return backbone
 
+# %% ../../nbs/scale/towers.ipynb #c5204018
+def _released(name, pretrained=True, size=None):
+    "A model of AligNet's authors: MODEL/VARIANT, or a path"
+    if not pretrained: raise AlignetError(f"'released:{name}' has no random weights; pretrained must be True")
+    from alignet.extras.released_models import released_backbone # it is made of this page's parts
+    backbone = released_backbone(name)
+    backbone.data_config = backbone.config_at(size)
+    return backbone
+
 # %% ../../nbs/scale/towers.ipynb #f6e0609b
 FAMILIES = {
     'open_clip': open_clip_backbone,
     'hf': hf_backbone,
+    'released': _released,
 }

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHIPPED', 'shipped_package', 'shipped_weights', 'match_state', 'shipped_state', 'check_name', 'weights_source',
-           'creation_error', 'module_digest']
+           'creation_error', 'module_digest', 'public_name']
 
 # %% ../../nbs/scale/weights.ipynb #ff600508
 import hashlib, importlib.util
@@ -170,3 +170,14 @@ def module_digest(
     of_library = hasattr(module, 'pretrained_cfg') or hasattr(module, 'encode_image')
     if not of_library: h.update(repr(list(_behaviour(module))).encode())
     return h.hexdigest()[:16]
+
+# %% ../../nbs/scale/weights.ipynb #a461c666
+def public_name(
+    name, # Name or source of a model
+) -> str: # The same without the folders above the last
+    "What a model is called in a file that others read"
+    prefix, found, rest = str(name).rpartition('local-dir:')
+    folder = rest if found else str(name).removeprefix('hf:')
+    if not found and not Path(folder).is_absolute(): return str(name)
+    head = str(name)[:len(str(name)) - len(folder)]
+    return head + (Path(folder).name or 'model')

@@ -228,7 +228,7 @@ def show_sheet(
         ax = plt.figure(figsize=size, dpi=150, layout='constrained').add_subplot()
     ax.imshow(sheet)
     ax.axis('off')
-    if title: ax.set_title(title, fontsize=9, loc='left')
+    if title: ax.set_title(as_label(title), fontsize=9, loc='left')
     return ax
 
 # %% ../../nbs/worlds/pictures.ipynb #a9e56622

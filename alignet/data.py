@@ -401,7 +401,7 @@ def show(self:World,
     ax = show_sheet(thumbs, n, ax=plt.figure(figsize=size, dpi=150, layout='constrained').add_subplot())
     ax.axis('on')
     ax.set(xticks=[])
-    ax.set_yticks([px*(i+.5) for i in range(len(groups))], groups, fontsize=8)
+    ax.set_yticks([px*(i+.5) for i in range(len(groups))], list(map(as_label, groups)), fontsize=8)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax

@@ -7,7 +7,7 @@ __all__ = ['TRANSFORMS', 'cluster_features', 'sample_triplets', 'label_triplets'
            'warn_of_control', 'ControlTeacher', 'control_teacher', 'check_origin', 'pseudo_label', 'teacher_digest']
 
 # %% ../nbs/04_labels.ipynb #4a60eb70
-import json, math, warnings, zipfile
+import json, math, warnings
 from pathlib import Path
 import numpy as np
 import sklearn
@@ -33,7 +33,9 @@ def cluster_features(
     "Group images by k-means on their features"
     Z = prep_features(Z, 'dot')
     n, d = Z.shape
-    if not 2 <= k <= n: raise AlignetError(f'k={k} must lie between 2 and the number of images ({n:,})')
+    check_count(0, seed=seed)
+    check_count(2, k=k)
+    if k > n: raise AlignetError(f'k={k} must lie between 2 and the number of images ({n:,})')
     work = n * k * d
     if work <= exact_below: model = KMeans(k, n_init=1, max_iter=50, random_state=seed)
     else: model = MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4 * k), random_state=seed)
@@ -76,7 +78,7 @@ def choice_entropy(
 # %% ../nbs/04_labels.ipynb #fba4e3d2
 def _check_sims(sims, t):
     "Validate the similarities of `t` triplets that have the odd one last"
-    s = np.asarray(np.zeros((0, 3)) if sims is None else sims, np.float32)
+    s = check_finite(np.zeros((0, 3)) if sims is None or not len(sims) else sims, 'similarities')
     if s.shape != (t, 3):
         raise AlignetError(f'similarities {s.shape} do not fit {t:,} triplets; give three for each')
     check_rows(~np.isfinite(s).all(1), 'similarities', 'hold NaN or infinity')
@@ -186,13 +188,8 @@ def warn_of_control(
 # %% ../nbs/04_labels.ipynb #c83e5d17
 def _read_arrays(path):
     "The arrays of a file of labels; file names only where there is no table of names"
-    if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            keys = [k for k in z.files if k != 'filenames' or 'names' not in z.files]
-            arrays = {k: z[k] for k in keys}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as e:
-        raise AlignetError(f"'{path}' is damaged or no .npz of plain arrays ({e}); make it again") from e
+    def keep(files): return [k for k in files if k != 'filenames' or 'names' not in files]
+    arrays = read_npz(path, what='a file of pseudo-labels', keep=keep)
     need = ('names', 'indices', 'similarities') if 'names' in arrays else ('filenames', 'similarities')
     missing = [k for k in need if k not in arrays]
     if missing: raise AlignetError(f"'{path}' holds no pseudo-labels: no {' and no '.join(missing)}")
@@ -220,15 +217,16 @@ def load(cls:PseudoLabels,
     path = Path(path)
     a = _read_arrays(path)
     try:
-        sims = np.asarray(a['similarities'], np.float32)
+        sims = check_finite(a['similarities'], 'similarities')
         meta = json.loads(str(a.get('meta', '{}')))
+        if not isinstance(meta, dict): raise AlignetError('its meta is no JSON object; make it again')
         if 'names' in a: names, triplets = a['names'].tolist(), a['indices']
         else:
             names, triplets, known = _released_rows(a['filenames'], sims, path)
             meta = known | meta
         triplets, sims = odd_last(triplets, sims)
         labels = cls(names, triplets, sims, a.get('embedding'), meta, a.get('clusters'))
-    except ValueError as e: raise AlignetError(f"'{path}': {e}") from e
+    except (ValueError, TypeError, IndexError, RecursionError) as e: raise AlignetError(f"'{path}': {e}") from e
     if not control: warn_of_control(path, labels.transform)
     return labels
 
@@ -317,7 +315,9 @@ def _in_pieces(f, X, desc, step=1 << 16):
 def _clusters_for(Z, clusters, seed):
     "Cluster of each image, and how many clusters there are, from a number, a list or None"
     if clusters is None: clusters = max(2, min(500, len(Z) // 10))
-    if np.ndim(clusters) == 0: return cluster_features(Z, int(clusters), seed), int(clusters)
+    if np.ndim(clusters) == 0:
+        check_count(2, clusters=clusters)
+        return cluster_features(Z, int(clusters), seed), int(clusters)
     if len(clusters) != len(Z): raise AlignetError(f'{len(clusters):,} clusters do not fit {len(Z):,} images')
     return np.asarray(clusters), len(np.unique(clusters))
 
@@ -344,6 +344,7 @@ def pseudo_label(
     **kwargs, # How triplets are drawn, as for TripletSampler
 ) -> PseudoLabels: # With meta about its origin
     "Cluster the teacher's features, draw triplets, and let the teacher label them"
+    check_count(0, n=n, seed=seed)
     if names is None: names = store[0] if isinstance(store, tuple) else store.names
     X = features_for(store, names)
     if len(X) < 3: raise AlignetError(f'pseudo-labels need at least three images, there are {len(X)}')

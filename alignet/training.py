@@ -33,6 +33,7 @@ from .labels import PseudoLabels
 from .loss import *
 from .scale.batches import *
 from .scale.fast_loss import batch_agreement
+from .scale.pixels import needs_squashed
 
 # %% ../nbs/06_training.ipynb #4764167c
 def split_stages(
@@ -224,7 +225,8 @@ def align_dls(
     config = dict(mean=(.5,) * 3, std=(.5,) * 3) if student is None else student.backbone.data_config
     frozen = student is not None and student.freeze > 0
     if frozen and s.augment: raise AlignetError('augment needs pictures; use augment=None, or freeze=0')
-    cache = dict(size=s.size, max_gb=s.max_gb, crop_pct=config.get('crop_pct', 1.))
+    squashed = student is not None and needs_squashed(student.backbone.model)
+    cache = dict(size=s.size, max_gb=s.max_gb, crop_pct=config.get('crop_pct', 1.), squashed=squashed)
     if frozen: pictures = stages_of(student, images, labels.names, **cache)
     else: pictures = PictureCache(images, labels.names, **cache)
     data = _datasets(labels, pictures, s, train, valid, give_clusters)

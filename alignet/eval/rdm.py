@@ -274,10 +274,9 @@ def load(cls:HumanRDM,
     path, # .npz file
 ) -> HumanRDM: # As it was saved
     "Read what `save` wrote"
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            return cls(z['pairs'], z['names'].tolist(), str(z['source']), bool(z['simulated']))
-    except (OSError, ValueError, KeyError, EOFError) as e:
+    z = read_npz(path, ('pairs', 'names', 'source', 'simulated'), 'a HumanRDM')
+    try: return cls(z['pairs'], z['names'].tolist(), str(z['source']), bool(z['simulated']))
+    except (ValueError, TypeError) as e:
         raise AlignetError(f"'{path}' cannot be read as a HumanRDM ({e}); save it again") from e
 
 # %% ../../nbs/eval/rdm.ipynb #5bfb5db9

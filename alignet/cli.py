@@ -35,7 +35,7 @@ class DemoCommand:
 @dataclass
 class FeaturesCommand:
     "features of a folder of images"
-    model:str # timm name, open_clip:ARCH/WEIGHTS, or a folder
+    model:str # timm name, PREFIX:NAME of another library, or a folder
     images:str # folder, tar shards or dataset
     _:KW_ONLY
     out:str # what to write
@@ -263,7 +263,7 @@ def _learning_rates(lr, head_lr, usual):
 @dataclass
 class EvalCommand:
     "every measure that has data, for one model or several"
-    models:list # timm name, open_clip:ARCH/WEIGHTS, hf:OWNER/NAME or a folder; the baseline first
+    models:list # timm name, PREFIX:NAME of another library, or a folder; the baseline first
     _:KW_ONLY
     suites:list=None # kinds of measures; all if left out
     data:str=None # data folder; that of ALIGNET_DATA, or the offline world, if left out

@@ -6,8 +6,8 @@
 __all__ = ['SIMILARITIES', 'CHANCE', 'TIE', 'as_label', 'printable', 'AlignetError', 'nearest_names', 'check_choice',
            'check_positive', 'check_at_least', 'check_count', 'preview', 'check_known', 'check_unique', 'check_rows',
            'require', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed', 'to_array', 'check_triplets',
-           'check_probs', 'check_finite', 'prep_features', 'pair_sims', 'features_for', 'triplet_sims', 'choice_probs',
-           'is_correct', 'ooo_correct', 'ooo_accuracy', 'odd_last']
+           'check_probs', 'check_finite', 'prep_features', 'pair_sims', 'features_for', 'pair_dots', 'of_pairs',
+           'triplet_sims', 'choice_probs', 'is_correct', 'ooo_correct', 'ooo_accuracy', 'odd_last']
 
 # %% ../nbs/00_core.ipynb #54674024
 import collections, contextlib, dataclasses, difflib, heapq, importlib, numbers
@@ -392,14 +392,30 @@ def features_for(
     return check_finite(X, what, names)
 
 # %% ../nbs/00_core.ipynb #337a1d59
-def _listed_pairs(X, a, b, step=1 << 16):
-    "Dot products of rows `a` and `b` of `X`, pair by pair"
+def pair_dots(
+    X, # (n, d) float32 features
+    a, # (t,) row numbers
+    b, # (t,) row numbers
+    chunk:int=4096, # Pairs at a time
+) -> np.ndarray: # (t,) float32
+    "Dot products of rows `a` and `b`, pair by pair"
     out = np.empty(len(a), np.float32)
-    for lo in range(0, len(a), step):
-        part = slice(lo, lo + step)
+    for lo in range(0, len(a), chunk):
+        part = slice(lo, lo + chunk)
         np.einsum('nd,nd->n', X[a[part]], X[b[part]], out=out[part])
     return out
 
+# %% ../nbs/00_core.ipynb #daa7683d
+def of_pairs(
+    S, # (n, n) similarities, array or tensor
+    i, # (t,) first objects of the triplets
+    j, # (t,) second objects
+    k, # (t,) third objects
+) -> list: # Three of (t,): s_ij, s_ik, s_jk
+    "Entries of a similarity matrix for the three pairs of each triplet"
+    return [S[i, j], S[i, k], S[j, k]]
+
+# %% ../nbs/00_core.ipynb #9cc19062
 def _blocked_pairs(X, a, b, limit):
     "Dot products of rows `a` and `b` of `X`, from products of blocks of rows with all rows"
     n = len(X)
@@ -415,7 +431,7 @@ def _blocked_pairs(X, a, b, limit):
 def _pair_values(X, a, b, limit):
     "Dot products of rows `a` and `b` of `X`, the cheaper way"
     few = len(a) * 16 < len(X)**2
-    return _listed_pairs(X, a, b) if few else _blocked_pairs(X, a, b, limit)
+    return pair_dots(X, a, b) if few else _blocked_pairs(X, a, b, limit)
 
 # %% ../nbs/00_core.ipynb #2526f27a
 def triplet_sims(
@@ -435,9 +451,7 @@ def triplet_sims(
     i, j, k = t.T
     with np.errstate(over='ignore', invalid='ignore'):
         if len(X) > limit: S = [_pair_values(X, a, b, limit) for a, b in ((i, j), (i, k), (j, k))]
-        else:
-            S = X @ X.T
-            S = [S[i, j], S[i, k], S[j, k]]
+        else: S = of_pairs(X @ X.T, i, j, k)
     return _check_products(np.stack(S, 1))
 
 # %% ../nbs/00_core.ipynb #7e6918b2

@@ -209,7 +209,7 @@ def save(self:Judgements,
         source=np.array(self.source), simulated=np.array(self.simulated))
     if self.probs is not None: arrays['probs'] = self.probs
     if self.subjects is not None: arrays['subjects'] = self.subjects
-    with atomic_path(path) as tmp: np.savez_compressed(tmp, **arrays)
+    write_npz(path, compressed=True, **arrays)
 
 # %% ../nbs/01_data.ipynb #190e8f45
 @patch(cls_method=True)

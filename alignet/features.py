@@ -248,6 +248,8 @@ class FeatureStore:
         self.files, self.names, self.bytes = files, files['names'], files['bytes']
         remedy = 'delete the folder and extract the features again'
         try: self.X = np.load(path/'features.npy', mmap_mode='r')
+        except PermissionError as e:
+            raise AlignetError(f"'{path/'features.npy'}' may not be read; change its permissions") from e
         except (OSError, ValueError, EOFError) as e:
             raise AlignetError(f"'{path/'features.npy'}' cannot be read ({e}); {remedy}") from e
         if self.X.ndim != 2 or len(self.X) != len(self.names):

@@ -53,15 +53,6 @@ def sample_triplets(
     "Draw `n` triplets by a rule"
     return TripletSampler(clusters, rule, seed, classes, by)(n)
 
-# %% ../nbs/04_labels.ipynb #bb3fe3b5
-def _pair_dots(Z, a, b, chunk=4096):
-    "(t,) float32 dot products of the rows `a` and `b` of `Z`"
-    out = np.empty(len(a), np.float32)
-    for lo in range(0, len(a), chunk):
-        part = slice(lo, lo + chunk)
-        np.einsum('nd,nd->n', Z[a[part]], Z[b[part]], out=out[part])
-    return out
-
 # %% ../nbs/04_labels.ipynb #1a3694cc
 def label_triplets(
     Z, # (n, d) teacher features
@@ -74,7 +65,7 @@ def label_triplets(
     if S is None and len(Z) <= limit and len(t) > len(Z): S = Z @ Z.T
     sims = np.empty(t.shape, np.float32)
     for column, (a, b) in enumerate([(0, 1), (0, 2), (1, 2)]):
-        sims[:, column] = _pair_dots(Z, t[:, a], t[:, b]) if S is None else S[t[:, a], t[:, b]]
+        sims[:, column] = pair_dots(Z, t[:, a], t[:, b]) if S is None else S[t[:, a], t[:, b]]
     return odd_last(t, sims)
 
 # %% ../nbs/04_labels.ipynb #4d3c0e6b
@@ -178,8 +169,7 @@ def save(self:PseudoLabels,
     if self.embedding is not None: arrays['embedding'] = self.embedding
     if self.clusters is not None: arrays['clusters'] = self.clusters
     if released: arrays['filenames'] = self.filenames
-    with atomic_path(npz_path(path)) as tmp: np.savez(tmp, **arrays)
-    return npz_path(path)
+    return write_npz(npz_path(path), **arrays)
 
 # %% ../nbs/04_labels.ipynb #9b1f04ac
 # folder names of the released files

@@ -210,7 +210,7 @@ def batch_triplet_loss(
     check_positive(tau=tau, tau_teacher=tau_teacher)
     triplets = all_triplets(len(S_student), S_student.device)
     i, j, k = triplets.T
-    def sims(S): return at_least_float32(torch.stack([S[i, j], S[i, k], S[j, k]], 1))
+    def sims(S): return at_least_float32(torch.stack(of_pairs(S, i, j, k), 1))
     probs = (sims(S_teacher.detach()) / tau_teacher).softmax(1)
     values = triplet_loss(sims(S_student), probs, loss, tau, 'none')
     w = TripletWeights(weights, len(S_student), clusters, S_student.device).of(triplets, probs)

@@ -41,7 +41,7 @@ def split_stages(
     k:int, # Number of early stages
 ) -> tuple: # Modules of the stem and the early stages; modules of the later ones
     "Cut a timm model after its first `k` stages"
-    def has(*names): return all(hasattr(model, o) for o in names)
+    def has(*names): return all(hasattr(model, o) for o in ('forward_head', *names))
     if has('conv_stem', 'bn1', 'blocks'):
         stem, stages = [model.conv_stem, model.bn1], list(model.blocks)
         last = [model.conv_head, model.bn2] if has('bn2') else []

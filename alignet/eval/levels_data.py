@@ -14,6 +14,7 @@ import pandas as pd
 from fastcore.basics import patch
 from scipy import stats
 from ..core import *
+from ..worlds.tables import odd_to_end
 from ..data import ImageSet, Judgements
 
 # %% ../../nbs/eval/levels_data.ipynb #a77e027f
@@ -101,12 +102,6 @@ def _simulated_choices(probs, r):
     odd[lapse] = r.integers(0, 3, lapse.sum())
     return odd
 
-# %% ../../nbs/eval/levels_data.ipynb #4a22550a
-def _put_last(triplets, position):
-    "Triplets with the object at this position moved to the end"
-    order = np.array([[1, 2, 0], [0, 2, 1], [0, 1, 2]])[position]
-    return np.take_along_axis(triplets, order, 1)
-
 # %% ../../nbs/eval/levels_data.ipynb #cbc2c4a0
 def simulated_levels(
     people:int=60, # Simulated people
@@ -129,7 +124,7 @@ def simulated_levels(
     log_time = speed[who] + slope * entropy[question] + r.normal(0, .3, len(question))
     order = r.permutation(len(question))
     names = [f'n{10_000_000 + 37*c}_{k}.JPEG' for c in range(24) for k in range(8)]
-    shown = _put_last(triplets[question], odd)[order]
+    shown = odd_to_end(triplets[question], odd)[order]
     source = 'made up by alignet'
     j = Judgements(shown, names, source=source, simulated=True, subjects=who[order])
     rows = list(map(tuple, triplets.tolist()))
@@ -334,7 +329,7 @@ def _to_levels(df, images, source, skipped):
         images = images.subset(names)
     level, n_differ = _trial_levels(df)
     if n_differ: skipped['(used, but called another level in the file)'] = n_differ
-    triplets = _put_last(index.reshape(shown.shape), df.position.to_numpy())
+    triplets = odd_to_end(index.reshape(shown.shape), df.position.to_numpy())
     j = Judgements(triplets, names, source=source, subjects=pd.factorize(df.person)[0])
     return Levels(j, df.seconds.to_numpy(), level, images, skipped)
 

@@ -266,7 +266,7 @@ def save(self:HumanRDM,
 ):
     "Write plain arrays"
     arrays = dict(pairs=self.pairs, names=self.names, source=self.source, simulated=self.simulated)
-    with atomic_path(path) as tmp: np.savez_compressed(tmp, **arrays)
+    write_npz(path, compressed=True, **arrays)
 
 # %% ../../nbs/eval/rdm.ipynb #da8fa3ee
 @patch(cls_method=True)

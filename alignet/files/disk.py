@@ -150,11 +150,12 @@ def read_json(
 # %% ../../nbs/files/disk.ipynb #ad73a9b6
 def write_npz(
     path, # The file to make or replace, ending in .npz
+    compressed:bool=False, # Smaller, and slower to read and write
     **arrays, # Arrays by name
 ) -> Path: # The file
     "Write arrays as `.npz`, whole or not at all"
-    path = Path(path)
-    with atomic_path(path) as tmp, open(tmp, 'wb') as f: np.savez(f, **arrays)
+    path, save = Path(path), np.savez_compressed if compressed else np.savez
+    with atomic_path(path) as tmp, open(tmp, 'wb') as f: save(f, **arrays)
     return path
 
 # %% ../../nbs/files/disk.ipynb #50af8313

@@ -257,7 +257,7 @@ def batch_agreement(
     length = S.diagonal().clamp(min=0).sqrt()
     for lo, hi in plan:
         i, j, k = chunk_triplets(lo, hi, plan)
-        s, t = (torch.stack([M[i, j], M[i, k], M[j, k]]) for M in (S, T))
+        s, t = (torch.stack(of_pairs(M, i, j, k)) for M in (S, T))
         a, b, c = length[i], length[j], length[k]
         tie = TIE * torch.maximum(torch.maximum(a * b, a * c), b * c)
         of_best = s.gather(0, t.argmax(0, keepdim=True)) - tie

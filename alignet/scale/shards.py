@@ -6,7 +6,7 @@
 __all__ = ['CHECKS', 'publish', 'is_intact', 'LabelSettings', 'ShardWriter', 'label_store', 'LabelShards']
 
 # %% ../../nbs/scale/shards.ipynb #cc46fc80
-import io, json, re, warnings
+import copy, io, json, re, warnings
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -38,6 +38,8 @@ def publish(
 _ROW = np.dtype([('triplet', '<i4', 3), ('sims', '<f4', 3)])
 
 _COLUMNS = ('i', 'j', 'k', 's_ij', 's_ik', 's_jk')
+
+_LAYOUT = 2      # how the files are written; others are not read
 
 _AGAIN = 'call label_store again with the same arguments'
 
@@ -125,7 +127,7 @@ def _run_settings(rows, meta, sampler, n, cfg):
     "All that the labels depend on, as plain values"
     known = {k: v for k, v in (meta.get('features') or {}).items() if v}
     out = dict(
-        kind='alignet label shards', layout=2, format=cfg.format, n=n, block_size=sampler.block_size,
+        kind='alignet label shards', layout=_LAYOUT, format=cfg.format, n=n, block_size=sampler.block_size,
         sampling=sampler.rule, by=sampler.by, seed=sampler.seed, groups=len(sampler.start),
         skipped=sampler.skipped, images=len(rows), names=digest(rows.names),
         clusters=digest(_groups_of(sampler)), teacher=cfg.teacher or meta.get('teacher') or 'unknown',
@@ -163,8 +165,9 @@ def _read_manifest(path):
     m = read_json(file)
     if not isinstance(m, dict) or m.get('kind') != 'alignet label shards':
         raise AlignetError(f"'{file}' is no manifest of label shards; choose another folder")
-    if m.get('layout') != 2:
-        raise AlignetError(f"'{path}' is in layout {m.get('layout')} of label shards, not 2; make it again")
+    if m.get('layout') != _LAYOUT:
+        error = f"'{path}' is in layout {m.get('layout')} of label shards, not {_LAYOUT}"
+        raise AlignetError(f'{error}; make it again')
     _check_manifest(m, file)
     return m
 
@@ -479,8 +482,7 @@ def shard(self:LabelShards,
 ) -> LabelShards: # The same files, fewer rows
     "Take one process's part: a stretch of rows"
     rows = process_rows(len(self), rank, n_procs)
-    out = LabelShards.__new__(LabelShards)
-    out.__dict__.update(self.__dict__)
+    out = copy.copy(self)
     out.lo, out.hi = self.lo + rows.start, self.lo + rows.stop
     return out
 
@@ -519,5 +521,4 @@ def to_released(self:LabelShards,
     size = t.size * 4 * max(map(len, self.names)) / 1e9
     if size > max_gb: raise AlignetError(f'file names take {size:.1f} GB; give a smaller n, or raise max_gb')
     arrays = dict(filenames=np.array(self.names)[t], similarities=s, indices=t.astype(np.int64))
-    with atomic_path(npz_path(path)) as tmp: np.savez_compressed(tmp, **arrays)
-    return npz_path(path)
+    return write_npz(npz_path(path), compressed=True, **arrays)

@@ -130,7 +130,7 @@ def _contents(path):
     text = np.frombuffer('\0'.join(names).encode('utf-8', 'surrogateescape'), np.uint8)
     for file in places:
         try:
-            with atomic_path(file) as tmp: np.savez(tmp, stamp=stamp, names=text, where=where)
+            write_npz(file, stamp=stamp, names=text, where=where)
             break
         except AlignetError: pass # that they cannot be kept is no reason to fail
     return names, where

@@ -35,6 +35,7 @@ from .loss import (
 from .scale.fast_loss import batch_agreement
 from .training import FreezeBatchNorm, Student, align_dls, align_learner, teacher_agreement
 from .scale.checkpoint import Checkpoint
+from .scale.distributed import extract_shared, join_stores
 from .scale.recipes import EMA, RECIPES, Recipe, recipe_table
 
 # %% ../nbs/11_all.ipynb #4320dec7
@@ -47,13 +48,14 @@ from .eval.rdm import HumanRDM, rdm, rsa
 from .eval.plots import plot_accuracy, plot_rdm, plot_rdms, plot_reliability
 from .eval.maps import map_2d, neighbours, plot_map, plot_neighbours
 from .eval.report import Report
-from .eval.catalog import SUITES
+from .eval.catalog import SUITES, add_suite, find_tasks
 from .eval.evaluate import Evaluation, evaluate
 from .export import export_timm, model_card, push_to_hub
 from .demo import DemoSettings, demo_settings, run_demo
 from .extras.answers import answers_table, catch_report, read_answers
 from .extras.ask import OddOneOut
 from .extras.browse import BeforeAfter, TripletBrowser
+from .extras.released_models import convert_released, released_backbone, verify_released
 from .extras.vice import VICE
 
 # %% ../nbs/11_all.ipynb #e4d21777

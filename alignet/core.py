@@ -428,6 +428,7 @@ def _blocked_pairs(X, a, b, limit):
         if len(here): out[here] = (X[lo:lo + rows] @ X.T)[a[here] - lo, b[here]]
     return out
 
+# %% ../nbs/00_core.ipynb #ebab4b2a
 def _pair_values(X, a, b, limit):
     "Dot products of rows `a` and `b` of `X`, the cheaper way"
     few = len(a) * 16 < len(X)**2

@@ -519,6 +519,7 @@ def _as_labelled(make, task_of):
         tasks.append(task.replace(cached_files=t.cached_files))
     return tasks
 
+# %% ../../nbs/eval/catalog.ipynb #4dbeb1ba
 def _with_labelled(sources):
     "The sources, and each few-shot source again for every suite of labelled pictures"
     found = []

@@ -16,6 +16,7 @@ def _unit(X):
     "Rows of length one, zero rows unchanged"
     return X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
 
+# %% ../../nbs/eval/class_means.ipynb #7b62ef85
 def nearest_mean_correct(
     X, # (n, d) features
     y, # (n,) labels, each at least twice

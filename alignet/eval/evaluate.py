@@ -282,8 +282,8 @@ def _disagreements(self:PicturesTask, model, max_questions=6):
             ax.set(xticks=[], yticks=[])
             ax.set_title(as_label(titles.get(place, '')), fontsize=8, pad=2)
     alt = (f'{len(wrong)} rows of three pictures; the odd one out of people is marked, and that of {name}')
-    caption = (f'Where {escape_markdown(name)} is surest of another odd one out than people, with the probability it gives'
-               ' to its own.')
+    model = escape_markdown(name)
+    caption = f'Where {model} is surest of another odd one out than people, with the probability of its own.'
     return report_figure(fig, alt, caption)
 
 # %% ../../nbs/eval/evaluate.ipynb #ab05e4f3

@@ -62,6 +62,7 @@ def _resampled_sum(M, units, counts):
     np.fill_diagonal(between, 0)
     return ((counts @ between) * counts).sum(1) + counts @ within
 
+# %% ../../nbs/eval/hierarchy.ipynb #17ce77ce
 def _relation_means(D, R, W, units, counts):
     "Weighted mean distance of each relation in each resample, (resamples, 3); NaN where it has no pair"
     means = []
@@ -128,7 +129,8 @@ def plot_hierarchy(
     for m, ((name, t), colour) in enumerate(zip(changes.items(), model_colours(n))):
         y = np.arange(len(t))[::-1] - .18*(m - (n - 1)/2)
         ends = [t.change - t.low, t.high - t.change]
-        ax.errorbar(t.change, y, xerr=ends, fmt=MARKERS[m % len(MARKERS)], color=colour, capsize=3, label=as_label(name))
+        style = dict(fmt=MARKERS[m % len(MARKERS)], color=colour, capsize=3, label=as_label(name))
+        ax.errorbar(t.change, y, xerr=ends, **style)
     ax.axvline(0, color='grey', lw=1, ls=':')
     labels = [f'{r}\n({k:,} pairs)' for r, k in zip(t.relation, t.pairs)]
     ax.set(yticks=np.arange(len(t))[::-1], yticklabels=list(map(as_label, labels)), ylim=(-.5, len(t) - .5))

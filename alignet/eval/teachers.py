@@ -42,6 +42,7 @@ def fit_ridge(
     meta = dict(objective='regression', lam=float(lam), objects=len(rows))
     return Teacher(W, mean_E - mean_A @ W, mean, std, meta)
 
+# %% ../../nbs/eval/teachers.ipynb #0728881f
 def _solve_ridge(A, E, w, strength):
     "Weights of the regression of the rows of `E` on those of `A`"
     if len(A) < A.shape[1]: return A.T @ np.linalg.solve(A @ A.T + np.diag(strength / w), E)
@@ -207,6 +208,7 @@ def _report_axes(rows):
     if rows: axes['gains'] = parts[1].subplots()
     return fig, axes
 
+# %% ../../nbs/eval/teachers.ipynb #643277ff
 def teacher_report(
     teacher:Teacher, # A teacher, perhaps with a cross-validation in .cv
     X, # (n, d_in) features of objects, best ones that it was not fitted on

@@ -129,7 +129,8 @@ def _plot_sides(ax, bias, colours):
         half = 1.96*np.sqrt(y*(1 - y)/row['n'])
         x = np.arange(3) + .12*(k - (len(bias) - 1)/2)
         colour = 'k' if who == 'all' else colours[k % 10]
-        ax.errorbar(x, y, half, fmt='osDv^Pp*hX'[k % 10], color=colour, ms=4, label=f"{as_label(who)}: p = {row['p']:.2g}")
+        label = f"{as_label(who)}: p = {row['p']:.2g}"
+        ax.errorbar(x, y, half, fmt='osDv^Pp*hX'[k % 10], color=colour, ms=4, label=label)
     ax.axhline(1/3, color='gray', lw=.8, ls=':')
     top = 1.6*max(.6, bias[list(SIDES)].to_numpy(float).max())
     ax.set(xticks=range(3), xticklabels=SIDES, ylim=(0, top))
@@ -177,6 +178,7 @@ def _of_annotators(df, annotators):
             raise AlignetError(f"annotator '{o}' has no answers here; there are {', '.join(known) or 'none'}")
     return df[df.annotator.isin(annotators)]
 
+# %% ../../nbs/extras/answers.ipynb #7b8313a5
 def _drop_inattentive(df, most):
     "The answers without annotators who failed more than this fraction of their catch trials"
     if not 0 <= most < 1: raise AlignetError(f'drop_failed_catch={most} must be a fraction from 0 to below 1')

@@ -45,6 +45,7 @@ def _encoded(path, changed, px):
         if out.tell() < 120_000: break
     return f'data:image/{kind.lower()};base64,' + base64.b64encode(out.getvalue()).decode()
 
+# %% ../../nbs/extras/ask.ipynb #56a19e0b
 def picture_url(
     images:ImageSet, # The pictures
     i:int, # Position of one of them
@@ -343,6 +344,7 @@ def _pictures_now(self:OddOneOut, now):
     labels = list(now['shown']) if self.labels else None
     return dict(number=now['number'], images=urls(coming[0]['rows']), next=ahead, labels=labels)
 
+# %% ../../nbs/extras/ask.ipynb #c9a28707
 @patch
 def _push(self:OddOneOut, note='', bad=False):
     "Send the present trial to the browser, once one is looking"

@@ -169,6 +169,7 @@ def _card(self:TripletBrowser, row):
                 images=[picture_url(self.images, i, 2*self.px) for i in t],
                 disagreement=float(self.disagreement[row]))
 
+# %% ../../nbs/extras/browse.ipynb #661bd14d
 @patch
 def _push(self:TripletBrowser):
     "Send the present page to the browser, once one is looking"
@@ -205,6 +206,7 @@ def _plot_picture(ax, image, name, is_odd):
     ax.set_title(as_label(Path(name).stem[:22].replace('_', ' ')), fontsize=7.5, pad=2)
     ax.spines[:].set(color='#de8f05' if is_odd else 'silver', lw=2.5 if is_odd else .8)
 
+# %% ../../nbs/extras/browse.ipynb #197a9068
 def _plot_bars(ax, probs):
     "A bar for the probability that each opinion gives a picture of being odd"
     ax.set(xlim=(0, 1), ylim=(len(probs) - .5, -.5))
@@ -357,7 +359,8 @@ def _plot_map(self:BeforeAfter, ax, side):
     at, group = np.array(m['at'][side]), np.array(m['group'])
     for o in near: ax.plot(*at[[i, o]].T, color='dimgray', lw=1, zorder=1)
     for g, label in enumerate(m['groups']):
-        ax.scatter(*at[group == g].T, 22, color=_COLOURS[g % 10], marker='os^Dv'[g % 5], lw=0, label=as_label(label), zorder=2)
+        style = dict(color=_COLOURS[g % 10], marker='os^Dv'[g % 5], label=as_label(label))
+        ax.scatter(*at[group == g].T, 22, lw=0, zorder=2, **style)
     for o in (*near, i):
         x, y = at[o] - .085
         front, colour = (5, 'k') if o == i else (4, _COLOURS[group[o] % 10])
@@ -378,6 +381,7 @@ def _plot_face(self:BeforeAfter, ax, i, tick=False, colour='k'):
     ax.set_title(as_label(f'✓ {name}' if tick else name), fontsize=6.5, pad=2)
     ax.spines[:].set(color=colour, lw=1.6)
 
+# %% ../../nbs/extras/browse.ipynb #d18d7257
 @patch
 def _plot_neighbours(self:BeforeAfter, fig):
     "The selected picture and its neighbours in both models, in a row"

@@ -250,6 +250,7 @@ def _question_rows(self:TrialPlan):
     self.drawn += 1
     return rows
 
+# %% ../../nbs/extras/questions.ipynb #415ae6bd
 @patch
 def _catch_rows(self:TrialPlan, number):
     "One picture twice, and one of another object"

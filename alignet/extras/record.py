@@ -108,10 +108,12 @@ def _lock(fd):
         import fcntl
         fcntl.flock(fd, fcntl.LOCK_EX)
 
+# %% ../../nbs/extras/record.ipynb #295aa223
 def _stamp(fd):
     status = os.fstat(fd)
     return status.st_ino, status.st_size, status.st_mtime_ns
 
+# %% ../../nbs/extras/record.ipynb #20f8e754
 @patch
 @contextlib.contextmanager
 def _open(self:AnswerLog):
@@ -130,6 +132,7 @@ def _open(self:AnswerLog):
 # %% ../../nbs/extras/record.ipynb #5a493e7a
 def _answers_of(rows): return [(r['trial'], r['session'], r['odd']) for r in rows]
 
+# %% ../../nbs/extras/record.ipynb #81ebd087
 @patch
 def _read_again(self:AnswerLog, fd):
     "Read what is there, after somebody else may have written"
@@ -170,6 +173,7 @@ def _overwrite(self:AnswerLog, at, new):
         f.flush()
         os.fsync(f.fileno())
 
+# %% ../../nbs/extras/record.ipynb #3c21afcb
 @patch
 def _mend(self:AnswerLog, fd, data):
     "Blank what stands after the last line break"

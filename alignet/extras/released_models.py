@@ -69,6 +69,7 @@ def _flatten(tree, path=''):
     parts = [_flatten(tree[k], f'{path}/{k}'.lstrip('/')) for k in sorted(tree)]
     return {name: shape for part in parts for name, shape in part.items()}
 
+# %% ../../nbs/extras/released_models.ipynb #0174023a
 def tower_layout(
     t:Tower, # The structure
 ) -> dict: # {name: shape} in the order of the arrays
@@ -97,6 +98,7 @@ def _first(shapes, fits, what):
     if not found: raise AlignetError(f'no {what} among its {len(shapes)} arrays; {_REPORT}')
     return found[0]
 
+# %% ../../nbs/extras/released_models.ipynb #0d3da900
 def _candidates(shapes, signature):
     "A tower for each kind of pooling, from the shapes that tell its parts"
     size = signature.inputs.get('images', (None,)*4)[1:3]
@@ -190,6 +192,7 @@ def _block_state(w, name, to, t):
         **_norm_state(w, f'{name}/LayerNorm_1', f'{to}.norm2'),
         **_mlp_state(w, f'{name}/MlpBlock_0', f'{to}.mlp', t)}
 
+# %% ../../nbs/extras/released_models.ipynb #aa368db1
 def _pool_state(w, t):
     "The arrays of attention pooling under timm's names"
     attention = 'MAPHead_0/MultiHeadDotProductAttention_0'
@@ -523,6 +526,7 @@ def released_backbone(
     if not (out/'config.json').is_file(): convert_released(source, out, name)
     return _loaded(out, name)
 
+# %% ../../nbs/extras/released_models.ipynb #6d7ea820
 def _loaded(folder, name):
     "The backbone of a converted model, under its own name"
     backbone = create_backbone(f'local-dir:{folder}')

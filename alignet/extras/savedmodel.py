@@ -33,6 +33,7 @@ def _apply(operator, sums):
     for bit in range(32): out ^= np.where(sums >> np.uint32(bit) & 1, operator[bit], np.uint32(0))
     return out
 
+# %% ../../nbs/extras/savedmodel.ipynb #ed11e579
 @functools.lru_cache(64)
 def _after_zeros(n):
     "The operator on a sum that `n` zero bytes are"
@@ -143,8 +144,10 @@ def _one(message, number, kind, default=None):
     if not isinstance(values[-1], kind): raise AlignetError(f'field {number} has another type than expected')
     return values[-1]
 
+# %% ../../nbs/extras/savedmodel.ipynb #9f7939c2
 def _text(message, number): return _one(message, number, bytes, b'').decode('utf-8')
 
+# %% ../../nbs/extras/savedmodel.ipynb #b399d9ef
 def _numbers(message, number):
     "The values of a repeated field of whole numbers, packed or not"
     out = []
@@ -300,6 +303,7 @@ def shard_path(self:SavedVariables,
     "Path of a data file"
     return self.prefix.with_name(f'{self.prefix.name}.data-{shard:05d}-of-{self.n_shards:05d}')
 
+# %% ../../nbs/extras/savedmodel.ipynb #9335ee8b
 @patch
 def _check_place(self:SavedVariables, name, e):
     "Raise if an array lies in a file that is missing, or outside of it"
@@ -382,6 +386,7 @@ def _argument_numbers(function):
     parts = [o.split('_') for o in arguments if o.startswith('jax2tf_arg_')]
     return [int(o[2]) for o in parts if o[2].isdigit()]
 
+# %% ../../nbs/extras/savedmodel.ipynb #8edf076d
 def _operations(function):
     "Names of a function's operations, and JAX's program in it"
     out = []
@@ -400,6 +405,7 @@ def _check_order(numbers, bound):
     if len(numbers) != len(bound) or numbers != sorted(set(numbers)):
         raise AlignetError('the order of its arrays contradicts the order of its arguments')
 
+# %% ../../nbs/extras/savedmodel.ipynb #9215f64b
 def _program(library, bound, mine):
     "Operations of the functions that bind what the signature binds; numbers of their arguments"
     functions = [read_message(o) for o in library.get(1, ())]
@@ -409,6 +415,7 @@ def _program(library, bound, mine):
     numbers = [n for o in functions for n in _argument_numbers(o)]
     return b''.join(_operations(o) for o in functions), numbers
 
+# %% ../../nbs/extras/savedmodel.ipynb #df5fa37e
 def _infos(signature, number):
     "Names and shapes of the inputs or outputs of a signature"
     infos = _named(signature.get(number, ()))
@@ -462,12 +469,14 @@ def _varint(n):
         n >>= 7
     return bytes(out + bytes([n]))
 
+# %% ../../nbs/extras/savedmodel.ipynb #5524e5a3
 def _write_field(number, value):
     "A field of a message: a whole number, or bytes, or text"
     if isinstance(value, int): return _varint(number << 3) + _varint(value)
     value = value.encode() if isinstance(value, str) else value
     return _varint(number << 3 | 2) + _varint(len(value)) + value
 
+# %% ../../nbs/extras/savedmodel.ipynb #0fa720ad
 def write_message(
     *fields, # Pairs (number, value); a value is a whole number, text or bytes
 ) -> bytes: # The message
@@ -510,6 +519,7 @@ def write_table(
 def _write_shape(shape):
     return write_message(*((2, write_message((1, -1 if n is None else n))) for n in shape))
 
+# %% ../../nbs/extras/savedmodel.ipynb #a1ccdaea
 def _write_arrays(prefix, arrays, n_shards):
     "Write arrays by name into data files and their index"
     numbers = {np.dtype(v): k for k, v in _DTYPES.items()}

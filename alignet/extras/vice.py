@@ -26,6 +26,7 @@ def _pair_dots(a, b, c): # (t, d) each
     "Dot products of the pairs ab, ac, bc, (3, t)"
     return torch.stack([torch.linalg.vecdot(x, y) for x, y in ((a, b), (a, c), (b, c))])
 
+# %% ../../nbs/extras/vice.ipynb #4db125da
 def _choice_nll(Z, trials, chunk=2048): # (n, d); (3, t) indices, the odd one last
     "Mean cross-entropy of the choices, and its gradient with respect to `Z`"
     loss, G, t = Z.new_zeros(()), torch.zeros_like(Z), trials.shape[1]
@@ -61,6 +62,7 @@ def _log_density(x, scale, prior): # Of one component
     if prior == 'laplace': return -x.abs() / scale - math.log(2 * scale)
     return -x * x / (2 * scale**2) - math.log(scale * math.sqrt(2 * math.pi))
 
+# %% ../../nbs/extras/vice.ipynb #40e6862a
 def log_prior(
     x, # Tensor of weights, any shape
     prior:str='gaussian', # One of PRIORS
@@ -167,6 +169,7 @@ def _trial_dots(Z, trials, chunk=4096): # (n, d); (3, t)
     parts = trials.split(chunk, 1)
     return torch.cat([_pair_dots(*(Z[o] for o in part)) for part in parts], 1)
 
+# %% ../../nbs/extras/vice.ipynb #12d1f914
 def _mean_probs(mu, sigma, trials, samples, seed, used=slice(None)): # (n, d); (3, t) rows of used
     "Choice probabilities averaged over draws from the posterior, (3, t)"
     g, eps = torch.Generator().manual_seed(int(seed)), torch.empty_like(mu)
@@ -215,6 +218,7 @@ def _check_between(low, high, **values):
         if not (real and low < v < high):
             raise AlignetError(f'{name} must be a number between {low} and {high}, not {v!r}')
 
+# %% ../../nbs/extras/vice.ipynb #32e86a6a
 @dataclass
 class ViceSettings:
     "Settings of `VICE.fit`"
@@ -258,6 +262,7 @@ def _settled(history, window, by=1e-3):
     if dims[-1] == 0 or max(dims) - min(dims) > 1: return False
     return loss[-1] is None or min(loss[-window:]) > min(loss[:-window]) - by
 
+# %% ../../nbs/extras/vice.ipynb #a99d6640
 def _step_size(history, settings):
     "Step size of the next epoch as a fraction of the first, or None if there is none"
     at, cool = len(history), settings.cool
@@ -314,6 +319,7 @@ _SLOTS = ('step', 'exp_avg', 'exp_avg_sq')
 
 def _weights(state): return dict(mu=state.mu, log_sigma=state.log_sigma)
 
+# %% ../../nbs/extras/vice.ipynb #c3361b20
 def _save_checkpoint(state, path, about):
     "Write a state, with the settings and trials that it belongs to"
     arrays = dict(_weights(state), generator=state.g.get_state())
@@ -322,6 +328,7 @@ def _save_checkpoint(state, path, about):
     text = dict(history=json.dumps(state.history), about=json.dumps(about))
     write_npz(path, **{k: v.numpy() for k, v in arrays.items()}, **text)
 
+# %% ../../nbs/extras/vice.ipynb #e690c1ec
 def _load_checkpoint(state, path, about):
     "Continue from a checkpoint, or raise if it is of other settings or trials"
     names = [f'{name}.{slot}' for name in _weights(state) for slot in _SLOTS]
@@ -352,6 +359,7 @@ def _single_answers(triplets, n):
     if n is None: n = int(t.max()) + 1 if names is None else len(names)
     return check_triplets(t, n), int(n), names
 
+# %% ../../nbs/extras/vice.ipynb #80203c43
 def _hold_out(t, n, valid, seed):
     "Trials to fit to and trials to validate with"
     if valid is None: return t, None
@@ -372,6 +380,7 @@ def _npz_path(path):
     if path.suffix == '.npz': return path
     raise AlignetError(f"path must be a file that ends in .npz, not '{path}'")
 
+# %% ../../nbs/extras/vice.ipynb #a6ac10c0
 @patch(cls_method=True)
 @with_settings(ViceSettings)
 def fit(cls:VICE,
@@ -478,6 +487,7 @@ def _weight_bars(ax, labels, mu, sigma):
     ax.tick_params(axis='x', labelsize=7)
     ax.spines[['top', 'right']].set_visible(False)
 
+# %% ../../nbs/extras/vice.ipynb #bed098ae
 @patch
 def show_dimension(self:VICE,
     dims=None, # A dimension, or a list of them; the six most important if None
@@ -520,6 +530,7 @@ def _random_triplets(n, t, seed):
     i, j, k = drawn.T
     return drawn[(i != j) & (i != k) & (j != k)]
 
+# %% ../../nbs/extras/vice.ipynb #de1547a2
 @patch
 def to_target(self:VICE,
     names=None, # (m,) names of the objects wanted, in this order; all, in their own order, if None

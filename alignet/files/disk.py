@@ -231,6 +231,7 @@ def _digest_bytes(part):
         return head + np.ascontiguousarray(part).tobytes()
     return json.dumps(part, sort_keys=True, default=to_jsonable).encode()
 
+# %% ../../nbs/files/disk.ipynb #a030a5a7
 def digest(
     *parts, # Bytes, arrays, or anything that JSON knows
 ) -> str: # 16 hexadecimal digits

@@ -69,6 +69,7 @@ def _recorder_state(recorder):
         losses=[float(o) for o in recorder.losses], lrs=_to_plain(recorder.lrs),
         values=_to_plain(recorder.values), meters=[meter(recorder.loss), meter(recorder.smooth_loss)])
 
+# %% ../../nbs/scale/checkpoint.ipynb #ad88e2d1
 def _restore_recorder(recorder, state):
     "Put the curve back"
     recorder.losses[:] = list(torch.tensor(state['losses']))
@@ -174,6 +175,7 @@ def _read(self:Checkpoint):
     if missing: raise AlignetError(f"'{self.path}' was written without {', '.join(missing)}; use the same callbacks")
     self.state, self.done = state, state['step']
 
+# %% ../../nbs/scale/checkpoint.ipynb #a6ef43e5
 @patch
 def _pass_over(self:Checkpoint):
     "Let the loader begin behind what is done in this epoch"
@@ -183,6 +185,7 @@ def _pass_over(self:Checkpoint):
     loader.set_epoch(self.epoch, skip)
     self.step += skip
 
+# %% ../../nbs/scale/checkpoint.ipynb #cef71326
 @patch
 def _restore(self:Checkpoint):
     "Bring the learner to the state of the file"

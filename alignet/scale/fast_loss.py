@@ -21,6 +21,7 @@ def _kl_slope(z, log_p):
     log_q, p = z.log_softmax(0), log_p.exp()
     return (p * (log_p - log_q)).sum(0), log_q.exp() - p
 
+# %% ../../nbs/scale/fast_loss.ipynb #2bd45aba
 def _jsd_slope(z, log_p):
     "Value and slope of the Jensen-Shannon loss"
     log_q = z.log_softmax(0)
@@ -30,11 +31,13 @@ def _jsd_slope(z, log_p):
     qa = (q * a).sum(0)
     return ((p * (log_p - log_m)).sum(0) + qa) / 2, q * (a - qa) / 2
 
+# %% ../../nbs/scale/fast_loss.ipynb #6239b009
 def _contrastive_slope(z, log_p):
     "Value and slope of the contrastive loss"
     log_q, best = z.log_softmax(0), best_pair(log_p, 0)
     return -(best * log_q).sum(0), log_q.exp() - best
 
+# %% ../../nbs/scale/fast_loss.ipynb #455303b3
 def _margin_slope(z, log_p):
     "Value and slope of the margin loss"
     best, value, slope = best_pair(log_p, 0), 0., torch.zeros_like(z)
@@ -46,6 +49,7 @@ def _margin_slope(z, log_p):
         slope[b] += active
     return value, slope
 
+# %% ../../nbs/scale/fast_loss.ipynb #71b270f5
 LOSS_SLOPES = dict(jsd=_jsd_slope, kl=_kl_slope, contrastive=_contrastive_slope, margin=_margin_slope)
 
 # %% ../../nbs/scale/fast_loss.ipynb #09aeeadf
@@ -71,6 +75,7 @@ def _triplet_tables(B, device):
         ends = (behind * (behind - 1) // 2).cumsum(0)
         return ends, *torch.triu_indices(B, B, 1, device=device)
 
+# %% ../../nbs/scale/fast_loss.ipynb #82ea1eab
 def triplets_at(
     rows, # (n,) int64 row numbers in `all_triplets(B)`
     B:int, # Number of images

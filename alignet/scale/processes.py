@@ -44,6 +44,7 @@ class _GatherRows(torch.autograd.Function):
         dist.all_reduce(grad)
         return grad.chunk(dist.get_world_size())[dist.get_rank()]
 
+# %% ../../nbs/scale/processes.ipynb #baa8e0e6
 def gather_rows(
     x:torch.Tensor, # (n, ...) rows of this process; every process has equally many
 ) -> torch.Tensor: # (n_procs * n, ...) rows of all processes

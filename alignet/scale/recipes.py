@@ -137,6 +137,7 @@ def _setting_text(v):
     given = ', '.join(f'{name}={value}' for name, value in v.keywords.items())
     return f'{v.func.__name__}({given})'
 
+# %% ../../nbs/scale/recipes.ipynb #fc63718d
 def recipe_table(
     *names, # Names in RECIPES, or recipes; all that are kept if none
 ) -> pd.DataFrame: # One column a recipe
@@ -269,16 +270,19 @@ def before_train(self:EMA):
     self.average = ModelEmaV3(model, self.decay, use_warmup=self.warmup, device=self.device)
     self.on, self.steps, self.skipped = True, 0, False
 
+# %% ../../nbs/scale/recipes.ipynb #c4d00758
 @patch
 def before_step(self:EMA):
     "A step may still be skipped"
     self.skipped = False
 
+# %% ../../nbs/scale/recipes.ipynb #0d4e9487
 @patch
 def after_cancel_step(self:EMA):
     "It was"
     self.skipped = True
 
+# %% ../../nbs/scale/recipes.ipynb #165a9a33
 @patch
 def after_step(self:EMA):
     "Count a step"
@@ -292,11 +296,13 @@ def before_validate(self:EMA):
     "Validate with the average"
     if self.on and self.check: self.swap()
 
+# %% ../../nbs/scale/recipes.ipynb #814e19a6
 @patch
 def after_validate(self:EMA):
     "Train on with the weights"
     if self.swapped: self.swap()
 
+# %% ../../nbs/scale/recipes.ipynb #8a1b3876
 @patch
 def after_fit(self:EMA):
     "Leave the average in the model; the weights of the last step are then in `average.module`"
@@ -312,6 +318,7 @@ def state_dict(self:EMA) -> dict: # Keys steps and average; empty before trainin
     if not self.average: return {}
     return dict(steps=self.steps, average=self.average.module.state_dict())
 
+# %% ../../nbs/scale/recipes.ipynb #de35cf70
 @patch
 def load_state_dict(self:EMA,
     state:dict, # Of state_dict

@@ -48,6 +48,7 @@ def _are_columns(files):
     columns = [files.get('bytes'), *(file_column(files, k) for k in FILE_COLUMNS[2:])]
     return all(isinstance(c, list) and len(c) == len(files['names']) for c in columns)
 
+# %% ../../nbs/scale/store.ipynb #01cb2040
 def read_store_files(
     path, # Folder of a store, finished or not
 ) -> tuple: # The dict of meta.json; the dict of names.json with the lists names and bytes

@@ -161,6 +161,7 @@ def _clip_vit(visual):
 class NoTimmTower(AlignetError):
     "An open_clip tower for which timm has no network"
 
+# %% ../../nbs/scale/towers.ipynb #34389608
 _OF_OTHERS = ('license', 'description', 'origin_url', 'paper_name', 'paper_ids', 'label_names',
               'label_descriptions', 'tag', 'hf_hub_id', 'url')
 

@@ -177,6 +177,7 @@ def _split(name):
 # %% ../../nbs/worlds/archives.ipynb #194b1e5f
 def _plain_name(name): return Path(name).as_posix().lstrip('/')
 
+# %% ../../nbs/worlds/archives.ipynb #a8243c05
 class _File:
     "An open file, closed with its last user"
     fd = None

@@ -26,6 +26,7 @@ def _answers(triplets):
     row = row.ravel()
     return row, (questions[row] == t[:, 2:]).argmax(1), questions
 
+# %% ../../nbs/worlds/ceiling.ipynb #67a37de7
 def answer_counts(
     triplets, # (t, 3) one row an answer, odd one last
     min_trials:int=2, # Leave out questions with fewer answers
@@ -43,12 +44,14 @@ def _person_numbers(subjects, n):
     if len(s) == n: return s
     raise AlignetError(f'subjects must have {n:,} entries, one for each triplet, not {len(s):,}')
 
+# %% ../../nbs/worlds/ceiling.ipynb #5ce1ef6c
 def _totals(group, values):
     "Sums of rows of the same group, for each row"
     sums = np.zeros((group.max(initial=-1) + 1, values.shape[1]))
     np.add.at(sums, group, values)
     return sums[group]
 
+# %% ../../nbs/worlds/ceiling.ipynb #b891ba22
 def leave_one_out(
     triplets, # (t, 3) one row an answer, odd one last
     subjects=None, # (t,) who answered; None takes each answer for another person's
@@ -135,6 +138,7 @@ def _ceiling_curve():
     agreement = CHANCE + (1 - CHANCE) * np.linspace(0, 1, 101)**2
     return agreement, np.array([dirichlet_ceiling(a) for a in agreement])
 
+# %% ../../nbs/worlds/ceiling.ipynb #5f93db4f
 def _question_figures(row, choice, hit, subjects):
     "Lower bound, upper bound and agreement of each question, (3, q)"
     q = np.unique(row, return_inverse=True)[1].ravel()
@@ -147,6 +151,7 @@ def _question_figures(row, choice, hit, subjects):
     lower, upper = np.bincount(q, hit) / n, counts.max(1) / counts.sum(1)
     return np.stack([lower, upper, pair_agreement(counts)])
 
+# %% ../../nbs/worlds/ceiling.ipynb #54686754
 def _check_duplicates(t, row):
     "Raise if answers of which many repeat a question hold no equal rows"
     n = np.unique(row, return_counts=True)[1]

@@ -93,6 +93,7 @@ def _is_loop(folder):
     "Whether a folder is a link to a folder that it lies in"
     return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
+# %% ../../nbs/worlds/pictures.ipynb #5b183f6c
 def walk_files(
     root:Path, # The folder
     recursive:bool=True, # Look into sub-folders, too

@@ -205,6 +205,16 @@ def read_npz(
     return arrays
 
 # %% ../../nbs/files/disk.ipynb #4eda984b
+def _acquire(file):
+    "Lock the file that has this name; the last owner deletes it, perhaps while we wait for it"
+    while True:
+        lock = FileLock(file, timeout=0)
+        lock.acquire()
+        with contextlib.suppress(OSError):
+            ours = os.fstat(lock._context.lock_file_fd)
+            if os.path.samestat(ours, os.stat(file)): return lock
+        lock.release()
+
 @contextlib.contextmanager
 def folder_lock(
     path, # The file or folder that is about to be written
@@ -215,12 +225,13 @@ def folder_lock(
     file = path.with_name(f'.{path.name}.lock')
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(file, timeout=0)
-        lock.acquire()
+        lock = _acquire(file)
     except Timeout as e: raise AlignetError(f"another process is writing '{path}'; {remedy}") from e
     except OSError as e: raise file_error(path, e) from e
     try: yield
-    finally: lock.release()
+    finally:
+        _remove(file)
+        lock.release()
 
 # %% ../../nbs/files/disk.ipynb #10b207b6
 def _digest_bytes(part):

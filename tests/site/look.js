@@ -45,7 +45,8 @@
       continue;
     }
     // what counts is the size of its letters: a figure of 160 dots an inch may stand at half its pixels
-    const scale = image.clientWidth / image.naturalWidth * density(image);
+    const meant = Number(image.getAttribute('width')) || image.naturalWidth / density(image);
+    const scale = image.clientWidth / meant;
     if (image.naturalWidth >= 200 && scale < least) {
       least = scale;
       which = image.alt.slice(0, 50) + ` (${image.naturalWidth} pixels wide)`;

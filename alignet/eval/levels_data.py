@@ -6,7 +6,7 @@
 __all__ = ['LEVEL_NAMES', 'LEVELS_NEEDS', 'LEVELS_COLUMNS', 'Levels', 'simulated_levels', 'load_levels']
 
 # %% ../../nbs/eval/levels_data.ipynb #00761e22
-import json, os, re
+import contextlib, json, os, re
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
@@ -14,6 +14,8 @@ import pandas as pd
 from fastcore.basics import patch
 from scipy import stats
 from ..core import *
+from ..files.disk import reading
+from ..files.text import read_text
 from ..worlds.tables import odd_to_end
 from ..data import ImageSet, Judgements
 
@@ -150,12 +152,10 @@ LEVELS_COLUMNS = dict(
 # %% ../../nbs/eval/levels_data.ipynb #87d9ca04
 def _parse_json(path):
     "What a file of JSON or of JSON lines holds"
-    text = path.read_text(encoding='utf-8-sig')
-    try: return json.loads(text)
-    except json.JSONDecodeError: pass
-    try: return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except json.JSONDecodeError as e:
-        raise AlignetError(f"'{path}' is neither JSON nor JSON lines ({e}); get it again") from e
+    text = read_text(path)
+    with contextlib.suppress(ValueError, RecursionError): return json.loads(text)
+    with reading(path, 'JSON or JSON lines', 'get it again'):
+        return [json.loads(line) for line in text.split('\n') if line.strip()]
 
 # %% ../../nbs/eval/levels_data.ipynb #224205bb
 def _records(path):

@@ -19,6 +19,8 @@ from timm.models._hub import save_config_for_hf
 from .core import *
 from .files.disk import *
 from .features import *
+from .scale.forward import evaluating
+from .scale.pixels import timm_config
 from .scale.towers import timm_tower
 
 # %% ../nbs/08_export.ipynb #7a135b55

@@ -3,7 +3,6 @@
     python .ci/checks.py clean     `nbdev_clean` would change nothing
     python .ci/checks.py export    `nbdev_export` would change nothing
     python .ci/checks.py pages     titles, outputs, alt texts, comments, links, sidebar
-    python .ci/checks.py docs      nbdev can prepare every page for the website
 """
 import ast
 import json
@@ -174,33 +173,7 @@ def check_pages(root=ROOT):
     return bad
 
 
-# --- docs ---
-
-PREPARE = """
-import warnings
-import nbdev.quarto
-warnings.simplefilter('ignore')
-nbdev.quarto._ensure_quarto = lambda: None          # it would download Quarto
-nbdev.quarto.nbdev_proc_nbs.__wrapped__(n_workers=0, force=True)
-"""
-
-
-def prepare(copy):
-    "Let nbdev prepare the pages of a copy of the project, in its folder _proc"
-    return run_in(copy, sys.executable, '-c', PREPARE)
-
-
-def check_docs(root=ROOT):
-    "Pages that nbdev cannot prepare: it runs cells with an import or an export, no others"
-    with project_copy(root) as copy:
-        result = prepare(copy)
-    if result.returncode:
-        return [result.stdout[-3000:],
-                'nbdev runs each cell that has an import: keep imports alone in their cells']
-    return []
-
-
-CHECKS = {'clean': check_clean, 'export': check_export, 'pages': check_pages, 'docs': check_docs}
+CHECKS = {'clean': check_clean, 'export': check_export, 'pages': check_pages}
 
 
 def main():

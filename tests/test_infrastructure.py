@@ -1,9 +1,9 @@
 """The tests of notebooks and the scripts in .ci, tried on small projects."""
 import json
-import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,9 +64,15 @@ def project(tmp_path):
 # --- notebooks as tests ---
 
 @pytest.fixture
-def tested(project):
+def tested(project, pytester, monkeypatch):
     "A project with one notebook, and a function that runs pytest on it"
-    (project/'alignet/small.py').write_text('_half = .5\ndef double(x): return 2*x\n')
+    # another name for the package: pytest runs in this process, which has imported alignet
+    settings = (project/'settings.ini').read_text().replace('lib_name = alignet', 'lib_name = tried')
+    (project/'settings.ini').write_text(settings)
+    (project/'tried').mkdir()
+    (project/'tried/small.py').write_text('_half = .5\ndef double(x): return 2*x\n')
+    monkeypatch.syspath_prepend(project)
+    monkeypatch.setenv('COLUMNS', '120')
     notebook(
         project/'nbs/00_small.ipynb', TITLE,
         ('code', '#| default_exp small'),
@@ -83,10 +89,9 @@ def tested(project):
 
     def run(*args):
         "Run pytest in the project; what it prints"
-        command = [sys.executable, '-m', 'pytest', '-v', '-W', 'ignore', *args]
-        env = {**os.environ, 'PYTHONPATH': str(project), 'COLUMNS': '120'}
-        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
-        return done.stdout
+        monkeypatch.chdir(project)
+        options = '-v', '-W', 'ignore', f'--rootdir={project}'
+        return pytester.runpytest_inprocess(*options, *args).stdout.str()
     return run
 
 
@@ -212,11 +217,17 @@ def test_steps_are_known_by_name_and_fail_with_a_remedy(monkeypatch, capfd, tmp_
     monkeypatch.setattr(steps, 'ROOT', tmp_path)
     assert steps.main([]) == 1
     said = capfd.readouterr().out
-    assert 'it ran' in said and '[1/3] one: good' in said
+    assert 'it ran' in said and 'one: good' in said
     assert 'FAILED: two (the second)\nmend it' in said and 'the third' not in said
     assert steps.main(['files']) == 1
     assert 'It left files in the project: left' in capfd.readouterr().out
-    assert steps.main(['one']) == 0
+    beside = steps.Step('four', 'the fourth', python('print("it ran, too")'), '-', beside=True)
+    monkeypatch.setattr(steps, 'STEPS', [made_up[0], beside])
+    assert steps.main([]) == 0
+    said = capfd.readouterr().out
+    assert said.index('one: good') < said.index('it ran, too') < said.index('all steps are good')
+    monkeypatch.setattr(steps, 'STEPS', [made_up[0], replace(beside, command=python('exit(3)'))])
+    assert steps.main([]) == 1 and 'FAILED: four' in capfd.readouterr().out
 
 
 def test_the_installation_names_large_packages():

@@ -6,6 +6,7 @@
     python .ci/checks.py docs      nbdev can prepare every page for the website
 """
 import ast
+import fnmatch
 import json
 import os
 import re
@@ -129,20 +130,21 @@ def check_alt_texts(cells):
 
 # --- all pages ---
 
-def listed(contents):
+def listed(contents, there):
     "The notebooks in a part of the sidebar"
     if isinstance(contents, list):
-        return [name for part in contents for name in listed(part)]
+        return [name for part in contents for name in listed(part, there)]
     if isinstance(contents, dict):
-        return listed(contents.get('href', [])) + listed(contents.get('contents', []))
+        found = fnmatch.filter(there, contents.get('auto', ''))
+        return found + [name for key in ('href', 'contents') for name in listed(contents.get(key, []), there)]
     return [contents]
 
 
 def check_sidebar(root):
     "The sidebar lists every notebook, and nothing else"
     site = yaml.safe_load((root/'_quarto.yml').read_text(encoding='utf-8'))
-    names = listed(site['website']['sidebar']['contents'])
     there = [path.relative_to(root/'nbs').as_posix() for path in notebooks(root)]
+    names = listed(site['website']['sidebar']['contents'], there)
     for name in sorted(set(names).symmetric_difference(there)):
         yield f'_quarto.yml: the sidebar and nbs/ do not agree about {name}'
 

@@ -381,23 +381,24 @@ def _no_data(error, skipped):
 
 # %% ../../nbs/eval/evaluate.ipynb #be13bfb4
 @delegates(task_features)
-def evaluate(  # noqa: PLR0913
+@delegates(find_tasks, keep=True)
+def evaluate(
     models, # A model, a list, or {name: model}; the first is the baseline
     suites='all', # 'all', or keys of `SUITES`
     data=None, # A folder, a World, tasks, or a list; ALIGNET_DATA or the offline world if None
     objects=None, # (m,) judged objects to score, e.g. those that no teacher saw; all if None
-    restrict:bool=True, # With objects: the other suites avoid the other judged objects too
     few_shot=None, # Settings of the few-shot probes, such as dict(ks=(1, 5, 10), draws=5)
     maps='pca', # Maps in the suite 'pictures': 'pca', 'tsne', 'umap' (needs umap-learn), or False
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of draws and resamples
-    **kwargs, # Where features are kept and how pictures are read, as in `task_features`
+    **kwargs, # `restrict` of `find_tasks`; where features are kept and how pictures are read, as in `task_features`
 ) -> Evaluation: # Tables, intervals and figures
     "Every suite that has data, for every model"
     wanted = check_suites(suites)
     _check_maps(maps, wanted)
     check_at_least(1, n_boot=n_boot)
     shots, models = as_shots(few_shot), name_models(models)
+    restrict = kwargs.pop('restrict', True)
     tasks, skipped = find_tasks(data, wanted, objects, restrict, shots)
     if not tasks: raise _no_data(f"there is no data for {', '.join(wanted)}", skipped)
     about = _about(tasks, objects, kwargs.get('size'), seed, n_boot)

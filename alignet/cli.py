@@ -165,7 +165,7 @@ class TrainCommand:
     save_every:int=100 # steps between checkpoints
     bs:int=None # images in a batch; 48, or the recipe's
     size:int=None # side in pixels; 224, or the recipe's
-    loss:str=None # jsd, kl, contrastive or margin
+    loss:str=None # name of a loss
     triplets:str=None # 'batch' or 'sampled'
     weights:str=None # which triplets of a batch count, such as 'cluster_border'
     per_cluster:int=None # images of one cluster that come together
@@ -203,8 +203,10 @@ def run(self:TrainCommand):
 @patch
 def _recipe(self:TrainCommand):
     "The recipe, or None; raise for options that do not go together"
-    from alignet.core import AlignetError, check_choice
+    from alignet.core import AlignetError, check_choice, check_count
     from alignet.scale.recipes import RECIPES
+    for name in ('steps', 'epochs', 'save_every'):
+        if getattr(self, name) is not None: check_count(1, **{name: getattr(self, name)})
     if self.steps and not self.recipe:
         raise AlignetError('--steps belongs to a --recipe; without one, use --epochs')
     if self.epochs and self.recipe:
@@ -424,6 +426,15 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action):
         if action.default is None or action.default is False: return action.help
         return super()._get_help_string(action)
+
+    def _format_action(self, action):
+        "The losses are named only when the help of `train` is printed: that loads PyTorch"
+        if action.dest == 'loss': action.help = f'one of {_loss_names()}'
+        return super()._format_action(action)
+
+def _loss_names():
+    from alignet.loss import TRIPLET_LOSSES
+    return ', '.join(TRIPLET_LOSSES)
 
 # %% ../nbs/10_cli.ipynb #29c4ebe7
 def _add_command(subparsers, name, command):

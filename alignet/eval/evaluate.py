@@ -190,6 +190,33 @@ def to_html(self:Evaluation,
     "One self-contained page"
     return self.report().to_html(path)
 
+# %% ../../nbs/eval/evaluate.ipynb #evalsumtab
+def _table_text(frame):
+    "A table as text that a terminal shows as it is"
+    frame = frame.rename(columns=printable)
+    shown = frame.map(lambda v: printable(v) if isinstance(v, str) else v)
+    return shown.to_string(index=False, float_format='{:.3f}'.format, na_rep='')
+
+# %% ../../nbs/eval/evaluate.ipynb #evalsum
+@patch
+def summary(self:Evaluation,
+    brief:bool=False, # Leave out what is needed for that which could not be measured
+) -> str: # Values, comparisons, what was skipped, and notes
+    "The whole as plain text"
+    base, *others = self.models
+    values = self.wide() if others else self.table.drop(columns=['model', 'ceiling'])
+    lines = [_table_text(values)]
+    if any('SIMULATED' in n for n in self.notes):
+        lines.insert(0, 'Scores on SIMULATED observers, not on people (the notes say of which data).\n')
+    for model in others:
+        differences = self.compare(base, model).drop(columns=['p', 'n'])
+        lines.append(f'\n{printable(model)} against {printable(base)}:\n{_table_text(differences)}')
+    if len(self.skipped): lines.append(f"\nleft out{' (the report says what each needs)' * brief}:")
+    for row in self.skipped.itertuples():
+        needs = '' if brief else f'. Needs: {row.needs}'
+        lines.append(printable(f"  {row.suite}:{' ' * bool(row.data)}{row.data} ({row.why}){needs}"))
+    return '\n'.join([*lines, *map(printable, self.notes)])
+
 # %% ../../nbs/eval/evaluate.ipynb #5eb7bcd8
 def _records(frame):
     "Rows of a table as dictionaries, without NaN"

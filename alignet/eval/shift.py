@@ -130,7 +130,7 @@ def save(self:ShiftTask,
     path, # A .csv
 ):
     "Write the split as a table"
-    with atomic_path(path) as tmp: self.table.to_csv(tmp, index=False)
+    with atomic_path(path) as tmp: self.table.map(escape_formula).to_csv(tmp, index=False)
 
 # %% ../../nbs/eval/shift.ipynb #a6103990
 @patch(cls_method=True)
@@ -141,7 +141,8 @@ def load(cls:ShiftTask,
     "Read a split that `save` wrote"
     path = Path(path)
     if not path.is_file(): raise AlignetError(f"split '{path}' does not exist; check the path")
-    t = pd.read_csv(path, dtype=str, keep_default_na=False)
+    with reading(path, 'a table of a split'):
+        t = pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8-sig').map(unescape_formula)
     check_known(['superclass', 'subclass', 'side'], t.columns, f"columns of '{path}'")
     for side in t.side.unique(): check_choice(side, ('source', 'target'), f"'{path}': side")
     sides = {side: {k: [] for k in t.superclass} for side in ('source', 'target')}

@@ -114,6 +114,7 @@ def export_onnx(
     tol:float=1e-3, # Largest difference of a feature over the largest feature; None: no check
 ) -> Path: # The file
     "Write a backbone as an ONNX file, (B, 3, size, size) images to (B, d) features"
+    check_writable(path)
     onnx = require('onnx')
     for package in ('onnxscript', 'onnxruntime')[:1 if tol is None else 2]: require(package)
     backbone, path = as_backbone(model), Path(path)

@@ -200,10 +200,11 @@ class EvalCommand:
 def run(self:EvalCommand):
     from alignet.eval.evaluate import evaluate
     from alignet.files.disk import check_writable
+    from alignet.files.text import read_lines
     self._check()
     pages = [_with_ending(self.out, o) for o in ('.html', '.json')] if self.out else []
     for page in pages: check_writable(page)
-    objects = None if self.objects is None else _read_lines(self.objects)
+    objects = None if self.objects is None else read_lines(self.objects)
     data, objects = self._data(objects)
     suites = [s for words in self.suites or ['all'] for s in words.split(',') if s]
     ks = self.shots and _read_numbers(self.shots)
@@ -252,14 +253,6 @@ def _data(self:EvalCommand, objects):
     if objects is not None: judgements = judgements.restrict(objects)
     tasks = odd_one_out_tasks(judgements, image_set(self.images), name=Path(self.judgements).stem)
     return [self.data, *tasks] if self.data else tasks, None
-
-# %% ../nbs/10_cli.ipynb #0c94b0f6
-def _read_lines(path):
-    "The lines of the file of --objects"
-    from alignet.files.disk import reading
-    with reading(path, 'a list of names in UTF-8', 'check --objects'):
-        text = Path(path).read_text(encoding='utf-8-sig')
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 # %% ../nbs/10_cli.ipynb #be2296a4
 def _read_numbers(text):

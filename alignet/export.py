@@ -6,7 +6,7 @@
 __all__ = ['markdown_table', 'model_card', 'check_model_folder', 'model_folder', 'write_card', 'save_tensors', 'check_export',
            'timm_backbone', 'export_timm', 'push_to_hub']
 
-# %% ../nbs/08_export.ipynb #373b76ca
+# %% ../nbs/08_export.ipynb #804b0764
 import contextlib, json, re, shutil, tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,8 @@ from timm.models._hub import save_config_for_hf
 from .core import *
 from .files.disk import *
 from .features import *
+from .scale.forward import evaluating
+from .scale.pixels import timm_config
 from .scale.towers import timm_tower
 
 # %% ../nbs/08_export.ipynb #7a135b55
@@ -205,9 +207,12 @@ def export_timm(
     path, # Folder to make, or to replace if a model is in it
     name:str=None, # What to call the model in its card; the folder's name if None
     card=None, # Arguments of model_card as a dict, a table (DataFrame), or the card itself as text
+    base=None, # The network that it was trained from: a name, a folder or a model; needed for `mix`
+    mix:float=1., # How far the weights go from the base (0) to the model (1), see `mix_models`
 ) -> Path: # The folder
     "Write a model so that `timm.create_model('local-dir:PATH', pretrained=True)` loads it"
-    backbone, path = timm_backbone(model), Path(path)
+    if mix != 1 and base is None: raise AlignetError(f'mix={mix} needs base, the network it was trained from')
+    path, backbone = Path(path), timm_backbone(model if base is None else mix_models(base, model, mix))
     net = backbone.model
     kept = {k: v for k, v in timm_config(net).items() if v is not None and k not in _OF_BASE}
     config = {**kept, **json.loads(json.dumps(backbone.data_config))}

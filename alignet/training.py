@@ -28,11 +28,12 @@ from fastcore.foundation import L
 from fastcore.meta import delegates
 from .core import *
 from .data import ImageSet
-from .features import create_backbone, evaluating
+from .features import create_backbone
 from .labels import PseudoLabels
 from .loss import *
 from .scale.batches import *
 from .scale.fast_loss import batch_agreement
+from .scale.forward import evaluating
 from .scale.pixels import needs_squashed
 
 # %% ../nbs/06_training.ipynb #4764167c

@@ -92,12 +92,13 @@ def compare(self:Evaluation,
     a:str=None, # Baseline; the first model if None
     b:str=None, # The other; the second if None
     level:float=.95, # Coverage of the intervals
-) -> pd.DataFrame: # suite, data, measure, first, second, gain, low, high, p, n, unit, verdict
+) -> pd.DataFrame: # suite, data, measure, a column a model, gain, low, high, p, n, unit, verdict
     "Paired differences of two models, the second minus the first"
     if not 0 < level < 1: raise AlignetError(f'level must lie between 0 and 1, such as .95, not {level}')
     if len(self.models) < 2: raise AlignetError(f'a comparison needs two models, not only {self.models}')
     a, b = self.models[0] if a is None else a, self.models[1] if b is None else b
     for model in (a, b): check_choice(model, self.models, 'model')
+    if a == b: raise AlignetError(f"name two different models, not '{a}' twice")
     if (a, b, level) not in self._compared:
         rows = []
         for task, scores in self.results:
@@ -105,7 +106,7 @@ def compare(self:Evaluation,
             differences = task.compare(of[a], of[b], level, self.n_boot, self.seed)
             rows += [dict(suite=task.suite, data=task.name) | asdict(d) for d in differences]
         self._compared[a, b, level] = pd.DataFrame(rows, columns=_DIFFERENCE)
-    return self._compared[a, b, level].copy()
+    return self._compared[a, b, level].rename(columns=dict(first=a, second=b))
 
 # %% ../../nbs/eval/evaluate.ipynb #c3ff740d
 def _plot_suite(ax, d, models):
@@ -320,7 +321,7 @@ def _picture_sets(task):
 # %% ../../nbs/eval/evaluate.ipynb #753670ed
 def _set_key(images):
     "What is the same for two image sets with the same pictures"
-    names = hashlib.sha256('\n'.join(images.names).encode()).hexdigest()
+    names = hashlib.sha256('\n'.join(images.names).encode('utf-8', 'surrogateescape')).hexdigest()
     return type(images).__name__, str(images.root), names
 
 # %% ../../nbs/eval/evaluate.ipynb #6d3d6338
@@ -425,6 +426,7 @@ def evaluate(
     _check_maps(maps, wanted)
     check_at_least(1, n_boot=n_boot)
     shots, models = as_shots(few_shot), name_models(models)
+    _check_names(models)
     restrict = kwargs.pop('restrict', True)
     tasks, skipped = find_tasks(data, wanted, objects, restrict, shots)
     if not tasks: raise _no_data(f"there is no data for {', '.join(wanted)}", skipped)
@@ -442,6 +444,12 @@ def evaluate(
     if not figures and not any(s.rows for s in scores):
         raise _no_data('no suite gave a number for these models', skipped)
     return Evaluation(results, skipped, figures, seed, n_boot, about)
+
+# %% ../../nbs/eval/evaluate.ipynb #c41d09ae
+def _check_names(models):
+    "A model's name heads a column, so it must not be that of another one"
+    taken = [name for name in models if name in _DIFFERENCE and name not in ('first', 'second')]
+    if taken: raise AlignetError(f"'{taken[0]}' is a column of the tables; give the model another name")
 
 # %% ../../nbs/eval/evaluate.ipynb #a2ed416b
 def _about(tasks, objects, size, seed, n_boot):

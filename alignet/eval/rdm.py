@@ -12,6 +12,7 @@ from fastcore.basics import patch
 from scipy import stats
 from ..core import *
 from ..files.disk import *
+from ..files.text import *
 from ..data import ImageSet
 
 # %% ../../nbs/eval/rdm.ipynb #827d12e1
@@ -185,11 +186,13 @@ def from_matrix(cls:HumanRDM,
 # %% ../../nbs/eval/rdm.ipynb #0c7472a7
 def _read_ratings(table, columns):
     "The two pictures, the rating and the number of the person in each row of a table"
-    df = pd.read_csv(table) if isinstance(table, (str, Path)) else pd.DataFrame(table)
+    is_path = isinstance(table, (str, Path))
+    df = read_table(table).replace('', np.nan) if is_path else pd.DataFrame(table)
     columns = list(columns)
     if columns[3:] == ['subject'] and 'subject' not in df: columns = columns[:3]
     remedy = "name yours, e.g. columns=('picture 1', 'picture 2', 'rating', 'who')"
     check_known(columns, list(df.columns), 'columns of the table', remedy)
+    check_rows(df[columns[:2]].isna().any(axis=1), 'the table', 'do not name two pictures; fill or delete them')
     a, b = (df[c].astype(str).to_numpy() for c in columns[:2])
     given = df[columns[2]]
     rating = pd.to_numeric(given, errors='coerce')

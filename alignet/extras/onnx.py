@@ -14,6 +14,8 @@ from torch import nn
 from ..core import *
 from ..files.disk import *
 from ..features import *
+from ..scale.forward import evaluating
+from ..scale.pixels import timm_config
 from ..scale.weights import public_name
 
 # %% ../../nbs/extras/onnx.ipynb #e91a224e
@@ -92,6 +94,8 @@ def _check_onnx(file, net, sizes, tol):
     ort = require('onnxruntime')
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
+    # threads that wait must not take the processor from others
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     session = ort.InferenceSession(str(file), options, providers=['CPUExecutionProvider'])
     failed = f"the ONNX file of '{net.backbone.name}' computes other features than PyTorch"
     for n in sizes:

@@ -133,7 +133,8 @@ def remove_unfinished(
 # %% ../../nbs/files/disk.ipynb #7c231a44
 def cache_folder() -> Path: # May not exist yet
     "The folder of what can be made again: the environment variable ALIGNET_CACHE, or ~/.cache/alignet"
-    return Path(os.environ.get('ALIGNET_CACHE') or Path.home()/'.cache'/'alignet').expanduser()
+    try: return Path(os.environ.get('ALIGNET_CACHE') or '~/.cache/alignet').expanduser()
+    except RuntimeError as e: raise AlignetError('there is no home folder; set ALIGNET_CACHE to a folder') from e
 
 # %% ../../nbs/files/disk.ipynb #1f1eed6d
 def to_jsonable(
@@ -156,26 +157,28 @@ def write_json(
         tmp.write_text(json.dumps(obj, indent=1, default=to_jsonable), encoding='utf-8')
 
 # %% ../../nbs/files/disk.ipynb #readingreason
-def _why_unreadable(e, what, remedy):
+def _why_unreadable(e, what, remedy, missing):
     "What is wrong with a file that gave this error, and what to do"
-    if isinstance(e, FileNotFoundError): return f'does not exist; {remedy}'
+    if isinstance(e, FileNotFoundError): return f'does not exist; {missing or remedy}'
     if isinstance(e, IsADirectoryError): return 'is a folder; give a file'
     if isinstance(e, PermissionError): return 'may not be read; change its permissions'
     if isinstance(e, OSError) and e.errno: return f'cannot be read ({e.strerror}); check the disk'
     if isinstance(e, MemoryError): return 'does not fit the memory; free some of it'
-    return f'is damaged, or is not {what}; {remedy}'
+    detail = f' ({str(e).splitlines()[0]:.70})' if isinstance(e, ValueError) and str(e).strip() else ''
+    return f'is damaged, or is not {what}{detail}; {remedy}'
 
 # %% ../../nbs/files/disk.ipynb #readingcode
 @contextlib.contextmanager
 def reading(
     path, # The file that the block reads
     what:str='a file of this kind', # What it should be
-    remedy:str='check the path, or make it again', # What to do if it is missing or damaged
+    remedy:str='check the path, or make it again', # What to do if it is damaged
+    missing:str=None, # What to do if it does not exist; remedy if None
 ) -> object: # Context manager
     "Turn any error of a block that reads `path` into an `AlignetError` that names it"
     try: yield
     except AlignetError: raise
-    except Exception as e: raise AlignetError(f"'{path}' {_why_unreadable(e, what, remedy)}") from e
+    except Exception as e: raise AlignetError(f"'{path}' {_why_unreadable(e, what, remedy, missing)}") from e
 
 # %% ../../nbs/files/disk.ipynb #parsejson
 def parse_json(

@@ -6,7 +6,7 @@
 __all__ = ['PackedImages', 'tar_contents', 'shard_paths', 'TarImages', 'names_from_paths', 'HFImages', 'image_set']
 
 # %% ../../nbs/worlds/archives.ipynb #5750f46d
-import contextlib, copy, glob, hashlib, json, os, re, tarfile, zipfile, zlib
+import contextlib, copy, glob, hashlib, json, os, re, tarfile, zlib
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
@@ -108,8 +108,8 @@ def tar_contents(
 # %% ../../nbs/worlds/archives.ipynb #69775c21
 def _kept_contents(file, stamp):
     "The contents as they were kept; None if they are not there, damaged, or of a changed shard"
-    broken = OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile
-    with contextlib.suppress(*broken), np.load(file) as z:
+    with contextlib.suppress(AlignetError):
+        z = read_npz(file, ('stamp', 'names', 'where'))
         if not np.array_equal(z['stamp'], stamp): return None
         text, where = z['names'].tobytes().decode('utf-8', 'surrogateescape'), z['where']
         return text.split('\0') if len(where) else [], where
@@ -120,7 +120,7 @@ def _contents(path):
     path, at = Path(path), os.stat(path)
     # 2: the version of this format
     stamp = np.array([2, at.st_size, at.st_mtime_ns, at.st_ctime_ns])
-    key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
     beside = path.with_name(f'.{path.name}.contents.npz')
     places = beside, cache_folder()/'shards'/f'{path.stem}-{key}.npz'
     for file in places:
@@ -440,7 +440,7 @@ def stamps(self:HFImages) -> list: # (n,) 16 hexadecimal digits each
 def digest(self:HFImages) -> str: # 64 hexadecimal digits
     "SHA-256 over names and sizes; where names are row numbers, over the dataset's fingerprint too"
     h = hashlib.sha256()
-    for name, size in zip(self.names, self.sizes()): h.update(f'{name}\0{size}\n'.encode())
+    for name, size in zip(self.names, self.sizes()): h.update(f'{name}\0{size}\n'.encode('utf-8', 'surrogateescape'))
     if self._by_number: h.update(self.fingerprint.encode())
     return h.hexdigest()
 

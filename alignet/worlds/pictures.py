@@ -310,7 +310,7 @@ def digest(self:ImageSet) -> str: # 64 hexadecimal digits
     h = hashlib.sha256()
     for name, size in zip(self.names, self.sizes()):
         if size is None: raise AlignetError(f"image '{self.root/name}' cannot be found; restore it")
-        h.update(f'{name}\0{size}\n'.encode())
+        h.update(f'{name}\0{size}\n'.encode('utf-8', 'surrogateescape'))
     return h.hexdigest()
 
 # %% ../../nbs/worlds/pictures.ipynb #9408b932

@@ -316,8 +316,8 @@ COMMANDS = dict(
     train=TrainCommand, eval=EvalCommand, export=ExportCommand, convert=ConvertCommand)
 _SUITES = f"some of {', '.join(suite_names())}; all if left out; behind the models, or with commas"
 WORDS = dict(
-    columns=dict(nargs=3), loss=dict(help=_loss_names), models=dict(nargs='+'), suites=dict(nargs='+', help=_SUITES),
-    maps=dict(choices=['pca', 'tsne', 'umap', 'none']))
+    columns=dict(nargs=3), loss=dict(help=_loss_names), models=dict(nargs='+'),
+    suites=dict(nargs='+', help=_SUITES), maps=dict(choices=['pca', 'tsne', 'umap', 'none']))
 
 # %% ../nbs/10_cli.ipynb #c4768fd1
 def parser() -> argparse.ArgumentParser: # With a subcommand for each step

@@ -157,7 +157,7 @@ def report(self:Evaluation,
 ) -> Report: # With tables, figures and remarks
     "The whole as a `Report`"
     r = Report(title, subtitle=escape_markdown(', '.join(self.models)))
-    for note in self.notes: r.note(note)
+    for note in self.notes: r.note(escape_markdown(note))
     r.heading('Measures')
     r.table(self.wide(), 'Values, models side by side', name='values')
     alt = 'Every measure of every model as a dot with its interval, in one panel for each suite'

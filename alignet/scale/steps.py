@@ -12,7 +12,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from .. import __version__
 from ..core import *
-from ..export import check_model_folder, export_timm, timm_backbone
+from ..export import check_model_folder, escape_name, export_timm, timm_backbone
 from ..features import FeatureStore
 from ..files.disk import *
 from ..labels import PseudoLabels
@@ -119,7 +119,7 @@ def _notes(run, student, labels, settings):
     is_folder = Path(student.removeprefix('local-dir:')).is_dir()
     base = Path(student).name if is_folder else student
     options = {k: v for k, v in settings.items() if not callable(v)} | dict(seed=run.seed, recipe=run.recipe)
-    return (f'Made by `alignet train` {__version__} from {base}, with {labels!r}. '
+    return (f'Made by `alignet train` {__version__} from {escape_name(base)}, with {labels!r}. '
             f"Trained and best used at {settings['size']} pixels. Settings: {options}")
 
 # %% ../../nbs/scale/steps.ipynb #stepstrn

@@ -23,7 +23,7 @@ help:
 	@echo 'make install    what the demo needs, into $(VENV); the others install what they need, too'
 	@echo 'make dev        what developers need, into $(VENV), and the git hooks that keep notebooks clean'
 	@echo 'make test       all checks; some of them with'
-	@echo '                STEPS="clean export readme pages docs lint pytest build dev newest"'
+	@echo '                STEPS="clean export readme pages lint pytest build dev newest"'
 	@echo 'make lint       the rules for code (pyproject.toml), on notebooks, tests and scripts'
 	@echo 'make export     after editing notebooks: clean them, export alignet/, write README.md'
 	@echo 'make docs       the website, in _docs/ (needs Quarto)'

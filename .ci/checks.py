@@ -3,7 +3,6 @@
     python .ci/checks.py clean     `nbdev_clean` would change nothing
     python .ci/checks.py export    `nbdev_export` would change nothing
     python .ci/checks.py pages     titles, outputs, alt texts, comments, links, sidebar
-    python .ci/checks.py docs      nbdev can prepare every page for the website
 """
 import ast
 import json
@@ -12,12 +11,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import yaml
 
 from comments import check_comments
-from common import ROOT, joined, notebooks, project_copy, prose, read_cells
-from links import broken_links
+from common import ROOT, default_exp, joined, notebooks, project_copy, prose, read_cells, settings
 
 MAX_PAGE, MAX_ALL = 1_000_000, 12_000_000            # bytes of one notebook, and of all
 MACHINE_PATH = re.compile(r'(?<![\w.:/~<-])/(home|root|Users|tmp|mnt|work|srv|content)/[\w.-]+')
@@ -34,34 +33,29 @@ def run_in(folder, *command):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def contents(root, pattern):
-    "The files that match a pattern, as {name: bytes}"
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.glob(pattern)}
-
-
-def changed(root, command, pattern):
-    "The files that one of nbdev's commands would change; exported modules are made anew"
+def changed(root, command, folder):
+    "The files in a folder that one of nbdev's commands would change; exported modules are made anew"
     with project_copy(root) as copy:
-        before = contents(copy, pattern)
-        for name, text in before.items():
-            if EXPORTED.encode() in text and name.endswith('.py'):
-                (copy/name).unlink()
+        run_in(copy, 'git', 'init', '-q')
+        run_in(copy, 'git', 'add', folder)
+        for module in copy.glob('alignet/**/*.py'):
+            if EXPORTED in module.read_text(encoding='utf-8'):
+                module.unlink()
         result = run_in(copy, Path(sys.executable).with_name(command))
-        after = contents(copy, pattern)
+        names = run_in(copy, 'git', 'ls-files', '--modified', '--others', folder).stdout.split('\n')
     if result.returncode:
         return [f'{command} failed:\n{result.stdout[-3000:]}']
-    names = [o for o in sorted(before | after) if before.get(o) != after.get(o)]
-    return [f'{name}: changed by {command}' for name in names]
+    return [f'{name}: changed by {command}' for name in sorted(set(names)) if name]
 
 
 def check_clean(root=ROOT):
     "Notebooks with metadata or counts that nbdev_clean takes off"
-    return changed(root, 'nbdev_clean', 'nbs/**/*.ipynb')
+    return changed(root, 'nbdev_clean', 'nbs')
 
 
 def check_export(root=ROOT):
     "Modules that differ from what the notebooks export"
-    return changed(root, 'nbdev_export', 'alignet/**/*.py')
+    return changed(root, 'nbdev_export', 'alignet')
 
 
 # --- one page ---
@@ -127,6 +121,26 @@ def check_alt_texts(cells):
             yield cell, f'an image has no alt text: {image[:80]}'
 
 
+def link_targets(text):
+    "Where the links and pictures of a markdown text lead"
+    text = prose(text)
+    return re.findall(r'\]\(\s*<?([^)\s>]+)', text) + re.findall(
+        r'<(?:img|a)\b[^>]*?\b(?:src|href)="([^"]+)', text)
+
+
+def broken_links(text, page, root):
+    "The links of a text to files that are not there; Pandoc's test looks for headings and names"
+    for target in link_targets(text):
+        name = unquote(target).partition('#')[0]
+        file = (page.parent/name).resolve()
+        if not name or re.match(r'[a-z][a-z0-9+.-]*:|//', target, re.I):
+            continue
+        if not file.exists():
+            yield f'the link to {target} is broken: there is no such file'
+        elif page.suffix == '.ipynb' and root/'nbs' not in file.parents:
+            yield f'the link to {target} is broken: the website has no files from outside nbs/'
+
+
 # --- all pages ---
 
 def listed(contents):
@@ -152,13 +166,16 @@ def check_page(page, root):
     cells, name = read_cells(page, root), page.relative_to(root)
     if page.stat().st_size > MAX_PAGE:
         yield f'{name}: over {MAX_PAGE/1e6:.0f} MB; draw smaller figures or fewer of them'
-    checks = check_title, check_outputs, check_lost_outputs, check_alt_texts, check_comments
+    checks = check_title, check_outputs, check_lost_outputs, check_alt_texts
     for check in checks:
         yield from (f'{cell.where}: {wrong}' for cell, wrong in check(cells))
     for cell in cells:
         if cell.kind == 'markdown':
             for wrong in broken_links(cell.source, page, root):
                 yield f'{cell.where}: {wrong}'
+    if default_exp(cells):
+        for wrong in check_comments(f'{settings(root)["lib_name"]}.{default_exp(cells)}'):
+            yield f'{name}: {wrong}'
 
 
 def check_pages(root=ROOT):
@@ -174,38 +191,13 @@ def check_pages(root=ROOT):
     return bad
 
 
-# --- docs ---
-
-PREPARE = """
-import warnings
-import nbdev.quarto
-warnings.simplefilter('ignore')
-nbdev.quarto._ensure_quarto = lambda: None          # it would download Quarto
-nbdev.quarto.nbdev_proc_nbs.__wrapped__(n_workers=0, force=True)
-"""
-
-
-def prepare(copy):
-    "Let nbdev prepare the pages of a copy of the project, in its folder _proc"
-    return run_in(copy, sys.executable, '-c', PREPARE)
-
-
-def check_docs(root=ROOT):
-    "Pages that nbdev cannot prepare: it runs cells with an import or an export, no others"
-    with project_copy(root) as copy:
-        result = prepare(copy)
-    if result.returncode:
-        return [result.stdout[-3000:],
-                'nbdev runs each cell that has an import: keep imports alone in their cells']
-    return []
-
-
-CHECKS = {'clean': check_clean, 'export': check_export, 'pages': check_pages, 'docs': check_docs}
+CHECKS = {'clean': check_clean, 'export': check_export, 'pages': check_pages}
 
 
 def main():
     if sys.argv[-1] not in CHECKS:
         sys.exit(__doc__)
+    sys.path.insert(0, str(ROOT))                       # the package of this working tree
     bad = CHECKS[sys.argv[-1]]()
     if bad:
         sys.exit('\n'.join(bad))

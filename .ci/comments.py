@@ -1,81 +1,53 @@
-"""What public functions say of themselves, in comments as nbdev reads them (docments)."""
-import ast
-import io
+"""What public functions and classes say of themselves: docstrings, and comments as fastcore reads them."""
+import functools
+import importlib
+import inspect
 import re
-import tokenize
+import textwrap
 
-FUNCTION = ast.FunctionDef, ast.AsyncFunctionDef
-DEFINED = *FUNCTION, ast.ClassDef
+from fastcore.docments import docments
+
 # Methods that a library calls, not a user; then those of tasks and commands, which a base class documents
 HOOKS = re.compile(r'_.*|(before|after)_\w+|encodes|get_idxs|extra_repr|measure|compare|figures|run')
+PROPERTIES = property, functools.cached_property
+INNER = re.compile(r'^( +)def .*\n(?:\1 .*\n|\n)*', re.M)    # a function inside another one
 
 
-def check_comments(cells):
-    "Every public function says what it does, what it takes and what it returns"
-    for cell in cells:
-        if not cell.exported:
-            continue
-        tokens = tokenize.generate_tokens(io.StringIO(cell.source).readline)
-        commented = {token.start[0] for token in tokens if token.type == tokenize.COMMENT}
-        for name in undocumented_classes(ast.parse(cell.source)):
-            yield cell, f'`{name}` has no docstring'
-        for name, function, in_class in public_functions(ast.parse(cell.source)):
-            yield from ((cell, f'`{name}` {lack}') for lack in lacks(function, in_class, commented))
+def check_comments(module):
+    "What the public names of a module leave unsaid, as messages"
+    for name in getattr(importlib.import_module(module), '__all__', []):
+        thing = getattr(importlib.import_module(module), name)
+        if (inspect.isclass(thing) or inspect.isfunction(thing)) and not inspect.getdoc(thing):
+            yield f'`{name}` has no docstring'
+        if inspect.isfunction(thing):
+            yield from (f'`{name}` {lack}' for lack in lacks(thing))
+        for method, function in vars(thing).items() if inspect.isclass(thing) else []:
+            if method == '__init__' or not HOOKS.fullmatch(method):
+                yield from (f'`{name}.{method}` {lack}' for lack in lacks_of_method(function))
 
 
-def undocumented_classes(tree):
-    "The public classes of a cell that have no docstring"
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    return [o.name for o in classes if not o.name.startswith('_') and not ast.get_docstring(o)]
-
-
-def public_functions(tree):
-    "The public functions and methods of a cell as (name, function, whether it is a method)"
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and not node.name.startswith('_'):
-            inside = [item for item in node.body if isinstance(item, FUNCTION)]
-            for function in inside:
-                if function.name == '__init__' or not HOOKS.fullmatch(function.name):
-                    yield f'{node.name}.{function.name}', function, True
-        if isinstance(node, FUNCTION) and not node.name.startswith('_'):
-            patched = 'patch' in decorators(node)
-            if not (patched and HOOKS.fullmatch(node.name)):
-                yield node.name, node, patched
-
-
-def decorators(function):
-    "The words of its decorators: patch, property, staticmethod, ..."
-    return re.findall(r'\w+', ' '.join(map(ast.unparse, function.decorator_list)))
-
-
-def lacks(function, in_class, commented):
-    "What is not said about a function; `commented` holds the lines with a comment"
-    marks, begins = decorators(function), function.body[0].lineno
-    if {'dispatch', 'typedispatch', 'setter'}.intersection(marks):
-        return
-    if function.name != '__init__' and not ast.get_docstring(function):
+def lacks_of_method(method):
+    "What is not said about a method or a property"
+    function = getattr(method, '__func__', None) or getattr(method, 'func', None) or method
+    if isinstance(method, PROPERTIES) and not method.__doc__:
         yield 'has no docstring'
-    returns = function.returns
-    params = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
-    ends = [param.lineno for param in params[1:]] + [returns.lineno if returns else begins]
-    has_self = in_class and 'staticmethod' not in marks
-    for param, end in list(zip(params, ends))[has_self:]:
-        on_its_own = function.lineno < param.lineno < end
-        if not on_its_own or commented.isdisjoint(range(param.lineno, end)):
-            yield f'says nothing about {param.arg}: write it on a line of its own, with a comment'
-    said = returns and returns.end_lineno in commented
-    if gives(function) and not said and 'prop' not in ' '.join(marks):
+    if inspect.isfunction(function) and hasattr(function, '__code__'):
+        if function.__name__ != '__init__' and not function.__doc__:
+            yield 'has no docstring'
+        if not isinstance(method, PROPERTIES):
+            yield from lacks(function)
+
+
+def lacks(function):
+    "The parameters of a function without a comment, and what it returns"
+    function = inspect.unwrap(function)
+    code = function.__code__
+    if code.co_filename.startswith('<'):                # a dataclass makes its own __init__
+        return
+    said = docments(function)
+    for name in code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]:
+        if name not in ('self', 'cls') and not said.get(name):
+            yield f'says nothing about {name}: write it on a line of its own, with a comment'
+    source = INNER.sub('', textwrap.dedent(inspect.getsource(function)))
+    if re.search(r'\b(return|yield) (?!None)\S', source) and not said.get('return'):
         yield 'says nothing about what it returns: end its head with `-> type: # what it is`'
-
-
-def gives(node):
-    "Whether a function returns or yields a value; what is defined inside it does not count"
-    for child in ast.iter_child_nodes(node):
-        value = getattr(child, 'value', None)
-        if isinstance(child, ast.Return) and value and ast.unparse(value) != 'None':
-            return True
-        if isinstance(child, (ast.Yield, ast.YieldFrom)):
-            return True
-        if not isinstance(child, (*DEFINED, ast.Lambda)) and gives(child):
-            return True
-    return False

@@ -217,16 +217,12 @@ def load(cls:Judgements,
     path, # A file made by save
 ) -> Judgements: # As it was saved
     "Read a file made by `save`"
-    if not Path(path).is_file(): raise AlignetError(f"judgements file '{path}' does not exist; check the path")
+    remedy = 'make it with Judgements.save'
+    a = read_npz(path, ('names', 'triplets'), 'a file of judgements', remedy=remedy)
     try:
-        with np.load(path, allow_pickle=False) as z: a = {k: z[k] for k in z.files}
-    except Exception as e:
-        raise AlignetError(f"'{path}' cannot be read ({e}); make it again with Judgements.save") from e
-    try:
-        check_known(['names', 'triplets'], a, 'arrays', 'make the file with Judgements.save')
         return cls(a['triplets'], a['names'].tolist(), a.get('probs'), str(a.get('source', '')),
                    bool(a.get('simulated', False)), a.get('subjects'))
-    except AlignetError as e: raise AlignetError(f"judgements file '{path}': {e}") from e
+    except (ValueError, TypeError) as e: raise AlignetError(f"judgements file '{path}': {e}") from e
 
 # %% ../nbs/01_data.ipynb #3f16dbb6
 ITEM_COLUMNS = ('file', 'object', 'group', 'subgroup', 'style', 'scored')

@@ -295,7 +295,7 @@ def check_origin(
 ):
     "Raise if a store holds the features of another network than the one that the teacher was fitted on"
     want = getattr(teacher, 'meta', {}).get('features') or {}
-    have = store.identity() if hasattr(store, 'identity') else {}
+    have = store.origin() if hasattr(store, 'origin') else {}
     known = {k for k in want if want[k] and have.get(k)}
     # a network's name only counts where nothing better is known
     keys = [k for k in ('arch', 'weights', 'data_config') if k in known] or list(known & {'model'})

@@ -209,7 +209,7 @@ class Notebook(pytest.File):
     def setup(self):
         "Go to the notebook's folder, with fixed seeds"
         self.run = None
-        self.surroundings = os.getcwd(), dict(os.environ)
+        self.surroundings = os.getcwd(), dict(os.environ), torch.get_num_threads()
         os.environ['IN_TEST'] = '1'                 # as nbdev_test does: nbdev exports nothing then
         os.chdir(self.path.parent)
         random.seed(0)
@@ -225,7 +225,8 @@ class Notebook(pytest.File):
         if self.run:
             self.run.close()
         plt.rcdefaults()
-        folder, environment = self.surroundings
+        folder, environment, threads = self.surroundings
+        torch.set_num_threads(threads)
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)

@@ -1,15 +1,16 @@
 """The tests of notebooks and the scripts in .ci, tried on small projects."""
 import json
-import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 import checks
+import comments
 import common
 import install
 import readme
@@ -64,9 +65,15 @@ def project(tmp_path):
 # --- notebooks as tests ---
 
 @pytest.fixture
-def tested(project):
+def tested(project, pytester, monkeypatch):
     "A project with one notebook, and a function that runs pytest on it"
-    (project/'alignet/small.py').write_text('_half = .5\ndef double(x): return 2*x\n')
+    # another name for the package: pytest runs in this process, which has imported alignet
+    settings = (project/'settings.ini').read_text().replace('lib_name = alignet', 'lib_name = tried')
+    (project/'settings.ini').write_text(settings)
+    (project/'tried').mkdir()
+    (project/'tried/small.py').write_text('_half = .5\ndef double(x): return 2*x\n')
+    monkeypatch.syspath_prepend(project)
+    monkeypatch.setenv('COLUMNS', '120')
     notebook(
         project/'nbs/00_small.ipynb', TITLE,
         ('code', '#| default_exp small'),
@@ -83,10 +90,9 @@ def tested(project):
 
     def run(*args):
         "Run pytest in the project; what it prints"
-        command = [sys.executable, '-m', 'pytest', '-v', '-W', 'ignore', *args]
-        env = {**os.environ, 'PYTHONPATH': str(project), 'COLUMNS': '120'}
-        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
-        return done.stdout
+        monkeypatch.chdir(project)
+        options = '-v', '-W', 'ignore', f'--rootdir={project}'
+        return pytester.runpytest_inprocess(*options, *args).stdout.str()
     return run
 
 
@@ -117,8 +123,7 @@ def test_one_section_runs_after_those_above_it(tested):
 def test_a_good_page_passes(project):
     notebook(
         project/'nbs/00_small.ipynb', TITLE,
-        ('code', '#| export\nclass Box:\n    "A box"\n    def open(self): "Open it"'),
-        ('code', FUNCTION), ('code', 'show_doc(Box.open)'),
+        ('code', 'show_doc(Box.open)'), ('code', 'draw(); 1'), ('code', 'x = 1'),
         ('code', '#| fig-alt: "A line"\nplot()', PICTURE),
         ('markdown', '## What it `costs`\n\n[a](#what-it-costs) [b](#box.open)'),
         ('markdown', '[c](00_small.ipynb#add) `[d](gone.ipynb)` [e](https://example.org)'))
@@ -131,7 +136,6 @@ def stream(text, name='stdout'):
 
 @pytest.mark.parametrize('cell, message', [
     (('markdown', '[a](gone.ipynb)'), 'no such file'),
-    (('markdown', '[a](#gone)'), 'no such heading or name'),
     (('markdown', '[a](../settings.ini)'), 'no files from outside nbs/'),
     (('markdown', '![](00_small.ipynb)'), 'has no alt text'),
     (('markdown', '<img src="00_small.ipynb">'), 'has no alt text'),
@@ -139,16 +143,65 @@ def stream(text, name='stdout'):
     (('code', 'f()', stream('a warning', 'stderr')), 'an error or a warning'),
     (('code', 'f()', {'output_type': 'error', 'ename': 'KeyError'}), 'an error or a warning'),
     (('code', 'f()', stream('/ho' 'me/me/x.npz')), 'names a folder of one machine'),
-    (('code', FUNCTION.replace('    "Add two numbers"\n', '')), '`add` has no docstring'),
-    (('code', '#| export\nclass Box: pass'), '`Box` has no docstring'),
-    (('code', FUNCTION.replace('# Another one', '')), '`add` says nothing about b'),
-    (('code', FUNCTION.replace('# Their sum', '')), '`add` says nothing about what it returns'),
     (('code', 'x', stream('x' * 1_100_000)), 'over 1 MB'),
 ])
 def test_a_bad_cell_is_reported(project, cell, message):
     notebook(project/'nbs/00_small.ipynb', TITLE, cell)
     bad = checks.check_pages(project)
     assert len(bad) == 1 and message in bad[0] and bad[0].startswith('nbs/00_small.ipynb')
+
+
+@pytest.mark.parametrize('source, lost', [
+    ('print(2)', True), ('x', True), ('x.shape', True), ('x[0]', True), ('x, y', True),
+    ('x + 1', True), ('f"{x}"', True), ('display(x)', True), ('%matplotlib inline\nx', True),
+    ('x;', False), ('x = 1', False), ('f(x)', False), ('assert x', False), ('', False),
+    ('#| hide\nx', False), ('#| slow\nx', False), ('#| eval: false\nx', False),
+    ('#| export\nx', False), ('# x', False)])
+def test_an_output_that_is_not_stored_is_reported(project, source, lost):
+    path = project/'nbs/00_small.ipynb'
+    notebook(path, TITLE, ('code', 'print(1)', stream('1')), ('code', source))
+    bad = checks.check_pages(project)
+    assert bad == ['nbs/00_small.ipynb, cell 3: its output is not stored: '
+                   'run the notebook and save it'] * lost
+    # a page that was never run has no outputs, which is another matter
+    notebook(path, TITLE, ('code', source))
+    assert checks.check_pages(project) == []
+
+
+BOX = '''
+class Box:
+    "A box"
+    def open(self): "Open it"
+    def _close(self): return 1
+    @property
+    def size(self): "Its size"
+'''
+UNSAID = 'says nothing about what it returns: end its head with `-> type: # what it is`'
+LINE = 'write it on a line of its own, with a comment'
+
+
+@pytest.mark.parametrize('old, new, messages', [
+    ('', '', []),
+    ('    "Add two numbers"\n', '', ['`add` has no docstring']),
+    ('# Another one', '', [f'`add` says nothing about b: {LINE}']),
+    ('    a, # A number\n    b=1, # Another', '    a, b=1, # Another',
+     [f'`add` says nothing about a: {LINE}']),
+    ('# Their sum', '', [f'`add` {UNSAID}']),
+    ('    return a + b', '    def f(): return a\n    print(f())', []),
+    ('# Their sum\n    "Add two numbers"\n    return a + b', '\n    "Add"', []),
+    ('    "A box"\n', '', ['`Box` has no docstring']),
+    ('def open(self): "Open it"', 'def open(self): pass', ['`Box.open` has no docstring']),
+    ('def open(self): "Open it"', 'def open(self, key): "Open it"',
+     [f'`Box.open` says nothing about key: {LINE}']),
+    ('def size(self): "Its size"', 'def size(self): pass', ['`Box.size` has no docstring']),
+])
+def test_what_functions_and_classes_leave_unsaid_is_reported(
+        tmp_path, monkeypatch, old, new, messages):
+    text = "__all__ = ['add', 'Box']\n" + (FUNCTION + BOX).replace(old, new)
+    (tmp_path/'unsaid.py').write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'unsaid', raising=False)
+    assert list(comments.check_comments('unsaid')) == messages
 
 
 def test_the_title_and_the_sidebar_are_checked(project):
@@ -212,11 +265,17 @@ def test_steps_are_known_by_name_and_fail_with_a_remedy(monkeypatch, capfd, tmp_
     monkeypatch.setattr(steps, 'ROOT', tmp_path)
     assert steps.main([]) == 1
     said = capfd.readouterr().out
-    assert 'it ran' in said and '[1/3] one: good' in said
+    assert 'it ran' in said and 'one: good' in said
     assert 'FAILED: two (the second)\nmend it' in said and 'the third' not in said
     assert steps.main(['files']) == 1
     assert 'It left files in the project: left' in capfd.readouterr().out
-    assert steps.main(['one']) == 0
+    beside = steps.Step('four', 'the fourth', python('print("it ran, too")'), '-', beside=True)
+    monkeypatch.setattr(steps, 'STEPS', [made_up[0], beside])
+    assert steps.main([]) == 0
+    said = capfd.readouterr().out
+    assert said.index('one: good') < said.index('it ran, too') < said.index('all steps are good')
+    monkeypatch.setattr(steps, 'STEPS', [made_up[0], replace(beside, command=python('exit(3)'))])
+    assert steps.main([]) == 1 and 'FAILED: four' in capfd.readouterr().out
 
 
 def test_the_installation_names_large_packages():

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 import common
-from links import anchors
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -161,16 +160,6 @@ def test_no_markup_is_left_standing_as_words(read):
     bad = [
         f'{name}: {o!r}' for name, (_, doc, _, _) in read.items() for o in leftovers(doc['blocks'])
     ]
-    assert not bad, '\n'.join(bad)
-
-
-def test_the_anchors_that_links_are_checked_against_are_pandocs(read):
-    bad = []
-    for p in common.notebooks():
-        name = p.relative_to(ROOT/'nbs').as_posix()
-        ids = set(re.findall(r'\bid="([^"]+)"', read[name][2]))
-        cells = [c for c in common.read_cells(p, ROOT) if c.shown or c.exported]
-        bad += [f'{name}#{o}' for o in sorted(anchors(cells) - ids)]
     assert not bad, '\n'.join(bad)
 
 

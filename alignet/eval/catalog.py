@@ -20,7 +20,7 @@ from ..data import ImageSet, World
 from ..evaluation import with_truth
 from ..worlds.ceiling import THINGS_CEILING
 from .hierarchy import ClassTree, Taxonomy, load_hierarchy
-from .levels_data import LEVELS_NEEDS, load_levels
+from .levels_files import LEVELS_NEEDS, load_levels
 from .more_tasks import (
     HeadTask, HierarchyTask, LevelsTask, ProbeTask, RsaTask, SubclassTask)
 from .rdm_sets import HUMAN_RDM_NEEDS, load_human_rdms

@@ -295,7 +295,7 @@ def _picture_sets(task):
 # %% ../../nbs/eval/evaluate.ipynb #753670ed
 def _set_key(images):
     "What is the same for two image sets with the same pictures"
-    names = hashlib.sha256('\n'.join(images.names).encode()).hexdigest()
+    names = hashlib.sha256('\n'.join(images.names).encode('utf-8', 'surrogateescape')).hexdigest()
     return type(images).__name__, str(images.root), names
 
 # %% ../../nbs/eval/evaluate.ipynb #6d3d6338

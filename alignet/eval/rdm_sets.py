@@ -7,12 +7,13 @@ __all__ = ['PETERSON', 'HUMAN_RDM_NEEDS', 'ORDERS', 'numbers_in', 'row_names', '
            'load_human_rdms', 'compare_orders']
 
 # %% ../../nbs/eval/rdm_sets.ipynb #340eac82
-import io, os, pickle, re
+import os, re
 from pathlib import Path
 import numpy as np, pandas as pd
 from scipy.io import loadmat
 from ..core import *
 from ..files.disk import *
+from ..files.pickles import read_pickle
 from ..data import ImageSet
 from .rdm import HumanRDM, n_pictures
 from .rsa import rsa_people
@@ -134,22 +135,10 @@ def load_cichy(
     names, images = _pictures(folder/'images', order, M.shape[-1], what)
     return HumanRDM.from_matrix(M, names, source=what, images=images)
 
-# %% ../../nbs/eval/rdm_sets.ipynb #accc07ca
-class _PlainUnpickler(pickle.Unpickler):
-    "Reads dictionaries, lists, texts and numbers, and nothing that could run code"
-    def find_class(self, module, name): raise AlignetError(f'it wants {module}.{name}')
-
-# %% ../../nbs/eval/rdm_sets.ipynb #d699555c
-def _read_pickle(path):
-    "A pickle of plain ratings"
-    try: return _PlainUnpickler(io.BytesIO(Path(path).read_bytes()), encoding='latin1').load()
-    except Exception as e:
-        error = f"'{path}' holds more than numbers and texts ({e}); a pickle can run code"
-        raise AlignetError(f'{error}; if you trust it, give its ratings to HumanRDM.from_table') from e
-
 # %% ../../nbs/eval/rdm_sets.ipynb #05ba8845
 def _rated_pairs(ratings, n, path):
     "Mean ratings from a dictionary 'name1,name2' -> list of numbers"
+    if not isinstance(ratings, dict): raise AlignetError(f"'{path}' holds no ratings of pairs; get it again")
     total, count = np.zeros((n, n)), np.zeros((n, n))
     for pair, x in ratings.items():
         ends = [numbers_in(o) for o in str(pair).split(',')]
@@ -192,8 +181,9 @@ def load_peterson(
     if not found: raise AlignetError(f"{what}: no matrix in '{folder}'; see the layout in HUMAN_RDM_NEEDS")
     for path in found:
         if path.suffix in ('.pickle', '.pkl'):
+            remedy = 'if you trust it, give its ratings to HumanRDM.from_table'
             n = len(ImageSet.from_folder(pictures, recursive=False).names)
-            v = _rated_pairs(_read_pickle(path), n, path)
+            v = _rated_pairs(read_pickle(path, 'ratings', remedy), n, path)
             names, images = _pictures(pictures, order or 'numbers', n, what)
             return HumanRDM.from_vectors(v, names, 'similarity', source=what, images=images)
         M = _similarity_matrix(path)
@@ -231,5 +221,5 @@ def compare_orders(
     found = {}
     for order in ORDERS:
         renamed = HumanRDM(human.pairs, row_names(human.names, order))
-        found[order] = rsa_people(features, renamed, similarity)['mean']
+        found[order] = rsa_people(features, renamed, similarity=similarity)['mean']
     return pd.Series(found, name='correlation')

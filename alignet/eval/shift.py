@@ -18,6 +18,7 @@ from scipy import stats
 from ..core import *
 from ..data import ImageSet
 from ..files.disk import *
+from ..files.text import *
 from .plots import model_styles
 from .probes import fit_probe
 from .stats import Draws
@@ -140,9 +141,7 @@ def load(cls:ShiftTask,
 ) -> ShiftTask: # Superclasses with their source and target subclasses
     "Read a split that `save` wrote"
     path = Path(path)
-    if not path.is_file(): raise AlignetError(f"split '{path}' does not exist; check the path")
-    t = pd.read_csv(path, dtype=str, keep_default_na=False)
-    check_known(['superclass', 'subclass', 'side'], t.columns, f"columns of '{path}'")
+    t = read_table(path, ['superclass', 'subclass', 'side'])
     for side in t.side.unique(): check_choice(side, ('source', 'target'), f"'{path}': side")
     sides = {side: {k: [] for k in t.superclass} for side in ('source', 'target')}
     for row in t.itertuples(): sides[row.side][row.superclass].append(row.subclass)

@@ -13,6 +13,7 @@ import pandas as pd
 from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
+from ..files.text import *
 from ..data import ImageSet
 from ..worlds.wordnet import ancestors, read_hierarchy
 
@@ -41,7 +42,7 @@ def read_names(
 ) -> dict: # {ID: name}
     "Read the names of the nodes of a hierarchy"
     names = {}
-    for number, line in enumerate(Path(path).read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(read_text(path).split('\n'), 1):
         if not line.strip(): continue
         node, tab, name = line.partition('\t')
         if not tab: raise AlignetError(f"line {number} of '{path}' is not an ID, a tab and a name; copy it again")
@@ -246,7 +247,7 @@ def from_table(cls:Taxonomy,
 ) -> Taxonomy: # A row a thing
     "A taxonomy from any table; rows with an empty category are excluded"
     is_frame = isinstance(table, pd.DataFrame)
-    df = table if is_frame else pd.read_csv(table, dtype=str, keep_default_na=False)
+    df = table if is_frame else read_table(table)
     file, levels = file or item, list(levels)
     check_known([item, file, *levels], df.columns, 'columns of the table')
     named = df[levels].notna() & (df[levels].astype(str) != '')

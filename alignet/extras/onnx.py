@@ -14,6 +14,8 @@ from torch import nn
 from ..core import *
 from ..files.disk import *
 from ..features import *
+from ..scale.forward import evaluating
+from ..scale.pixels import timm_config
 from ..scale.weights import public_name
 
 # %% ../../nbs/extras/onnx.ipynb #e91a224e

@@ -62,7 +62,7 @@ class FeatureRows:
 # %% ../../nbs/scale/clusters.ipynb #927007ad
 def _transformed_meta(teacher, store, rows, chunk):
     "What a store of the teacher's features says about itself"
-    origin = store.identity() if hasattr(store, 'identity') else {}
+    origin = store.origin() if hasattr(store, 'origin') else {}
     objective = getattr(teacher, 'meta', {}).get('objective')
     name = teacher_digest(teacher)
     return dict(

@@ -238,7 +238,7 @@ def judged_features(
         probs = triplets.probs if probs is None else probs
         triplets = triplets.triplets
     wanted = getattr(X, 'names', None) if names is None else names
-    features = X.identity() if hasattr(X, 'identity') else None
+    features = X.origin() if hasattr(X, 'origin') else None
     X = check_finite(X) if wanted is None else features_for(X, wanted)
     if triplets is not None: triplets = check_triplets(triplets, len(X))
     if probs is not None:

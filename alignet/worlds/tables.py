@@ -7,7 +7,7 @@ __all__ = ['SUBJECT_COLUMN', 'ODD_IS', 'ODD_COLUMN', 'read_array', 'infer_base',
            'TableSpec', 'infer_columns', 'has_repeats']
 
 # %% ../../nbs/worlds/tables.ipynb #7541a39c
-import contextlib, dataclasses, functools, itertools, os, re
+import contextlib, dataclasses, io, os, re
 from collections import namedtuple
 from pathlib import Path
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
+from ..files.text import *
 from ..data import *
 
 # %% ../../nbs/worlds/tables.ipynb #0c093144
@@ -22,26 +23,18 @@ def read_array(
     path, # An .npy or .npz file
 ) -> np.ndarray: # Its array; of several, the one called 'triplets' or the only one of the shape (t, 3)
     "Read the triplets of a numpy file, without pickles"
-    x = np.load(path, allow_pickle=False)
-    if isinstance(x, np.ndarray): return x
-    with x:
-        fits = [k for k in x.files if x[k].ndim == 2 and x[k].shape[1] == 3]
-        if 'triplets' in x.files: fits = ['triplets']
-        if len(fits) == 1: return x[fits[0]]
-        shapes = preview(f'{k} {x[k].shape}' for k in x.files)
-        raise ValueError(f'it holds {shapes}; name the (t, 3) array "triplets"')
+    if Path(path).suffix.lower() == '.npy': return read_npy(path, 'an array of triplets', 'check the path')
+    arrays = read_npz(path, what='a file of triplets')
+    fits = [k for k, x in arrays.items() if x.ndim == 2 and x.shape[1] == 3]
+    if 'triplets' in arrays: fits = ['triplets']
+    if len(fits) == 1: return arrays[fits[0]]
+    shapes = preview(f'{k} {x.shape}' for k, x in arrays.items())
+    raise AlignetError(f"'{path}' holds {shapes}; name the (t, 3) array \"triplets\"")
 
 # %% ../../nbs/worlds/tables.ipynb #bee0ce72
 SUBJECT_COLUMN = re.compile(
     r'(sub|subj|subject|participant|worker|respondent|annotator|rater|observer|user|person|pid|ppt'
     r'|prolific|mturk)s?[_ .-]?(id|nr|no|num|number|code|name|hash|pid)?', re.I)
-
-# %% ../../nbs/worlds/tables.ipynb #55de8fe7
-def _separator(lines):
-    "The character that all lines hold, or a pattern for blanks"
-    for c in '\t,;|':
-        if all(c in line for line in lines): return c
-    return r'\s+'
 
 # %% ../../nbs/worlds/tables.ipynb #322f84cd
 def _texts_in(df, k):
@@ -52,18 +45,21 @@ def _texts_in(df, k):
 # %% ../../nbs/worlds/tables.ipynb #3879cc10
 def _read_text(path, names):
     "A text table, whatever separates its columns, with a header or without"
-    with open(path, encoding='utf-8-sig') as f: lines = [o.rstrip('\r\n') for o in itertools.islice(f, 100)]
-    filled = [line for line in lines if line.strip()]
-    if not filled: raise ValueError('it is empty')
-    read = functools.partial(pd.read_csv, path, header=None, sep=_separator(filled), keep_default_na=False,
-                             na_values=[''], encoding='utf-8-sig', low_memory=False)
+    text, known = read_text(path), {str(o) for o in names or []}
+    # 0001 and 1 are two names; as an index they are one, and numbers are read faster
+    indices = names is not None and not any(o.isdigit() for o in known)
+    def read(**kw):
+        return pd.read_csv(io.StringIO(text), header=None, sep=column_separator(text), na_values=[''],
+                           keep_default_na=False, low_memory=False, **kw)
     first = [str(o).strip() for o in read(nrows=1, dtype=str).fillna('').iloc[0]]
     as_text = {k: str for k, title in enumerate(first) if SUBJECT_COLUMN.fullmatch(title)}
+    dtype = as_text if indices else str
     numbers = pd.to_numeric(pd.Series(first), errors='coerce').notna().all()
-    if numbers or set(first[:3]) <= {str(o) for o in names or []}: return read(dtype=as_text)
-    df = read(skiprows=lines.index(filled[0]) + 1, dtype=as_text)
+    if numbers or set(first[:3]) <= known: return read(dtype=dtype)
+    blank = len(text) - len(text.lstrip('\n'))
+    df = read(skiprows=blank + 1, dtype=dtype)
     # is the first line, like the rest, made of objects?
-    if names is None and set(first[:3]) <= _texts_in(df, 3): return read()
+    if names is None and set(first[:3]) <= _texts_in(df, 3): return read(dtype=dtype)
     if df.shape[1] > len(first):
         raise ValueError(f'its header has {len(first)} columns, but its rows have {df.shape[1]}')
     return df.reindex(columns=range(len(first))).set_axis(first, axis=1)
@@ -74,9 +70,9 @@ def _read_file(path, names):
     suffix = path.suffix.lower()
     if suffix in ('.npy', '.npz'): return pd.DataFrame(read_array(path))
     if suffix in ('.parquet', '.pq'): return pd.read_parquet(path)
-    if suffix in ('.jsonl', '.ndjson', '.json'):
-        return pd.read_json(path, lines=suffix != '.json', dtype=False)
-    return _read_text(path, names)
+    if suffix not in ('.jsonl', '.ndjson', '.json'): return _read_text(path, names)
+    text = io.StringIO(read_text(path))
+    return pd.read_json(text, lines=suffix != '.json', dtype=False)
 
 # %% ../../nbs/worlds/tables.ipynb #93962481
 def _read_table(table, names):
@@ -87,28 +83,35 @@ def _read_table(table, names):
             given = type(table).__name__
             raise AlignetError(f'a table must be a DataFrame, a (t, 3) array or a path, not {given}') from e
     path = Path(table)
-    if not path.is_file(): raise AlignetError(f"table '{path}' does not exist; check the path")
     if path.suffix.lower() in ('.parquet', '.pq'): require('pyarrow')
-    try: return _read_file(path, names), f"table '{path}'", path.name
-    except Exception as e:
-        raise AlignetError(f"table '{path}' cannot be read ({e}); save it as UTF-8 text") from e
+    with reading(path, 'a table', 'save it as UTF-8 text'): df = _read_file(path, names)
+    if not isinstance(df, pd.DataFrame): raise AlignetError(f"'{path}' holds no rows with named cells")
+    return df, f"table '{path}'", path.name
 
 # %% ../../nbs/worlds/tables.ipynb #dccf6961
 _MISSING = ('', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '<NA>')
 # each (t, k): texts (empty where all columns hold numbers), numbers (NaN for a text), which are missing
 _Cells = namedtuple('_Cells', 'text number missing')
 
+def _has_codes(column):
+    "Whether a column holds codes such as 0001, which are names and no numbers"
+    if pd.api.types.is_numeric_dtype(column): return False
+    return bool(column.astype(str).str.match(r'\s*0\d').any())
+
 def _cells(df, names=None):
     "Texts, numbers and gaps of some columns"
     columns = [df.iloc[:, k] for k in range(df.shape[1])]
+    codes = any(map(_has_codes, columns))
     # the fast way for large tables of indices
     with contextlib.suppress(ValueError, TypeError):
+        if codes: raise ValueError('not numbers')
         number = np.stack([pd.to_numeric(c).to_numpy(float, na_value=np.nan) for c in columns], 1)
         return _Cells(np.full(number.shape, '', object), number, np.isnan(number))
     columns = [c.astype(object).where(c.notna(), '').astype(str).str.strip() for c in columns]
     absent = set(_MISSING) - set(names or [])
     text = np.stack([c.astype(object).to_numpy() for c in columns], 1)
     number = np.stack([pd.to_numeric(c, errors='coerce').to_numpy(float) for c in columns], 1)
+    if codes: number = np.full(number.shape, np.nan)
     return _Cells(text, number, np.stack([c.isin(absent).to_numpy() for c in columns], 1))
 
 # %% ../../nbs/worlds/tables.ipynb #9b4e5a5a
@@ -178,7 +181,10 @@ def _table_objects(df, names, base, what):
     all_known = bool(names) and set(cells.text[given]) <= set(names) and not number[given].all()
     by_name = not mostly_numbers or base is None and all_known
     t, faults = _find_names(cells, names) if by_name else _find_indices(cells, names, base, what)
-    return t, names, [(cells.missing.any(1), 'have an empty cell')] + faults
+    marks = sorted(set(cells.text[cells.missing]) - {''})
+    empty = 'have an empty cell'
+    if marks: empty += f" or {preview(marks)} in one (if that is an object, give names=[...])"
+    return t, names, [(cells.missing.any(1), empty)] + faults
 
 # %% ../../nbs/worlds/tables.ipynb #0d54cfed
 def _only_hit(hit):

@@ -7,13 +7,14 @@ __all__ = ['NAME_ORDERS', 'BY_NAME', 'things_concepts', 'names_in_order', 'moved
            'things_trials', 'things_embedding', 'things_48']
 
 # %% ../../nbs/worlds/things.ipynb #ac26a76b
-import os, re
+import io, os, re
 from functools import partial
 from pathlib import Path
 import numpy as np
 import pandas as pd
 from ..core import *
 from ..files.disk import *
+from ..files.text import *
 from ..data import *
 from .tables import *
 from .things_files import *
@@ -25,14 +26,9 @@ def things_concepts(
 ) -> pd.DataFrame: # One row a concept, with the column uniqueID
     "The table of concepts in its own order"
     path = things_fetch('concepts', root=root) if path is None else Path(path)
-    if not path.is_file(): raise AlignetError(f"concept table '{path}' does not exist; check the path")
-    try:
-        if path.suffix != '.txt': t = pd.read_csv(path, sep='\t')
-        else: t = pd.DataFrame(dict(uniqueID=path.read_text(encoding='utf-8').split()))
-    except Exception as e:
-        remedy = f"get it again from {things_file('concepts').page}"
-        raise AlignetError(f"concept table '{path}' cannot be read ({e}); {remedy}") from e
-    check_known(['uniqueID'], t.columns, f"columns of '{path}'", 'give things_concepts.tsv')
+    remedy = f"get it again from {things_file('concepts').page}"
+    if path.suffix == '.txt': t = pd.DataFrame(dict(uniqueID=read_text(path, remedy=remedy).split()))
+    else: t = read_table(path, ['uniqueID'], remedy).replace('', np.nan)
     if not len(t): raise AlignetError(f"concept table '{path}' is empty; get it again")
     bad = t.uniqueID.isna() | t.uniqueID.duplicated()
     check_rows(bad, f"concept table '{path}'", 'have no name, or a repeated one; get it again')
@@ -179,9 +175,7 @@ def _count_lines(path):
 # %% ../../nbs/worlds/things.ipynb #d421514f
 def _array_trials(path, what):
     "Numbers (t, 3) of a numpy file"
-    try: x = np.asarray(read_array(path))
-    except Exception as e:
-        raise AlignetError(f'{what} cannot be read ({e}); give a (t, 3) array without pickles') from e
+    x = read_array(path)
     if x.ndim != 2 or x.shape[1] != 3 or x.dtype.kind not in 'iuf':
         raise AlignetError(f'{what} must be numbers of the shape (t, 3), not {x.dtype} {x.shape}')
     return x.astype(np.float32)
@@ -189,7 +183,7 @@ def _array_trials(path, what):
 # %% ../../nbs/worlds/things.ipynb #0a9feb67
 def _trials_format(path, subjects, what):
     "Arguments for pandas, and whether a text file is the large table with a header"
-    with open(path, encoding='utf-8-sig') as f: head = f.readline()
+    with reading(path), open(path, encoding='utf-8-sig') as f: head = f.readline()
     header = bool(re.search('[A-Za-z]', head))
     sep = next((c for c in '\t,' if c in head), r'\s+')
     have, want = [o.strip() for o in re.split(sep, head.strip())], [0, 1, 2]
@@ -211,14 +205,11 @@ def _text_trials(path, subjects, what):
     numbers, people, codes = [], [], {}
     # never too few: a progress bar ends with its total
     n = _count_lines(path)//_CHUNK + 1
-    try:
+    with reading(path, 'a table of numbers', 'use Judgements.from_table(..., drop=True)'):
         pieces = pd.read_csv(path, chunksize=_CHUNK, **kw)
         for df in progress(pieces, total=n, desc='reading choices') if n > 1 else pieces:
             if 'subject_id' in df: people.append(_number_people(codes, df['subject_id']))
             numbers.append(df[kw['usecols'][:4]].to_numpy(np.float32))
-    except ValueError as e:
-        remedy = 'use Judgements.from_table(..., drop=True)'
-        raise AlignetError(f'{what} cannot be read as numbers ({e}); {remedy}') from e
     if not sum(map(len, numbers)): raise AlignetError(f'{what} hold no rows; get them again')
     return np.concatenate(numbers), np.concatenate(people) if people else None, header
 
@@ -308,24 +299,21 @@ def things_trials(
 # %% ../../nbs/worlds/things.ipynb #d6ecd876
 def _text_matrix(path):
     "Numbers of a text file without a header"
-    with path.open(encoding='utf-8-sig') as f: sep = ',' if ',' in f.readline() else r'\s+'
-    return pd.read_csv(path, sep=sep, header=None, encoding='utf-8-sig').to_numpy(np.float32)
+    text = read_text(path)
+    return pd.read_csv(io.StringIO(text), sep=column_separator(text), header=None).to_numpy(np.float32)
 
 # %% ../../nbs/worlds/things.ipynb #df72c1cb
 def _read_matrix(path):
     "A numeric (n, d) matrix from .npy, .npz, or text"
-    if not path.is_file():
-        raise AlignetError(f"matrix '{path}' does not exist; check the path or the name")
-    try:
-        in_numpy = path.suffix in ('.npy', '.npz')
-        X = np.load(path, allow_pickle=False) if in_numpy else _text_matrix(path)
-        if path.suffix == '.npz':
-            if len(X.files) != 1: raise ValueError('it must hold one array')
-            X = X[X.files[0]]
+    what, remedy = 'a matrix of numbers', 'give .npy, .npz or text'
+    with reading(path, what, remedy, 'check the path or the name'):
+        if path.suffix == '.npy': X = read_npy(path, what, remedy)
+        elif path.suffix != '.npz': X = _text_matrix(path)
+        else:
+            arrays = list(read_npz(path, what=what, remedy=remedy).values())
+            if len(arrays) != 1: raise ValueError('it must hold one array')
+            X = arrays[0]
         X = X.astype(np.float32)
-    except Exception as e:
-        what = f"matrix '{path}' cannot be read as numbers"
-        raise AlignetError(f'{what} ({e}); give .npy, .npz or text') from e
     return check_finite(X, f"matrix '{path}'")
 
 # %% ../../nbs/worlds/things.ipynb #fdae9bf4
@@ -368,10 +356,8 @@ def things_embedding(
 def _load_mat(path, key):
     "One variable of a MATLAB file"
     path = Path(path)
-    if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
-    try: m = require('scipy.io', 'scipy').loadmat(path, simplify_cells=True)
-    except Exception as e:
-        raise AlignetError(f"'{path}' cannot be read as a MATLAB file ({e}); get it again") from e
+    with reading(path, 'a MATLAB file', 'get it again'), open(path, 'rb') as f:
+        m = require('scipy.io', 'scipy').loadmat(f, simplify_cells=True)
     variables = [k for k in m if not k.startswith('__')]
     check_known([key], variables, f"variables of '{path}'", f'it has {preview(variables)}')
     return m[key]

@@ -6,18 +6,15 @@
 __all__ = ['read_hierarchy', 'ancestors', 'nearest_concepts']
 
 # %% ../../nbs/worlds/wordnet.ipynb #767aac2d
-from pathlib import Path
 from ..core import *
+from ..files.text import *
 
 # %% ../../nbs/worlds/wordnet.ipynb #420942e6
 def read_hierarchy(
     path, # File with a line 'PARENT CHILD' for each edge
 ) -> dict: # {child: list of its parents}
     "A class hierarchy, upwards"
-    try: lines = Path(path).read_text(encoding='utf-8').splitlines()
-    except OSError as e:
-        raise AlignetError(f"the class hierarchy '{path}' cannot be read ({e.strerror}); check the path") from e
-    up, edges = {}, [line.split() for line in lines if line.strip()]
+    up, edges = {}, [line.split() for line in read_lines(path)]
     for i, edge in enumerate(edges):
         if len(edge) != 2: raise AlignetError(f"line {i+1} of '{path}' does not hold a parent and a child")
         parent, child = edge

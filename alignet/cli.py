@@ -61,13 +61,14 @@ def _read_judgements(path, columns=None, odd=None):
     "Judgements of a file, whatever its form"
     from alignet.extras.answers import read_answers
     from alignet.extras.record import LOG_COLUMNS
+    from alignet.files.text import read_text
     from alignet.worlds.tables import Judgements
     path = Path(path)
     if path.suffix == '.npz' and not columns: return Judgements.load(path)
     if path.is_dir(): return read_answers(path)
     if path.suffix == '.csv':
-        with open(path, encoding='utf-8', errors='replace') as f: head = f.readline().strip()
-        if head == ','.join(LOG_COLUMNS): return read_answers(path)
+        head = read_text(path).partition('\n')[0]
+        if head.strip() == ','.join(LOG_COLUMNS): return read_answers(path)
     return Judgements.from_table(path, columns=columns, odd=odd)
 
 # %% ../nbs/10_cli.ipynb #9b37b728
@@ -289,8 +290,9 @@ class EvalCommand:
 @patch
 def run(self:EvalCommand):
     from alignet.eval.evaluate import evaluate
+    from alignet.files.text import read_lines
     self._check()
-    objects = None if self.objects is None else _read_lines(self.objects)
+    objects = None if self.objects is None else read_lines(self.objects)
     data, objects = self._data(objects)
     suites = [s for words in self.suites or ['all'] for s in words.split(',') if s]
     ks = self.shots and _read_numbers(self.shots)
@@ -332,15 +334,6 @@ def _data(self:EvalCommand, objects):
     if objects is not None: judgements = judgements.restrict(objects)
     tasks = odd_one_out_tasks(judgements, image_set(self.images), name=Path(self.judgements).stem)
     return [self.data, *tasks] if self.data else tasks, None
-
-# %% ../nbs/10_cli.ipynb #0c94b0f6
-def _read_lines(path):
-    "The lines of the file of --objects"
-    from alignet.core import AlignetError
-    try: text = Path(path).read_text(encoding='utf-8')
-    except OSError as e:
-        raise AlignetError(f"--objects: '{path}' cannot be read ({e.strerror})") from e
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 # %% ../nbs/10_cli.ipynb #be2296a4
 def _read_numbers(text):

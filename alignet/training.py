@@ -29,12 +29,13 @@ from fastcore.foundation import L
 from fastcore.meta import delegates
 from .core import *
 from .data import ImageSet
-from .features import as_backbone, create_backbone, evaluating
+from .features import as_backbone, create_backbone
 from .labels import PseudoLabels
 from .loss import *
 from .scale.batches import *
 from .scale.fast_loss import batch_agreement
-from .scale.pixels import squash_pictures
+from .scale.forward import evaluating
+from .scale.pixels import has_fixed_size, squash_pictures, timm_config
 
 # %% ../nbs/06_training.ipynb #4764167c
 def split_stages(
@@ -230,9 +231,8 @@ def set_pictures(
 ):
     "Make a backbone take the pictures that it will be trained on"
     if settings.pictures == 'squashed': squash_pictures(backbone)
-    try: backbone.data_config = backbone.config_at(settings.size or 128)
-    except AlignetError:
-        if settings.size: raise
+    takes_any = timm_config(backbone.model) and not has_fixed_size(backbone.model)
+    backbone.data_config = backbone.config_at(settings.size or (128 if takes_any else None))
 
 # %% ../nbs/06_training.ipynb #015cceb9
 @with_settings(BatchSettings)

@@ -144,10 +144,10 @@ def _is_plain(v):
     return isinstance(v, (int, float, str, bool, type(None)))
 
 # %% ../../nbs/scale/weights.ipynb #3d3e0ac8
-_LIBRARIES = 'torch', 'timm', 'transformers', 'open_clip'
-
 def _behaviour(module):
     "What a module does besides its weights: classes of its parts, their code, their plain settings"
+    from alignet.scale.towers import FAMILIES # they are made of this page's parts
+    libraries = {'torch', 'timm', *(o.library for o in FAMILIES.values())}
     for name, part in module.named_modules():
         cls, settings = type(part), {}
         for k, v in sorted(vars(part).items()):
@@ -155,14 +155,14 @@ def _behaviour(module):
             if _is_plain(v): settings[k] = repr(v)
             elif _instructions(v): settings[k] = _instructions(v)
         methods = {k: _instructions(f) for k, f in sorted(vars(cls).items()) if _instructions(f)}
-        if cls.__module__.split('.')[0] in _LIBRARIES: methods = {}
+        if cls.__module__.split('.')[0] in libraries: methods = {}
         yield name, cls.__qualname__, methods, settings
 
 # %% ../../nbs/scale/weights.ipynb #2b55daf8
 def module_digest(
     module, # A PyTorch module
 ) -> str: # 16 hexadecimal digits
-    "Fingerprint of the weights, and of the code of a module that is not timm's or open_clip's"
+    "Fingerprint of the weights, and of the code of a module that is of no known library"
     h = hashlib.sha256()
     for k, v in module.state_dict().items():
         h.update(f'{k} {v.dtype} {tuple(v.shape)}'.encode())
@@ -176,11 +176,12 @@ def public_name(
     name, # Name or source of a model
 ) -> str: # The same without the folders above the last
     "What a model is called in a file that others read"
-    prefix, found, rest = str(name).rpartition('local-dir:')
-    folder = rest if found else str(name).removeprefix('hf:')
-    if not found and not Path(folder).is_absolute(): return str(name)
-    head = str(name)[:len(str(name)) - len(folder)]
-    return head + (Path(folder).name or 'model')
+    prefix, colon, rest = str(name).rpartition(':')
+    if prefix.endswith('local-dir') or Path(rest).is_absolute():
+        return prefix + colon + (Path(rest).name or 'model')
+    # an absolute file of weights behind an architecture
+    arch, _, file = rest.partition('//')
+    return f'{prefix}{colon}{arch}/{Path(file).name}' if file else str(name)
 
 # %% ../../nbs/scale/weights.ipynb #checkweights
 def check_weights(

@@ -137,7 +137,7 @@ def train_model(
     checkpoint = Checkpoint(path.with_name(f'{path.name}.checkpoint'), every=run.save_every)
     check_writable(checkpoint.path)
     set_seed(run.seed)
-    learn = align_learner(labels, student, images, seed=run.seed, cbs=[checkpoint], **settings)
+    learn = align_learner(student, labels, images, seed=run.seed, cbs=[checkpoint], **settings)
     timm_backbone(learn)                # raises now what could not be exported
     checkpoint.run_id = _run_id(run, options | dict(student=student), labels, learn)
     run.fit(learn)

@@ -6,7 +6,7 @@
 __all__ = ['markdown_table', 'model_card', 'model_folder', 'write_card', 'save_tensors', 'check_export', 'export_timm',
            'push_to_hub']
 
-# %% ../nbs/08_export.ipynb #373b76ca
+# %% ../nbs/08_export.ipynb #804b0764
 import contextlib, json, re, shutil, tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -189,9 +189,13 @@ def export_timm(
     path, # Folder to make, or to replace if a model is in it
     name:str=None, # What to call the model in its card; the folder's name if None
     card=None, # Arguments of model_card as a dict, a table (DataFrame), or the card itself as text
+    base=None, # The network that it was trained from: a name, a folder or a model; needed for `mix`
+    mix:float=1., # How far the weights go from the base (0) to the model (1), see `mix_models`
 ) -> Path: # The folder
     "Write a model so that `timm.create_model('local-dir:PATH', pretrained=True)` loads it"
-    backbone, path = as_backbone(model), Path(path)
+    if mix != 1 and base is None: raise AlignetError(f'mix={mix} needs base, the network it was trained from')
+    backbone = as_backbone(model) if base is None else mix_models(base, model, mix)
+    path = Path(path)
     if hasattr(backbone.model, 'encode_image'): backbone = timm_tower(backbone)
     net = backbone.model
     if not (timm_config(net) and hasattr(net, 'forward_head')):

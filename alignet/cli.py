@@ -190,7 +190,7 @@ def run(self:TrainCommand):
     out, labels, settings = Path(self.out), _read_labels(self.labels), self._settings(recipe)
     checkpoint = Checkpoint(out.with_name(f'{out.name}.checkpoint'), every=self.save_every)
     learn = align_learner(
-        labels, _model_name(self.student), image_set(self.images), freeze=self.freeze,
+        _model_name(self.student), labels, image_set(self.images), freeze=self.freeze,
         per_cluster=self.per_cluster, seed=self.seed, num_workers=self.workers, cbs=[checkpoint],
         **settings)
     checkpoint.run_id = self._run_id(labels, learn)

@@ -6,7 +6,7 @@
 __all__ = ['markdown_table', 'model_card', 'model_folder', 'write_card', 'save_tensors', 'check_export', 'export_timm',
            'push_to_hub']
 
-# %% ../nbs/08_export.ipynb #804b0764
+# %% ../nbs/08_export.ipynb #373b76ca
 import contextlib, json, re, shutil, tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from .core import *
 from .files.disk import *
 from .features import *
 from .scale.forward import evaluating
+from .scale.mix import mix_models
 from .scale.pixels import timm_config
 from .scale.towers import timm_tower
 

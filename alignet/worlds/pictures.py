@@ -20,10 +20,13 @@ from ..core import *
 # %% ../../nbs/worlds/pictures.ipynb #d7d62ce4
 def _full_scale(x, mode):
     "The value that means white in a wide picture: 1, 255 or 65535"
-    if mode == 'F' and x.max() <= 1: return 1
-    if mode == 'F' and x.max() <= 2 and (x % 1).any():
-        raise ValueError(f'its values run to {x.max():g}, a little beyond 1; clip them')
-    return 255 if mode in ('F', 'I') and x.max() <= 255 else 65535
+    top = x.max()
+    if mode == 'F' and top <= 1: return 1
+    fractions = mode == 'F' and bool((x % 1).any())
+    # halves of 255 and of 65535 are bright enough to tell their range
+    if mode in ('F', 'I') and top <= 255 and (top > 127 or not fractions): return 255
+    if mode != 'F' or top > 32767: return 65535
+    raise ValueError(f'its values run to {top:g}, and white may be 1, 255 or 65535; divide them by white')
 
 # %% ../../nbs/worlds/pictures.ipynb #424cbe36
 def _eight_bits(im):

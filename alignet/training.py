@@ -28,7 +28,7 @@ from fastcore.foundation import L
 from fastcore.meta import delegates
 from .core import *
 from .data import ImageSet
-from .features import create_backbone
+from .features import as_backbone, create_backbone
 from .labels import PseudoLabels
 from .loss import *
 from .scale.batches import *
@@ -223,7 +223,7 @@ def align_dls(
     s = BatchSettings(**kwargs)
     _check_labels(labels, s, give_clusters)
     train, valid = _split_pool(len(labels.names), s)
-    config = dict(mean=(.5,) * 3, std=(.5,) * 3) if student is None else student.backbone.data_config
+    config = dict(mean=(.5,) * 3, std=(.5,) * 3) if student is None else student.backbone.config_at(s.size)
     frozen = student is not None and student.freeze > 0
     if frozen and s.augment: raise AlignetError('augment needs pictures; use augment=None, or freeze=0')
     squashed = student is not None and needs_squashed(student.backbone.model)
@@ -267,7 +267,7 @@ def _take(kwargs, f):
 @delegates(Student, keep=True)
 def align_learner(
     labels:PseudoLabels, # Names (n,) with embedding (n, k), or with triplets (t, 3) and sims (t, 3)
-    student='tf_efficientnet_lite0', # Name of any backbone that create_backbone knows, or a Backbone
+    student='tf_efficientnet_lite0', # Name of any backbone that create_backbone knows, a Backbone or a timm model
     images:ImageSet=None, # The set that holds the labelled files
     loss='jsd', # A key of TRIPLET_LOSSES, or an AlignLoss of your own
     weights='all', # Which triplets of a batch count, see TripletWeights
@@ -278,8 +278,7 @@ def align_learner(
 ) -> Learner: # A plain fastai learner
     "A fastai `Learner` that aligns a backbone with a teacher"
     if images is None: raise AlignetError('align_learner needs `images`, the set of the labelled files')
-    backbone = student if isinstance(student, nn.Module) else create_backbone(student)
-    model = Student(backbone, **_take(kwargs, Student))
+    model = Student(as_backbone(student), **_take(kwargs, Student))
     loss_func = AlignLoss(loss, tau_teacher=tau_teacher, weights=weights) if isinstance(loss, str) else loss
     rule = weighting_rule(getattr(loss_func, 'weights', 'all'))
     batches = _take(kwargs, BatchSettings)

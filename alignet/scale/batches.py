@@ -26,6 +26,7 @@ from ..files.disk import *
 from ..data import ImageSet
 from .pixels import SquashedPixels
 from .processes import *
+from .store import image_files, pixel_marks
 
 # %% ../../nbs/scale/batches.ipynb #d992e9e5
 def toy_shapes(
@@ -108,11 +109,13 @@ def stages_of(
     **kwargs, # For PictureCache: max_gb, crop_pct, squashed
 ) -> StageCache: # For these pictures
     "The `StageCache` of some pictures; the last one again if weights and pictures are the same"
-    config = student.backbone.data_config
-    pool = [str(images.root), images.digest(), list(names), size, kwargs.get('crop_pct'), kwargs.get('squashed')]
+    config, pool = student.backbone.data_config, images.subset(names)
+    files = image_files(pool)
+    if None in files['stamps']: files['stamps'] = pixel_marks(pool)
+    pixels = [files, size, kwargs.get('crop_pct'), kwargs.get('squashed')]
     settings = [student.freeze, list(config['mean']), list(config['std'])]
-    weights = [v.detach().cpu().numpy() for m in student.stages[0] for v in m.state_dict().values()]
-    key = digest(pool, settings, *weights)
+    weights = [to_array(v) for m in student.stages[0] for v in m.state_dict().values()]
+    key = digest(pixels, settings, *weights)
     if key not in _last_stages:
         made = StageCache(student, PictureCache(images, names, size, **kwargs))
         _last_stages.clear()

@@ -33,9 +33,12 @@ from .loss import (
     TRIPLET_LOSSES, TRIPLET_WEIGHTS, AlignLoss, DecayToInit, all_triplets, batch_triplet_loss,
     contrastive_loss, jsd_loss, kl_loss, margin_loss, triplet_loss)
 from .scale.fast_loss import batch_agreement
-from .training import FreezeBatchNorm, Student, align_dls, align_learner, teacher_agreement
+from .training import FreezeBatchNormStats, Student, align_dls, align_learner, teacher_agreement
 from .scale.checkpoint import Checkpoint
 from .scale.distributed import extract_shared, join_stores
+from .scale.levers import (
+    Levers, align, blend_labels, choose, compare_settings, fit_mixed, mix_curve)
+from .scale.mix import mix_models, mix_states
 from .scale.recipes import EMA, RECIPES, Recipe, recipe_table
 
 # %% ../nbs/11_all.ipynb #4320dec7

@@ -11,7 +11,7 @@ __all__ = ['SIMILARITIES', 'CHANCE', 'TIE', 'as_label', 'printable', 'AlignetErr
 
 # %% ../nbs/00_core.ipynb #54674024
 import collections, contextlib, dataclasses, difflib, heapq, importlib, numbers
-import random, warnings
+import random, unicodedata, warnings
 import numpy as np
 import torch
 from fastcore.meta import delegates
@@ -58,7 +58,7 @@ def check_choice(
     what:str, # What to call it in the error
 ):
     "Raise an `AlignetError` if `value` is not among `options`"
-    if isinstance(value, (str, int, float, type(None))) and value in options: return
+    if isinstance(value, (str, numbers.Real, type(None))) and value in options: return
     known = ', '.join(str(o) for o in options)
     raise AlignetError(f"{what} '{value}' is not known; choose one of {known}")
 
@@ -111,6 +111,11 @@ def preview(
     return shown if len(items) <= n else f'{shown} and {len(items) - n:,} more'
 
 # %% ../nbs/00_core.ipynb #e0525d30
+def _there_is(name, near):
+    "Point to a name that looks like the one that is missing, or even the same"
+    same = unicodedata.normalize('NFC', name) == unicodedata.normalize('NFC', near)
+    return f' (there is {near!a}, the same letters in another Unicode form)' if same else f" (there is '{near}')"
+
 def check_known(
     names, # Names that are asked for
     known, # Names that exist
@@ -122,7 +127,7 @@ def check_known(
     missing = [o for o in names if o not in known]
     if not missing: return
     near = nearest_names(missing[0], known, 1)
-    hint = f" (there is '{near[0]}')" if near else ''
+    hint = _there_is(str(missing[0]), near[0]) if near else ''
     error = f"{len(missing):,} of {len(names):,} {what} are missing: {preview(missing)}{hint}"
     raise AlignetError(f'{error}; {remedy}' if remedy else error)
 

@@ -221,5 +221,5 @@ def compare_orders(
     found = {}
     for order in ORDERS:
         renamed = HumanRDM(human.pairs, row_names(human.names, order))
-        found[order] = rsa_people(features, renamed, similarity)['mean']
+        found[order] = rsa_people(features, renamed, similarity=similarity)['mean']
     return pd.Series(found, name='correlation')

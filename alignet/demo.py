@@ -193,7 +193,7 @@ def learner(self:Pipeline,
     cfg = self.cfg
     style = self.world.items.set_index('file')['style'][labels.names].to_numpy()
     return align_learner(
-        labels, cfg.student, self.world.images, loss=cfg.loss, scale=cfg.scale, freeze=cfg.freeze,
+        cfg.student, labels, self.world.images, loss=cfg.loss, scale=cfg.scale, freeze=cfg.freeze,
         size=cfg.size, bs=cfg.bs, steps=cfg.steps, decay_to_init=cfg.decay_to_init, balance=style,
         seed=seed, device=None if torch.cuda.is_available() else 'cpu', cbs=checkpoint)
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHIPPED', 'shipped_package', 'shipped_weights', 'match_state', 'shipped_state', 'check_name', 'weights_source',
-           'creation_error', 'module_digest', 'public_name']
+           'creation_error', 'module_digest', 'public_name', 'check_weights']
 
 # %% ../../nbs/scale/weights.ipynb #ff600508
 import hashlib, importlib.util
@@ -182,3 +182,13 @@ def public_name(
     # an absolute file of weights behind an architecture
     arch, _, file = rest.partition('//')
     return f'{prefix}{colon}{arch}/{Path(file).name}' if file else str(name)
+
+# %% ../../nbs/scale/weights.ipynb #checkweights
+def check_weights(
+    model, # A PyTorch module
+    when:str='', # When it was looked at, for the error
+):
+    "Raise if a parameter holds NaN or infinity"
+    for name, p in model.named_parameters():
+        if torch.isfinite(p).all(): continue
+        raise AlignetError(f"the weights hold NaN or infinity{when} (first '{name}'); lower the learning rate")

@@ -72,7 +72,7 @@ def load_image(
     data:bytes=None, # Its bytes, if they come from an archive; path is then only a name
 ) -> Image.Image: # PIL image, mode RGB
     "Read any image file as RGB, or raise an `AlignetError` that names it"
-    path = Path(path)
+    path = check_path(path)
     try:
         with Image.open(path if data is None else io.BytesIO(data), formats=IMAGE_FORMATS) as im:
             im.load()
@@ -80,7 +80,7 @@ def load_image(
             return _to_rgb(im)
     except MemoryError: raise
     except Exception as e:
-        if data is None: empty = path.is_file() and path.stat().st_size == 0
+        if data is None: empty = os.path.isfile(path) and path.stat().st_size == 0
         else: empty = not data
         raise AlignetError(f"image '{path}' {_complaint(e, empty)}") from e
 
@@ -131,7 +131,7 @@ def find_images(
     recursive:bool=True, # Look into sub-folders, too
 ) -> list: # Relative names, sorted; without hidden files
     "Names of the image files in a folder; what is left out is reported"
-    root, left_out = Path(root), []
+    root, left_out = check_path(root, 'the image folder'), []
     if not os.access(root, os.R_OK | os.X_OK):
         raise AlignetError(f"image folder '{root}' may not be read; change its permissions")
     shown = walk_files(root, recursive, left_out)
@@ -151,12 +151,12 @@ class ImageSet:
         root, # The folder
         names=None, # (n,) relative file names in the order wanted; None finds all images below root
     ):
-        self.root = Path(root)
-        if not self.root.exists():
+        self.root = check_path(root, 'the image folder')
+        if not os.path.exists(root):
             raise AlignetError(f"image folder '{root}' does not exist; check the path")
         if not self.root.is_dir():
             raise AlignetError(f"'{root}' is a file; give the folder that holds the images")
-        self.names = find_images(self.root) if names is None else [Path(o).as_posix() for o in names]
+        self.names = find_images(self.root) if names is None else [Path(o).as_posix() for o in check_names(names)]
         check_unique(self.names, 'image names', 'remove the repeats')
         outside = [o for o in self.names if o.startswith('/') or '..' in o.split('/')]
         if outside: raise AlignetError(f'outside the folder: {preview(outside)}; give names relative to it')
@@ -179,7 +179,8 @@ def from_folder(cls:ImageSet,
     recursive:bool=True, # Look into sub-folders, too
 ) -> ImageSet: # Named relative to the folder, sorted
     "All images of a folder, sorted by name"
-    return cls(root, find_images(Path(root), recursive) if Path(root).is_dir() else [])
+    root = check_path(root, 'the image folder')
+    return cls(root, find_images(root, recursive) if os.path.isdir(root) else [])
 
 # %% ../../nbs/worlds/pictures.ipynb #020edbff
 @patch
@@ -187,7 +188,7 @@ def index(self:ImageSet,
     names, # (m,) file names, or one
 ) -> np.ndarray: # (m,) int64 positions
     "Positions of these names"
-    names = [names] if isinstance(names, str) else list(names)
+    names = [names] if isinstance(names, str) else check_names(names)
     check_known(names, self._row, 'images', 'check the spelling')
     return np.array([self._row[o] for o in names], np.int64)
 
@@ -246,6 +247,7 @@ def thumb(self:ImageSet,
     px:int=64, # Width and height
 ) -> Image.Image: # PIL image, px by px
     "One image, shrunk and padded with white to a square"
+    check_count(1, px=px)
     return ImageOps.pad(self[i], (px, px), color='white')
 
 # %% ../../nbs/worlds/pictures.ipynb #aa8c5a84
@@ -259,7 +261,8 @@ def show(self:ImageSet,
     ax=None, # Where to draw; None makes a figure
 ) -> plt.Axes: # What it was drawn on
     "Draw a contact sheet"
-    names = (self.names if names is None else list(names))[:n]
+    check_count(1, n=n, ncols=ncols)
+    names = (self.names if names is None else check_names(names))[:n]
     if not names: raise AlignetError('there is no image to show; the set, or the list of names, is empty')
     return show_sheet([self.thumb(o, px) for o in names], ncols, title, ax)
 

@@ -408,8 +408,8 @@ COMMANDS = dict(
     demo=DemoCommand, features=FeaturesCommand, teacher=TeacherCommand, label=LabelCommand,
     train=TrainCommand, eval=EvalCommand, export=ExportCommand, convert=ConvertCommand)
 # the names as text: to import them would load PyTorch for --help; a test compares
-_SUITES = ('some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures, class_mean;'
-           ' all if left out; behind the models, or with commas')
+_SUITES = ('some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures, class_mean,'
+           ' corruptions; all but the last if left out; behind the models, or with commas')
 WORDS = dict(
     columns=dict(nargs=3), models=dict(nargs='+'), suites=dict(nargs='+', help=_SUITES),
     maps=dict(choices=['pca', 'tsne', 'umap', 'none']))

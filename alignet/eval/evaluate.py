@@ -32,7 +32,7 @@ from .report import Report, escape_markdown, escape_markdown
 from .tasks import Candidate, Difference, Row, Scores, Task, as_shots, report_figure
 
 # %% ../../nbs/eval/evaluate.ipynb #3fe29a68
-SUITE_MODULES = ['alignet.eval.class_means']
+SUITE_MODULES = ['alignet.eval.class_means', 'alignet.eval.corruptions']
 
 for module in SUITE_MODULES: import_module(module)
 

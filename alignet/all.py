@@ -33,7 +33,7 @@ from .loss import (
     TRIPLET_LOSSES, TRIPLET_WEIGHTS, AlignLoss, DecayToInit, all_triplets, batch_triplet_loss,
     contrastive_loss, jsd_loss, kl_loss, margin_loss, triplet_loss)
 from .scale.fast_loss import batch_agreement
-from .training import FreezeBatchNorm, Student, align_dls, align_learner, teacher_agreement
+from .training import FreezeBatchNormStats, Student, align_dls, align_learner, teacher_agreement
 from .scale.checkpoint import Checkpoint
 from .scale.distributed import extract_shared, join_stores
 from .scale.levers import (

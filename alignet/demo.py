@@ -103,7 +103,7 @@ def _run_digest(settings, world):
     "Name a run by version, settings, pictures and judgements"
     j, also = world.judgements, sorted((f, sorted(o)) for f, o in (world.also_shows or {}).items())
     arrays = [np.zeros(0) if x is None else x for x in (j.probs, world.embedding)]
-    return digest(__version__, settings, world.images.digest(), j.triplets, j.names,
+    return digest(__version__, settings, world.images.contents(), j.triplets, j.names,
                   world.items.to_csv(), also, *arrays)
 
 # %% ../nbs/09_demo.ipynb #56729db1
@@ -193,7 +193,7 @@ def learner(self:Pipeline,
     cfg = self.cfg
     style = self.world.items.set_index('file')['style'][labels.names].to_numpy()
     return align_learner(
-        labels, cfg.student, self.world.images, loss=cfg.loss, scale=cfg.scale, freeze=cfg.freeze,
+        cfg.student, labels, self.world.images, loss=cfg.loss, scale=cfg.scale, freeze=cfg.freeze,
         size=cfg.size, bs=cfg.bs, steps=cfg.steps, decay_to_init=cfg.decay_to_init, balance=style,
         seed=seed, device=None if torch.cuda.is_available() else 'cpu', cbs=checkpoint)
 

@@ -37,8 +37,8 @@ def cluster_features(
     check_count(2, k=k)
     if k > n: raise AlignetError(f'k={k} must lie between 2 and the number of images ({n:,})')
     work = n * k * d
-    if work <= exact_below: model = KMeans(k, n_init=1, max_iter=50, random_state=seed)
-    else: model = MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4 * k), random_state=seed)
+    if work <= exact_below: model = KMeans(k, n_init=1, max_iter=50, random_state=seed % 2**32)
+    else: model = MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4 * k), random_state=seed % 2**32)
     with threadpool_limits(1 if work <= 2e9 else None): return model.fit_predict(Z).astype(np.int32)
 
 # %% ../nbs/04_labels.ipynb #912a5820
@@ -295,6 +295,7 @@ def check_origin(
 ):
     "Raise if a store holds the features of another network than the one that the teacher was fitted on"
     want = getattr(teacher, 'meta', {}).get('features') or {}
+    if not isinstance(want, dict): raise AlignetError("the teacher's meta['features'] must be a dict; fit it again")
     have = store.origin() if hasattr(store, 'origin') else {}
     known = {k for k in want if want[k] and have.get(k)}
     # a network's name only counts where nothing better is known
@@ -345,6 +346,7 @@ def pseudo_label(
 ) -> PseudoLabels: # With meta about its origin
     "Cluster the teacher's features, draw triplets, and let the teacher label them"
     check_count(0, n=n, seed=seed)
+    n, seed = int(n), int(seed)
     if names is None: names = store[0] if isinstance(store, tuple) else store.names
     X = features_for(store, names)
     if len(X) < 3: raise AlignetError(f'pseudo-labels need at least three images, there are {len(X)}')

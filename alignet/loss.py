@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['TRIPLET_LOSSES', 'SAME_PAIRS', 'TRIPLET_WEIGHTS', 'kl_loss', 'jsd_loss', 'best_pair', 'contrastive_loss',
-           'margin_loss', 'at_least_float32', 'triplet_loss', 'dot_products', 'n_triplets', 'all_triplets',
-           'weighting_rule', 'TripletWeights', 'check_square', 'batch_triplet_loss', 'AlignLoss', 'DecayToInit']
+           'margin_loss', 'at_least_float32', 'triplet_loss', 'dot_products', 'triplet_dots', 'n_triplets',
+           'all_triplets', 'weighting_rule', 'TripletWeights', 'check_square', 'batch_triplet_loss', 'AlignLoss',
+           'AlignCallback', 'DecayToInit']
 
 # %% ../nbs/05_loss.ipynb #178892fc
 import warnings
@@ -104,6 +105,14 @@ def dot_products(
         return Z @ Z.T
 
 # %% ../nbs/05_loss.ipynb #ecea37e7
+def triplet_dots(
+    Z, # (t, 3, d) features of the images of each triplet
+) -> torch.Tensor: # (t, 3) similarities [s_ij, s_ik, s_jk]
+    "Dot products of the three pairs of each triplet"
+    i, j, k = Z.unbind(1)
+    return torch.stack([(i * j).sum(-1), (i * k).sum(-1), (j * k).sum(-1)], 1)
+
+# %% ../nbs/05_loss.ipynb #nooftriplets
 def n_triplets(
     B:int, # Number of images
 ) -> int: # B(B-1)(B-2)/6
@@ -246,12 +255,12 @@ class AlignLoss(nn.Module):
         clusters=None, # (B,) clusters of the images, for the weights that need them
     ) -> torch.Tensor: # Scalar
         "The loss of a batch, or of given triplets, by the shapes that come in"
-        if z.ndim == target.ndim == 2 and len(z) == len(target): return self.of_batch(z, target, clusters)
-        return self.of_triplets(z, target)
+        if z.ndim == target.ndim == 2 and len(z) == len(target): return self.on_batch(z, target, clusters)
+        return self.on_triplets(z, target)
 
 # %% ../nbs/05_loss.ipynb #26ee3a20
 @patch
-def of_batch(self:AlignLoss,
+def on_batch(self:AlignLoss,
     z, # (B, d) student features
     target, # (B, k) teacher features
     clusters=None, # (B,) clusters of the images
@@ -268,7 +277,7 @@ def of_batch(self:AlignLoss,
 
 # %% ../nbs/05_loss.ipynb #2876c7b3
 @patch
-def of_triplets(self:AlignLoss,
+def on_triplets(self:AlignLoss,
     z, # (T, 3, d) or (3T, d) student features
     target, # (T, 3) teacher similarities
 ) -> torch.Tensor: # Scalar
@@ -277,16 +286,27 @@ def of_triplets(self:AlignLoss,
     if not fits or z.shape[:-1].numel() != 3 * len(target):
         raise AlignetError(f'features {tuple(z.shape)} and target {tuple(target.shape)} do not fit; see AlignLoss')
     with torch.autocast(z.device.type, enabled=False):
-        i, j, k = at_least_float32(z).reshape(len(target), 3, -1).unbind(1)
-        sims = torch.stack([(i * j).sum(-1), (i * k).sum(-1), (j * k).sum(-1)], 1)
+        sims = triplet_dots(at_least_float32(z).reshape(len(target), 3, -1))
         probs = (at_least_float32(target) / self.tau_teacher).softmax(-1)
         return triplet_loss(sims, probs, self.loss, self.tau)
+
+# %% ../nbs/05_loss.ipynb #quietcallback
+class AlignCallback(Callback):
+    "A callback whose `AlignetError` comes without fastai's heading"
+    def __call__(self,
+        event_name:str, # Name of the event
+    ):
+        "Run the event"
+        try: return super().__call__(event_name)
+        except AlignetError as e:
+            e.args = (e.args[0].rpartition(':\n\t')[2],)
+            raise
 
 # %% ../nbs/05_loss.ipynb #c64093b2
 def _plain_name(name): return name.replace('_orig_mod.', '').removeprefix('module.')
 
 # %% ../nbs/05_loss.ipynb #bc7c8b05
-class DecayToInit(Callback):
+class DecayToInit(AlignCallback):
     "Decoupled weight decay towards the pretrained weights, for any optimiser"
     order, run_valid, _learn = 20, False, None
     _stateattrs = ('init', 'pulled', '_learn')        # not pickled by `Learner.export`
@@ -338,6 +358,8 @@ def _pretrained(self:DecayToInit, name, p):
 @patch
 def before_fit(self:DecayToInit):
     "Pair the optimiser's parameters with their pretrained values"
+    # validation alone makes no optimiser
+    if self.opt is None: return
     if any(h.get('wd', 0) for h in self.opt.hypers):
         warnings.warn("the optimiser's weight decay pulls to zero while DecayToInit pulls to the start; use wd=0")
     names = {id(p): _plain_name(n) for n, p in self.model.named_parameters()}

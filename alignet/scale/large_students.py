@@ -27,7 +27,7 @@ def checkpoint_gradients(
     except (AttributeError, AssertionError) as e:
         raise AlignetError(f"'{student.backbone.name}' has no gradient checkpointing; use a smaller batch") from e
     has_bn = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in tower.modules())
-    held = any(isinstance(cb, FreezeBatchNorm) for cb in learn.cbs)
+    held = any(isinstance(cb, FreezeBatchNormStats) for cb in learn.cbs)
     if enable and has_bn and not held:
         warnings.warn('gradient checkpointing moves batch-norm statistics twice a step; use freeze_bn=True')
     return learn

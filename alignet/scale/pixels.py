@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SQUASHED_NOTE', 'timm_config', 'timm_pixels', 'open_clip_pixels', 'find_data_config', 'has_fixed_size',
-           'SquashedPixels', 'needs_squashed']
+           'SquashedPixels', 'needs_squashed', 'squash_pictures']
 
 # %% ../../nbs/scale/pixels.ipynb #b531cb76
 import numpy as np
@@ -97,3 +97,15 @@ def needs_squashed(
 ) -> bool: # Whether its timm configuration has the note
     "Whether a model was trained on squashed pixels"
     return SQUASHED_NOTE in (timm_config(model).get('notes') or ())
+
+# %% ../../nbs/scale/pixels.ipynb #squashpictures
+def squash_pictures(
+    backbone, # A Backbone; its model is noted, too
+):
+    "Make a backbone take squashed pixels of 0 to 1, as the published recipe does"
+    model = backbone.model
+    config = getattr(model, 'pretrained_cfg', None) or {}
+    notes = [o for o in config.get('notes') or () if o != SQUASHED_NOTE]
+    pixels = dict(mean=(0., 0., 0.), std=(1., 1., 1.), interpolation='bicubic', crop_pct=1., crop_mode='squash')
+    model.pretrained_cfg = {**config, **pixels, 'notes': [*notes, SQUASHED_NOTE]}
+    backbone.data_config = {**backbone.data_config, **pixels}

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['SHIPPED', 'shipped_package', 'shipped_weights', 'match_state', 'shipped_state', 'check_name', 'weights_source',
-           'creation_error', 'module_digest', 'public_name']
+           'creation_error', 'reach_hub', 'module_digest', 'public_name', 'check_weights']
 
 # %% ../../nbs/scale/weights.ipynb #ff600508
-import hashlib, importlib.util
+import contextlib, hashlib, importlib.util, re, socket, urllib.parse, urllib.request
 from pathlib import Path
 import timm
 import torch
+from huggingface_hub import constants
 from ..core import *
 from ..files.disk import *
 
@@ -129,6 +130,29 @@ def creation_error(
     if not pretrained or isinstance(e, TypeError): remedy = 'check its name and arguments'
     return AlignetError(f"the model '{name}' could not be made: {why}; {remedy}")
 
+# %% ../../nbs/scale/weights.ipynb #wthub
+def _hub_answers():
+    "Whether the hub takes a connection within three seconds; a proxy is trusted to reach it"
+    if urllib.request.getproxies(): return True
+    hub = urllib.parse.urlsplit(constants.ENDPOINT)
+    try: socket.create_connection((hub.hostname, hub.port or 443), 3).close()
+    except OSError: return False
+    return True
+
+@contextlib.contextmanager
+def reach_hub(
+    needed:bool=True, # Whether the block may need the Hugging Face hub
+) -> object: # Context manager
+    "Let a block load models from the hub; where it cannot be reached, from what was downloaded before"
+    before = constants.HF_HUB_OFFLINE
+    cut_off = needed and not before and not _hub_answers()
+    if cut_off: constants.HF_HUB_OFFLINE = True
+    try: yield
+    except Exception as e:
+        if not (cut_off and re.search('https://|[Hh]ub|download|offline', str(e))): raise
+        raise ConnectionError('the hub cannot be reached, and this was not downloaded before') from e
+    finally: constants.HF_HUB_OFFLINE = before
+
 # %% ../../nbs/scale/weights.ipynb #3464cd16
 def _instructions(f):
     "The instructions of a function, with those of the functions in it; empty for anything else"
@@ -182,3 +206,13 @@ def public_name(
     # an absolute file of weights behind an architecture
     arch, _, file = rest.partition('//')
     return f'{prefix}{colon}{arch}/{Path(file).name}' if file else str(name)
+
+# %% ../../nbs/scale/weights.ipynb #checkweights
+def check_weights(
+    model, # A PyTorch module
+    when:str='', # When it was looked at, for the error
+):
+    "Raise if a parameter holds NaN or infinity"
+    for name, p in model.named_parameters():
+        if torch.isfinite(p).all(): continue
+        raise AlignetError(f"the weights hold NaN or infinity{when} (first '{name}'); lower the learning rate")

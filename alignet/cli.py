@@ -7,13 +7,13 @@ __all__ = ['COMMANDS', 'WORDS', 'DemoCommand', 'FeaturesCommand', 'TeacherComman
            'ExportCommand', 'ConvertCommand', 'parser', 'main']
 
 # %% ../nbs/10_cli.ipynb #b36e2769
-import argparse, contextlib, re, sys
-from dataclasses import KW_ONLY, asdict, dataclass
-from inspect import Parameter
+import argparse, os, sys
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from fastcore.basics import patch
-from fastcore.docments import docments
 from . import __version__
+from .eval.suites import suite_names
+from .files.commands import *
 
 # %% ../nbs/10_cli.ipynb #7b714a19
 @dataclass
@@ -46,30 +46,24 @@ class FeaturesCommand:
 
     def run(self):
         from alignet.features import extract_features
+        from alignet.files.disk import check_writable
         from alignet.worlds.archives import image_set
-        print(extract_features(
+        check_writable(self.out, folder=True)
+        _say(extract_features(
             _model_name(self.model), image_set(self.images), self.out, self.batch_size, self.size,
             num_workers=self.workers, overwrite=self.overwrite))
 
 # %% ../nbs/10_cli.ipynb #c848e1d4
 def _model_name(name):
     "A model as the functions take it: a folder may stand without its prefix"
-    return f'local-dir:{name}' if (Path(name)/'config.json').is_file() else name
+    if (Path(name)/'config.json').is_file(): return f'local-dir:{name}'
+    return name.removeprefix('timm/')
 
-# %% ../nbs/10_cli.ipynb #40486919
-def _read_judgements(path, columns=None, odd=None):
-    "Judgements of a file, whatever its form"
-    from alignet.extras.answers import read_answers
-    from alignet.extras.record import LOG_COLUMNS
-    from alignet.files.text import read_text
-    from alignet.worlds.tables import Judgements
-    path = Path(path)
-    if path.suffix == '.npz' and not columns: return Judgements.load(path)
-    if path.is_dir(): return read_answers(path)
-    if path.suffix == '.csv':
-        head = read_text(path).partition('\n')[0]
-        if head.strip() == ','.join(LOG_COLUMNS): return read_answers(path)
-    return Judgements.from_table(path, columns=columns, odd=odd)
+# %% ../nbs/10_cli.ipynb #sayoutput
+def _say(what):
+    "Print, with control characters of names escaped"
+    from alignet.core import printable
+    print('\n'.join(printable(line) for line in str(what).split('\n')), flush=True)
 
 # %% ../nbs/10_cli.ipynb #9b37b728
 @dataclass
@@ -85,16 +79,20 @@ class TeacherCommand:
     seed:int=0 # seed
 
     def run(self):
+        from alignet.extras.answers import read_judgements
         from alignet.features import FeatureStore
+        from alignet.files.disk import check_writable
+        from alignet.labels import npz_path
         from alignet.teacher import Teacher
-        judgements = _read_judgements(self.judgements, self.columns, self.odd)
+        check_writable(npz_path(self.out))
+        judgements = read_judgements(self.judgements, self.columns, self.odd)
         store = FeatureStore(self.features)
         teacher = Teacher.fit_cv(store, judgements, folds=self.folds, seed=self.seed)
         s, before = teacher.cv.scores(), teacher.cv.table.drop_duplicates('fold').zero_shot.mean()
         accuracy = f"{s['mean']:.3f} (sd {s['std']:.3f} over {s['count']:.0f} folds)"
-        print(f'accuracy on unseen objects: {accuracy}, of the features as they are: {before:.3f}; '
-              f'strength of the pull: {teacher.cv.lam:.3g}')
-        print(f'saved {teacher.save(self.out)}')
+        _say(f'accuracy on unseen objects: {accuracy}, of the features as they are: {before:.3f}; '
+             f'strength of the pull: {teacher.cv.lam:.3g}')
+        _say(f'saved {teacher.save(self.out)}')
 
 # %% ../nbs/10_cli.ipynb #a8366de3
 @dataclass
@@ -114,40 +112,22 @@ class LabelCommand:
     def run(self):
         from alignet.core import AlignetError
         from alignet.features import FeatureStore
-        from alignet.labels import pseudo_label
+        from alignet.files.disk import check_writable
+        from alignet.labels import npz_path, pseudo_label
+        from alignet.scale.steps import label_folder
         from alignet.teacher import Teacher
         if not self.control and self.teacher is None:
             raise AlignetError('give --teacher FILE, or --control for untransformed features')
         teacher = None if self.teacher is None else Teacher.load(self.teacher)
-        store, how = FeatureStore(self.features), dict(rule=self.sampling, seed=self.seed)
-        if self.shards: return self._write_shards(teacher, store, how)
-        labels = pseudo_label(teacher, store, self.n, self.clusters, control=self.control, **how)
-        labels.save(self.out)
-        print(f'{labels!r}\nsaved {self.out}')
-
-# %% ../nbs/10_cli.ipynb #5c705e0b
-@patch
-def _write_shards(self:LabelCommand, teacher, store, how):
-    "The teacher's features, their clusters and the shards in one folder; what is there is used"
-    from alignet.scale.clusters import cluster_store, transform_store
-    from alignet.scale.shards import label_store
-    out = Path(self.out)
-    Z = transform_store(teacher, store, out/'features', control=self.control)
-    n_clusters = self.clusters or max(2, min(500, len(Z) // 10))
-    clusters = cluster_store(Z, n_clusters, self.seed, out/'clusters')
-    print(f"{label_store(Z, clusters, self.n, out/'labels', **how)!r}\nsaved {out}/labels")
-
-# %% ../nbs/10_cli.ipynb #249c5547
-def _read_labels(path):
-    "Pseudo-labels of a file, or of a folder of shards"
-    from alignet.labels import PseudoLabels
-    if not Path(path).is_dir(): return PseudoLabels.load(path)
-    from alignet.features import FeatureStore
-    from alignet.scale.shards import LabelShards
-    shards = Path(path)/'labels' if (Path(path)/'labels'/'manifest.json').is_file() else Path(path)
-    Z = shards.parent/'features'
-    store = FeatureStore(Z) if (Z/'meta.json').is_file() else None
-    return LabelShards(shards, store=store).to_labels()
+        store = FeatureStore(self.features)
+        what = dict(n=self.n, control=self.control, rule=self.sampling, seed=self.seed)
+        if self.shards:
+            labels, saved = label_folder(teacher, store, self.out, clusters=self.clusters, **what), self.out
+        else:
+            check_writable(npz_path(self.out))
+            labels = pseudo_label(teacher, store, clusters=self.clusters, **what)
+            saved = labels.save(self.out)
+        _say(f'{labels!r}\nsaved {saved}')
 
 # %% ../nbs/10_cli.ipynb #4b40f754
 @dataclass
@@ -180,87 +160,16 @@ class TrainCommand:
 # %% ../nbs/10_cli.ipynb #5367a88e
 @patch
 def run(self:TrainCommand):
-    from alignet.core import set_seed
-    from alignet.export import export_timm
-    from alignet.scale.checkpoint import Checkpoint
-    from alignet.training import align_learner
+    from alignet.scale.steps import TrainRun, read_labels, train_model
     from alignet.worlds.archives import image_set
-    recipe = self._recipe()
-    set_seed(self.seed)
-    out, labels, settings = Path(self.out), _read_labels(self.labels), self._settings(recipe)
-    checkpoint = Checkpoint(out.with_name(f'{out.name}.checkpoint'), every=self.save_every)
-    learn = align_learner(
-        _model_name(self.student), labels, image_set(self.images), freeze=self.freeze,
-        per_cluster=self.per_cluster, seed=self.seed, num_workers=self.workers, cbs=[checkpoint],
-        **settings)
-    checkpoint.run_id = self._run_id(labels, learn)
-    # a file of a log gets a line an epoch
-    bar = contextlib.nullcontext() if sys.stdout.isatty() else learn.no_bar()
-    with bar: self._fit(learn, recipe)
-    print(f'saved {export_timm(learn, out, card=dict(notes=self._notes(labels, settings)))}')
-    checkpoint.path.unlink(missing_ok=True)
-
-# %% ../nbs/10_cli.ipynb #396b9dd0
-@patch
-def _recipe(self:TrainCommand):
-    "The recipe, or None; raise for options that do not go together"
-    from alignet.core import AlignetError, check_choice, check_count
-    from alignet.scale.recipes import RECIPES
-    for name in ('steps', 'epochs', 'save_every'):
-        if getattr(self, name) is not None: check_count(1, **{name: getattr(self, name)})
-    if self.steps and not self.recipe:
-        raise AlignetError('--steps belongs to a --recipe; without one, use --epochs')
-    if self.epochs and self.recipe:
-        raise AlignetError('--epochs does not go with --recipe; use --steps')
-    if self.recipe: check_choice(self.recipe, RECIPES, '--recipe')
-    return RECIPES[self.recipe] if self.recipe else None
-
-# %% ../nbs/10_cli.ipynb #d781ad25
-@patch
-def _settings(self:TrainCommand, recipe):
-    "Settings of the learner: the recipe's, changed by what was given"
-    names = ('loss', 'triplets', 'head', 'scale', 'decay_to_init', 'size', 'bs', 'weights')
+    run = TrainRun(
+        self.recipe, self.steps, self.epochs, self.lr, self.head_lr, self.save_every, self.seed)
+    names = ('loss', 'triplets', 'head', 'scale', 'decay_to_init', 'size', 'bs', 'weights', 'per_cluster')
     given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-    return (recipe.settings if recipe else dict(bs=48, size=224)) | given
-
-# %% ../nbs/10_cli.ipynb #f0d7cade
-@patch
-def _run_id(self:TrainCommand, labels, learn):
-    "Name a run by its options, labels and start weights"
-    from alignet.files.disk import digest
-    elsewhere = ('labels', 'out', 'workers', 'save_every')
-    options = {k: v for k, v in asdict(self).items() if k not in elsewhere}
-    parts = [b'-' if x is None else x for x in (labels.triplets, labels.sims, labels.embedding)]
-    weights = [v.cpu().numpy() for v in learn.model.state_dict().values()]
-    return digest(options, list(labels.names), *parts, *weights)
-
-# %% ../nbs/10_cli.ipynb #3a5536ab
-@patch
-def _fit(self:TrainCommand, learn, recipe):
-    "Train with the recipe's schedule, or one cycle"
-    usual = recipe.lr if recipe else slice(3e-5, 2e-2)
-    rates = _learning_rates(self.lr, self.head_lr, usual)
-    if recipe: recipe.fit(learn, steps=self.steps, lr=rates)
-    else: learn.fit_one_cycle(self.epochs or 5, rates or usual)
-
-# %% ../nbs/10_cli.ipynb #b56c011f
-@patch
-def _notes(self:TrainCommand, labels, settings):
-    "What the model card says about the training; it names no folder of the user"
-    is_folder = Path(self.student.removeprefix('local-dir:')).is_dir()
-    student = Path(self.student).name if is_folder else self.student
-    options = settings | dict(freeze=self.freeze, seed=self.seed, recipe=self.recipe)
-    return (f'Made by `alignet train` {__version__} from {student}, with {labels!r}. '
-            f"Trained and best used at {settings['size']} pixels. Settings: {options}")
-
-# %% ../nbs/10_cli.ipynb #9fa8247a
-def _learning_rates(lr, head_lr, usual):
-    "Rates of backbone and head: what was given, and the usual ones for the rest"
-    if lr is None and head_lr is None: return None
-    low, high = (usual.start, usual.stop) if isinstance(usual, slice) else (usual, None)
-    if lr is None: lr = low
-    if head_lr is None: head_lr = lr if high is None else high
-    return slice(lr, head_lr)
+    path = train_model(
+        run, read_labels(self.labels), _model_name(self.student), image_set(self.images), self.out,
+        freeze=self.freeze, num_workers=self.workers, **given)
+    _say(f'saved {path}')
 
 # %% ../nbs/10_cli.ipynb #b37f36be
 @dataclass
@@ -290,8 +199,11 @@ class EvalCommand:
 @patch
 def run(self:EvalCommand):
     from alignet.eval.evaluate import evaluate
+    from alignet.files.disk import check_writable
     from alignet.files.text import read_lines
     self._check()
+    pages = [_with_ending(self.out, o) for o in ('.html', '.json')] if self.out else []
+    for page in pages: check_writable(page)
     objects = None if self.objects is None else read_lines(self.objects)
     data, objects = self._data(objects)
     suites = [s for words in self.suites or ['all'] for s in words.split(',') if s]
@@ -302,14 +214,20 @@ def run(self:EvalCommand):
         few_shot={k: v for k, v in shots.items() if v is not None},
         maps=False if self.maps == 'none' else self.maps, seed=self.seed, size=self.size,
         batch_size=self.batch_size, num_workers=self.workers)
-    _print_evaluation(report, is_brief=bool(self.out))
+    _say(report.summary(brief=bool(pages)))
     if self.objects is None and (self.judgements or any(Path(m).is_dir() for m in self.models)):
-        print('All judged objects are scored. Of a model that was aligned with answers about some of '
-              'them, score the others: --objects')
-    if not self.out: return
-    report.to_html(f'{self.out}.html')
-    report.to_json(f'{self.out}.json')
-    print(f'saved {self.out}.html and {self.out}.json')
+        _say('All judged objects are scored. Of a model that was aligned with answers about some of '
+             'them, score the others: --objects')
+    if not pages: return
+    report.to_html(pages[0])
+    report.to_json(pages[1])
+    _say(f'saved {pages[0]} and {pages[1]}')
+
+# %% ../nbs/10_cli.ipynb #withending
+def _with_ending(path, ending):
+    "The path of a page of `eval`, whether it was named with an ending or without"
+    bare = path[:-5] if path.endswith(('.html', '.json')) else path
+    return f'{bare}{ending}'
 
 # %% ../nbs/10_cli.ipynb #9467c300
 @patch
@@ -329,8 +247,9 @@ def _data(self:EvalCommand, objects):
     "What is measured, and the objects that are still to be chosen from it"
     if not self.judgements: return self.data, objects
     from alignet.eval.tasks import odd_one_out_tasks
+    from alignet.extras.answers import read_judgements
     from alignet.worlds.archives import image_set
-    judgements = _read_judgements(self.judgements, self.columns, self.odd)
+    judgements = read_judgements(self.judgements, self.columns, self.odd)
     if objects is not None: judgements = judgements.restrict(objects)
     tasks = odd_one_out_tasks(judgements, image_set(self.images), name=Path(self.judgements).stem)
     return [self.data, *tasks] if self.data else tasks, None
@@ -342,26 +261,6 @@ def _read_numbers(text):
     try: return tuple(int(o) for o in text.replace(' ', '').split(','))
     except ValueError:
         raise AlignetError(f"--shots: '{text}' is no list of whole numbers like 1,5,10") from None
-
-# %% ../nbs/10_cli.ipynb #1f816885
-def _table_text(frame): return frame.to_string(index=False, float_format='{:.3f}'.format, na_rep='')
-
-# %% ../nbs/10_cli.ipynb #3e878d6f
-def _print_evaluation(report, is_brief=False):
-    "Print values, comparisons, what was skipped, and notes"
-    if any('SIMULATED' in n for n in report.notes):
-        print('Scores on SIMULATED observers, not on people (the notes say of which data).\n')
-    base, *others = report.models
-    print(_table_text(report.wide() if others else report.table.drop(columns=['model', 'ceiling'])))
-    for model in others:
-        differences = report.compare(base, model).drop(columns=['p', 'n'])
-        print(f'\n{model} against {base}:\n{_table_text(differences)}')
-    if len(report.skipped):
-        print('\nleft out (the report says what each needs):' if is_brief else '\nleft out:')
-    for row in report.skipped.itertuples():
-        needs = '' if is_brief else f'. Needs: {row.needs}'
-        print(f"  {row.suite}:{' ' if row.data else ''}{row.data} ({row.why}){needs}")
-    for note in report.notes: print(note)
 
 # %% ../nbs/10_cli.ipynb #a03690e2
 @dataclass
@@ -377,17 +276,19 @@ class ExportCommand:
 
     def run(self):
         from alignet.core import AlignetError
-        from alignet.export import export_timm, push_to_hub
+        from alignet.export import check_model_folder, export_timm, push_to_hub
         from alignet.extras.onnx import export_onnx
         from alignet.extras.open_clip import export_any
         from alignet.features import create_backbone
         if self.onnx and self.push: raise AlignetError('--onnx or --push: give one of them')
         model = _model_name(self.model)
-        if self.onnx: print(f'saved {export_onnx(model, self.out, self.size)}')
+        if self.onnx: _say(f'saved {export_onnx(model, self.out, self.size)}')
         elif self.push:
             source = self.model.removeprefix('local-dir:')
-            print(push_to_hub(source, self.out, private=self.private, export=export_any))
-        else: print(f'saved {export_timm(create_backbone(model), self.out)}')
+            _say(push_to_hub(source, self.out, private=self.private, export=export_any))
+        else:
+            check_model_folder(self.out)
+            _say(f'saved {export_timm(create_backbone(model), self.out)}')
 
 # %% ../nbs/10_cli.ipynb #3340aa5d
 @dataclass
@@ -399,48 +300,24 @@ class ConvertCommand:
     pictures:str=None # .npz of images and TensorFlow's outputs, to compare with
 
     def run(self):
+        from alignet.export import check_model_folder
         from alignet.extras.released_models import convert_released, released_source, verify_released
-        print(f'saved {convert_released(released_source(self.archive), self.out)}')
-        if self.pictures: print(verify_released(self.out, self.pictures).to_string(index=False))
+        check_model_folder(self.out)
+        _say(f'saved {convert_released(released_source(self.archive), self.out)}')
+        if self.pictures: _say(verify_released(self.out, self.pictures).to_string(index=False))
 
 # %% ../nbs/10_cli.ipynb #c85cdc14
+def _loss_names():
+    from alignet.loss import TRIPLET_LOSSES
+    return f"one of {', '.join(TRIPLET_LOSSES)}"
+
 COMMANDS = dict(
     demo=DemoCommand, features=FeaturesCommand, teacher=TeacherCommand, label=LabelCommand,
     train=TrainCommand, eval=EvalCommand, export=ExportCommand, convert=ConvertCommand)
-# the names as text: to import them would load PyTorch for --help; a test compares
-_SUITES = ('some of odd_one_out, calibration, few_shot, shift, hierarchy, rsa, levels, pictures, class_mean;'
-           ' all if left out; behind the models, or with commas')
+_SUITES = f"some of {', '.join(suite_names())}; all if left out; behind the models, or with commas"
 WORDS = dict(
-    columns=dict(nargs=3), models=dict(nargs='+'), suites=dict(nargs='+', help=_SUITES),
-    maps=dict(choices=['pca', 'tsne', 'umap', 'none']))
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    "Help that shows the default of an option where there is one"
-    def _get_help_string(self, action):
-        if action.default is None or action.default is False: return action.help
-        return super()._get_help_string(action)
-
-    def _format_action(self, action):
-        "The losses are named only when the help of `train` is printed: that loads PyTorch"
-        if action.dest == 'loss': action.help = f'one of {_loss_names()}'
-        return super()._format_action(action)
-
-def _loss_names():
-    from alignet.loss import TRIPLET_LOSSES
-    return ', '.join(TRIPLET_LOSSES)
-
-# %% ../nbs/10_cli.ipynb #29c4ebe7
-def _add_command(subparsers, name, command):
-    "Add a command: its fields become arguments and options, their comments the help"
-    text = command.__doc__
-    p = subparsers.add_parser(name, help=text, description=text, formatter_class=_Help)
-    for field, o in docments(command, full=True, returns=False).items():
-        option, kwargs = f"--{field.replace('_', '-')}", dict(help=o.docment) | WORDS.get(field, {})
-        if o.anno is bool: kwargs['action'] = 'store_true'
-        elif o.anno is not list: kwargs['type'] = o.anno
-        if o.kind is not Parameter.KEYWORD_ONLY: p.add_argument(field, **kwargs)
-        elif o.default is Parameter.empty: p.add_argument(option, required=True, **kwargs)
-        else: p.add_argument(option, default=o.default, **kwargs)
+    columns=dict(nargs=3), loss=dict(help=_loss_names), models=dict(nargs='+'),
+    suites=dict(nargs='+', help=_SUITES), maps=dict(choices=['pca', 'tsne', 'umap', 'none']))
 
 # %% ../nbs/10_cli.ipynb #c4768fd1
 def parser() -> argparse.ArgumentParser: # With a subcommand for each step
@@ -450,10 +327,11 @@ def parser() -> argparse.ArgumentParser: # With a subcommand for each step
     version = f'alignet {__version__}'
     top.add_argument('--version', action='version', version=version, help='show the version and exit')
     subparsers = top.add_subparsers(dest='command', required=True, metavar='command')
-    for name, command in COMMANDS.items(): _add_command(subparsers, name, command)
+    for name, command in COMMANDS.items(): add_command(subparsers, name, command, WORDS)
     return top
 
 # %% ../nbs/10_cli.ipynb #cf59befe
+_FROM_ZERO = ('decay_to_init', 'freeze', 'head', 'seed', 'workers')
 _MAKE = dict(
     features='alignet features MODEL IMAGES --out {}',
     teacher='alignet teacher FEATURES JUDGEMENTS --out {}',
@@ -463,37 +341,41 @@ def _absent_input(options):
     "Which input does not exist, and how to make it"
     for name in ('images', 'features', 'judgements', 'teacher', 'labels', 'data'):
         path = options.get(name)
-        if path is None or Path(path).exists(): continue
+        if path is None or os.path.exists(path): continue
         is_pattern = name == 'images' and set('*?[{:') & set(path)
         if is_pattern: continue
-        error = f"{name}: '{path}' does not exist; check the path"
+        error = f"{name}: '{path:.200}' does not exist; check the path"
         return f'{error}, or make it: {_MAKE[name].format(path)}' if name in _MAKE else error
 
-# %% ../nbs/10_cli.ipynb #b32fa615
-def _option_words(text, options):
-    "Write arguments of functions as options of the command line"
-    def option(m): return f"--{m[1].replace('_', '-')}" if m[1] in options else m[0]
-    return re.sub(r'\b(\w+)=True\b', option, text)
+# %% ../nbs/10_cli.ipynb #runcmd
+def _run(command, options):
+    "Run a command; return what is wrong with its input, if something is"
+    wrong = wrong_number(options, _FROM_ZERO) or _absent_input(options)
+    if wrong: return wrong
+    from alignet.core import AlignetError, printable
+    try: COMMANDS[command](**options).run()
+    except AlignetError as e: return option_words(str(e), options)
+    except OSError as e:
+        where = f"'{printable(e.filename):.200}': " if e.filename else ''
+        return f'{where}{e.strerror or printable(e):.200}'
 
 # %% ../nbs/10_cli.ipynb #9d3c4b86
 def main(
     args=None, # Words of the command line; those of the process if None
-) -> int: # Exit code: 0 done, 2 an input cannot be used
+) -> int: # Exit code: 0 done, 2 an input cannot be used, 130 stopped
     "Entry point of the `alignet` command"
     options = vars(parser().parse_args(args))
     name = options.pop('command')
-    def fail(why):
-        print(f'alignet {name}: {why}', file=sys.stderr)
-        return 2
     try:
-        absent = _absent_input(options)
-        if absent: return fail(absent)
-        from alignet.core import AlignetError
-        from alignet.scale.memory import keep_memory
-        if args is None: keep_memory()                                    # a process of our own
-        try: COMMANDS[name](**options).run()
-        except AlignetError as e: return fail(_option_words(str(e), options))
-    except KeyboardInterrupt:
-        print(f'\nalignet {name}: stopped; the same command goes on from here', file=sys.stderr)
-        return 130
-    return 0
+        if args is None:                                                  # a process of our own
+            from alignet.scale.memory import keep_memory
+            keep_memory()
+        wrong, code = _run(name, options), 2
+    except KeyboardInterrupt: wrong, code = 'stopped; the same command goes on where it can', 130
+    if not wrong: return 0
+    print(f'alignet {name}: {wrong}', file=sys.stderr)
+    return code
+
+# %% ../nbs/10_cli.ipynb #mainmod
+# `python -m alignet.cli`; a notebook is no file
+if __name__ == '__main__' and '__file__' in globals(): sys.exit(main())

@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['SIMILARITIES', 'CHANCE', 'TIE', 'as_label', 'printable', 'AlignetError', 'nearest_names', 'check_choice',
-           'check_positive', 'check_at_least', 'check_count', 'preview', 'check_known', 'check_unique', 'check_rows',
-           'require', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed', 'to_array', 'check_triplets',
-           'check_probs', 'check_finite', 'prep_features', 'pair_sims', 'features_for', 'pair_dots', 'of_pairs',
-           'triplet_sims', 'choice_probs', 'is_correct', 'ooo_correct', 'ooo_accuracy', 'odd_last']
+           'check_positive', 'check_at_least', 'check_count', 'preview', 'check_known', 'check_names', 'check_path',
+           'check_unique', 'check_rows', 'require', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed',
+           'to_array', 'check_triplets', 'check_probs', 'check_finite', 'prep_features', 'pair_sims', 'features_for',
+           'pair_dots', 'of_pairs', 'triplet_sims', 'choice_probs', 'is_correct', 'ooo_correct', 'ooo_accuracy',
+           'odd_last']
 
 # %% ../nbs/00_core.ipynb #54674024
 import collections, contextlib, dataclasses, difflib, heapq, importlib, numbers
-import random, unicodedata, warnings
+import os, random, unicodedata, warnings
+from pathlib import Path
 import numpy as np
 import torch
 from fastcore.meta import delegates
@@ -65,7 +67,7 @@ def check_choice(
 # %% ../nbs/00_core.ipynb #fb3ef404
 def _check_number(name, value):
     "Raise an `AlignetError` if a value is not one real number"
-    if isinstance(value, (str, bytes)) or not isinstance(value, numbers.Real) and np.ndim(value):
+    if not isinstance(value, numbers.Real) and getattr(value, 'shape', None) != ():
         raise AlignetError(f'{name} must be a number, not {value!r:.60}')
     try: value > 0
     except (TypeError, RuntimeError) as e: raise AlignetError(f'{name} must be a number, not {value!r:.60}') from e
@@ -124,12 +126,31 @@ def check_known(
 ):
     "Raise an `AlignetError` if some of `names` are not among `known`"
     known = known if isinstance(known, (set, dict)) else set(known)
-    missing = [o for o in names if o not in known]
+    try: missing = [o for o in names if o not in known]
+    except TypeError as e: raise AlignetError(f'{what} must be a list of names, not {names!r:.60}') from e
     if not missing: return
     near = nearest_names(missing[0], known, 1)
     hint = _there_is(str(missing[0]), near[0]) if near else ''
     error = f"{len(missing):,} of {len(names):,} {what} are missing: {preview(missing)}{hint}"
     raise AlignetError(f'{error}; {remedy}' if remedy else error)
+
+# %% ../nbs/00_core.ipynb #checknames
+def check_names(
+    names, # Anything that can be listed
+    what:str='names', # What to call them in the error
+) -> list: # The names as texts
+    "List names as texts, or raise an `AlignetError`"
+    try: return [str(o) for o in names]
+    except TypeError as e: raise AlignetError(f'{what} must be a list of names, not {names!r:.60}') from e
+
+# %% ../nbs/00_core.ipynb #checkpath
+def check_path(
+    path, # A path
+    what:str='the path', # What to call it in the error
+) -> Path: # The same
+    "Validate the path of a file or folder"
+    if isinstance(path, (str, os.PathLike)) and '\0' not in os.fspath(path): return Path(path)
+    raise AlignetError(f'{what} must be a path, not {path!r:.60}')
 
 # %% ../nbs/00_core.ipynb #9bbf5fb0
 def check_unique(
@@ -138,7 +159,7 @@ def check_unique(
     remedy:str='give each once', # What to do about it
 ) -> list: # The names as text
     "Raise an `AlignetError` if a name occurs more than once; return the names as text"
-    names = [str(o) for o in names]
+    names = check_names(names, what)
     if len(set(names)) == len(names): return names
     repeated = [o for o, n in collections.Counter(names).items() if n > 1]
     raise AlignetError(f'{len(repeated):,} {what} occur more than once: {preview(repeated)}; {remedy}')
@@ -239,7 +260,7 @@ def set_seed(
     seed = _check_seed(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    torch.manual_seed(seed % 2**64)
 
 # %% ../nbs/00_core.ipynb #e906265e
 def to_array(
@@ -380,8 +401,8 @@ def features_for(
     what:str='features', # What to call them in an error
 ) -> np.ndarray: # (n, d) float32
     "Features of these names, in this order"
-    names = [str(o) for o in names]
-    if isinstance(features, tuple):
+    names = check_names(names)
+    if isinstance(features, tuple) and len(features) == 2:
         have, X = features
         if len(have) != len(X):
             raise AlignetError(f'{what}: {len(have):,} names do not fit {len(X):,} rows')
@@ -391,7 +412,7 @@ def features_for(
     else:
         check_known(names, known, f'names in the {what}', 'extract the features of these pictures')
         X = features.get(names) if hasattr(features, 'names') else [to_array(features[o]) for o in names]
-    X = np.stack(list(X)) if isinstance(X, list) and X else to_array(X)
+    X = to_array([to_array(o) for o in X] if isinstance(X, list) else X)
     if X.ndim != 2 or len(X) != len(names):
         raise AlignetError(f'{what} must have one row for each of {len(names):,} names, not {X.shape}')
     return check_finite(X, what, names)
@@ -447,8 +468,9 @@ def triplet_sims(
     limit:int=8192, # Largest number of objects for which the whole similarity matrix is made
 ) -> np.ndarray: # (t, 3) float32, in the order [s_ij, s_ik, s_jk]
     "The three similarities of each triplet"
-    t = check_triplets(triplets, len(X))
+    check_count(1, limit=limit)
     X = prep_features(X, similarity)
+    t = check_triplets(triplets, len(X))
     used = np.zeros(len(X), bool)
     used[t.ravel()] = True
     if not used.all():
@@ -469,6 +491,7 @@ def choice_probs(
     check_positive(tau=tau)
     is_tensor = isinstance(sims, torch.Tensor)
     if not is_tensor: sims = _check_dtype(to_array(sims), 'sims').astype(np.float32)
+    if sims.shape[-1:] in ((), (0,)): raise AlignetError(f'sims must have the shape (t, 3), not {tuple(sims.shape)}')
     check_rows(~np.isfinite(to_array(sims)).all(-1).reshape(-1), 'sims', 'hold NaN or infinity')
     if is_tensor: return torch.softmax(sims.float() / tau, -1)
     logits = sims / np.float32(tau)
@@ -489,7 +512,9 @@ def is_correct(
     if s.ndim != 2 or s.shape[1] != 3: raise AlignetError(f'sims must have the shape (t, 3), not {s.shape}')
     check_rows(~np.isfinite(s).all(1), 'sims', 'hold NaN or infinity')
     if scale is None: scale = np.abs(s).max(1)
-    return s[:, 0] - s[:, 1:].max(1) > TIE * np.asarray(scale)
+    scale = _check_dtype(to_array(scale), 'scale')
+    if scale.shape not in ((), (len(s),)): raise AlignetError(f'scale must be a number or have the shape ({len(s)},)')
+    return s[:, 0] - s[:, 1:].max(1) > TIE * scale
 
 # %% ../nbs/00_core.ipynb #66ad2fec
 def _exact_sims(X, triplets, similarity, step=1024):

@@ -74,7 +74,7 @@ def restrict(self:Judgements,
     names, # (m,) names of the objects to keep
 ) -> Judgements: # Indexed by the new names
     "Only the triplets whose three objects are all in `names`, indexed in the order of `names`"
-    names, row = list(names), {o: i for i, o in enumerate(self.names)}
+    names, row = check_names(names, 'objects'), {o: i for i, o in enumerate(self.names)}
     check_known(names, row, 'objects', 'check the spelling')
     new = np.full(len(self.names), -1)
     new[[row[o] for o in names]] = np.arange(len(names))
@@ -138,6 +138,7 @@ def aggregate(self:Judgements,
     smooth:float=1., # Answers added in advance, a third to each choice
 ) -> Judgements: # (q, 3) one row a question, with probs (q, 3)
     "One row for each question, the majority's choice last (of equals, the first), with `probs`"
+    check_at_least(0, smooth=smooth)
     questions, counts = self._answer_counts('aggregate')
     # the first object is odd in the pair of the other two, which is the last of three
     pairs = np.ascontiguousarray(counts[:, ::-1]) + smooth/3
@@ -167,6 +168,7 @@ def split(self:Judgements,
     seed:int=0, # Another seed, other parts
 ) -> tuple: # Two Judgements, to fit and to score
     "Cut at random into two parts that have no question in common"
+    check_at_least(0, fraction=fraction)
     questions, _, row = _unique_rows(np.sort(self.triplets), len(self.names))
     n = len(questions)
     k = round(fraction*n) if 0 < fraction < 1 else 0
@@ -201,7 +203,7 @@ def save(self:Judgements,
     path, # The file to make, ending in .npz
 ):
     "Write to one .npz file"
-    path = Path(path)
+    path = check_path(path)
     if path.suffix != '.npz':
         raise AlignetError(f"judgements are kept in a .npz file, not in '{path}'; name it '{path.stem}.npz'")
     arrays = dict(
@@ -218,7 +220,7 @@ def load(cls:Judgements,
 ) -> Judgements: # As it was saved
     "Read a file made by `save`"
     remedy = 'make it with Judgements.save'
-    a = read_npz(path, ('names', 'triplets'), 'a file of judgements', remedy=remedy)
+    a = read_npz(check_path(path), ('names', 'triplets'), 'a file of judgements', remedy=remedy)
     try:
         return cls(a['triplets'], a['names'].tolist(), a.get('probs'), str(a.get('source', '')),
                    bool(a.get('simulated', False)), a.get('subjects'))

@@ -14,6 +14,7 @@ from torch import nn
 from ..core import *
 from ..files.disk import *
 from ..features import Backbone, FeatureStore, as_backbone
+from ..scale.weights import public_name
 
 # %% ../../nbs/eval/models.ipynb #5bf68267
 @contextlib.contextmanager
@@ -83,10 +84,21 @@ def _is_pair(models):
     return isinstance(names, (list, np.ndarray)) and is_array and np.ndim(X) == 2
 
 # %% ../../nbs/eval/models.ipynb #829318b3
-def _name_of(model):
-    "The name of a model that the user did not name"
-    if isinstance(model, (str, Path)): return str(model).removeprefix('timm/')
-    return getattr(model, 'name', None) or type(model).__name__
+def _name_of(model, depth=1):
+    "The name of a model that the user did not name; of a folder the last parts of its path"
+    if not isinstance(model, (str, Path)):
+        return public_name(getattr(model, 'name', None) or type(model).__name__)
+    name = str(model).removeprefix('timm/')
+    folder = Path(name.removeprefix('local-dir:'))
+    return '/'.join(folder.resolve().parts[-depth:]) if folder.is_dir() else name
+
+def _names_of(models):
+    "Names of models; folders of the same name bear as much of their paths as tells them apart"
+    names = [_name_of(m) for m in models]
+    for depth in range(2, 9):
+        twice = {n for n in names if names.count(n) > 1}
+        if twice: names = [_name_of(m, depth) if n in twice else n for n, m in zip(names, models)]
+    return names
 
 # %% ../../nbs/eval/models.ipynb #bcd65417
 @contextlib.contextmanager
@@ -105,7 +117,7 @@ def name_models(
     if not isinstance(models, dict):
         several = isinstance(models, (list, tuple)) and not _is_pair(models)
         models = list(models) if several else [models]
-        names = [_name_of(m) for m in models]
+        names = _names_of(models)
         twice = [n for n in names if names.count(n) > 1]
         if twice: raise AlignetError(f"two models have the same name '{twice[0]}'; give a dictionary")
         models = dict(zip(names, models))

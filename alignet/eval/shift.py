@@ -131,7 +131,7 @@ def save(self:ShiftTask,
     path, # A .csv
 ):
     "Write the split as a table"
-    with atomic_path(path) as tmp: self.table.to_csv(tmp, index=False)
+    with atomic_path(path) as tmp: self.table.map(escape_formula).to_csv(tmp, index=False)
 
 # %% ../../nbs/eval/shift.ipynb #a6103990
 @patch(cls_method=True)
@@ -141,7 +141,7 @@ def load(cls:ShiftTask,
 ) -> ShiftTask: # Superclasses with their source and target subclasses
     "Read a split that `save` wrote"
     path = Path(path)
-    t = read_table(path, ['superclass', 'subclass', 'side'])
+    t = read_table(path, ['superclass', 'subclass', 'side']).map(unescape_formula)
     for side in t.side.unique(): check_choice(side, ('source', 'target'), f"'{path}': side")
     sides = {side: {k: [] for k in t.superclass} for side in ('source', 'target')}
     for row in t.itertuples(): sides[row.side][row.superclass].append(row.subclass)

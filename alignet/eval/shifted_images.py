@@ -14,7 +14,7 @@ from timm.data import ImageNetInfo
 from ..core import *
 from ..data import ImageSet
 from ..files.disk import *
-from .imagenet import NEEDS, imagenet_classes, needs_error, picture_names
+from .imagenet import NEEDS, folder_names, imagenet_classes, needs_error, picture_names
 
 # %% ../../nbs/eval/shifted_images.ipynb #8a731bd6
 @dataclass(repr=False)
@@ -77,7 +77,7 @@ def _class_folders(path, pattern, name):
     "The folder at, or up to two levels below, `path` whose folders are classes, and their names"
     for root in (path, *sorted(path.glob('*/')), *sorted(path.glob('*/*/'))):
         if not root.is_dir(): continue
-        found = sorted(d.name for d in root.iterdir() if d.is_dir() and re.fullmatch(pattern, d.name))
+        found = [o for o in folder_names(root) if re.fullmatch(pattern, o)]
         if found: return root, found
     raise needs_error(name, f"no folders of classes in '{path}'")
 
@@ -145,7 +145,7 @@ def _load_objectnet(path):
     label_of = read_json(root/'mappings/folder_to_objectnet_label.json')
     classes_of = read_json(root/'mappings/objectnet_to_imagenet_1k.json')
     outputs_of, rows = _outputs_by_description(), []
-    folders = sorted(d.name for d in (root/'images').iterdir() if d.is_dir())
+    folders = folder_names(root/'images')
     check_known(folders, label_of, 'folders of ObjectNet', 'mappings/folder_to_objectnet_label.json lacks them')
     for folder in folders:
         label, files = label_of[folder], picture_names(root/'images'/folder)

@@ -94,6 +94,8 @@ def _check_onnx(file, net, sizes, tol):
     ort = require('onnxruntime')
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
+    # threads that wait must not take the processor from others
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     session = ort.InferenceSession(str(file), options, providers=['CPUExecutionProvider'])
     failed = f"the ONNX file of '{net.backbone.name}' computes other features than PyTorch"
     for n in sizes:
@@ -116,6 +118,7 @@ def export_onnx(
     tol:float=1e-3, # Largest difference of a feature over the largest feature; None: no check
 ) -> Path: # The file
     "Write a backbone as an ONNX file, (B, 3, size, size) images to (B, d) features"
+    check_writable(path)
     onnx = require('onnx')
     for package in ('onnxscript', 'onnxruntime')[:1 if tol is None else 2]: require(package)
     backbone, path = as_backbone(model), Path(path)

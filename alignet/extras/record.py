@@ -10,6 +10,7 @@ import contextlib, csv, io, os, re
 from pathlib import Path
 from fastcore.basics import patch
 from ..core import *
+from ..files.disk import *
 
 # %% ../../nbs/extras/record.ipynb #83b56921
 SIDES = ('left', 'middle', 'right')
@@ -19,15 +20,10 @@ LOG_COLUMNS = (
 _HEADER = ','.join(LOG_COLUMNS).encode()
 _BOM = b'\xef\xbb\xbf'                                  # some editors add this mark at the beginning
 
-_FORMULA = re.compile(r"'*([=+@\t\r]|-.*[|(!])")
-
 def _to_line(row):
     "A row as a line of CSV"
     text = io.StringIO(newline='')
-    # programs that calculate would take these for formulas
-    cells = [row[c] for c in LOG_COLUMNS]
-    cells = [f"'{o}" if isinstance(o, str) and _FORMULA.match(o) else o for o in cells]
-    csv.writer(text, lineterminator='\n').writerow(cells)
+    csv.writer(text, lineterminator='\n').writerow([escape_formula(row[c]) for c in LOG_COLUMNS])
     return text.getvalue().encode('utf-8')
 
 # %% ../../nbs/extras/record.ipynb #995da1e9
@@ -36,7 +32,7 @@ def _from_line(line):
     try: cells = next(csv.reader([line.decode('utf-8')], strict=True))
     except (UnicodeDecodeError, csv.Error, StopIteration): return
     if len(cells) != len(LOG_COLUMNS): return
-    row = dict(zip(LOG_COLUMNS, [o[1:] if o[:1] == "'" and _FORMULA.match(o[1:]) else o for o in cells]))
+    row = dict(zip(LOG_COLUMNS, map(unescape_formula, cells)))
     taken_back = row['odd'] and not row['odd'].strip('-')
     if row['odd'] not in SIDES and not taken_back: return
     try:
@@ -136,11 +132,12 @@ def _answers_of(rows): return [(r['trial'], r['session'], r['odd']) for r in row
 @patch
 def _read_again(self:AnswerLog, fd):
     "Read what is there, after somebody else may have written"
-    data = self.path.read_bytes()
-    if not data.strip(b'\0'):                            # after a power cut zeros may stand where nothing was written
-        os.ftruncate(fd, 0)
-        data = b''
-    header = _HEADER + b'\n'
+    data, header = self.path.read_bytes(), _HEADER + b'\n'
+    # after a power cut zeros may stand where nothing was written
+    written = data.rstrip(b'\0')
+    if len(written) < len(data) and header.startswith(written):
+        os.ftruncate(fd, len(written))
+        data = written
     if header.startswith(data):                         # new, or torn off inside its first line
         self._write(fd, header[len(data):])
         data = header

@@ -224,6 +224,15 @@ def before_validate(self:Checkpoint):
     if hasattr(self.learn, 'recorder'):
         self.recorder.log = L(self.epoch, float(self.recorder.smooth_loss.value))
 
+# %% ../../nbs/scale/checkpoint.ipynb #ckptwrite
+def _write_state(state, path):
+    "Write a state; a full disk is an `OSError`, which PyTorch hides behind an error of its own"
+    try:
+        with open(path, 'wb') as f: torch.save(state, f)
+    except RuntimeError as e:
+        if isinstance(e.__context__, OSError): raise e.__context__
+        raise
+
 # %% ../../nbs/scale/checkpoint.ipynb #1febff19
 @patch
 def save(self:Checkpoint):
@@ -234,5 +243,4 @@ def save(self:Checkpoint):
     if rank: return
     check_weights(get_model(self.learn.model), f' after step {self.step}')
     state = dict(run=self.signature, step=self.step, **learner_state(self.learn))
-    # given a path, PyTorch would hide what the disk answered
-    with atomic_path(self.path) as tmp, open(tmp, 'wb') as f: torch.save(state, f)
+    with atomic_path(self.path) as tmp: _write_state(state, tmp)

@@ -63,6 +63,12 @@ def _rows_of(model, x):
         why, shape = str(e).strip().split('\n')[0][:120], tuple(x.shape[1:])
         raise AlignetError(f"'{model.name}' cannot take images of shape {shape}: {why}; change size=") from e
 
+# %% ../../nbs/scale/forward.ipynb #fwdlayout
+def _layout_for(model, device):
+    "Channels last for a network of timm on a processor: less time, and the same rows up to rounding"
+    of_timm = hasattr(getattr(model, 'model', None), 'forward_head')
+    return torch.channels_last if of_timm and device.type == 'cpu' else torch.preserve_format
+
 # %% ../../nbs/scale/forward.ipynb #fwdbatches
 @torch.no_grad()
 def forward_batches(
@@ -76,10 +82,12 @@ def forward_batches(
 ) -> object: # Iterator over (b, d) float32 arrays
     "Send pictures through a model, batch by batch"
     device = _usable(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    layout = _layout_for(model, device)
     # a generator of its own: the global random numbers stay as they are
     batches = DataLoader(Subset(_Pixels(images, transform), rows), batch_size, num_workers=num_workers,
                          collate_fn=_stack, pin_memory=device.type == 'cuda', generator=torch.Generator())
     with evaluating(model, device):
         for x in progress(batches, total=len(batches), desc=f'features of {model.name}'):
             if isinstance(x, AlignetError): raise x
-            yield _rows_of(model, x.to(device, non_blocking=True)).float().cpu().numpy()
+            x = x.to(device, non_blocking=True, memory_format=layout)
+            yield _rows_of(model, x).float().cpu().numpy()

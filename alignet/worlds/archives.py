@@ -176,7 +176,7 @@ def shard_paths(
     shards, # A path, a pattern ('train-*.tar', 'train-{000000..000012}.tar'), a folder, or a list
 ) -> list: # Paths of tar files
     "The files that a path, a pattern, a folder or a list stands for"
-    given = [shards] if isinstance(shards, (str, os.PathLike)) else list(shards)
+    given = [shards] if isinstance(shards, (str, os.PathLike)) else check_names(shards, 'shards')
     out = [p for s in given for p in _shards_of(os.fspath(s))]
     missing = [p for p in out if not p.is_file()]
     if missing:
@@ -511,10 +511,10 @@ def image_set(
     if isinstance(source, ImageSet): return source
     is_path, is_list = isinstance(source, (str, os.PathLike)), isinstance(source, (list, tuple))
     if not (is_path or is_list): return HFImages(source, **kw)
-    p = Path(source if is_path else (list(source) or [''])[0])
+    p = check_path(source if is_path else (list(source) or [''])[0], 'the source of images')
     if p.suffix == '.parquet': return HFImages(_read_parquet(source), **kw)
     if is_list or '.tar' in p.name and not p.is_dir(): return TarImages(source, **kw)
-    found = _contents_of(p)
+    found = _contents_of(p) if os.path.isdir(p) else 'pictures'
     if found == 'splits':
         splits = preview(read_json(p/'dataset_dict.json', dict, 'save it again').get('splits', []))
         raise AlignetError(f"'{p}' holds the splits {splits}; choose one, e.g. '{p/'train'}'")

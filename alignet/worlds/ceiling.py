@@ -91,6 +91,7 @@ def dirichlet_ceiling(
     agreement:float, # How often two people agree, from 1/3 to 1
 ) -> float: # Mean of the largest probability under a symmetric Dirichlet law with this agreement
     "The noise ceiling that belongs to an agreement between two people"
+    check_at_least(0, agreement=agreement)
     if agreement >= 1: return 1.
     if agreement <= CHANCE + 1e-6: return CHANCE
     a = (1 - agreement) / (3 * agreement - 1)
@@ -202,10 +203,12 @@ def fraction_of_ceiling(
 ) -> pd.DataFrame: # Columns accuracy, fraction, above chance; with a Ceiling also low and high
     "Accuracies as a fraction of the noise ceiling, plainly and above chance"
     known = isinstance(ceiling, Ceiling)
-    c = ceiling.estimate if known else float(ceiling)
+    c = ceiling.estimate if known else ceiling
+    check_at_least(0, ceiling=c)
     if not CHANCE < c <= 1:
         raise AlignetError(f'the ceiling must lie between chance (1/3) and 1, not at {c}')
-    a = pd.Series(accuracy, dtype=float, name='accuracy')
+    try: a = pd.Series(accuracy, dtype=float, name='accuracy')
+    except (TypeError, ValueError) as e: raise AlignetError('accuracy must be a number or a list of them') from e
     above = (a - CHANCE) / (c - CHANCE)
     out = pd.DataFrame({'accuracy': a, 'fraction': a / c, 'above chance': above})
     if known:

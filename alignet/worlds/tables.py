@@ -177,7 +177,7 @@ def _table_objects(df, names, base, what):
             raise AlignetError(f'{what} mixes names and numbers in {preview(df.columns)}; '
                                'choose columns=[...], or give names=[...]')
         names = sorted(set(cells.text[given]))
-    names = [str(o) for o in names]
+    names = check_names(names)
     all_known = bool(names) and set(cells.text[given]) <= set(names) and not number[given].all()
     by_name = not mostly_numbers or base is None and all_known
     t, faults = _find_names(cells, names) if by_name else _find_indices(cells, names, base, what)
@@ -297,7 +297,7 @@ def infer_columns(
     free = [c for c in free if not str(c).startswith('Unnamed:')]
     named = spec.odd not in (None, 'first', 'last')
     rest = [c for c in free if c != spec.odd] if named and len(free) > 3 else free
-    columns = list(rest[:3] if spec.columns is None else spec.columns)
+    columns = rest[:3] if spec.columns is None else list(np.atleast_1d(np.array(spec.columns, object)))
     if len(columns) != 3:
         raise AlignetError(f'{what}: a triplet needs three columns, not {len(columns)}; give columns=[...]')
     odd_column = spec.odd if named and spec.odd not in columns else None

@@ -103,7 +103,7 @@ def _run_digest(settings, world):
     "Name a run by version, settings, pictures and judgements"
     j, also = world.judgements, sorted((f, sorted(o)) for f, o in (world.also_shows or {}).items())
     arrays = [np.zeros(0) if x is None else x for x in (j.probs, world.embedding)]
-    return digest(__version__, settings, world.images.digest(), j.triplets, j.names,
+    return digest(__version__, settings, world.images.contents(), j.triplets, j.names,
                   world.items.to_csv(), also, *arrays)
 
 # %% ../nbs/09_demo.ipynb #56729db1

@@ -137,7 +137,9 @@ def create_backbone(
         if weights != 'hub': state = shipped_state(name, needed=weights == 'shipped')
         source = weights_source(name, weights)
     if state: kw['pretrained_cfg_overlay'] = dict(state_dict=state)
-    try: model = _timm_model(name, pretrained, size, kw)
+    by_hub = pretrained and not state and not str(name).startswith('local-dir:')
+    try:
+        with reach_hub(by_hub): model = _timm_model(name, pretrained, size, kw)
     except Exception as e: raise creation_error(name, pretrained, e) from e
     backbone = Backbone(model, name, source=source)
     backbone.data_config = backbone.config_at(size)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from ..core import *
 from ..files.pickles import read_pickle
+from ..files.text import read_table
 from ..worlds.tables import odd_to_end
 from ..data import ImageSet, Judgements
 from .levels_data import LEVEL_NAMES, Levels
@@ -74,7 +75,7 @@ def _by_person(found):
 # %% ../../nbs/eval/levels_files.ipynb #lf10
 def _records(path):
     "The records of one file, as pairs of a person and a dictionary"
-    if path.suffix == '.csv': found = pd.read_csv(path, dtype=object)
+    if path.suffix == '.csv': found = read_table(path).replace({'': None})
     elif path.suffix in ('.pkl', '.pickle'): found = read_pickle(path)
     else: found = _parse_json(path)
     people = _by_person(found)
@@ -114,8 +115,8 @@ def _wanted_fields(record, fields):
 
 # %% ../../nbs/eval/levels_files.ipynb #2ee23d84
 def _check_trials(trials, fields, seen, path):
-    "Raise if no trial has a choice"
-    if any(o['choice'] is not None for o in trials): return
+    "Raise if there are no trials with three pictures, or none has a field for the choice"
+    if trials and not seen.isdisjoint(fields['choice']): return
     absent = [role for role in (*_IMAGES, 'choice') if seen.isdisjoint(fields[role])]
     lack = 'three pictures and a choice'
     if absent: lack = f'the fields for {", ".join(absent)}'

@@ -15,6 +15,7 @@ from fastcore.meta import delegates
 from ..core import *
 from .plots import plot_reliability
 from ..features import as_backbone, signature
+from ..scale.folds import *
 from ..scale.teacher_fit import *
 from ..teacher import *
 

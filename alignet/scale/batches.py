@@ -28,6 +28,7 @@ from ..files.disk import *
 from ..data import ImageSet
 from ..loss import triplet_dots
 from .processes import *
+from .store import image_files, pixel_marks
 from ..worlds.pictures import load_image
 
 # %% ../../nbs/scale/batches.ipynb #d992e9e5
@@ -163,11 +164,13 @@ def stages_of(
     **kwargs, # For PictureCache: max_gb, pixels
 ) -> StageCache: # For these pictures
     "The `StageCache` of some pictures; the last one again if weights and pictures are the same"
-    config = student.backbone.data_config
-    pool = [str(images.root), images.digest(), list(names), size, repr(kwargs.get('pixels'))]
+    config, pool = student.backbone.data_config, images.subset(names)
+    files = image_files(pool)
+    if None in files['stamps']: files['stamps'] = pixel_marks(pool)
+    pixels = [files, size, repr(kwargs.get('pixels'))]
     settings = [student.freeze, list(config['mean']), list(config['std'])]
-    weights = [v.detach().cpu().numpy() for m in student.stages[0] for v in m.state_dict().values()]
-    key = digest(pool, settings, *weights)
+    weights = [to_array(v) for m in student.stages[0] for v in m.state_dict().values()]
+    key = digest(pixels, settings, *weights)
     if key not in _last_stages:
         made = StageCache(student, PictureCache(images, names, size, **kwargs))
         # the decoded pictures are not kept

@@ -7,7 +7,7 @@ __all__ = ['FeatureRows', 'transform_store', 'FaissKMeans', 'SklearnKMeans', 'km
            'library_versions', 'cluster_store', 'block_sims']
 
 # %% ../../nbs/scale/clusters.ipynb #dc80db80
-import contextlib, os, warnings
+import contextlib, os, warnings, zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..core import *
 from ..files.disk import *
 from ..features import FeatureStore
 from ..labels import check_origin, control_teacher, teacher_digest
-from .store import StoreWriter
+from .store import StoreWriter, rows_crc
 
 # %% ../../nbs/scale/clusters.ipynb #1a588822
 class FeatureRows:
@@ -34,6 +34,8 @@ class FeatureRows:
         elif hasattr(source, 'names'): names, X = source.names, source.X
         else: names, X = None, np.asanyarray(source)
         self.X = X if hasattr(X, 'dtype') else np.asarray(X, np.float32)
+        # a store knows the checksum of its rows
+        self.crc = source.meta.get('crc') if isinstance(source, FeatureStore) else None
         self.names = None if names is None else [str(o) for o in names]
         if np.ndim(self.X) != 2:
             raise AlignetError(f'features must have the shape (images, dimensions), not {np.shape(self.X)}')
@@ -54,10 +56,9 @@ class FeatureRows:
                            'extract them again')
 
     def fingerprint(self) -> str: # 16 hexadecimal digits
-        "Name the features by their shape, dtype and up to 1,024 evenly spread rows"
-        n = len(self)
-        rows = np.unique(np.linspace(0, n - 1, min(n, 1024)).astype(np.int64))
-        return digest(list(self.X.shape), np.asarray(self.X[rows]))
+        "Name the features by their shape, dtype and the checksum of all rows"
+        if self.crc is None: self.crc = rows_crc(self.X)
+        return digest(list(self.X.shape), str(self.X.dtype), self.crc)
 
 # %% ../../nbs/scale/clusters.ipynb #927007ad
 def _transformed_meta(teacher, store, rows, chunk):
@@ -252,27 +253,36 @@ def _find_centroids(rows, k, seed, cfg, engine, file=None):
     if file and file.is_file():
         # damaged centres are found again
         with contextlib.suppress(AlignetError):
-            C = check_finite(read_npy(file))
+            C = check_finite(read_npz(file, ['centroids'])['centroids'])
             if C.shape == (k, rows.X.shape[1]): return C
     picked = np.sort(rng(seed, n, k).choice(n, min(n, k * cfg.sample), replace=False))
     S = np.concatenate([rows[picked[lo:lo + cfg.chunk]] for lo in range(0, len(picked), cfg.chunk)])
     C = engine.fit(S, k, seed)
-    if file:
-        with atomic_path(file) as tmp: np.save(tmp, C)
+    if file: write_npz(file, centroids=C)
     return C
 
 # %% ../../nbs/scale/clusters.ipynb #dfbc6a3c
 _ASSIGNED = np.dtype([('cluster', '<i4'), ('distance', '<f4')])
 
+def _with_crc(rows):
+    "The bytes of some rows with their checksum behind them"
+    data = rows.tobytes()
+    return data + zlib.crc32(data).to_bytes(4, 'little')
+
 def _kept_rows(file, n, chunk):
-    "The whole pieces of a run that stopped; what is behind them is cut off"
-    if not (file and file.is_file()): return np.zeros(0, _ASSIGNED)
-    have = np.fromfile(file, _ASSIGNED)[:n]
-    have = have[:len(have) - len(have) % chunk]
-    # after a power cut a file may end in zeros that nobody wrote
-    while len(have) and not have[-chunk:].view('<i8').any(): have = have[:-chunk]
-    os.truncate(file, have.nbytes)
-    return have
+    "The whole pieces of a run that stopped; what is behind them, or damaged, is cut off"
+    kept, size = np.zeros(n, _ASSIGNED), chunk*_ASSIGNED.itemsize
+    if not (file and file.is_file()): return kept[:0]
+    done = 0
+    with open(file, 'r+b') as f:
+        while done + chunk <= n:
+            data = f.read(size + 4)
+            rows = np.frombuffer(data[:size], _ASSIGNED) if len(data) == size + 4 else kept[:0]
+            if not len(rows) or _with_crc(rows) != data: break
+            kept[done:done + chunk] = rows
+            done += chunk
+        f.truncate(done//chunk*(size + 4))
+    return kept[:done]
 
 # %% ../../nbs/scale/clusters.ipynb #a5ee1711
 def _assign(rows, nearest, chunk, file=None):
@@ -287,7 +297,7 @@ def _assign(rows, nearest, chunk, file=None):
             A['cluster'][lo:hi], A['distance'][lo:hi] = nearest(rows[lo:hi])
             if file:
                 with open(file, 'ab') as f:
-                    f.write(A[lo:hi].tobytes())
+                    f.write(_with_crc(A[lo:hi]))
                     f.flush()
                     os.fsync(f.fileno())
     except OSError as e: raise file_error(file, e) from e
@@ -321,7 +331,7 @@ def cluster_store(
     with folder_lock(path), threadpool_limits(cfg.threads):
         work = _cluster_folder(path, run)
         if work == path: return _read_clusters(path)
-        C = _find_centroids(rows, k, seed, cfg, engine, work/'centroids.npy')
+        C = _find_centroids(rows, k, seed, cfg, engine, work/'centroids.npz')
         A = _assign(rows, engine.nearest(C), cfg.chunk, work/'assigned')
         return _finish_clusters(work, path, A, run)
 

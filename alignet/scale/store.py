@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['FILE_COLUMNS', 'part_folder', 'file_column', 'files_digest', 'read_store_files', 'image_files', 'pixel_marks',
-           'other_model', 'named_model', 'other_images', 'StoreWriter', 'rows_crc', 'open_rows']
+           'other_model', 'named_model', 'other_images', 'to_half', 'Rounding', 'StoreWriter', 'rows_crc', 'open_rows']
 
 # %% ../../nbs/scale/store.ipynb #9d869197
-import contextlib, os, time, zlib
+import contextlib, os, time, warnings, zlib
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
@@ -56,7 +56,8 @@ def read_store_files(
     "Read the two small files of a store; raise if they hold something else or have changed"
     path = Path(path)
     meta, files = read_json(path/'meta.json'), read_json(path/'names.json')
-    for file, good in (('meta.json', isinstance(meta, dict)), ('names.json', _are_columns(files))):
+    is_meta = isinstance(meta, dict) and isinstance(meta.get('data_config') or {}, dict)
+    for file, good in (('meta.json', is_meta), ('names.json', _are_columns(files))):
         if not good: raise AlignetError(f"'{path/file}' is damaged; {_REMEDY}")
     if meta.get('images') not in (None, files_digest(files)):
         raise AlignetError(f"'{path/'names.json'}' is not what was written; {_REMEDY}")
@@ -130,6 +131,55 @@ def other_images(
     changed = changed or _other_contents(store, images, files['stamps'])
     return [f'images that have changed since ({preview(changed)})'] if changed else []
 
+# %% ../../nbs/scale/store.ipynb #sttohalf
+def to_half(
+    X, # (b, d) float32 features
+    names, # (b,) names of the images
+) -> np.ndarray: # (b, d) float16, each row to 2^-11 of its largest number
+    "Round rows to float16; raise for rows that it cannot hold"
+    check = 'check the image and the weights of the model'
+    check_rows(~np.isfinite(X).all(1), 'features', f'hold NaN or infinity; {check}', names)
+    with np.errstate(over='ignore', under='ignore'): half = X.astype('<f2')
+    check_rows(~np.isfinite(half).all(1), 'features', f'hold values beyond float16; {check}', names)
+    largest = np.abs(X).max(1, initial=0)
+    too_small = (largest > 0) & (largest < 2**-14)
+    check_rows(too_small, 'features', 'are below 2^-14, too small for float16; multiply all by one number', names)
+    return half
+
+# %% ../../nbs/scale/store.ipynb #strounding
+class Rounding:
+    "How far rows of a store are rounded, as a fraction of how far they lie apart"
+    limit = .01 # Above this, the writer warns
+    def __init__(self): self.n, self.mean, self.spread, self.error = 0, 0., 0., 0.
+
+    def add(self,
+        X, # (b, d) rows
+        half, # (b, d) the same, rounded
+        step:int=4096, # Rows at a time
+    ):
+        "Count rows in"
+        for lo in range(0, len(X), step):
+            part = X[lo:lo + step].astype(np.float64)
+            self.error += np.square(part - half[lo:lo + step]).sum()
+            mean, n = part.mean(0), len(part)
+            # squared distances to the common mean, from those to the means of two parts
+            self.spread += np.square(part - mean).sum()
+            self.spread += self.n*n/(self.n + n)*np.square(mean - self.mean).sum()
+            self.n += n
+            self.mean = self.mean + (mean - self.mean)*n/self.n
+
+    def fraction(self) -> float: # 0 for equal rows
+        "Root mean square of the rounding, relative to that of the distance to the mean row"
+        return (self.error/self.spread)**.5 if self.spread > 0 else 0.
+
+    def warn(self,
+        path, # The store
+    ):
+        "Warn if rounding takes more of the spread than `limit`"
+        if self.fraction() <= self.limit: return
+        warnings.warn(f"'{path}': float16 rounds these features by {self.fraction():.1%} of their spread (at most "
+                      f'{self.limit:.0%} is good); subtract their mean first', stacklevel=4)
+
 # %% ../../nbs/scale/store.ipynb #8b0df4df
 class StoreWriter:
     "Write the rows of a feature store in a `with` block; an unfinished run goes on at row `done`"
@@ -148,24 +198,23 @@ class StoreWriter:
         self.n, self.d, self.step = len(files['names']), d, step
         self.overwrite, self.resume = overwrite, resume
         self.meta = dict(meta, images=files_digest(files), rows=self.n)
-        self.done, self.crc, self.saved = 0, 0, time.monotonic()
+        self.done, self.crc, self.saved, self.rounding = 0, 0, time.monotonic(), Rounding()
+        self._check_path()
+
+    def _check_path(self):
+        "Raise if the path is taken"
         if not self.path.exists(): return
         if not (self.path/'meta.json').is_file():
-            raise AlignetError(f"'{path}' exists and is no feature store; choose another folder")
-        if not overwrite: raise AlignetError(f"'{path}' exists already; overwrite=True makes it anew")
+            raise AlignetError(f"'{self.path}' exists and is no feature store; choose another folder")
+        if not self.overwrite: raise AlignetError(f"'{self.path}' exists already; overwrite=True makes it anew")
 
 # %% ../../nbs/scale/store.ipynb #a1e11a44
 def rows_crc(
-    path, # A features.npy
-    shape:tuple, # (n, d) that it must have
-    rows:int, # How many rows from the first
-) -> int: # None if the file is of another shape or cut off
-    "Checksum (CRC-32) of the first rows of a store"
-    try: X = np.load(path, mmap_mode='r')
-    except (OSError, ValueError, EOFError): return None
-    if X.shape != tuple(shape) or X.dtype != '<f2': return None
+    X, # (n, d) rows, memory-mapped or not
+) -> int: # The same for the same bytes
+    "Checksum (CRC-32) of the rows of a store"
     crc, step = 0, max(1, (1 << 24)//max(1, X.shape[1]))
-    for lo in range(0, rows, step): crc = zlib.crc32(X[lo:min(lo + step, rows)], crc)
+    for lo in range(0, len(X), step): crc = zlib.crc32(np.ascontiguousarray(X[lo:lo + step]), crc)
     return crc
 
 # %% ../../nbs/scale/store.ipynb #f6398262
@@ -175,7 +224,7 @@ def _crc_once(file, X):
     "Checksum of the rows of a store, computed once as long as the file stays as it is"
     at = os.stat(file)
     key = str(file), at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns
-    if key not in _checked: _checked[key] = rows_crc(file, X.shape, len(X))
+    if key not in _checked: _checked[key] = rows_crc(X)
     return _checked[key]
 
 # %% ../../nbs/scale/store.ipynb #stoopen
@@ -195,10 +244,12 @@ def open_rows(
 
 # %% ../../nbs/scale/store.ipynb #d0e88f20
 @patch
-def _rows_are_whole(self:StoreWriter, done, crc):
-    "Whether the rows of an unfinished run are those that were written"
-    have = rows_crc(self.part/'features.npy', (self.n, self.d), done)
-    return have is not None and crc in (None, have)
+def _crc_of(self:StoreWriter, rows):
+    "Checksum of the first rows of an unfinished run; None if the file is of another shape or cut off"
+    try: X = read_npy(self.part/'features.npy', mmap=True)
+    except AlignetError: return None
+    if X.shape != (self.n, self.d) or X.dtype != '<f2': return None
+    return rows_crc(X[:rows])
 
 # %% ../../nbs/scale/store.ipynb #d65efcc6
 @patch
@@ -213,7 +264,8 @@ def _kept_rows(self:StoreWriter):
         raise AlignetError(f"'{self.part}' holds {what}; delete it, or overwrite=True")
     done = meta.get('done', 0)
     if other or not (done and self.resume): return 0
-    if not self._rows_are_whole(done, meta.get('crc')): return 0
+    crc = self._crc_of(done)
+    if crc is None or meta.get('crc') not in (None, crc): return 0
     marks = zip(*(zip(f['bytes'], file_column(f, 'contents')) for f in (files, self.files)))
     changed = [i for i, (old, new) in enumerate(marks) if old != new]
     done = min([done, *changed[:1]])
@@ -233,8 +285,9 @@ def _open(self:StoreWriter):
     "Open the file of the rows behind those that are kept"
     self.part.mkdir(parents=True, exist_ok=True)
     file = self.part/'features.npy'
+    self._check_path() # another process may have finished it while this one waited
     self.done = self._kept_rows()
-    self.crc = rows_crc(file, (self.n, self.d), self.done) if self.done else 0
+    self.crc = self._crc_of(self.done) if self.done else 0
     write_json(self.part/'meta.json', dict(self.meta, done=self.done, crc=self.crc))
     write_json(self.part/'names.json', self.files)
     mode = 'r+' if self.done else 'w+'
@@ -264,10 +317,8 @@ def add(self:StoreWriter,
     if X.shape != (len(names), self.d):
         wanted = f'({len(names)}, {self.d})'
         raise AlignetError(f"features of shape {X.shape} came where {wanted} fit, at row {self.done}")
-    check = 'check the image and the weights of the model'
-    check_rows(~np.isfinite(X).all(1), 'features', f'hold NaN or infinity; {check}', names)
-    with np.errstate(over='ignore'): half = X.astype('<f2')
-    check_rows(~np.isfinite(half).all(1), 'features', f'hold values beyond float16; {check}', names)
+    half = to_half(X, names)
+    self.rounding.add(X, half)
     rest = memoryview(half.tobytes())
     try:
         while len(rest): rest = rest[self.file.write(rest):]
@@ -287,6 +338,7 @@ def _finish(self:StoreWriter):
         self.file.close()
         replace_folder(self.part, self.path)
     except OSError as e: raise file_error(self.path, e) from e
+    self.rounding.warn(self.path)
 
 # %% ../../nbs/scale/store.ipynb #8d55a850
 @patch

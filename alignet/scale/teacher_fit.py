@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['choice_kl', 'flat_pairs', 'pair_exp_sums', 'pair_mass', 'all_triplets_kl', 'identity_penalty', 'local_kl',
-           'LocalTerm', 'to_span', 'from_span', 'check_objects', 'JudgedFeatures', 'judged_features', 'check_weights',
-           'FitSettings', 'DistilSettings', 'mean_and_std', 'FitData', 'prepare_fit', 'fit_listed', 'fit_embedding']
+           'LocalTerm', 'to_span', 'from_span', 'check_objects', 'check_map', 'check_meta', 'JudgedFeatures',
+           'judged_features', 'check_weights', 'FitSettings', 'DistilSettings', 'mean_and_std', 'FitData',
+           'prepare_fit', 'fit_listed', 'fit_embedding']
 
 # %% ../../nbs/scale/teacher_fit.ipynb #cc2b27cf
 from dataclasses import dataclass, replace
@@ -149,6 +150,9 @@ class LocalTerm:
         if X.shape[1] != d:
             raise AlignetError(f'local has {X.shape[1]} features and X has {d}; use one backbone')
         if len(X) < 3: raise AlignetError(f'local has {len(X)} pictures; it needs at least three')
+        check_at_least(0, alpha=self.alpha)
+        check_positive(tau=self.tau)
+        check_count(2, batch=self.batch)
         if not 0 <= self.alpha < 1:
             raise AlignetError(f'alpha must be a fraction from 0 to below 1, not {self.alpha}')
         return X
@@ -156,7 +160,7 @@ class LocalTerm:
 # %% ../../nbs/scale/teacher_fit.ipynb #ecc993e4
 def _local_loss(Y, term, seed, fresh): # (m, d) tensor of standardised features; a LocalTerm
     "The local term as a function of the map, on a fresh batch at each call or on one for all"
-    g = torch.Generator().manual_seed(int(seed) + 1)
+    g = torch.Generator().manual_seed(int(seed) % 2**63 + 1)
     def draw(): return torch.randperm(len(Y), generator=g)[:term.batch]
     first = draw()
     def loss(W, b):
@@ -195,11 +199,51 @@ def check_objects(
 ) -> np.ndarray: # Sorted, each once
     "Validate indices of objects"
     if objects is None: return np.arange(n)
-    o = np.unique(np.asarray(objects, np.int64))
+    o = np.unique(to_array(objects))
+    if len(o) and o.dtype.kind not in 'iu': raise AlignetError(f'objects must be whole numbers, not {o.dtype}')
+    o = o.astype(np.int64)
     if len(o) and not (o[0] >= 0 and o[-1] < n):
         wrong = f'they run from {o[0]} to {o[-1]}'
         raise AlignetError(f'objects must be rows of X, from 0 to {n - 1}; {wrong}')
     return o
+
+# %% ../../nbs/scale/teacher_fit.ipynb #26fd0ef6
+def check_map(
+    weights, # (d_in, d_out)
+    bias, # (d_out,); zeros if None
+    mean, # One number or (d_in,)
+    std, # One number or (d_in,)
+    what:str='the teacher', # What to call it in an error
+) -> tuple: # The four arrays as float32
+    "Validate the arrays of a teacher; an error says which one is wrong"
+    bias = np.zeros(np.shape(weights)[-1:]) if bias is None else bias
+    arrays = {k: to_array(v) for k, v in dict(weights=weights, bias=bias, mean=mean, std=std).items()}
+    for name, a in arrays.items():
+        if a.dtype.kind not in 'biuf': raise AlignetError(f'{what}: {name} must be real numbers, not {a.dtype}')
+    shape = arrays['weights'].shape
+    if len(shape) != 2 or 0 in shape:
+        raise AlignetError(f'{what}: weights must have the shape (d_in, d_out), not {shape}')
+    allowed = dict(weights=[shape], bias=[shape[1:]], mean=[(), shape[:1]], std=[(), shape[:1]])
+    for name, a in arrays.items():
+        if a.shape not in allowed[name]:
+            raise AlignetError(f'{what}: {name} must have the shape {allowed[name][-1]}, not {a.shape}')
+        with np.errstate(over='ignore'): arrays[name] = a = a.astype(np.float32)
+        if not np.isfinite(a).all(): raise AlignetError(f'{what}: {name} hold NaN, infinity or more than float32')
+    if not (arrays['std'] > 0).all(): raise AlignetError(f'{what}: std must be above zero')
+    return tuple(arrays.values())
+
+# %% ../../nbs/scale/teacher_fit.ipynb #tfcheckmeta
+def check_meta(
+    meta, # What a teacher knows of itself
+    what:str='the teacher', # What to call it in an error
+) -> dict: # A copy
+    "Validate the parts of a teacher's meta that are used"
+    parts = dict(meta=(meta, dict))
+    if isinstance(meta, dict):
+        parts.update(features=(meta.get('features') or {}, dict), tau=(meta.get('tau', 1.), (int, float)))
+    for name, (value, kind) in parts.items():
+        if not isinstance(value, kind): raise AlignetError(f'{what}: {name} cannot be a {type(value).__name__}')
+    return dict(meta)
 
 # %% ../../nbs/scale/teacher_fit.ipynb #6430e2c0
 @dataclass
@@ -251,10 +295,10 @@ def check_weights(
     n:int, # Number of objects
 ) -> np.ndarray: # (n,) float64
     "Validate weights of objects"
-    w = np.asarray(weights, np.float64)
-    if w.shape != (n,) or not np.isfinite(w).all() or not (w > 0).all():
+    w = to_array(weights)
+    if w.dtype.kind not in 'biuf' or w.shape != (n,) or not np.isfinite(w).all() or not (w > 0).all():
         raise AlignetError(f'weights must be {n} positive numbers, one for each row of X')
-    return w
+    return w.astype(np.float64)
 
 # %% ../../nbs/scale/teacher_fit.ipynb #db2c1f77
 @dataclass
@@ -267,6 +311,8 @@ class FitSettings:
 
     def __post_init__(self):
         check_choice(self.penalty, ('identity', 'zero'), 'penalty')
+        check_count(1, steps=self.steps)
+        if self.init is not None: check_at_least(0, init=self.init)
 
 # %% ../../nbs/scale/teacher_fit.ipynb #be9809d9
 @dataclass
@@ -275,6 +321,11 @@ class DistilSettings(FitSettings):
     steps:int=500 # Steps of Adam
     lr:float=None # Learning rate; .025 / sqrt(d), or of the objects where they are fewer, if None
     batch:int=96 # Objects of a step
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_count(3, batch=self.batch)
+        if self.lr is not None: check_positive(lr=self.lr)
 
 # %% ../../nbs/scale/teacher_fit.ipynb #d79f2322
 def mean_and_std(
@@ -341,6 +392,9 @@ def prepare_fit(
     if settings.init is None: settings = replace(settings, init=.5 / d**.5)
     check_at_least(0, lam=lam)
     check_positive(tau=tau)
+    check_count(0, seed=seed)
+    is_term = local is None or isinstance(local, LocalTerm)
+    if not is_term: raise AlignetError(f'local must be a LocalTerm, not a {type(local).__name__}')
     if n < 3: raise AlignetError(f'a teacher needs at least three objects, not {n}')
     meta = dict(lam=float(lam), tau=float(tau), penalty=settings.penalty, seed=int(seed), objects=n)
     mean, std = mean_and_std(X, settings.standardise)
@@ -393,7 +447,7 @@ def fit_embedding(
     "Minimise the mean KL over all triplets of random batches, and the other terms, by Adam"
     (n, m), steps, E = data.Y.shape, settings.steps, torch.from_numpy(E)
     if weights is not None: weights = torch.from_numpy(weights)
-    g = torch.Generator().manual_seed(int(seed))
+    g = torch.Generator().manual_seed(int(seed) % 2**63)
     def draw():
         if weights is None: return torch.randperm(n, generator=g)[:settings.batch]
         return torch.multinomial(weights, min(settings.batch, n), generator=g)

@@ -21,7 +21,7 @@ from ..core import *
 from ..features import HEAD_NOTE, Backbone
 from .forward import evaluating
 from .pixels import open_clip_pixels, timm_config
-from .weights import creation_error
+from .weights import creation_error, reach_hub
 
 # %% ../../nbs/scale/towers.ipynb #6b28228f
 def _check_open_clip(oc, arch, tag, pretrained):
@@ -68,7 +68,9 @@ def open_clip_backbone(
         load = dict(pretrained=tag if pretrained else None)
         if pretrained and Path(tag).is_file(): kw.setdefault('force_preprocess_cfg', _file_pixels(oc, arch, tag))
     full_name = f'open_clip:{name}'
-    try: model = oc.create_model(arch, force_image_size=size, **load, **kw)
+    by_hub = pretrained and not name.startswith('local-dir:') and not Path(tag).is_file()
+    try:
+        with reach_hub(by_hub): model = oc.create_model(arch, force_image_size=size, **load, **kw)
     except Exception as e: raise creation_error(full_name, pretrained, e) from e
     source = full_name if pretrained else 'random'
     backbone = Backbone(model, full_name, open_clip_pixels(model), source=source)
@@ -275,13 +277,15 @@ def pixel_difference(
 def _load_hf(name, processor, pretrained):
     "A model of transformers and its image processor, by name"
     tr = require('transformers')
+    # no code that lies in a folder of weights is run
+    safe = dict(trust_remote_code=False)
     try:
-        # no code that lies in a folder of weights is run
-        safe = dict(trust_remote_code=False)
-        processor = processor or tr.AutoImageProcessor.from_pretrained(name, **safe)
-        if pretrained: return tr.AutoModel.from_pretrained(name, use_safetensors=True, **safe), processor
-        return tr.AutoModel.from_config(tr.AutoConfig.from_pretrained(name, **safe), **safe), processor
+        with reach_hub(not Path(name).is_dir()):
+            processor = processor or tr.AutoImageProcessor.from_pretrained(name, **safe)
+            if pretrained: net = tr.AutoModel.from_pretrained(name, use_safetensors=True, **safe)
+            else: net = tr.AutoModel.from_config(tr.AutoConfig.from_pretrained(name, **safe), **safe)
     except Exception as e: raise creation_error(f'hf:{name}', pretrained, e) from e
+    return net, processor
 
 # %% ../../nbs/scale/towers.ipynb #027632c1
 def hf_backbone(

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['SHIPPED', 'shipped_package', 'shipped_weights', 'match_state', 'shipped_state', 'check_name', 'weights_source',
-           'creation_error', 'module_digest', 'public_name', 'check_weights']
+           'creation_error', 'reach_hub', 'module_digest', 'public_name', 'check_weights']
 
 # %% ../../nbs/scale/weights.ipynb #ff600508
-import hashlib, importlib.util
+import contextlib, hashlib, importlib.util, re, socket, urllib.parse, urllib.request
 from pathlib import Path
 import timm
 import torch
+from huggingface_hub import constants
 from ..core import *
 from ..files.disk import *
 
@@ -128,6 +129,29 @@ def creation_error(
     if 'local-dir:' in str(name): remedy = 'check the folder, or export the model again'
     if not pretrained or isinstance(e, TypeError): remedy = 'check its name and arguments'
     return AlignetError(f"the model '{name}' could not be made: {why}; {remedy}")
+
+# %% ../../nbs/scale/weights.ipynb #wthub
+def _hub_answers():
+    "Whether the hub takes a connection within three seconds; a proxy is trusted to reach it"
+    if urllib.request.getproxies(): return True
+    hub = urllib.parse.urlsplit(constants.ENDPOINT)
+    try: socket.create_connection((hub.hostname, hub.port or 443), 3).close()
+    except OSError: return False
+    return True
+
+@contextlib.contextmanager
+def reach_hub(
+    needed:bool=True, # Whether the block may need the Hugging Face hub
+) -> object: # Context manager
+    "Let a block load models from the hub; where it cannot be reached, from what was downloaded before"
+    before = constants.HF_HUB_OFFLINE
+    cut_off = needed and not before and not _hub_answers()
+    if cut_off: constants.HF_HUB_OFFLINE = True
+    try: yield
+    except Exception as e:
+        if not (cut_off and re.search('https://|[Hh]ub|download|offline', str(e))): raise
+        raise ConnectionError('the hub cannot be reached, and this was not downloaded before') from e
+    finally: constants.HF_HUB_OFFLINE = before
 
 # %% ../../nbs/scale/weights.ipynb #3464cd16
 def _instructions(f):

@@ -299,6 +299,7 @@ def check_origin(
 ):
     "Raise if a store holds the features of another network than the one that the teacher was fitted on"
     want = getattr(teacher, 'meta', {}).get('features') or {}
+    if not isinstance(want, dict): raise AlignetError("the teacher's meta['features'] must be a dict; fit it again")
     have = store.origin() if hasattr(store, 'origin') else {}
     known = {k for k in want if want[k] and have.get(k)}
     # a network's name only counts where nothing better is known
@@ -349,6 +350,7 @@ def pseudo_label(
 ) -> PseudoLabels: # With meta about its origin
     "Cluster the teacher's features, draw triplets, and let the teacher label them"
     check_count(0, n=n, seed=seed)
+    n, seed = int(n), int(seed)
     if names is None: names = store[0] if isinstance(store, tuple) else store.names
     X = features_for(store, names)
     if len(X) < 3: raise AlignetError(f'pseudo-labels need at least three images, there are {len(X)}')

@@ -81,6 +81,9 @@ def to_html(text):
 
 
 def source(code):
+    "Code as Pandoc writes it: each line in a span of its own"
+    lines = code.rstrip('\n').split('\n')
+    code = '\n'.join(f'<span id="cb1-{n}">{line}</span>' for n, line in enumerate(lines, 1))
     return ('<div class="sourceCode cell-code"><pre class="sourceCode python code-with-copy">'
             f'<code class="sourceCode python">{code}</code></pre></div>')
 

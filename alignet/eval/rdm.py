@@ -262,7 +262,7 @@ def matrix(self:HumanRDM,
 
 # %% ../../nbs/eval/rdm.ipynb #6e6099c0
 @patch
-def restrict(self:HumanRDM,
+def among(self:HumanRDM,
     names, # (m,) names of the pictures to keep, in the order wanted
 ) -> HumanRDM: # Over these names, in this order
     "Only some pictures"

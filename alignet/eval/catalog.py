@@ -143,7 +143,7 @@ def _world_choices(request):
     world, objects, j = request.world, request.objects, with_truth(request.world)
     embedding = None if world.simulated else world.embedding
     if objects is not None:
-        j = j.restrict(objects)
+        j = j.among(objects)
         if embedding is not None: embedding = embedding[[world.objects.index(o) for o in objects]]
     if len(j) < 10: raise AlignetError(f'{len(j)} judgements are too few to score; give more objects')
     files = world.scored_images(j.names)
@@ -476,7 +476,7 @@ def _check_objects(objects, loaders):
     if isinstance(objects, str): raise AlignetError(f"objects='{objects}' is one string; give a list")
     if not len(objects): raise AlignetError('objects is empty; leave it out to score all')
     if not loaders:
-        raise AlignetError('objects: there is no world among these data; use Judgements.restrict')
+        raise AlignetError('objects: there is no world among these data; use Judgements.among')
     known = {o for load in loaders for o in load().objects}
     check_known(objects, known, 'objects', 'give names of judged objects')
     return list(objects)

@@ -134,7 +134,7 @@ def probs(self:PseudoLabels,
 
 # %% ../nbs/04_labels.ipynb #693072ca
 @patch
-def restrict(self:PseudoLabels,
+def among(self:PseudoLabels,
     names, # (m,) names to keep, in the order wanted
 ) -> PseudoLabels: # Names and triplets that remain, indexed anew
     "Keep only these images, and the triplets with all three among them"

@@ -250,7 +250,7 @@ def _data(self:EvalCommand, objects):
     from alignet.extras.answers import read_judgements
     from alignet.worlds.archives import image_set
     judgements = read_judgements(self.judgements, self.columns, self.odd)
-    if objects is not None: judgements = judgements.restrict(objects)
+    if objects is not None: judgements = judgements.among(objects)
     tasks = odd_one_out_tasks(judgements, image_set(self.images), name=Path(self.judgements).stem)
     return [self.data, *tasks] if self.data else tasks, None
 

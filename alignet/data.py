@@ -70,7 +70,7 @@ class Judgements:
 
 # %% ../nbs/01_data.ipynb #f50b218b
 @patch
-def restrict(self:Judgements,
+def among(self:Judgements,
     names, # (m,) names of the objects to keep
 ) -> Judgements: # Indexed by the new names
     "Only the triplets whose three objects are all in `names`, indexed in the order of `names`"
@@ -249,7 +249,7 @@ class World:
         scored = self.items[self.items.scored.astype(bool)]
         check_unique(scored.object, 'objects with a scored picture', 'mark one of each in items.scored')
         self._scored = dict(zip(scored.object, scored.file))
-        check_known(self.objects, self._scored, 'scored pictures of objects', 'use Judgements.restrict')
+        check_known(self.objects, self._scored, 'scored pictures of objects', 'use Judgements.among')
         self._check_rows('embedding', len(self.objects), 'objects')
         self._check_rows('truth', len(self.judgements), 'triplets')
 

@@ -157,7 +157,7 @@ def fit_teacher(self:Pipeline,
     if world.embedding is not None: teacher = fit_things_teacher(world, splits, features, seed)
     else:
         X = features(world.scored_images(splits.teacher))
-        teacher = Teacher.fit_cv(X, world.judgements.restrict(splits.teacher), seed=seed)
+        teacher = Teacher.fit_cv(X, world.judgements.among(splits.teacher), seed=seed)
     teacher.save(path)
     return teacher
 
@@ -259,7 +259,7 @@ def score(self:Pipeline,
     "Step 6: every measure for one seed"
     path, world, cfg = self.folder(seed)/'scores.json', self.world, self.cfg
     if not path.is_file():
-        test, dev = [world.judgements.restrict(part) for part in (splits.test, splits.dev)]
+        test, dev = [world.judgements.among(part) for part in (splits.test, splits.dev)]
         X = {n: world.object_features(store, objects=splits.test) for n, store in models.items()}
         X_dev = {n: world.object_features(store, objects=splits.dev) for n, store in models.items()}
         own = self.teacher_input(world.scored_images(splits.test), splits)

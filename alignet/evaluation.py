@@ -32,7 +32,7 @@ def _triplets_of(judgements, n):
     names = getattr(judgements, 'names', None)
     if names is not None and len(names) != n:
         error = f'the judgements are about {len(names):,} objects, the features about {n:,}'
-        raise AlignetError(f'{error}; bring both to the same objects (Judgements.restrict)')
+        raise AlignetError(f'{error}; bring both to the same objects (Judgements.among)')
     return check_triplets(getattr(judgements, 'triplets', judgements), n)
 
 # %% ../nbs/07_evaluation.ipynb #a29210de

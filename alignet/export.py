@@ -23,6 +23,7 @@ from .scale.forward import evaluating
 from .scale.mix import mix_models
 from .scale.pixels import timm_config
 from .scale.towers import timm_tower
+from .scale.weights import check_weights
 
 # %% ../nbs/08_export.ipynb #cardplain
 def escape_name(
@@ -84,7 +85,9 @@ def _use(backbone, library):
     args = '' if backbone.projected else ', num_classes=0'
     code = _USE[library].format(d=backbone.num_features, args=args)
     mean, std = ([f'{x:.4g}' for x in o] for o in backbone.normalize)
-    pixels = f"Images: {backbone.input_size} px, mean ({', '.join(mean)}), deviation ({', '.join(std)})"
+    config = backbone.data_config
+    crop = 'squashed' if config.get('crop_mode') == 'squash' else f"crop_pct {config.get('crop_pct', 1):.3g}"
+    pixels = f"Images: {backbone.input_size} px, {crop}, mean ({', '.join(mean)}), deviation ({', '.join(std)})"
     return (f'```python\n{code}\n```\n\nCompare images by the cosine of their features.\n\n'
             f'{pixels}, all in `config.json`. {_last_layer(backbone)}')
 
@@ -222,6 +225,7 @@ def export_timm(
     if mix != 1 and base is None: raise AlignetError(f'mix={mix} needs base, the network it was trained from')
     path, backbone = Path(path), timm_backbone(model if base is None else mix_models(base, model, mix))
     net = backbone.model
+    check_weights(net)
     kept = {k: v for k, v in timm_config(net).items() if v is not None and k not in _OF_BASE}
     config = {**kept, **json.loads(json.dumps(backbone.data_config))}
     with model_folder(path) as tmp:

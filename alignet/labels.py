@@ -36,9 +36,9 @@ def cluster_features(
     check_count(0, seed=seed)
     check_count(2, k=k)
     if k > n: raise AlignetError(f'k={k} must lie between 2 and the number of images ({n:,})')
-    work = n * k * d
-    if work <= exact_below: model = KMeans(k, n_init=1, max_iter=50, random_state=seed % 2**32)
-    else: model = MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4 * k), random_state=seed % 2**32)
+    work, seed = n * k * d, int(seed) % 2**32 # scikit-learn takes no larger one
+    if work <= exact_below: model = KMeans(k, n_init=1, max_iter=50, random_state=seed)
+    else: model = MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4 * k), random_state=seed)
     with threadpool_limits(1 if work <= 2e9 else None): return model.fit_predict(Z).astype(np.int32)
 
 # %% ../nbs/04_labels.ipynb #912a5820
@@ -97,6 +97,7 @@ class PseudoLabels:
         meta:dict=None, # How the labels were made
         clusters=None, # (n,) cluster of each image, or None
     ):
+        if not isinstance(meta, (dict, type(None))): raise AlignetError(f'meta must be a dict, not {meta!r:.60}')
         self.names, self.meta = check_unique(names, 'image names'), dict(meta or {})
         n = len(self.names)
         triplets = check_triplets([] if triplets is None else triplets, n, 'pseudo-label triplets')
@@ -133,7 +134,7 @@ def probs(self:PseudoLabels,
 
 # %% ../nbs/04_labels.ipynb #693072ca
 @patch
-def restrict(self:PseudoLabels,
+def among(self:PseudoLabels,
     names, # (m,) names to keep, in the order wanted
 ) -> PseudoLabels: # Names and triplets that remain, indexed anew
     "Keep only these images, and the triplets with all three among them"
@@ -164,8 +165,11 @@ def save(self:PseudoLabels,
     released:bool=False, # Also write the names of each triplet's images, as the released files do
 ) -> Path: # The file
     "Write one `.npz`, whole or not at all"
+    try: meta = json.dumps(self.meta, default=to_jsonable)
+    except (TypeError, ValueError, RecursionError) as e:
+        raise AlignetError(f'meta cannot be written as JSON ({e}); keep plain values in it') from e
     arrays = dict(names=np.array(self.names, dtype=np.str_), indices=self.triplets,
-                  similarities=self.sims, meta=np.array(json.dumps(self.meta)))
+                  similarities=self.sims, meta=np.array(meta))
     if self.embedding is not None: arrays['embedding'] = self.embedding
     if self.clusters is not None: arrays['clusters'] = self.clusters
     if released: arrays['filenames'] = self.filenames

@@ -143,7 +143,7 @@ def fit(cls:Teacher,  # noqa: PLR0913
 ) -> Teacher: # The fitted teacher
     "Fit the affine map to listed trials: human choices, or their probabilities"
     judged, settings = judged_features(X, triplets, probs), FitSettings(**kwargs)
-    triplets, probs = judged.restrict(objects)
+    triplets, probs = judged.among(objects)
     rows = np.unique(triplets)
     data = prepare_fit(judged.X[rows], lam, tau, seed, local, settings)
     W, b, history = fit_listed(data, np.searchsorted(rows, triplets), probs, tau, settings.steps)

@@ -106,7 +106,7 @@ def demo_figures(
         plot_map(a, b, thumbs, group[rows], names=tuple(pair)),
         'Two maps of the test objects with small pictures, before and after alignment',
         'Objects that the model finds similar lie together (t-SNE, seed 0, test objects).')
-    triplets, claims = world.judgements.restrict(splits.test).triplets, {}
+    triplets, claims = world.judgements.among(splits.test).triplets, {}
     for name, X in models.items():
         probs = choice_probs(triplet_sims(X, triplets, 'cosine'), taus[name])
         claims[name] = probs.max(1), ooo_correct(X, triplets, 'cosine')

@@ -116,7 +116,8 @@ class Recipe:
 _published = Recipe(
     'published',
     dict(triplets='sampled', bs=1536, head=1024, similarity='dot', scale=.01, learn_scale=False, loss='jsd',
-         decay_to_init=1., augment=None, size=224, opt_func=partial(Adam, sqr_mom=.999, eps=1e-8)),
+         decay_to_init=1., augment=None, size=224, pictures='squashed', tanh_gelu=True,
+         opt_func=partial(Adam, sqr_mom=.999, eps=1e-8)),
     lr=3e-5, steps=100_000, warmup=5_000, schedule='cosine',
     source='released configuration of Muttenthaler et al. (2025) for SigLIP-B/16')
 

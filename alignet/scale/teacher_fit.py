@@ -255,7 +255,7 @@ class JudgedFeatures:
     names:list=None # (n,) names of the objects, where they are known
     features:dict=None # What model the features are of, where that is known
 
-    def restrict(self,
+    def among(self,
         objects, # (m,) indices of objects, or None for all
     ) -> tuple: # triplets and probs
         "The judgements that are about these objects alone"

@@ -321,7 +321,7 @@ def _rows_order(X, path, order, ids, trials, similarity, root):
     "The order that the rows of a matrix follow"
     if not len(moved_concepts(ids, NAME_ORDERS)): return 'ids'
     if isinstance(trials, Judgements):
-        trials = (trials if trials.names == ids else trials.restrict(ids)).triplets
+        trials = (trials if trials.names == ids else trials.among(ids)).triplets
     local = local_copy(things_file('choices-part'), root)
     if trials is None and local and len(ids) == 1854: trials = read_array(local)
     entry = _entry_of(path)

@@ -159,8 +159,8 @@ def things_world(
     concepts, human = things_concepts(root=root), things_trials(root=root)
     items = _things_items(root, concepts)
     with_photo = set(items.object[items.scored])
-    j = human.restrict([o for o in human.names if o in with_photo])
-    j = j.restrict(j.objects_in())
+    j = human.among([o for o in human.names if o in with_photo])
+    j = j.among(j.objects_in())
     items = items.assign(scored=items.scored & items.object.isin(j.names))
     n = items[items.scored]['style'].value_counts()
     notes = (

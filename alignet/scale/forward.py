@@ -6,7 +6,7 @@
 __all__ = ['evaluating', 'forward_batches']
 
 # %% ../../nbs/scale/forward.ipynb #fwdimport
-import contextlib
+import contextlib, re
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 from ..core import *
@@ -61,7 +61,9 @@ def _rows_of(model, x):
         raise AlignetError(f"'{model.name}' fills the memory of {x.device}; lower batch_size={len(x)}") from e
     except (RuntimeError, AssertionError, TypeError) as e:
         why, shape = str(e).strip().split('\n')[0][:120], tuple(x.shape[1:])
-        raise AlignetError(f"'{model.name}' cannot take images of shape {shape}: {why}; change size=") from e
+        channels, remedy = re.search(r'to have (\d+) channels', str(e)), 'change size='
+        if channels: why, remedy = f'it takes {channels[1]} channels', 'make it with in_chans=3'
+        raise AlignetError(f"'{model.name}' cannot take images of shape {shape}: {why}; {remedy}") from e
 
 # %% ../../nbs/scale/forward.ipynb #fwdlayout
 def _layout_for(model, device):

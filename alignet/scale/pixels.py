@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SQUASHED_NOTE', 'timm_config', 'timm_pixels', 'open_clip_pixels', 'find_data_config', 'has_fixed_size',
-           'SquashedPixels', 'needs_squashed', 'squash_pictures']
+           'check_data_config', 'SquashedPixels', 'needs_squashed', 'squash_pictures']
 
 # %% ../../nbs/scale/pixels.ipynb #b531cb76
 import numpy as np
@@ -66,6 +66,28 @@ def has_fixed_size(
     fixed = timm_config(model).get('fixed_input_size', False)
     strict = getattr(getattr(model, 'patch_embed', None), 'strict_img_size', True)
     return fixed and strict and not getattr(model, 'dynamic_img_size', False)
+
+# %% ../../nbs/scale/pixels.ipynb #pxcheck
+_INTERPOLATIONS = 'nearest', 'bilinear', 'bicubic', 'box', 'hamming', 'lanczos', 'random'
+
+def _are_numbers(value, shape):
+    "Whether a value is a finite number, or as many as the shape says"
+    a = np.asarray(value)
+    return a.shape == shape and a.dtype.kind in 'iuf' and bool(np.isfinite(a).all())
+
+def check_data_config(
+    cfg:dict, # timm's data config, or a part of it
+    name:str, # The model's
+):
+    "Raise if a data config holds something else than pixels need"
+    shapes = dict(input_size=(3,), mean=(3,), std=(3,), crop_pct=())
+    for key in cfg:
+        value, good = cfg[key], True
+        if key in shapes: good = _are_numbers(value, shapes[key])
+        if good and key in ('input_size', 'std', 'crop_pct'): good = np.min(np.asarray(value)) > 0
+        if key == 'interpolation': good = value in _INTERPOLATIONS
+        if good: continue
+        raise AlignetError(f"the configuration of '{name}' has {key}={value!r}; correct it in its config.json")
 
 # %% ../../nbs/scale/pixels.ipynb #59477179
 SQUASHED_NOTE = 'pixels: squashed, bicubic without antialiasing'

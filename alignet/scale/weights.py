@@ -126,8 +126,8 @@ def creation_error(
     "Turn an error of the library that makes a model into an `AlignetError`"
     why = str(e).strip().split('\n')[0][:200].rstrip('.') or type(e).__name__
     remedy = f"offline, use {', '.join(SHIPPED)} or 'local-dir:FOLDER'"
-    if 'local-dir:' in str(name): remedy = 'check the folder, or export the model again'
     if not pretrained or isinstance(e, TypeError): remedy = 'check its name and arguments'
+    if 'local-dir:' in str(name): remedy = 'check the folder and its config.json, or export the model again'
     return AlignetError(f"the model '{name}' could not be made: {why}; {remedy}")
 
 # %% ../../nbs/scale/weights.ipynb #wthub

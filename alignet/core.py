@@ -250,11 +250,13 @@ def choice_probs(
     "Softmax over the three pairs of each triplet"
     check_positive(tau=tau)
     is_tensor = isinstance(sims, torch.Tensor)
-    if not is_tensor: sims = _check_dtype(to_array(sims), 'sims').astype(np.float32)
+    if not is_tensor: sims = _check_dtype(to_array(sims), 'sims')
     if sims.shape[-1:] in ((), (0,)): raise AlignetError(f'sims must have the shape (t, 3), not {tuple(sims.shape)}')
-    check_rows(~np.isfinite(to_array(sims)).all(-1).reshape(-1), 'sims', 'hold NaN or infinity')
-    if is_tensor: return torch.softmax(sims.float() / tau, -1)
-    logits = sims / np.float32(tau)
+    with np.errstate(all='ignore'):
+        logits = sims.float() / tau if is_tensor else sims.astype(np.float32) / np.float32(tau)
+    bad = ~np.isfinite(to_array(logits)).all(-1).reshape(-1)
+    check_rows(bad, 'sims', 'hold NaN or infinity after division by tau')
+    if is_tensor: return torch.softmax(logits, -1)
     weights = np.exp(logits - logits.max(-1, keepdims=True))
     return weights / weights.sum(-1, keepdims=True)
 

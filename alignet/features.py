@@ -38,6 +38,7 @@ class Backbone(nn.Module):
         self.arch = cfg.get('architecture') or type(model).__name__
         self.name = name or self.arch
         self.data_config = dict(data_config or find_data_config(model))
+        check_data_config(self.data_config, self.name)
         self.projected = HEAD_NOTE in (cfg.get('notes') or ())
         if not (num_features or self.projected):
             num_features = getattr(model, 'head_hidden_size', None)

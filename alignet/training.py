@@ -308,7 +308,11 @@ class StopAtNaN(AlignCallback):
         "Look at the loss of this step"
         if torch.isfinite(self.loss) or hasattr(self.learn, 'lr_finder'): return
         step = self.train_iter + 1
-        raise AlignetError(f'the loss is {self.loss.item()} at step {step}; lower the learning rate')
+        weights = [p for p in self.model.parameters() if p.is_floating_point()]
+        small = {str(p.dtype) for p in weights if p.element_size() < 4}
+        remedy = 'lower the learning rate'
+        if small: remedy = f"the weights are {', '.join(small)}; train in float32, after model.float()"
+        raise AlignetError(f'the loss is {self.loss.item()} at step {step}; {remedy}')
 
 # %% ../nbs/06_training.ipynb #8304190c
 def student_groups(

@@ -291,6 +291,21 @@ def _read_member(archive, info):
     if claimed != info.file_size: raise ValueError(f'{claimed} bytes claimed of {info.file_size}')
     with archive.open(info) as f: return np.lib.format.read_array(f, allow_pickle=False)
 
+# %% ../../nbs/files/disk.ipynb #checkmembers
+def _open_zip(f):
+    "An `.npz`, opened; a bare array is called by its name"
+    if f.read(6) == b'\x93NUMPY': raise ValueError('it is a bare array, not an .npz')
+    return zipfile.ZipFile(f)
+
+def _check_members(archive, f):
+    "Raise if the table of a zip file lacks a member, or calls one by another name"
+    members = archive.infolist()
+    for info in members: archive.open(info).close()
+    f.seek(-22 - len(archive.comment), os.SEEK_END)
+    count = int.from_bytes(f.read(22)[10:12], 'little')
+    # the largest number stands for any above it
+    if count not in (len(members), 65535): raise ValueError(f'{len(members)} arrays of {count}')
+
 # %% ../../nbs/files/disk.ipynb #3f97c988
 def read_npz(
     path, # The file
@@ -300,7 +315,8 @@ def read_npz(
     remedy:str='check the path, or make it again', # What to do if it is damaged
 ) -> dict: # {name: array}
     "Read the arrays of an `.npz`"
-    with reading(path, what, remedy), zipfile.ZipFile(path) as archive:
+    with reading(path, what, remedy), open(path, 'rb') as f, _open_zip(f) as archive:
+        _check_members(archive, f)
         members = {o.filename.removesuffix('.npy'): o for o in archive.infolist()}
         wanted = list(members) if keep is None else list(keep(list(members)))
         size = sum(members[k].file_size for k in wanted)

@@ -46,8 +46,8 @@ def blend_labels(
 @dataclass
 class Levers:
     "How much a student follows its teacher, and how much it keeps"
-    mix:float=.6 # How far the weights go from the base (0) to the trained student (1)
-    local:float=.5 # Share of the untransformed similarity in the labels
+    mix:float=.4 # How far the weights go from the base (0) to the trained student (1)
+    local:float=0. # Share of the untransformed similarity in the labels
     pull:float=1. # Strength of the decay towards the pretrained weights
     epochs:int=6 # Epochs of training
 
@@ -70,9 +70,9 @@ def fit_mixed(
 # %% ../../nbs/scale/levers.ipynb #lev00016
 @delegates(align_learner)
 def align(
+    student, # Name of any backbone that create_backbone knows, a Backbone, or a timm model
     labels:PseudoLabels, # Labels of the aligned teacher
-    student='tf_efficientnet_lite0', # Name of any backbone that create_backbone knows, or a Backbone
-    images=None, # The set that holds the labelled files
+    images, # The set that holds the labelled files
     levers:Levers=None, # The defaults if None
     untransformed:PseudoLabels=None, # Labels of the same images by the control; needed if `local` is above 0
     lr:float=4e-4, # Highest learning rate of the backbone
@@ -84,7 +84,7 @@ def align(
     if levers.local and untransformed is None:
         raise AlignetError('local > 0 needs `untransformed`, the labels of pseudo_label(..., control=True)')
     if levers.local: labels = blend_labels(labels, untransformed, levers.local)
-    learn = align_learner(labels, student, images, decay_to_init=levers.pull, **kwargs)
+    learn = align_learner(student, labels, images, decay_to_init=levers.pull, **kwargs)
     return fit_mixed(learn, levers, lr, head_lr)
 
 # %% ../../nbs/scale/levers.ipynb #lev00021
@@ -116,6 +116,8 @@ def compare_settings(
     errors=(), # Those of them that must not rise instead, such as a calibration error
     levers=('mix', 'local'), # Columns that make up a setting
     by:str='seed', # Column of the repetition
+    each_seed:bool=True, # Whether the worst seed decides, or the mean of all
+    slack:float=0., # How far a measure may fall below the base
 ) -> pd.DataFrame: # levers, gain (mean over seeds), mean (smallest mean change), worst (change in any seed), allowed
     "What each setting gains in alignment, and where it does worst in recognition"
     check_known([alignment, *recognition, *levers, by], scores.columns, 'columns of scores')
@@ -125,8 +127,9 @@ def compare_settings(
     for setting, of in scores.groupby(levers, sort=False).groups.items():
         d = change.loc[of]
         kept = d[list(recognition)]
-        row = dict(zip(levers, setting)) | dict(gain=d[alignment].mean(), mean=kept.mean().min())
-        rows.append(row | dict(worst=kept.min().min(), allowed=bool((kept >= 0).all(axis=None))))
+        row = dict(gain=d[alignment].mean(), mean=kept.mean().min(), worst=kept.min().min())
+        row['allowed'] = bool(row['worst' if each_seed else 'mean'] >= -slack)
+        rows.append(dict(zip(levers, setting)) | row)
     return pd.DataFrame(rows)
 
 # %% ../../nbs/scale/levers.ipynb #lev00026

@@ -26,6 +26,7 @@ from .features import create_backbone, extract_features
 from .labels import PseudoLabels, pseudo_label
 from .teacher import Teacher
 from .scale.checkpoint import Checkpoint
+from .scale.levers import Levers, blend_labels, fit_mixed
 from .training import align_learner
 from .worlds.offline import offline_world
 from .worlds.things_world import things_world
@@ -48,6 +49,8 @@ class DemoSettings:
     loss:str='jsd' # Loss on each triplet
     freeze:int=3 # Early stages that keep their weights
     decay_to_init:float=1. # Decay towards the pretrained weights, the published strength
+    mix:float=1. # How far the weights go from the base (0) to the trained student (1)
+    local:float=0. # Share of the untransformed similarity in the labels of the aligned student
     n_labels:int=20_000 # Sampled triplets in the label files
     shots:int=5 # Training images a class of the few-shot probe
     draws:int=3 # Draws of the probe
@@ -56,7 +59,7 @@ class DemoSettings:
 # %% ../nbs/09_demo.ipynb #a8c73141
 DEMOS = dict(
     offline=dict(shots=3),
-    things=dict(epochs=6, draws=2, teachers=tuple(f'tf_efficientnet_lite{i}' for i in range(3))))
+    things=dict(epochs=6, draws=2, mix=.4, teachers=tuple(f'tf_efficientnet_lite{i}' for i in range(3))))
 
 def demo_settings(
     world:str='offline', # 'offline' or 'things'
@@ -180,7 +183,8 @@ def label(self:Pipeline,
             # the control's labels are untransformed on purpose
             warnings.simplefilter('ignore')
             labels[target] = PseudoLabels.load(path)
-    return labels
+    aligned = blend_labels(labels['aligned'], labels['control'], self.cfg.local)
+    return labels | dict(aligned=aligned)
 
 # %% ../nbs/09_demo.ipynb #30b9c9a8
 @patch
@@ -216,7 +220,7 @@ def train(self:Pipeline,
     checkpoint = Checkpoint(folder/f'{target}.checkpoint', every=20, run_id=run_id)
     learn = self.learner(labels, seed, checkpoint)
     with learn.no_logging(), contextlib.nullcontext() if sys.stderr.isatty() else learn.no_bar():
-        learn.fit_one_cycle(cfg.epochs, lr_max=slice(cfg.lr, cfg.scale_lr), div=10., pct_start=.1)
+        fit_mixed(learn, Levers(mix=cfg.mix, epochs=cfg.epochs), cfg.lr, cfg.scale_lr)
     write_json(path.with_suffix('.curve.json'), _training_curve(learn))
     export_timm(learn, path, name=f'{cfg.student}.alignet_{target}')
     with contextlib.suppress(OSError): checkpoint.path.unlink()

@@ -252,7 +252,9 @@ def signature(
 @patch
 def origin(self:FeatureStore) -> dict: # Keys model, arch, weights, data_config; for JSON
     "The signature of the model that made these features, and what it was called"
-    return {k: self.meta.get(k) for k in ('model', 'arch', 'weights', 'data_config')}
+    known = {k: self.meta.get(k) for k in ('model', 'arch', 'weights', 'data_config')}
+    if known['model']: known['model'] = public_name(known['model'])
+    return known
 
 # %% ../nbs/02_features.ipynb #ee3b03d0
 @patch
@@ -272,9 +274,11 @@ def check(self:FeatureStore,
 ) -> FeatureStore: # Itself
     "Raise an `AlignetError` if this is the store of another model or of other images"
     if model is None: want = {}
-    elif isinstance(model, (str, Path)): want = named_model(self.meta, str(model), weights_source(model), size)
+    # a name that holds a folder says less than the weights in it
+    elif isinstance(model, (str, Path)) and public_name(model) == str(model):
+        want = named_model(self.meta, str(model), weights_source(model), size)
     else:
-        made_by = signature(as_backbone(model), size)
+        made_by = signature(_backbone_at(model, size), size)
         pixels = made_by.pop('data_config')
         want = {**made_by, **pixels}
     other = other_model(self.meta, want)
@@ -324,7 +328,7 @@ def _backbone_at(model, size):
 # %% ../nbs/02_features.ipynb #d99e587d
 def _cache_path(backbone, made_by, files):
     "Folder in the cache for the features of a model and files"
-    name = re.sub(r'[^\w.-]+', '_', backbone.name)[-60:]
+    name = re.sub(r'[^\w.-]+', '_', public_name(backbone.name))[-60:]
     return cache_folder()/'features'/f"{name}-{digest(made_by, files['names'], files['stamps'])}"
 
 # %% ../nbs/02_features.ipynb #a103e640

@@ -187,7 +187,7 @@ def warn_of_control(
     "Warn if labels are those of the untransformed teacher"
     if transform != 'untransformed': return
     warnings.warn(f"'{path}' holds labels of the UNTRANSFORMED teacher, the control (UnAligNet), without "
-                  'anything learned from people; if you want them, pass control=True', stacklevel=stacklevel)
+                  'anything learned from people; if you want them, pass allow_control=True', stacklevel=stacklevel)
 
 # %% ../nbs/04_labels.ipynb #c83e5d17
 def _read_arrays(path):
@@ -215,7 +215,7 @@ def _released_rows(files, sims, path):
 @patch(cls_method=True)
 def load(cls:PseudoLabels,
     path, # A file of save, or one in the layout of the released ones
-    control:bool=False, # Do not warn about labels of the untransformed teacher
+    allow_control:bool=False, # Do not warn about labels of the untransformed teacher
 ) -> PseudoLabels: # The odd one last
     "Read pseudo-labels; rows are reordered so that the odd one is last"
     path = Path(path)
@@ -231,7 +231,7 @@ def load(cls:PseudoLabels,
         triplets, sims = odd_last(triplets, sims)
         labels = cls(names, triplets, sims, a.get('embedding'), meta, a.get('clusters'))
     except (ValueError, TypeError, IndexError, RecursionError) as e: raise AlignetError(f"'{path}': {e}") from e
-    if not control: warn_of_control(path, labels.transform)
+    if not allow_control: warn_of_control(path, labels.transform)
     return labels
 
 # %% ../nbs/04_labels.ipynb #9c41f7d0

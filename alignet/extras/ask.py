@@ -35,8 +35,8 @@ def widget_files(
 
 # %% ../../nbs/extras/ask.ipynb #39f490ba
 @lru_cache(maxsize=256)
-def _encoded(path, changed, px):
-    "A picture file as a data URL; `changed` is the time of its last change"
+def _encoded(path, stamp, px):
+    "A picture file as a data URL; `stamp` is its `file_stamp`"
     im = load_image(path)
     im.thumbnail((px, px), Image.LANCZOS)
     for kind, options in (('PNG', {}), ('JPEG', dict(quality=95, subsampling=0))):
@@ -53,9 +53,7 @@ def picture_url(
 ) -> str: # A data URL
     "A picture as a data URL"
     path = images.path(i)
-    try: changed = path.stat().st_mtime_ns
-    except OSError: changed = None                      # then load_image raises
-    return _encoded(str(path), changed, px)
+    return _encoded(str(path), file_stamp(path), px)
 
 # %% ../../nbs/extras/ask.ipynb #62a4350b
 class StaticWidget(anywidget.AnyWidget):
@@ -212,7 +210,7 @@ def _describe(self:OddOneOut):
     "What must not change while a record is continued"
     q = self._plan.questions
     sampling = q.sampling if q.given is None else f'given:{digest(q.given)[:8]}'
-    pictures = digest(self.images.digest(), self.names)[:8]
+    pictures = digest(self.images.digest(), self.images.contents(), self.names)[:8]
     setting = dict(seed=self.seed, catch=f'{self.catch:g}', images=pictures, sampling=sampling)
     if self.simulated: setting['simulated'] = 1
     return ' '.join(f'{k}={v}' for k, v in setting.items())

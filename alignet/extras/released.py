@@ -255,9 +255,9 @@ def _transform_of(path, transform):
     return dict(said, transform=transform)
 
 # %% ../../nbs/extras/released.ipynb #881a38e3
-def _warn_of_transform(path, transform, control):
+def _warn_of_transform(path, transform, allow_control):
     "Warn if labels are those of the control, or may be"
-    if not control: warn_of_control(path, transform, stacklevel=4)
+    if not allow_control: warn_of_control(path, transform, stacklevel=4)
     if transform == 'unknown':
         warnings.warn(f"'{path}': the path does not say which teacher made these labels, and the control "
                       "looks the same; pass transform='aligned' if you know", stacklevel=3)
@@ -270,7 +270,7 @@ def released_triplets(
     transform:str=None, # 'aligned' or 'untransformed', where the path does not say
     listing=None, # Names in the order that indices count in: list, .npy or text file; compared with the names
     missing:str='error', # 'error', or 'drop' the triplets whose photos are not there
-    control:bool=False, # Do not warn about labels of the untransformed teacher
+    allow_control:bool=False, # Do not warn about labels of the untransformed teacher
     block:int=1 << 16, # Rows unpacked at a time
 ) -> PseudoLabels: # The odd one last, no embedding; meta says what was found
     "Read the released AligNet triplets, check them, and find their photos by name"
@@ -293,7 +293,7 @@ def released_triplets(
     names, t, s, note = _to_files(names, *odd_last(t, s), images, missing, path)
     try: labels = PseudoLabels(names, t, s, meta=meta | note)
     except AlignetError as e: raise AlignetError(f"'{path}': {e}") from e
-    _warn_of_transform(path, labels.transform, control)
+    _warn_of_transform(path, labels.transform, allow_control)
     return labels
 
 # %% ../../nbs/extras/released.ipynb #692a817e

@@ -104,7 +104,7 @@ class PictureCache:
     def __len__(self): return len(self.names)
     def __getitem__(self, i): return self._read(self.names[i]) if self.store is None else self.store[i]
 
-    def new_empty(self) -> object: # A PictureCache without pictures
+    def new_empty(self) -> object: # A PictureCache that holds none
         "The same without its files, for `Learner.export`"
         other = copy.copy(self)
         other.images, other.names, other.store = None, [], None
@@ -143,7 +143,7 @@ class StageCache:
 
     def __len__(self): return len(self.store)
     def __getitem__(self, i): return self.store[i]
-    def new_empty(self) -> object: # A PictureCache without pictures
+    def new_empty(self) -> PictureCache: # It holds none
         "The pictures without their files, for `Learner.export`"
         return self.pictures.new_empty()
 

@@ -41,7 +41,7 @@ _COLUMNS = ('i', 'j', 'k', 's_ij', 's_ik', 's_jk')
 
 _LAYOUT = 2      # how the files are written; others are not read
 
-_AGAIN = 'call label_store again with the same arguments'
+_REMEDY = 'call label_store again with the same arguments'
 
 def _json_bytes(o): return (json.dumps(o, indent=1, sort_keys=True) + '\n').encode()
 
@@ -66,16 +66,16 @@ def _encode(triplets, sims, format):
 # %% ../../nbs/scale/shards.ipynb #a9501116
 def _decode(file, format, n):
     "The rows of a shard: a memory map, or read from Parquet"
-    if format == 'npy': a = read_npy(file, 'a shard', _AGAIN, mmap=True)
+    if format == 'npy': a = read_npy(file, 'a shard', _REMEDY, mmap=True)
     else:
         try:
             table = require('pyarrow.parquet', 'pyarrow').read_table(file)
             columns = [table[o].to_numpy() for o in _COLUMNS]
             a = np.empty(len(table), _ROW)
             a['triplet'], a['sims'] = np.stack(columns[:3], 1), np.stack(columns[3:], 1)
-        except Exception as e: raise AlignetError(f"'{file}' cannot be read ({e}); {_AGAIN}") from e
+        except Exception as e: raise AlignetError(f"'{file}' cannot be read ({e}); {_REMEDY}") from e
     if a.dtype == _ROW and a.shape == (n,): return a
-    raise AlignetError(f"'{file}' cannot be read ({a.shape} rows of {a.dtype}); {_AGAIN}")
+    raise AlignetError(f"'{file}' cannot be read ({a.shape} rows of {a.dtype}); {_REMEDY}")
 
 # %% ../../nbs/scale/shards.ipynb #60822e5e
 CHECKS = ('checksum', 'size')
@@ -317,7 +317,7 @@ def label_store(
     for b in progress(todo, desc='labels') if todo else ():
         m = n - b * sampler.block_size
         writer.add(b, *_label_block(rows, sampler, b, m, place, threads))
-    return LabelShards(path, control=True) if writer.finish() else None
+    return LabelShards(path, allow_control=True) if writer.finish() else None
 
 # %% ../../nbs/scale/shards.ipynb #e0000ec4
 def _positions(i, n):
@@ -350,22 +350,22 @@ class _Rows:
 # %% ../../nbs/scale/shards.ipynb #2e801111
 def _check_files(path, manifest):
     "Raise if the labels are not finished, or a shard is missing or of another size"
-    if not manifest.get('shards'): raise AlignetError(f"the labels in '{path}' are not finished; {_AGAIN}")
+    if not manifest.get('shards'): raise AlignetError(f"the labels in '{path}' are not finished; {_REMEDY}")
     for o in manifest['shards']:
         file = path/o['file']
-        if not file.is_file(): raise AlignetError(f"'{file}' is missing; {_AGAIN}")
+        if not file.is_file(): raise AlignetError(f"'{file}' is missing; {_REMEDY}")
         size = file.stat().st_size
         if size != o['bytes']:
-            raise AlignetError(f"'{file}' is {size:,} bytes long, not {o['bytes']:,}; {_AGAIN}")
+            raise AlignetError(f"'{file}' is {size:,} bytes long, not {o['bytes']:,}; {_REMEDY}")
 
 # %% ../../nbs/scale/shards.ipynb #b35fcea4
 def _read_names(path, manifest):
     "The names, checked against the manifest"
     file = path/'names.json'
-    if not file.is_file(): raise AlignetError(f"'{file}' is missing; {_AGAIN}")
+    if not file.is_file(): raise AlignetError(f"'{file}' is missing; {_REMEDY}")
     names = read_json(file)
     if digest(names) == manifest['names']: return names
-    raise AlignetError(f"'{file}' is not the list of names that these labels were made with; {_AGAIN}")
+    raise AlignetError(f"'{file}' is not the list of names that these labels were made with; {_REMEDY}")
 
 # %% ../../nbs/scale/shards.ipynb #4fcc3efb
 class LabelShards:
@@ -373,7 +373,7 @@ class LabelShards:
     def __init__(self,
         path, # The folder that label_store made
         store:FeatureStore=None, # The teacher's features, for what needs embedding
-        control:bool=False, # Do not warn about labels of the untransformed teacher
+        allow_control:bool=False, # Do not warn about labels of the untransformed teacher
     ):
         self.path, self.store, self._cache, self._intact = Path(path), store, {}, set()
         self.meta = m = _read_manifest(self.path)
@@ -384,7 +384,7 @@ class LabelShards:
             same = list(store.names) == self.names
             if not same or FeatureRows(store).fingerprint() != m['features']['rows']:
                 raise AlignetError(f"'{store.path}' does not hold the features that these labels were made of")
-        if not control: warn_of_control(path, self.transform)
+        if not allow_control: warn_of_control(path, self.transform)
 
     def __len__(self): return self.hi - self.lo
     def __repr__(self):
@@ -422,9 +422,9 @@ def embedding(self:LabelShards):
 def clusters(self:LabelShards):
     "(n,) int32 cluster (or class) that each image was drawn by"
     file = self.path/'clusters.npy'
-    groups = read_npy(file, 'a list of groups', _AGAIN)
+    groups = read_npy(file, 'a list of groups', _REMEDY)
     if digest(groups) == self.meta['clusters']: return groups
-    raise AlignetError(f"'{file}' is not the one that these labels were made with; {_AGAIN}")
+    raise AlignetError(f"'{file}' is not the one that these labels were made with; {_REMEDY}")
 
 # %% ../../nbs/scale/shards.ipynb #8fbe9076
 @patch
@@ -437,7 +437,7 @@ def _open(self:LabelShards, b):
     record = self.files[b]
     file = self.path/record['file']
     if b not in self._intact and not is_intact(file, record):
-        raise AlignetError(f"'{file}' is damaged or missing: its checksum differs; {_AGAIN}")
+        raise AlignetError(f"'{file}' is damaged or missing: its checksum differs; {_REMEDY}")
     self._intact.add(b)
     self._cache[b] = _decode(file, self.meta['format'], record['rows'])
     return self._cache[b]
@@ -493,7 +493,7 @@ def verify(self:LabelShards) -> LabelShards: # Itself
     bad = [o['file'] for o in progress(self.files, desc='checksums') if not is_intact(self.path/o['file'], o)]
     if bad:
         count = f'{len(bad)} of {len(self.files)} shards'
-        raise AlignetError(f"{count} in '{self.path}' are damaged: {preview(bad, 5)}; {_AGAIN}")
+        raise AlignetError(f"{count} in '{self.path}' are damaged: {preview(bad, 5)}; {_REMEDY}")
     n = len(self.clusters)
     if n != len(self.names): raise AlignetError(f"'{self.path}': {n:,} clusters of {len(self.names):,} images")
     return self

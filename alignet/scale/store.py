@@ -13,6 +13,7 @@ import numpy as np
 from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
+from .weights import public_name
 
 # %% ../../nbs/scale/store.ipynb #ae3e0118
 def part_folder(
@@ -197,7 +198,8 @@ class StoreWriter:
         self.path, self.part, self.files = Path(path), part_folder(path), files
         self.n, self.d, self.step = len(files['names']), d, step
         self.overwrite, self.resume = overwrite, resume
-        self.meta = dict(meta, images=files_digest(files), rows=self.n)
+        told = {k: public_name(meta[k]) for k in ('model', 'source') if meta.get(k)}
+        self.meta = dict({**meta, **told}, images=files_digest(files), rows=self.n)
         self.done, self.crc, self.saved, self.rounding = 0, 0, time.monotonic(), Rounding()
         self._check_path()
 

@@ -35,8 +35,10 @@ def plain_markdown(text):
 
 
 def output_text(output):
-    "A stored output as markdown: a table as HTML, anything else as indented text"
+    "A stored output as markdown: markdown as it is, a table as HTML, anything else as indented text"
     data = output.get('data', {})
+    if 'text/markdown' in data:
+        return plain_markdown(joined(data['text/markdown']))
     if 'text/html' in data:
         return re.sub(r'<style.*?</style>\s*', '', joined(data['text/html']), flags=re.S)
     if any(kind.startswith('image/') for kind in data):

@@ -39,7 +39,7 @@ def train(folder, name, ready, slow=0.):
     images = ImageSet.from_folder(folder/'images')
     labels = PseudoLabels(images.names, embedding=np.load(folder/'teacher.npy'))
     learn = align_learner(
-        labels, create_backbone('test_efficientnet', pretrained=False), images, size=32, bs=12,
+        create_backbone('test_efficientnet', pretrained=False), labels, images, size=32, bs=12,
         valid_pct=0.25, device='cpu',
         cbs=[Checkpoint(folder / name / 'run.checkpoint', every=2, run_id='killed'), Wait()],
     )

@@ -373,6 +373,8 @@ class BareLoop:
     ) -> torch.Tensor: # The loss
         "One step"
         x = (self.pictures[idx].to(self.device, non_blocking=True).float() / 255 - self.mean) / self.std
+        # as AlignDL lays them out
+        x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16): z = self.student(x)
         loss = self.loss(z, self.Z[idx].to(self.device))
         loss.backward()

@@ -32,7 +32,7 @@ def notebooks(root=ROOT):
 @contextmanager
 def project_copy(root=ROOT):
     "Give a temporary copy of the project, so that the working tree is not touched"
-    skip = shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', '*.egg-info', 'nbdev.yml')
+    skip = shutil.ignore_patterns('__pycache__', '.hypothesis', '.ipynb_checkpoints', '*.egg-info', 'nbdev.yml')
     with tempfile.TemporaryDirectory(prefix='alignet-') as folder:
         copy = Path(folder).resolve()/'alignet'
         copy.mkdir()

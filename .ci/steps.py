@@ -18,7 +18,7 @@ from pathlib import Path
 from common import ROOT
 
 PYTHON, BIN = sys.executable, Path(sys.executable).parent
-WRITTEN_BY_TOOLS = re.compile(r'\.git|\.venv.*|\.\w+_cache|\.ipynb_checkpoints|__pycache__'
+WRITTEN_BY_TOOLS = re.compile(r'\.git|\.venv.*|\.\w+_cache|\.hypothesis|\.ipynb_checkpoints|__pycache__'
                               r'|build|dist|_docs|_proc|.*\.egg-info')
 EXPORT = 'Run `make export` and commit. The notebooks are the source: an edit of a module is lost.'
 WHEEL = 'Packages and versions are in settings.ini; how the wheel is made is in setup.py.'

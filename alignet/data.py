@@ -155,8 +155,8 @@ def agreement(self:Judgements) -> pd.DataFrame: # objects, trials, counts (how o
     rows = rows[np.argsort(-trials[rows], kind='stable')]
     no_repeats = len(_unique_rows(self.triplets, len(self.names))[0]) == len(self)
     if len(rows) >= 30 and no_repeats:
-        print(f'no row occurs twice, though {len(rows):,} questions do: identical rows seem to have '
-              'been removed, so the agreement of these answers is far too low')
+        print(f'no row occurs twice, though {len(rows):,} questions do:')
+        print('identical rows seem to have been removed, so the agreement is far too low')
     return pd.DataFrame(dict(
         objects=[tuple(self.names[i] for i in row) for row in questions[rows]], trials=trials[rows],
         counts=[tuple(row) for row in counts[rows].tolist()], majority=counts[rows].max(1) / trials[rows]))

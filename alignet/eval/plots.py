@@ -58,7 +58,8 @@ def plot_accuracy(
     end = len(similarities) - .5
     _level(ax, end, CHANCE, 'chance', ':')
     if ceiling: _level(ax, end, ceiling, 'ceiling', '--')
-    ax.set(xticks=range(len(similarities)), xticklabels=similarities, xlim=(-.5, end), ylabel='odd-one-out accuracy')
+    ax.set_xticks(range(len(similarities)), similarities)
+    ax.set(xlim=(-.5, end), ylabel='odd-one-out accuracy')
     sns.despine(ax=ax)
     ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1.12, .5))
     return ax

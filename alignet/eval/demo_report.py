@@ -32,7 +32,7 @@ def summarise_demo(
 ) -> pd.DataFrame: # Indexed by model: base, control, aligned, teacher
     "One row a model: mean and standard deviation over seeds"
     odd, probes = tables['odd_one_out'], tables['few_shot']
-    odd = odd[(odd.kind == 'cosine') | (odd.model == 'teacher')]
+    odd = odd[(odd.similarity == 'cosine') | (odd.model == 'teacher')]
     agreement = summarise_seeds(odd, baseline={'model': 'base'}).set_index('model')
     error = _over_seeds(tables['calibration'], 'ece')
     same = _over_seeds(probes[probes.train == probes.test], 'accuracy')
@@ -51,13 +51,13 @@ def summarise_demo(
 
 # %% ../../nbs/eval/demo_report.ipynb #872e4936
 def plot_seeds(
-    odd:pd.DataFrame, # Odd-one-out accuracies with the columns model, kind, seed, accuracy
+    odd:pd.DataFrame, # Odd-one-out accuracies with the columns model, similarity, seed, accuracy
     who:str='people', # Whose judgements
 ) -> plt.Figure: # A line for each seed
     "Accuracy of base, control and aligned model"
     order = ['base', 'control', 'aligned']
     fig, ax = plt.subplots(figsize=(4.6, 2.8), dpi=150, layout='constrained')
-    d = odd[(odd.kind == 'cosine') & odd.model.isin(order)]
+    d = odd[(odd.similarity == 'cosine') & odd.model.isin(order)]
     colours = sns.color_palette('colorblind')
     for seed, g in d.groupby('seed'):
         accuracy = g.set_index('model').accuracy[order]
@@ -129,12 +129,12 @@ _MEASURE = ('Odd-one-out accuracy (chance is .333) on {} objects for each seed t
 # %% ../../nbs/eval/demo_report.ipynb #264c9140
 def _add_tables(r, tables, shots):
     "All numbers, averaged over seeds"
-    odd = summarise_seeds(tables['odd_one_out'], by=['model', 'kind']).drop(columns='values')
+    odd = summarise_seeds(tables['odd_one_out'], by=['model', 'similarity']).drop(columns='values')
     r.table(odd, 'Odd-one-out accuracy by similarity', name='odd_one_out')
     probes = tables['few_shot'].groupby(['model', 'train', 'test'], sort=False).accuracy
     probes = probes.agg(['mean', 'std']).reset_index()
     r.table(probes, f'{shots}-shot linear probe, all draws and seeds', name='few_shot')
-    calibration = tables['calibration'].drop(columns=['seed', 'kind'])
+    calibration = tables['calibration'].drop(columns=['seed', 'similarity'])
     calibration = calibration.groupby('model', sort=False).mean().reset_index()
     r.table(calibration, 'Calibration of choice probabilities, mean over seeds', name='calibration')
 

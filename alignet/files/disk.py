@@ -198,7 +198,9 @@ def _why_unreadable(e, what, remedy, missing):
     if isinstance(e, PermissionError): return 'may not be read; change its permissions'
     if isinstance(e, OSError) and e.errno: return f'cannot be read ({e.strerror}); check the disk'
     if isinstance(e, MemoryError): return 'does not fit the memory; free some of it'
-    detail = f' ({str(e).splitlines()[0]:.70})' if isinstance(e, ValueError) and str(e).strip() else ''
+    # NumPy takes any other file for a pickle, and tells how to load it without care
+    tells = isinstance(e, ValueError) and str(e).strip() and 'pickle' not in str(e)
+    detail = f' ({str(e).splitlines()[0]:.70})' if tells else ''
     return f'is damaged, or is not {what}{detail}; {remedy}'
 
 # %% ../../nbs/files/disk.ipynb #readingcode

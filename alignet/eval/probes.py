@@ -231,6 +231,7 @@ def probe_table(
     k:int=5, # Training pictures a class
     draws:int=5, # How many times to draw them
     seed:int=0, # Seed of the draws, the same for every model
+    Cs=STRENGTHS, # Strengths to choose from
 ) -> pd.DataFrame: # model, train, test (styles), draw, k, accuracy, balanced, n_test, C, n_train
     "Few-shot probes of several models, within and across styles"
     y, style, objects = (items[c].astype(str).to_numpy() for c in (label, 'style', 'object'))
@@ -239,9 +240,9 @@ def probe_table(
     tables = []
     for name, features in models.items():
         X = features_for(features, items.file.tolist(), f"features of '{name}'")
-        if len(set(style)) > 1: table = cross_style_probe(X, y, style, objects, k, draws, seed)
+        if len(set(style)) > 1: table = cross_style_probe(X, y, style, objects, k, draws, seed, Cs)
         else:
-            table = few_shot_probe(X, y, k, draws, seed)
+            table = few_shot_probe(X, y, k, draws, seed, Cs=Cs)
             table.insert(0, 'train', style[0])
             table.insert(1, 'test', style[0])
         table.insert(0, 'model', name)

@@ -65,6 +65,7 @@ def _is_missing(v): return v is None or bool(np.isscalar(v) and pd.isna(v))
 
 # %% ../../nbs/eval/report.ipynb #e48f6bf9
 def _is_number(v):
+    if isinstance(v, str): return '±' in v
     return _is_missing(v) or isinstance(v, numbers.Real) and not isinstance(v, (bool, np.bool_))
 
 # %% ../../nbs/eval/report.ipynb #8eda18bd
@@ -106,6 +107,14 @@ def heading(self:Report,
 ) -> Report: # Itself
     "Start a section"
     return self._add('heading', text=str(text))
+
+# %% ../../nbs/eval/report.ipynb #replead1
+@patch
+def lead(self:Report,
+    text:str, # Markdown, one sentence or two
+) -> Report: # Itself
+    "Add the result, in large letters"
+    return self._add('lead', text=str(text))
 
 # %% ../../nbs/eval/report.ipynb #150d5740
 @patch
@@ -156,6 +165,7 @@ def figure(self:Report,
     alt:str, # What one sees, for those who cannot
     caption:str='', # What it shows and how to read it
     dpi:int=150, # Resolution
+    half:bool=False, # Beside the next one, where the page is wide enough
 ) -> Report: # Itself
     "Add a figure"
     if not str(alt or '').strip(): raise AlignetError('a figure needs alternative text: say what one sees')
@@ -165,7 +175,7 @@ def figure(self:Report,
     w, h = round(im.width / scale), round(im.height / scale)
     picture = dict(png=base64.b64encode(png.getvalue()).decode(), width=w, height=h)
     wide = w > 500 and w > 1.3*h
-    return self._add('figure', alt=str(alt), caption=caption, wide=wide, **picture)
+    return self._add('figure', alt=str(alt), caption=caption, wide=wide, half=half, **picture)
 
 # %% ../../nbs/eval/report.ipynb #013e288c
 _templates = jinja2.Environment(loader=jinja2.PackageLoader('alignet', 'static'), autoescape=True)
@@ -208,7 +218,7 @@ def to_dict(self:Report) -> dict: # title, subtitle, text, notes, tables (name -
         name = p['name'] or re.sub(r'\W+', '_', p['caption'].lower()).strip('_')[:60] or 'table'
         rows = p['frame'].to_json(orient='records', double_precision=10)
         tables[_free_name(name, tables)] = json.loads(rows)
-    words = dict(title=self.title, subtitle=self.subtitle, text=texts('heading', 'text'), notes=texts('note'))
+    words = dict(title=self.title, subtitle=self.subtitle, text=texts('heading', 'lead', 'text'), notes=texts('note'))
     return words | dict(tables=tables, figures=figures)
 
 # %% ../../nbs/eval/report.ipynb #2e78684a

@@ -55,7 +55,7 @@ def odd_one_out_table(
     unit:str='object', # What is resampled: 'object', or 'triplet' (too narrow if triplets share objects)
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of the resampling
-) -> pd.DataFrame: # model, kind, n, accuracy, low, high, [of_ceiling], gain, gain_low, gain_high
+) -> pd.DataFrame: # model, similarity, n, accuracy, low, high, [of_ceiling], gain, gain_low, gain_high
     "Odd-one-out accuracy of each model, with intervals and paired gains"
     models = check_models(models)
     names = list(models)
@@ -64,11 +64,11 @@ def odd_one_out_table(
     check_choice(baseline, names, 'baseline')
     check_choice(unit, ('object', 'triplet'), 'unit')
     rows = []
-    for kind in similarities:
-        right = {name: ooo_correct(X, t, kind) for name, X in models.items()}
+    for similarity in similarities:
+        right = {name: ooo_correct(X, t, similarity) for name, X in models.items()}
         for name in names:
             row = _table_row(right[name], right[baseline], ceiling, t if unit == 'object' else None, n_boot, seed)
-            rows.append(dict(model=name, kind=kind) | row)
+            rows.append(dict(model=name, similarity=similarity) | row)
     return pd.DataFrame(rows)
 
 # %% ../nbs/07_evaluation.ipynb #fa70e466
@@ -210,17 +210,17 @@ def calibration_table(
     fit_judgements=None, # Judgements that set the temperatures; None: the other half of judgements
     similarities=('cosine',), # Similarities
     seed:int=0, # Seed of the halves
-) -> pd.DataFrame: # model, kind, and what choice_calibration gives
+) -> pd.DataFrame: # model, similarity, and what choice_calibration gives
     "Calibration of each model and similarity"
     rows = []
-    for kind in similarities:
+    for similarity in similarities:
         for name, X in models.items():
             taus = None, None
             if fit_judgements is not None:
-                s = triplet_sims(fit_models[name], fit_judgements.triplets, kind)
+                s = triplet_sims(fit_models[name], fit_judgements.triplets, similarity)
                 taus = fit_temperature(s), fit_temperature(s, fit_judgements.probs)
-            row = choice_calibration(X, judgements, kind, taus[0], judgements.probs, taus[1], seed=seed)
-            rows.append(dict(model=name, kind=kind) | row)
+            row = choice_calibration(X, judgements, similarity, taus[0], judgements.probs, taus[1], seed=seed)
+            rows.append(dict(model=name, similarity=similarity) | row)
     return pd.DataFrame(rows)
 
 # %% ../nbs/07_evaluation.ipynb #bae3cb8d

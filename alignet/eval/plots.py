@@ -49,16 +49,17 @@ def plot_accuracy(
 ) -> plt.Axes: # What it was drawn on
     "Odd-one-out accuracy of each model and similarity, with intervals"
     if ax is None: ax = plt.subplots(figsize=(6, 2.8), dpi=150, layout='constrained')[1]
-    kinds, names = list(dict.fromkeys(table.kind)), list(dict.fromkeys(table.model))
+    similarities, names = list(dict.fromkeys(table.similarity)), list(dict.fromkeys(table.model))
     for m, (name, style) in enumerate(model_styles(names).items()):
         d = table[table.model == name]
-        x = np.array([kinds.index(k) for k in d.kind]) + (m - (len(names) - 1)/2) * .18
+        x = np.array([similarities.index(s) for s in d.similarity]) + (m - (len(names) - 1)/2) * .18
         bars = [d.accuracy - d.low, d.high - d.accuracy]
         ax.errorbar(x, d.accuracy, bars, ls='', capsize=3, label=as_label(name), **style)
-    end = len(kinds) - .5
+    end = len(similarities) - .5
     _level(ax, end, CHANCE, 'chance', ':')
     if ceiling: _level(ax, end, ceiling, 'ceiling', '--')
-    ax.set(xticks=range(len(kinds)), xticklabels=kinds, xlim=(-.5, end), ylabel='odd-one-out accuracy')
+    ax.set_xticks(range(len(similarities)), similarities)
+    ax.set(xlim=(-.5, end), ylabel='odd-one-out accuracy')
     sns.despine(ax=ax)
     ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1.12, .5))
     return ax

@@ -188,8 +188,8 @@ def _drop_inattentive(df, most):
     bad = report.index[1 - report.fraction > most]
     drop = df.annotator.isin(bad)
     if len(bad):
-        who = f"{len(bad)} of {len(report)} annotators ({', '.join(bad)}), who failed more than {most:.0%}"
-        print(f'excluded: {who} of their catch trials, with {int(drop.sum()):,} answers')
+        who = f"{len(bad)} of {len(report)} annotators ({', '.join(bad)})"
+        print(f'excluded: {who}, over {most:.0%} of catch trials failed, {int(drop.sum()):,} answers')
     return df[~drop]
 
 # %% ../../nbs/extras/answers.ipynb #be1d535d

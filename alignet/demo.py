@@ -60,7 +60,7 @@ class DemoSettings:
 
 # %% ../nbs/09_demo.ipynb #a8c73141
 DEMOS = dict(
-    offline=dict(shots=3, draws=5, strength=1e-4),
+    offline=dict(shots=3, draws=5, strength=1e-4, mix=1.),
     things=dict(epochs=6, draws=2, mix=.4, teachers=tuple(f'tf_efficientnet_lite{i}' for i in range(3))))
 
 def demo_settings(

@@ -24,13 +24,13 @@ from .tasks import report_figure
 MODEL_STYLES = model_styles(['aligned', 'base', 'control'])
 
 def plot_seeds(
-    odd:pd.DataFrame, # Odd-one-out accuracies with the columns model, kind, seed, accuracy
+    odd:pd.DataFrame, # Odd-one-out accuracies with the columns model, similarity, seed, accuracy
     who:str='people', # Whose judgements
 ) -> plt.Figure: # A line for each seed
     "Accuracy of base, control and aligned model"
     order = ['base', 'control', 'aligned']
     fig, ax = plt.subplots(figsize=(4.2, 2.9), dpi=150, layout='constrained')
-    d = odd[(odd.kind == 'cosine') & odd.model.isin(order)]
+    d = odd[(odd.similarity == 'cosine') & odd.model.isin(order)]
     wide = d.pivot(index='seed', columns='model', values='accuracy')[order]
     for values in wide.to_numpy(): ax.plot(range(3), values, color='.7', lw=1, zorder=1)
     for x, model in enumerate(order):
@@ -154,7 +154,8 @@ def _galleries(world, objects, models, who):
         if not rows: continue
         fig = plot_triplets(world, objects, rows, pair, who)
         what = f'{who} and {right} model agree, the {wrong} model does not'
-        yield report_figure(fig, f'Triplets of pictures: {what}', f'{what.capitalize()}: {fraction:.0%} of the triplets.')
+        caption = f'{what.capitalize()}: {fraction:.0%} of the triplets.'
+        yield report_figure(fig, f'Triplets of pictures: {what}', caption)
 
 def _reliability(world, objects, models, taus):
     "Right choices against claimed confidence"
@@ -190,6 +191,8 @@ _SIMULATED = ('The observers of this world are **simulated** from the taxonomy o
 _REAL = ('The probes are on half of the Caltech-101 categories, on photos that the students have seen,'
          ' without labels, in their pool. The VICE embedding that the teacher was fitted to was itself fitted'
          " to all trials by its authors; only its rows of the teacher's concepts were used.")
+_TRIPLETS = ('Objects that were held out from seed 0; first those on which the answers were most decided,'
+             ' where that is known.')
 _MEASURE = ('*Agreement* is odd-one-out accuracy (chance is .333) on {} objects for each seed that were held out from'
             ' teacher and students, by the cosine of the pre-logits; the teacher itself, by its dot products, has {}.'
             ' *{} pictures a kind* is the accuracy of a linear probe that learned from so many, *corrupted* the same'
@@ -199,14 +202,14 @@ _MEASURE = ('*Agreement* is odd-one-out accuracy (chance is .333) on {} objects 
 # %% ../../nbs/eval/demo_report.ipynb #264c9140
 def _add_tables(r, tables):
     "All numbers, averaged over seeds"
-    odd = summarise_seeds(tables['odd_one_out'], by=['model', 'kind']).drop(columns=['values', 'seeds'])
+    odd = summarise_seeds(tables['odd_one_out'], by=['model', 'similarity']).drop(columns=['values', 'seeds'])
     r.table(odd, 'Odd-one-out accuracy by similarity', name='odd_one_out')
     probes = tables['few_shot'].groupby(['model', 'train', 'test'], sort=False).accuracy
     probes = probes.agg(['mean', 'std']).reset_index()
     r.table(probes, 'Linear probes, all draws and seeds', name='few_shot')
     by_kind = tables['corrupted'].pivot_table(index='kind', columns='model', values='accuracy', sort=False)
     r.table(by_kind.rename_axis(columns=None).reset_index(), 'Probes by kind of corruption', name='corrupted')
-    calibration = tables['calibration'].drop(columns=['seed', 'kind'])
+    calibration = tables['calibration'].drop(columns=['seed', 'similarity'])
     calibration = calibration.groupby('model', sort=False).mean().reset_index()
     r.table(calibration, 'Calibration of choice probabilities', name='calibration')
 
@@ -231,11 +234,13 @@ def demo_report(
     r.text(_MEASURE.format(len(splits.test), f"{teacher['mean']:.3f}", shots))
     r.heading('Before and after')
     alt = 'Odd-one-out accuracy of base, control and aligned model, one line a seed'
-    r.figure(*report_figure(plot_seeds(tables['odd_one_out'], who), alt, 'Agreement; each line is a seed.'), half=True)
+    figure = report_figure(plot_seeds(tables['odd_one_out'], who), alt, 'Agreement; each line is a seed.')
+    r.figure(*figure, half=True)
     alt = 'Change of each measure from the base, for control and aligned model'
-    r.figure(*report_figure(plot_changes(values), alt, 'All measures; small points are seeds.'), half=True)
+    figure = report_figure(plot_changes(values), alt, 'All measures; small points are seeds.')
+    r.figure(*figure, half=True)
     for figure in _matrices(world, splits.test, models): r.figure(*figure, half=True)
-    r.heading('Triplets').text('Objects that were held out from seed 0; first those on which the answers were most decided, where that is known.')
+    r.heading('Triplets').text(_TRIPLETS)
     for figure in _galleries(world, splits.test, models, short): r.figure(*figure, half=True)
     taus = tables['calibration'].query('seed == 0').set_index('model').tau
     r.heading('How sure, and how right').figure(*_reliability(world, splits.test, models, taus))

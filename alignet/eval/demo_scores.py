@@ -45,7 +45,8 @@ def _probe_error(X, y, k, draws, seed, C):
     for train, probe in probe_draws(X, y, k=k, draws=draws, seed=seed, Cs=(C,)):
         test = np.setdiff1d(np.arange(len(y)), train)
         scores.append(score_probe(probe, X[test], y[test]))
-    return ece(np.concatenate([s.confidence for s in scores]), np.concatenate([s.right for s in scores]))
+    claims = [np.concatenate([getattr(s, o) for s in scores]) for o in ('confidence', 'right')]
+    return ece(*claims)
 
 def recognition_tables(
     models:dict, # Name -> features of the clean pictures, in any form that features_for takes
@@ -68,7 +69,8 @@ def recognition_tables(
         hard.append(by_kind.rename('accuracy').reset_index().assign(model=name))
         error = _probe_error(features_for(store, files), y, k, draws, seed, C)
         errors.append(dict(model=name, ece=error))
-    return dict(few_shot=few_shot, corrupted=pd.concat(hard, ignore_index=True), probe_error=pd.DataFrame(errors))
+    hard = pd.concat(hard, ignore_index=True)
+    return dict(few_shot=few_shot, corrupted=hard, probe_error=pd.DataFrame(errors))
 
 # %% ../../nbs/eval/demo_scores.ipynb #dsc00015
 MEASURES = {
@@ -88,7 +90,7 @@ def seed_values(
     odd, probes = tables['odd_one_out'], tables['few_shot']
     within = probes.train == probes.test
     columns = {
-        'agreement': (odd[(odd.kind == 'cosine') | (odd.model == 'teacher')], 'accuracy'),
+        'agreement': (odd[(odd.similarity == 'cosine') | (odd.model == 'teacher')], 'accuracy'),
         'few-shot': (probes[within], 'accuracy'),
         'corrupted': (tables['corrupted'], 'accuracy'),
         'across styles': (probes[~within], 'accuracy'),

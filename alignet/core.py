@@ -16,6 +16,7 @@ import torch
 from .files.tools import *
 
 # %% ../nbs/00_core.ipynb #reexport
+# names of files.tools that come with those of this page
 _all_ = [
     'AlignetError', 'printable', 'as_label', 'nearest_names', 'preview',
     'check_choice', 'check_positive', 'check_at_least', 'check_count',
@@ -288,9 +289,9 @@ def _exact_sims(X, triplets, similarity, step=1024):
         R = X[triplets[part]] - mean
         length = np.linalg.norm(R, axis=2, keepdims=True)
         if similarity != 'dot':
-            told = length > 4 * _EPS * np.linalg.norm(mean)
-            R = np.divide(R, length, out=np.zeros_like(R), where=told)
-            length = told.astype(np.float64)
+            differs = length > 4 * _EPS * np.linalg.norm(mean)
+            R = np.divide(R, length, out=np.zeros_like(R), where=differs)
+            length = differs.astype(np.float64)
         i, j, k = R.transpose(1, 0, 2)
         sims[part] = np.stack([(a * b).sum(1) for a, b in ((i, j), (i, k), (j, k))], 1)
         scale[part] = np.sort(length[..., 0], 1)[:, 1:].prod(1)

@@ -125,6 +125,7 @@ def check_model_folder(
 ):
     "Raise if a model cannot be written to this folder, or would replace something else"
     path = Path(path)
+    check_has_name(path)
     check_writable(path, folder=True)
     if path.exists() and any(path.iterdir()) and not (path/config).is_file():
         raise AlignetError(f"'{path}' exists and holds no model; choose another folder")
@@ -137,7 +138,7 @@ def model_folder(
 ) -> object: # Context manager: the folder to write to, a Path
     "Yield a new folder that takes the name `path` at the end of the block"
     check_model_folder(path, config)
-    with folder_lock(path), atomic_path(path) as tmp:
+    with locked_path(path) as tmp:
         tmp.mkdir()
         yield tmp
 

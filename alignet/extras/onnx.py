@@ -127,7 +127,7 @@ def export_onnx(
         raise AlignetError(f"'{backbone.name}' is in half precision; call .float() first")
     gb = sum(p.numel() for p in backbone.parameters())*4/1e9
     if gb > 1.9: raise AlignetError(f"'{backbone.name}' has {gb:.1f} GB, and an ONNX file holds 2")
-    with evaluating(net, 'cpu'), atomic_path(path) as tmp:
+    with evaluating(net, 'cpu'), locked_path(path) as tmp:
         made = _to_onnx(net, opset, dynamic_batch)
         _without_paths(made.graph)
         for function in made.functions:

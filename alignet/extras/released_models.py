@@ -468,6 +468,10 @@ def _check_gzip(file):
         raise AlignetError(f"the download of '{file.name}' was damaged and is deleted ({e}); try again") from e
 
 # %% ../../nbs/extras/released_models.ipynb #6bdf465d
+def _known_sums(file):
+    "Checksums of archives as they were at their first use, by name"
+    return read_json(file, dict) if file.is_file() else {}
+
 def fetch_released(
     name:str, # One of RELEASED_MODELS
     variant:str='alignet', # One of RELEASED_VARIANTS
@@ -480,18 +484,19 @@ def fetch_released(
     pooch, folder = require('pooch'), Path(folder or cache_folder()/'released')
     pooch.get_logger().setLevel('ERROR')
     target, sums = folder/f'{name}-{variant}.tar.gz', folder/'sha256.json'
-    known = read_json(sums) if sums.is_file() else {}
-    if target.is_file() and known.get(target.name, file_digest(target)) != file_digest(target):
+    seen = _known_sums(sums).get(target.name)
+    if seen and target.is_file():
+        if file_digest(target) == seen: return target
         raise AlignetError(f"'{target}' has changed since its first use; delete it to download it again")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with folder_lock(target, 'wait until it has arrived'):
         download = ResumingDownload(folder/f'{target.name}.part')
-        pooch.retrieve(f'{url}/{target.name}', known.get(target.name), target.name, folder, downloader=download)
-    except Exception as e:
-        raise AlignetError(f"'{target.name}' cannot be downloaded ({e}); put the file into '{folder}' by hand") from e
-    if target.name not in known:
-        _check_gzip(target)
-        write_json(sums, known | {target.name: file_digest(target)})
+        try: pooch.retrieve(f'{url}/{target.name}', seen, target.name, folder, downloader=download)
+        except Exception as e:
+            by_hand = f"put the file into '{folder}' by hand"
+            raise AlignetError(f"'{target.name}' cannot be downloaded ({e}); {by_hand}") from e
+        if not seen:
+            _check_gzip(target)
+            write_json(sums, _known_sums(sums) | {target.name: file_digest(target)})
     return target
 
 # %% ../../nbs/extras/released_models.ipynb #90be0f50

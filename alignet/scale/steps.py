@@ -140,7 +140,8 @@ def train_model(
     learn = align_learner(student, labels, images, seed=run.seed, cbs=[checkpoint], **settings)
     timm_backbone(learn)                # raises now what could not be exported
     checkpoint.run_id = _run_id(run, options | dict(student=student), labels, learn)
-    run.fit(learn)
-    export_timm(learn, path, card=dict(notes=_notes(run, student, labels, settings)))
-    checkpoint.path.unlink(missing_ok=True)
+    with folder_lock(checkpoint.path):
+        run.fit(learn)
+        export_timm(learn, path, card=dict(notes=_notes(run, student, labels, settings)))
+        checkpoint.path.unlink(missing_ok=True)
     return path

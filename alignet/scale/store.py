@@ -20,7 +20,7 @@ def part_folder(
     path, # Folder of a store
 ) -> Path: # What it is called until it is finished
     "Name of the unfinished store"
-    path = Path(path)
+    path = Path(path) if Path(path).name else Path(path).absolute()
     return path.with_name(path.name + '.part')
 
 # %% ../../nbs/scale/store.ipynb #2aaaf3db
@@ -51,18 +51,21 @@ def _are_columns(files):
     return all(isinstance(c, list) and len(c) == len(files['names']) for c in columns)
 
 # %% ../../nbs/scale/store.ipynb #01cb2040
-def read_store_files(
-    path, # Folder of a store, finished or not
-) -> tuple: # The dict of meta.json; the dict of names.json with the lists names and bytes
-    "Read the two small files of a store; raise if they hold something else or have changed"
-    path = Path(path)
+def _read_small_files(path):
+    "What meta.json and names.json hold; raise if it is something else"
     meta, files = read_json(path/'meta.json'), read_json(path/'names.json')
     is_meta = isinstance(meta, dict) and isinstance(meta.get('data_config') or {}, dict)
     for file, good in (('meta.json', is_meta), ('names.json', _are_columns(files))):
         if not good: raise AlignetError(f"'{path/file}' is damaged; {_REMEDY}")
-    if meta.get('images') not in (None, files_digest(files)):
-        raise AlignetError(f"'{path/'names.json'}' is not what was written; {_REMEDY}")
     return meta, {k: file_column(files, k) for k in FILE_COLUMNS}
+
+def read_store_files(
+    path, # Folder of a finished store
+) -> tuple: # The dict of meta.json; the dict of names.json with the lists names and bytes
+    "Read the two small files of a store; raise if they hold something else or have changed"
+    meta, files = _read_small_files(Path(path))
+    if meta.get('images') in (None, files_digest(files)): return meta, files
+    raise AlignetError(f"'{Path(path)/'names.json'}' is not what was written; {_REMEDY}")
 
 # %% ../../nbs/scale/store.ipynb #63bb247f
 def image_files(
@@ -257,8 +260,9 @@ def _crc_of(self:StoreWriter, rows):
 @patch
 def _kept_rows(self:StoreWriter):
     "Number of rows of an unfinished run that can be kept; raise if it is of something else"
-    if not (self.part/'meta.json').is_file(): return 0
-    meta, files = read_store_files(self.part)
+    # a run may have been killed between the two files
+    if not all((self.part/o).is_file() for o in ('meta.json', 'names.json')): return 0
+    meta, files = _read_small_files(self.part)
     other = [k for k in self.same if meta.get(k) != self.meta.get(k)]
     if files['names'] != self.files['names']: other.append('images')
     if other and not self.overwrite:
@@ -288,6 +292,7 @@ def _open(self:StoreWriter):
     self.part.mkdir(parents=True, exist_ok=True)
     file = self.part/'features.npy'
     self._check_path() # another process may have finished it while this one waited
+    for name in ('meta.json', 'names.json'): remove_unfinished(self.part/name)
     self.done = self._kept_rows()
     self.crc = self._crc_of(self.done) if self.done else 0
     write_json(self.part/'meta.json', dict(self.meta, done=self.done, crc=self.crc))

@@ -72,7 +72,7 @@ def demo_settings(
     check_known(list(changes), [f.name for f in fields(DemoSettings)], 'demo settings')
     cfg = DemoSettings(world=world, **{**DEMOS[world], **changes})
     counts = ('seeds', 'size', 'bs', 'epochs', 'steps', 'n_labels', 'shots', 'draws')
-    check_at_least(1, **{name: getattr(cfg, name) for name in counts})
+    check_count(1, **{name: getattr(cfg, name) for name in counts})
     return cfg
 
 # %% ../nbs/09_demo.ipynb #b2589358
@@ -82,7 +82,7 @@ class Pipeline:
         out, # Folder for report, results and model
         settings:DemoSettings, # What to do
     ):
-        self.out, self.cfg, self._standardiser = Path(out), settings, None
+        self.out, self.cfg, self._standardiser = check_path(out), settings, None
         results = self.out/'results.json'
         if results.is_file():
             world = read_json(results).get('settings', {}).get('world')
@@ -212,20 +212,21 @@ def train(self:Pipeline,
 ) -> Path: # The model's folder
     "Step 5: one student, exported"
     cfg, folder = self.cfg, self.folder(seed)
-    path = folder/target
-    if (path/'config.json').is_file(): return path
+    path, kept = folder/target, folder/f'{target}.checkpoint'
+    if (path/'config.json').is_file():
+        kept.unlink(missing_ok=True)                             # of a run that was killed behind its export
+        return path
     (folder/'scores.json').unlink(missing_ok=True)               # those of another model
     n_steps = cfg.epochs * cfg.steps
     self.log(f'      seed {seed}: training the {target} student, {n_steps} steps of {cfg.bs} pictures')
     set_seed(seed)
     run_id = f'{self.run_id}-{seed}-{target}'
-    checkpoint = Checkpoint(folder/f'{target}.checkpoint', every=20, run_id=run_id)
-    learn = self.learner(labels, seed, checkpoint)
+    learn = self.learner(labels, seed, Checkpoint(kept, every=20, run_id=run_id))
     with learn.no_logging(), contextlib.nullcontext() if sys.stderr.isatty() else learn.no_bar():
         fit_mixed(learn, Levers(mix=cfg.mix, epochs=cfg.epochs), cfg.lr, cfg.scale_lr)
     write_json(path.with_suffix('.curve.json'), _training_curve(learn))
     export_timm(learn, path, name=f'{cfg.student}.alignet_{target}')
-    with contextlib.suppress(OSError): checkpoint.path.unlink()
+    with contextlib.suppress(OSError): kept.unlink()
     return path
 
 # %% ../nbs/09_demo.ipynb #01054077
@@ -329,6 +330,26 @@ def export_model(self:Pipeline,
     model = create_backbone(f"local-dir:{self.folder(0)/'aligned'}")
     return export_timm(model, self.out/'model', name=f'{self.cfg.student}.alignet', card=card)
 
+# %% ../nbs/09_demo.ipynb #rundemobody
+def _run(demo, start):
+    "All steps, from the pictures to the model"
+    demo.load_world()
+    demo.extract()
+    runs = [demo.run_seed(seed) for seed in range(demo.cfg.seeds)]
+    def all_seeds(name): return pd.concat([tables[name] for *_, tables in runs], ignore_index=True)
+    tables = {name: all_seeds(name) for name in runs[0][2]}
+    demo.log('[5/6] report')
+    splits, models, _ = runs[0]
+    values, report = seed_values(tables), demo.report(tables, splits, models)
+    who = 'observers' if demo.world.simulated else 'people'
+    table = demo_table(summarise_demo(values), who, demo.cfg.shots)
+    demo.log("[6/6] the aligned model of seed 0 in timm's format")
+    demo.export_model(table)
+    with atomic_path(demo.out/'held-out.txt') as tmp:
+        tmp.write_text('\n'.join(splits.test) + '\n', encoding='utf-8')
+    demo.log(_closing_lines(demo, table, (time.time() - start) / 60))
+    return dict(table=table, values=values, results=tables, report=report, demo=demo)
+
 # %% ../nbs/09_demo.ipynb #b0d3db22
 def run_demo(
     out=None, # Output folder; 'alignet-demo' if None, with the name of another world than offline
@@ -338,22 +359,7 @@ def run_demo(
     "From judgements to aligned backbones, a report and a model file"
     start, cfg = time.time(), demo_settings(world, **changes)
     if out is None: out = 'alignet-demo' if world == 'offline' else f'alignet-demo-{world}'
-    demo = Pipeline(out, cfg)
-    demo.load_world()
-    demo.extract()
-    runs = [demo.run_seed(seed) for seed in range(cfg.seeds)]
-    def all_seeds(name): return pd.concat([tables[name] for *_, tables in runs], ignore_index=True)
-    tables = {name: all_seeds(name) for name in runs[0][2]}
-    demo.log('[5/6] report')
-    splits, models, _ = runs[0]
-    values, report = seed_values(tables), demo.report(tables, splits, models)
-    table = demo_table(summarise_demo(values), 'observers' if demo.world.simulated else 'people', cfg.shots)
-    demo.log("[6/6] the aligned model of seed 0 in timm's format")
-    demo.export_model(table)
-    with atomic_path(demo.out/'held-out.txt') as tmp:
-        tmp.write_text('\n'.join(splits.test) + '\n', encoding='utf-8')
-    demo.log(_closing_lines(demo, table, (time.time() - start) / 60))
-    return dict(table=table, values=values, results=tables, report=report, demo=demo)
+    with folder_lock(Path(out)/'work'): return _run(Pipeline(out, cfg), start)
 
 # %% ../nbs/09_demo.ipynb #8969ab02
 def _closing_lines(demo, table, minutes):

@@ -70,7 +70,7 @@ def demo_settings(
     check_known(list(changes), [f.name for f in fields(DemoSettings)], 'demo settings')
     cfg = DemoSettings(world=world, **{**DEMOS[world], **changes})
     counts = ('seeds', 'size', 'bs', 'epochs', 'steps', 'n_labels', 'shots', 'draws')
-    check_at_least(1, **{name: getattr(cfg, name) for name in counts})
+    check_count(1, **{name: getattr(cfg, name) for name in counts})
     return cfg
 
 # %% ../nbs/09_demo.ipynb #b2589358
@@ -80,7 +80,7 @@ class Pipeline:
         out, # Folder for report, results and model
         settings:DemoSettings, # What to do
     ):
-        self.out, self.cfg, self._standardiser = Path(out), settings, None
+        self.out, self.cfg, self._standardiser = check_path(out), settings, None
         results = self.out/'results.json'
         if results.is_file():
             world = read_json(results).get('settings', {}).get('world')

@@ -188,7 +188,8 @@ def features_for(
     if isinstance(features, tuple) and len(features) == 2:
         have, X = check_names(features[0]), to_array(features[1])
         if X.shape[:1] != (len(have),):
-            raise AlignetError(f'{what}: {len(have):,} names do not fit an array of the shape {X.shape}')
+            rows = len(X) if X.ndim else 0
+            raise AlignetError(f'{what}: {len(have):,} names do not fit {rows:,} rows')
         features = dict(zip(have, X))
     known = features if hasattr(features, 'keys') else getattr(features, 'names', None)
     if known is None: X = features

@@ -91,10 +91,12 @@ class Report:
         notes=(), # Remarks at the end
         subtitle:str='', # A line under the title
     ):
-        self.title, self.subtitle, self.parts = title, subtitle, []
+        for what, o in dict(tables=tables, figures=figures).items():
+            if o is not None: check_has('items', 'a dict', **{what: o})
+        self.title, self.subtitle, self.parts = str(title), str(subtitle), []
         for caption, df in (tables or {}).items(): self.table(df, caption)
         for alt, fig in (figures or {}).items(): self.figure(fig, alt)
-        for text in notes: self.note(text)
+        for text in check_names(notes, 'notes'): self.note(text)
 
     def _add(self, type, **part):
         self.parts.append(dict(type=type, **part))
@@ -144,16 +146,20 @@ def table(self:Report,
     if isinstance(df, pd.Series): df = df.to_frame()
     if not isinstance(df, pd.DataFrame):
         raise AlignetError(f'a table must be a pandas DataFrame, not {type(df).__name__}')
+    check_count(0, digits=digits)
+    if name is not None: name = str(name)
     df = flat_frame(df)
     rows = [[format_cell(v, digits) for v in row] for row in df.itertuples(index=False, name=None)]
     numeric = [len(df) > 0 and all(map(_is_number, df.iloc[:, i])) for i in range(df.shape[1])]
     columns = [dict(name=c.replace('_', ' '), numeric=n) for c, n in zip(df.columns, numeric)]
-    return self._add('table', frame=df, columns=columns, rows=rows, caption=caption, name=name)
+    return self._add('table', frame=df, columns=columns, rows=rows, caption=str(caption), name=name)
 
 # %% ../../nbs/eval/report.ipynb #1c924458
 def _draw_figure(fig, dpi):
     "A matplotlib figure as an image, and how many of its pixels make one pixel of the page"
+    check_count(1, dpi=dpi)
     if isinstance(fig, Image.Image): return fig, 1
+    check_has('savefig', 'a figure or axes of Matplotlib, or a PIL image', fig=getattr(fig, 'figure', fig))
     png = io.BytesIO()
     getattr(fig, 'figure', fig).savefig(png, format='png', dpi=dpi, bbox_inches='tight', facecolor='w')
     return Image.open(png), dpi / 96
@@ -168,14 +174,14 @@ def figure(self:Report,
     half:bool=False, # Beside the next one, where the page is wide enough
 ) -> Report: # Itself
     "Add a figure"
-    if not str(alt or '').strip(): raise AlignetError('a figure needs alternative text: say what one sees')
+    if alt is None or not str(alt).strip(): raise AlignetError('a figure needs alternative text: say what one sees')
     im, scale = _draw_figure(fig, dpi)
     png = io.BytesIO()
     im.convert('RGB').quantize(256, dither=Image.Dither.NONE).save(png, 'PNG', optimize=True)
     w, h = round(im.width / scale), round(im.height / scale)
     picture = dict(png=base64.b64encode(png.getvalue()).decode(), width=w, height=h)
     wide = w > 500 and w > 1.3*h
-    return self._add('figure', alt=str(alt), caption=caption, wide=wide, half=half, **picture)
+    return self._add('figure', alt=str(alt), caption=str(caption), wide=wide, half=half, **picture)
 
 # %% ../../nbs/eval/report.ipynb #013e288c
 _templates = jinja2.Environment(loader=jinja2.PackageLoader('alignet', 'static'), autoescape=True)

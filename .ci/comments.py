@@ -14,33 +14,31 @@ INNER = re.compile(r'^( +)def .*\n(?:\1 .*\n|\n)*', re.M)    # a function inside
 
 
 def check_comments(module):
-    "What the public names of a module leave unsaid, as messages"
-    for name in getattr(importlib.import_module(module), '__all__', []):
-        thing = getattr(importlib.import_module(module), name)
-        if (inspect.isclass(thing) or inspect.isfunction(thing)) and not inspect.getdoc(thing):
-            yield f'`{name}` has no docstring'
-        if inspect.isfunction(thing):
+    "What the public names of a module and their methods leave unsaid, as messages"
+    module = importlib.import_module(module)
+    for name in getattr(module, '__all__', []):
+        things = {name: getattr(module, name)}
+        if inspect.isclass(things[name]):
+            methods = vars(things[name]).items()
+            things |= {f'{name}.{method}': thing for method, thing in methods
+                       if method == '__init__' or not HOOKS.fullmatch(method)}
+        for name, thing in things.items():
             yield from (f'`{name}` {lack}' for lack in lacks(thing))
-        for method, function in vars(thing).items() if inspect.isclass(thing) else []:
-            if method == '__init__' or not HOOKS.fullmatch(method):
-                yield from (f'`{name}.{method}` {lack}' for lack in lacks_of_method(function))
 
 
-def lacks_of_method(method):
-    "What is not said about a method or a property"
-    function = getattr(method, '__func__', None) or getattr(method, 'func', None) or method
-    if isinstance(method, PROPERTIES) and not method.__doc__:
+def lacks(thing):
+    "What is not said about a class, a function or a property"
+    function = getattr(thing, '__func__', None) or getattr(thing, 'func', None) or thing
+    if not (inspect.isfunction(function) or inspect.isclass(thing) or isinstance(thing, PROPERTIES)):
+        return
+    if not inspect.getdoc(function) and getattr(function, '__name__', '') != '__init__':
         yield 'has no docstring'
-    if inspect.isfunction(function) and hasattr(function, '__code__'):
-        if function.__name__ != '__init__' and not function.__doc__:
-            yield 'has no docstring'
-        if not isinstance(method, PROPERTIES):
-            yield from lacks(function)
+    if inspect.isfunction(function) and not isinstance(thing, PROPERTIES):
+        yield from lacks_of_call(inspect.unwrap(function))
 
 
-def lacks(function):
+def lacks_of_call(function):
     "The parameters of a function without a comment, and what it returns"
-    function = inspect.unwrap(function)
     code = function.__code__
     if code.co_filename.startswith('<'):                # a dataclass makes its own __init__
         return

@@ -1,7 +1,9 @@
 """What the scripts in this folder and the tests share: settings, notebooks, and their cells."""
 import json
+import os
 import re
 import shutil
+import subprocess
 import tempfile
 from configparser import ConfigParser
 from contextlib import contextmanager
@@ -43,6 +45,14 @@ def project_copy(root=ROOT):
             elif source.exists():
                 shutil.copy2(source, copy/name)
         yield copy
+
+
+def run_in(folder, *command):
+    "Run a command in a copy of the project, with the package of that copy"
+    env = {key: value for key, value in os.environ.items() if key != 'IN_TEST'}
+    env |= {'PYTHONPATH': str(folder), 'MPLBACKEND': 'Agg'}
+    return subprocess.run(command, cwd=folder, env=env, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 @dataclass

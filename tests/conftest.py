@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-import checks
 import common
 
 # Without these, Chromium asks for updates, sandboxes where it may not, and draws on a GPU
@@ -53,7 +52,7 @@ def prepared(tmp_path_factory):
     "The pages as nbdev prepares them for the website, with the files around them"
     folder = tmp_path_factory.mktemp('pages')/'_proc'
     with common.project_copy() as copy:
-        result = checks.run_in(copy, sys.executable, '-c', PREPARE)
+        result = common.run_in(copy, sys.executable, '-c', PREPARE)
         remedy = 'nbdev runs each cell that has an import: keep imports alone in their cells'
         assert not result.returncode, f'{result.stdout[-3000:]}\n{remedy}'
         shutil.copytree(copy/'_proc', folder)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 import checks
 import comments
@@ -53,8 +52,6 @@ def project(tmp_path):
     for name in '.ci/common.py', 'tests/notebooks.py':
         (tmp_path/name).parent.mkdir()
         shutil.copy(ROOT/name, tmp_path/name)
-    site = {'website': {'sidebar': {'contents': ['00_small.ipynb']}}}
-    (tmp_path/'_quarto.yml').write_text(yaml.safe_dump(site))
     (tmp_path/'nbs').mkdir()
     (tmp_path/'alignet').mkdir()
     version = common.settings()['version']
@@ -123,10 +120,9 @@ def test_one_section_runs_after_those_above_it(tested):
 def test_a_good_page_passes(project):
     notebook(
         project/'nbs/00_small.ipynb', TITLE,
-        ('code', 'show_doc(Box.open)'), ('code', 'draw(); 1'), ('code', 'x = 1'),
-        ('code', '#| fig-alt: "A line"\nplot()', PICTURE),
-        ('markdown', '## What it `costs`\n\n[a](#what-it-costs) [b](#box.open)'),
-        ('markdown', '[c](00_small.ipynb#add) `[d](gone.ipynb)` [e](https://example.org)'))
+        ('code', 'draw(); 1'), ('code', 'x = 1'), ('code', '#| fig-alt: "A line"\nplot()', PICTURE),
+        ('markdown', '## Two\n\n![A line](a.png) `![](b.png)` ![](c.png){fig-alt="C"}'),
+        ('markdown', '```sh\n# no title\n```'))
     assert checks.check_pages(project) == []
 
 
@@ -135,8 +131,7 @@ def stream(text, name='stdout'):
 
 
 @pytest.mark.parametrize('cell, message', [
-    (('markdown', '[a](gone.ipynb)'), 'no such file'),
-    (('markdown', '[a](../settings.ini)'), 'no files from outside nbs/'),
+    (('markdown', '# Another title'), 'must be `# Title`, the only one'),
     (('markdown', '![](00_small.ipynb)'), 'has no alt text'),
     (('markdown', '<img src="00_small.ipynb">'), 'has no alt text'),
     (('code', 'plot()', PICTURE), 'its figure needs a text'),
@@ -204,27 +199,29 @@ def test_what_functions_and_classes_leave_unsaid_is_reported(
     assert list(comments.check_comments('unsaid')) == messages
 
 
-def test_the_title_and_the_sidebar_are_checked(project):
-    notebook(project/'nbs/01_other.ipynb', ('markdown', 'No title'))
-    bad = '\n'.join(checks.check_pages(project))
-    for message in ['must be `# Title`', 'about 00_small.ipynb', 'about 01_other.ipynb']:
-        assert message in bad
+@pytest.mark.parametrize('first', ['No title', '# Title', '## Title\n\n> A page', '> A page'])
+def test_a_page_begins_with_its_title(project, first):
+    notebook(project/'nbs/01_other.ipynb', ('markdown', first))
+    bad = checks.check_pages(project)
+    assert len(bad) == 1 and 'cell 1: must be `# Title`' in bad[0]
 
 
-def test_what_nbdev_would_change_is_reported_and_left_alone(project):
+def test_what_nbdev_would_change_is_shown_and_left_alone(project):
     path, module = project/'nbs/00_small.ipynb', project/'alignet/small.py'
+    clean, export = (checks.CHECKS[name] for name in ('clean', 'export'))
     notebook(path, TITLE, ('code', '#| default_exp small'), ('code', FUNCTION))
-    assert checks.check_clean(project) == []
+    assert clean(root=project) == []
     path.write_text(path.read_text().replace('"execution_count": null', '"execution_count": 7'))
-    assert checks.check_clean(project) == ['nbs/00_small.ipynb: changed by nbdev_clean']
+    assert '-   "execution_count": 7' in clean(root=project)[0]
     assert '"execution_count": 7' in path.read_text()
-    assert 'alignet/small.py: changed by nbdev_export' in checks.check_export(project)
-    checks.run_in(project, Path(sys.executable).with_name('nbdev_export'))
-    assert checks.check_export(project) == []
+    new, = export(root=project)
+    assert new.startswith('nbdev_export changes this') and '+++ b/alignet/small.py' in new
+    common.run_in(project, Path(sys.executable).with_name('nbdev_export'))
+    assert export(root=project) == []
     module.write_text(module.read_text().replace('a + b', 'a - b'))
     (project/'alignet/old.py').write_text(module.read_text())
-    bad = checks.check_export(project)
-    assert bad == [f'alignet/{name}.py: changed by nbdev_export' for name in ('old', 'small')]
+    bad, = export(root=project)
+    assert '-    return a - b\n+    return a + b' in bad and '--- a/alignet/old.py\n+++ /dev/null' in bad
     assert 'a - b' in module.read_text()
 
 

@@ -163,7 +163,8 @@ def test_no_markup_is_left_standing_as_words(read):
     assert not bad, '\n'.join(bad)
 
 
-def test_every_link_between_pages_arrives(read):
+def test_every_link_arrives(read, request):
+    prepared = request.getfixturevalue('prepared')
     ids = {name: set(re.findall(r'\bid="([^"]+)"', page)) for name, (_, _, page, _) in read.items()}
     # nbdev takes the numbers off the names of the files
     of = {re.sub(r'(^|/)\d+[a-z]?_', r'\1', name).replace('.ipynb', ''): name for name in read}
@@ -183,7 +184,9 @@ def test_every_link_between_pages_arrives(read):
                     else name
                 )
             )
-            if not re.search(r'\.(ipynb|html)$', file): continue
+            if not re.search(r'\.(ipynb|html)$', file):
+                if not (prepared/file).exists(): bad.append(f'{name}: {target}')
+                continue
             to = of.get(re.sub(r'(^|/)\d+[a-z]?_', r'\1', file).rsplit('.', 1)[0])
             n += 1
             if to is None or at and at not in ids[to]: bad.append(f'{name}: {target}')

@@ -121,13 +121,13 @@ def export_onnx(
     check_writable(path)
     onnx = require('onnx')
     for package in ('onnxscript', 'onnxruntime')[:1 if tol is None else 2]: require(package)
-    backbone, path = as_backbone(model), Path(path)
+    backbone, path = as_backbone(model), check_path(path)
     net = _OnnxModel(backbone, pixels, backbone.config_at(size))
     if next(backbone.parameters()).dtype != torch.float32:
         raise AlignetError(f"'{backbone.name}' is in half precision; call .float() first")
     gb = sum(p.numel() for p in backbone.parameters())*4/1e9
     if gb > 1.9: raise AlignetError(f"'{backbone.name}' has {gb:.1f} GB, and an ONNX file holds 2")
-    with evaluating(net, 'cpu'), atomic_path(path) as tmp:
+    with evaluating(net, 'cpu'), locked_path(path) as tmp:
         made = _to_onnx(net, opset, dynamic_batch)
         _without_paths(made.graph)
         for function in made.functions:

@@ -277,7 +277,7 @@ def released_heads(
     folder, # A folder that convert_released wrote
 ) -> ReleasedHeads: # In eval mode
     "Load the triplet head and the classifier of a converted model"
-    file = Path(folder)/'heads.safetensors'
+    file = check_path(folder)/'heads.safetensors'
     if not file.is_file(): raise AlignetError(f"'{file}' does not exist; convert the model again")
     try: state = safetensors.torch.load_file(file)
     except Exception as e: raise AlignetError(f"'{file}' cannot be read ({e}); convert the model again") from e
@@ -322,7 +322,7 @@ def unpack_released(
     limit:float=8e9, # Largest number of bytes in the archive
 ):
     "Unpack the archive of a released model, and nothing but the model"
-    archive, folder = Path(archive), Path(folder)
+    archive, folder = check_path(archive), check_path(folder)
     damaged = f"archive '{archive}' is damaged"
     try:
         with gzip.open(archive) as data:
@@ -381,7 +381,7 @@ def convert_released(
     name:str=None, # What to call the model in its card; the name of the source if None
 ) -> Path: # The folder
     "Convert a released model into a folder that timm loads, with its heads"
-    source, out = Path(source), Path(out)
+    source, out = check_path(source), check_path(out)
     if not source.exists(): raise AlignetError(f"'{source}' does not exist; check the path")
     name = name or source.name.removesuffix('.tar.gz').removesuffix('.tgz')
     with model_folder(out) as tmp:
@@ -468,6 +468,10 @@ def _check_gzip(file):
         raise AlignetError(f"the download of '{file.name}' was damaged and is deleted ({e}); try again") from e
 
 # %% ../../nbs/extras/released_models.ipynb #6bdf465d
+def _known_sums(file):
+    "Checksums of archives as they were at their first use, by name"
+    return read_json(file, dict) if file.is_file() else {}
+
 def fetch_released(
     name:str, # One of RELEASED_MODELS
     variant:str='alignet', # One of RELEASED_VARIANTS
@@ -480,18 +484,19 @@ def fetch_released(
     pooch, folder = require('pooch'), Path(folder or cache_folder()/'released')
     pooch.get_logger().setLevel('ERROR')
     target, sums = folder/f'{name}-{variant}.tar.gz', folder/'sha256.json'
-    known = read_json(sums) if sums.is_file() else {}
-    if target.is_file() and known.get(target.name, file_digest(target)) != file_digest(target):
+    seen = _known_sums(sums).get(target.name)
+    if seen and target.is_file():
+        if file_digest(target) == seen: return target
         raise AlignetError(f"'{target}' has changed since its first use; delete it to download it again")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with folder_lock(target, 'wait until it has arrived'):
         download = ResumingDownload(folder/f'{target.name}.part')
-        pooch.retrieve(f'{url}/{target.name}', known.get(target.name), target.name, folder, downloader=download)
-    except Exception as e:
-        raise AlignetError(f"'{target.name}' cannot be downloaded ({e}); put the file into '{folder}' by hand") from e
-    if target.name not in known:
-        _check_gzip(target)
-        write_json(sums, known | {target.name: file_digest(target)})
+        try: pooch.retrieve(f'{url}/{target.name}', seen, target.name, folder, downloader=download)
+        except Exception as e:
+            by_hand = f"put the file into '{folder}' by hand"
+            raise AlignetError(f"'{target.name}' cannot be downloaded ({e}); {by_hand}") from e
+        if not seen:
+            _check_gzip(target)
+            write_json(sums, _known_sums(sums) | {target.name: file_digest(target)})
     return target
 
 # %% ../../nbs/extras/released_models.ipynb #90be0f50

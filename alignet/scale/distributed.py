@@ -6,13 +6,13 @@
 __all__ = ['extract_shared', 'join_stores']
 
 # %% ../../nbs/scale/distributed.ipynb #00af12c4
-import os, shutil
+import contextlib, os
 from pathlib import Path
 import torch
 from fastcore.meta import delegates
 from ..core import *
 from ..features import FeatureStore, extract_features
-from .store import FILE_COLUMNS, StoreWriter
+from .store import FILE_COLUMNS, StoreWriter, rows_crc
 from .processes import *
 
 # %% ../../nbs/scale/distributed.ipynb #323e7380
@@ -39,11 +39,15 @@ def extract_shared(
     **kwargs, # As for extract_features
 ) -> FeatureStore: # The whole store; this process's part if not joined
     "Compute the features of an image set in several processes; resumable"
-    path, launched = Path(path), rank is None
+    check_has('names subset __len__', 'an ImageSet', images=images)
+    path, launched = check_path(path), rank is None
     if launched: rank, n_procs = _launched_rank()
     elif n_procs is None: raise AlignetError(f'rank={rank} needs n_procs too: how many processes there are')
     rows = process_rows(len(images), rank, n_procs)
-    if (path/'meta.json').is_file(): return FeatureStore(path).check(model, images, kwargs.get('size'))
+    if (path/'meta.json').is_file():
+        if join and launched and rank == 0:
+            for r in range(n_procs): _remove_store(_part_path(path, r, n_procs))
+        return FeatureStore(path).check(model, images, kwargs.get('size'))
     part = extract_features(model, images.subset(images.names[rows]), _part_path(path, rank, n_procs), **kwargs)
     if not (join and launched): return part
     if n_procs > 1: torch.distributed.barrier()
@@ -61,17 +65,9 @@ def _check_same_model(stores):
             raise AlignetError(f"'{s.path}' holds features of another model than '{first.path}' (another "
                                f'{differ[0]}); extract that part again')
 
-# %% ../../nbs/scale/distributed.ipynb #034583c5
-def join_stores(
-    parts, # Folders of the parts, in the order of the images
-    path, # Folder to make
-    remove:bool=True, # Remove the parts once the whole is there
-    chunk:int=1 << 14, # Rows copied at a time
-) -> FeatureStore: # The whole, at path
-    "Join feature stores of one model to one; resumable"
-    check_count(1, chunk=chunk)
-    stores = [FeatureStore(p) for p in parts]
-    if not stores: raise AlignetError('there are no parts to join; give their folders')
+# %% ../../nbs/scale/distributed.ipynb #joinrows
+def _join(stores, path, chunk):
+    "Copy the rows of the parts to one store"
     _check_same_model(stores)
     names = check_unique([n for s in stores for n in s.names], 'images of the parts')
     files = {k: [o for s in stores for o in s.files[k]] for k in FILE_COLUMNS}
@@ -82,6 +78,39 @@ def join_stores(
         for s in stores:
             for lo in range(max(0, done - seen), len(s), chunk): w.add(s.X[lo:lo + chunk])
             seen += len(s)
+
+# %% ../../nbs/scale/distributed.ipynb #joinedrows
+def _holds(whole, part):
+    "Whether a store holds all rows of another one, one behind the other"
+    if not len(part) or part.names[0] not in whole: return False
+    lo = int(whole.rows(part.names[:1])[0])
+    here = slice(lo, lo + len(part))
+    return whole.names[here] == part.names and rows_crc(whole.X[here]) == rows_crc(part.X)
+
+def _is_joined(parts, path):
+    "Whether a join was killed behind its last row: the whole holds the parts that are still there"
+    left = [FeatureStore(p) for p in parts if (p/'meta.json').is_file()]
+    if not left or not (path/'meta.json').is_file(): return False
+    whole = FeatureStore(path)
+    return all(_holds(whole, part) for part in left)
+
+def _remove_store(folder):
+    "Delete the files of a store, and nothing else; without its meta.json it is none"
+    for name in ('meta.json', 'names.json', 'features.npy'): (folder/name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError): folder.rmdir()
+
+# %% ../../nbs/scale/distributed.ipynb #034583c5
+def join_stores(
+    parts, # Folders of the parts, in the order of the images
+    path, # Folder to make
+    remove:bool=True, # Remove the parts once the whole is there
+    chunk:int=1 << 14, # Rows copied at a time
+) -> FeatureStore: # The whole, at path
+    "Join feature stores of one model to one; resumable"
+    check_count(1, chunk=chunk)
+    path, parts = check_path(path), [Path(p) for p in check_names(parts, 'parts')]
+    if not parts: raise AlignetError('there are no parts to join; give their folders')
+    if not _is_joined(parts, path): _join([FeatureStore(p) for p in parts], path, chunk)
     if remove:
-        for s in stores: shutil.rmtree(s.path, ignore_errors=True)
+        for p in parts: _remove_store(p)
     return FeatureStore(path)

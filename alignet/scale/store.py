@@ -20,7 +20,8 @@ def part_folder(
     path, # Folder of a store
 ) -> Path: # What it is called until it is finished
     "Name of the unfinished store"
-    path = Path(path)
+    path = check_path(path)
+    if not path.name: path = path.absolute()
     return path.with_name(path.name + '.part')
 
 # %% ../../nbs/scale/store.ipynb #2aaaf3db
@@ -51,24 +52,28 @@ def _are_columns(files):
     return all(isinstance(c, list) and len(c) == len(files['names']) for c in columns)
 
 # %% ../../nbs/scale/store.ipynb #01cb2040
-def read_store_files(
-    path, # Folder of a store, finished or not
-) -> tuple: # The dict of meta.json; the dict of names.json with the lists names and bytes
-    "Read the two small files of a store; raise if they hold something else or have changed"
-    path = Path(path)
+def _read_small_files(path):
+    "What meta.json and names.json hold; raise if it is something else"
     meta, files = read_json(path/'meta.json'), read_json(path/'names.json')
     is_meta = isinstance(meta, dict) and isinstance(meta.get('data_config') or {}, dict)
     for file, good in (('meta.json', is_meta), ('names.json', _are_columns(files))):
         if not good: raise AlignetError(f"'{path/file}' is damaged; {_REMEDY}")
-    if meta.get('images') not in (None, files_digest(files)):
-        raise AlignetError(f"'{path/'names.json'}' is not what was written; {_REMEDY}")
     return meta, {k: file_column(files, k) for k in FILE_COLUMNS}
+
+def read_store_files(
+    path, # Folder of a finished store
+) -> tuple: # The dict of meta.json; the dict of names.json with the lists names and bytes
+    "Read the two small files of a store; raise if they hold something else or have changed"
+    meta, files = _read_small_files(Path(path))
+    if meta.get('images') in (None, files_digest(files)): return meta, files
+    raise AlignetError(f"'{Path(path)/'names.json'}' is not what was written; {_REMEDY}")
 
 # %% ../../nbs/scale/store.ipynb #63bb247f
 def image_files(
     images, # An ImageSet, or anything with names
 ) -> dict: # Lists names, bytes (sizes) and stamps, None where not known
     "Names, sizes and stamps of the files of an image set"
+    check_has('names', 'an ImageSet', images=images)
     names = check_unique(images.names, 'image names')
     unknown = [None]*len(names)
     sizes = images.sizes() if hasattr(images, 'sizes') else unknown
@@ -195,7 +200,7 @@ class StoreWriter:
         overwrite:bool=False, # Replace a finished store, or an unfinished one of something else
         resume:bool=True, # Keep the rows of an unfinished run; start at the first if False
     ):
-        self.path, self.part, self.files = Path(path), part_folder(path), files
+        self.path, self.part, self.files = check_path(path), part_folder(path), files
         self.n, self.d, self.step = len(files['names']), d, step
         self.overwrite, self.resume = overwrite, resume
         told = {k: public_name(meta[k]) for k in ('model', 'source') if meta.get(k)}
@@ -257,8 +262,9 @@ def _crc_of(self:StoreWriter, rows):
 @patch
 def _kept_rows(self:StoreWriter):
     "Number of rows of an unfinished run that can be kept; raise if it is of something else"
-    if not (self.part/'meta.json').is_file(): return 0
-    meta, files = read_store_files(self.part)
+    # a run may have been killed between the two files
+    if not all((self.part/o).is_file() for o in ('meta.json', 'names.json')): return 0
+    meta, files = _read_small_files(self.part)
     other = [k for k in self.same if meta.get(k) != self.meta.get(k)]
     if files['names'] != self.files['names']: other.append('images')
     if other and not self.overwrite:
@@ -288,6 +294,7 @@ def _open(self:StoreWriter):
     self.part.mkdir(parents=True, exist_ok=True)
     file = self.part/'features.npy'
     self._check_path() # another process may have finished it while this one waited
+    for name in ('meta.json', 'names.json'): remove_unfinished(self.part/name)
     self.done = self._kept_rows()
     self.crc = self._crc_of(self.done) if self.done else 0
     write_json(self.part/'meta.json', dict(self.meta, done=self.done, crc=self.crc))
@@ -319,7 +326,7 @@ def add(self:StoreWriter,
     if X.shape != (len(names), self.d):
         wanted = f'({len(names)}, {self.d})'
         raise AlignetError(f"features of shape {X.shape} came where {wanted} fit, at row {self.done}")
-    half = to_half(X, names)
+    half = np.ascontiguousarray(to_half(X, names))
     self.rounding.add(X, half)
     rest = memoryview(half.tobytes())
     try:

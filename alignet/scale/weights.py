@@ -128,6 +128,8 @@ def creation_error(
     remedy = f"offline, use {', '.join(SHIPPED)} or 'local-dir:FOLDER'"
     if not pretrained or isinstance(e, TypeError): remedy = 'check its name and arguments'
     if 'local-dir:' in str(name): remedy = 'check the folder and its config.json, or export the model again'
+    if 'custom code' in str(e):
+        why, remedy = 'it needs code of its own, which is never run', 'choose a model that its library knows'
     return AlignetError(f"the model '{name}' could not be made: {why}; {remedy}")
 
 # %% ../../nbs/scale/weights.ipynb #wthub

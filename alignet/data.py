@@ -23,7 +23,7 @@ _all_ = ['ImageSet']
 # %% ../nbs/01_data.ipynb #074b6320
 def _check_subjects(subjects, n):
     "Validate (n,) numbers of participants and return them as int32"
-    s = np.asarray(subjects)
+    s = to_array(subjects)
     if s.shape != (n,): raise AlignetError(f'subjects must have the shape ({n},), not {s.shape}')
     recode = 'recode them with pd.factorize(subjects)[0]'
     if n and not np.issubdtype(s.dtype, np.integer):
@@ -43,6 +43,7 @@ class Judgements:
         simulated:bool=False, # Answers of simulated observers, not of people
         subjects=None, # (t,) anonymous numbers 0, 1, ... of who answered
     ):
+        check_flag(simulated=simulated)
         self.names = check_unique(names, 'names of objects', 'give each object one name')
         self.triplets = check_triplets(triplets, len(self.names))
         n = len(self.triplets)
@@ -54,6 +55,7 @@ class Judgements:
         return Judgements(triplets, names, probs, self.source, self.simulated, subjects)
     def __len__(self): return len(self.triplets)
     def __getitem__(self, rows):
+        rows = check_index(rows, len(self))
         def pick(x): return None if x is None else x[rows].reshape(-1, *x.shape[1:])
         return self._with(pick(self.triplets), self.names, pick(self.probs), pick(self.subjects))
     def __eq__(self, o):
@@ -139,6 +141,7 @@ def aggregate(self:Judgements,
 ) -> Judgements: # (q, 3) one row a question, with probs (q, 3)
     "One row for each question, the majority's choice last (of equals, the first), with `probs`"
     check_at_least(0, smooth=smooth)
+    smooth = float(smooth)
     questions, counts = self._answer_counts('aggregate')
     # the first object is odd in the pair of the other two, which is the last of three
     pairs = np.ascontiguousarray(counts[:, ::-1]) + smooth/3
@@ -243,20 +246,17 @@ class World:
     also_shows:dict=None # {file: objects it shows a kind of}, e.g. bear for a photo of a black bear
 
     def __post_init__(self):
-        check_known(ITEM_COLUMNS, self.items.columns, 'columns of items')
+        check_has('names index thumb', 'an ImageSet', images=self.images)
+        check_has('names triplets', 'Judgements', judgements=self.judgements)
+        check_columns(self.items, ITEM_COLUMNS, 'items')
         if list(self.items.file) != self.images.names:
             raise AlignetError('items must have one row for each image, in the order of images.names')
         scored = self.items[self.items.scored.astype(bool)]
         check_unique(scored.object, 'objects with a scored picture', 'mark one of each in items.scored')
         self._scored = dict(zip(scored.object, scored.file))
         check_known(self.objects, self._scored, 'scored pictures of objects', 'use Judgements.among')
-        self._check_rows('embedding', len(self.objects), 'objects')
-        self._check_rows('truth', len(self.judgements), 'triplets')
-
-    def _check_rows(self, name, n, what):
-        x = getattr(self, name)
-        if x is not None and len(x) != n:
-            raise AlignetError(f'{name} has {len(x):,} rows, but there are {n:,} {what}')
+        if self.embedding is not None: features_for(to_array(self.embedding), self.objects, 'embedding')
+        if self.truth is not None: check_probs(self.truth, len(self.judgements), 'truth')
 
     @property
     def objects(self) -> list: # (n,) names, in the order of the judgements' indices
@@ -295,7 +295,7 @@ def scored_images(self:World,
     style:str=None, # The first picture of this style instead of the scored one
 ) -> list: # (m,) file names, one an object
     "The picture on which each object is scored"
-    objects = self.objects if objects is None else list(objects)
+    objects = self.objects if objects is None else check_names(objects, 'objects')
     picture = self._scored
     if style is not None:
         first = self._of_style(style).drop_duplicates('object')
@@ -320,6 +320,7 @@ def photo_triplets(self:World,
 ) -> np.ndarray: # (t, 3) int64 positions in images
     "Judgements about objects as triplets of pictures"
     j = self.judgements if judgements is None else judgements
+    check_has('names triplets', 'Judgements', judgements=j)
     return self.images.index(self.scored_images(j.names, style))[j.triplets]
 
 # %% ../nbs/01_data.ipynb #36e8af77
@@ -367,6 +368,7 @@ def splits(self:World,
     dev_seed:int=0, # The dev part depends on this seed alone
 ) -> Splits: # Names of the objects of each part, files of the pool
     "Cut the objects into disjoint parts, and find the pictures that show none of the scored ones"
+    check_between(0, 1, test=test, dev=dev)
     n = len(self.objects)
     a = round(dev*n)
     b = a + round(test*n)
@@ -387,8 +389,10 @@ def show(self:World,
     groups=None, # (g,) names of groups; None for all that have a name
 ) -> plt.Axes: # What it was drawn on
     "A contact sheet of one style: a row for each group"
-    items = self._of_style(style)
-    groups = sorted(set(items.group) - {''}) if groups is None else list(groups)
+    check_count(1, n=n, px=px)
+    items, n = self._of_style(style), int(n)
+    groups = sorted(set(items.group) - {''}) if groups is None else check_names(groups, 'groups')
+    check_known(groups, set(items.group), 'groups', 'check the spelling')
     if not groups: return self.images.show(items.file.tolist(), n=n*4, ncols=n, px=px, title=style)
     blank, thumbs = Image.new('RGB', (px, px), 'white'), []
     for g in groups:
@@ -411,6 +415,8 @@ def ceiling(self:World,
 ) -> float: # None where the truth is not known
     "Accuracy of always giving the most probable answer: what no model can beat, except by luck"
     if self.truth is None: return None
-    rows = pd.Index(self.objects).get_indexer(self.objects if objects is None else list(objects))
+    objects = self.objects if objects is None else check_names(objects, 'objects')
+    check_known(objects, set(self.objects), 'objects', 'check the spelling')
+    rows = pd.Index(self.objects).get_indexer(objects)
     inside = np.isin(self.judgements.triplets, rows).all(1)
     return float(is_correct(self.truth[inside]).mean())

@@ -17,8 +17,9 @@ from . import __version__
 from .core import *
 from .files.disk import *
 from .data import Splits, World
-from .eval.demo_report import demo_report, plot_seeds, summarise_demo
-from .eval.probes import probe_table
+from .eval.demo_report import demo_card, demo_report
+from .eval.demo_scores import (
+    corrupt_one_each, demo_table, frequent_kinds, recognition_tables, seed_values, summarise_demo)
 from .evaluation import calibration_table, odd_one_out_table
 from .export import export_timm
 from .extras.things_teacher import fit_things_teacher
@@ -52,13 +53,14 @@ class DemoSettings:
     mix:float=1. # How far the weights go from the base (0) to the trained student (1)
     local:float=0. # Share of the untransformed similarity in the labels of the aligned student
     n_labels:int=20_000 # Sampled triplets in the label files
-    shots:int=5 # Training images a class of the few-shot probe
-    draws:int=3 # Draws of the probe
+    shots:int=5 # Training pictures a kind of the probes
+    draws:int=3 # Draws of the probes
+    strength:float=100. # Strength of the probes, the same for all models
     objects:int=None # Offline world: number of objects, all if None
 
 # %% ../nbs/09_demo.ipynb #a8c73141
 DEMOS = dict(
-    offline=dict(shots=3),
+    offline=dict(shots=3, draws=5, strength=1e-4, mix=1.),
     things=dict(epochs=6, draws=2, mix=.4, teachers=tuple(f'tf_efficientnet_lite{i}' for i in range(3))))
 
 def demo_settings(
@@ -70,7 +72,7 @@ def demo_settings(
     check_known(list(changes), [f.name for f in fields(DemoSettings)], 'demo settings')
     cfg = DemoSettings(world=world, **{**DEMOS[world], **changes})
     counts = ('seeds', 'size', 'bs', 'epochs', 'steps', 'n_labels', 'shots', 'draws')
-    check_at_least(1, **{name: getattr(cfg, name) for name in counts})
+    check_count(1, **{name: getattr(cfg, name) for name in counts})
     return cfg
 
 # %% ../nbs/09_demo.ipynb #b2589358
@@ -80,7 +82,7 @@ class Pipeline:
         out, # Folder for report, results and model
         settings:DemoSettings, # What to do
     ):
-        self.out, self.cfg, self._standardiser = Path(out), settings, None
+        self.out, self.cfg, self._standardiser = check_path(out), settings, None
         results = self.out/'results.json'
         if results.is_file():
             world = read_json(results).get('settings', {}).get('world')
@@ -238,45 +240,44 @@ def _training_curve(learn):
 @patch
 def probe_files(self:Pipeline,
     splits:Splits, # This seed's parts
-    dev:bool=False, # Real world: the other half of the categories, on which settings may be chosen
+    dev:bool=False, # The part on which settings may be chosen
 ) -> pd.DataFrame: # Rows of the world's items
-    "Pictures, labels and styles of the few-shot probe"
-    items, need = self.world.items, self.cfg.shots + 3
+    "Pictures, labels and styles of the probes"
+    items = self.world.items
     if self.cfg.world == 'things':
-        items = items[items['style'] == 'caltech101']
-        rows = items[items.subgroup.isin(sorted(items.subgroup.unique())[0 if dev else 1::2])]
-    else: rows = items[items.object.isin(splits.dev + splits.test)]
-    first_style = rows[rows['style'] == rows['style'].iloc[0]]
-    count = first_style.subgroup.value_counts()
-    rows = rows[rows.subgroup.isin(count.index[count >= need])]
-    if rows.subgroup.nunique() < 2:
-        raise AlignetError(f'the probe needs two subgroups of at least {need} objects outside the pool')
-    return rows
+        rows = items[items['style'] == 'caltech101']
+        rows = rows[rows.subgroup.isin(sorted(rows.subgroup.unique())[0 if dev else 1::2])]
+    else: rows = items[items.object.isin(splits.dev if dev else splits.test)]
+    return frequent_kinds(rows, self.cfg.shots + 1)
 
 # %% ../nbs/09_demo.ipynb #df381bb3
+def _agreement(demo, models, teacher, splits, seed):
+    "Tables of odd-one-out accuracy and of calibration"
+    world = demo.world
+    test, dev = [world.judgements.among(part) for part in (splits.test, splits.dev)]
+    X = {n: world.object_features(store, objects=splits.test) for n, store in models.items()}
+    X_dev = {n: world.object_features(store, objects=splits.dev) for n, store in models.items()}
+    own = {'teacher': teacher.transform(demo.teacher_input(world.scored_images(splits.test), splits))}
+    odd = pd.concat([odd_one_out_table(X, test, n_boot=500, seed=seed),
+                     odd_one_out_table(own, test, similarities=('dot',), n_boot=500, seed=seed)])
+    if len(dev) < 300: dev = None
+    return dict(odd_one_out=odd, calibration=calibration_table(X, test, X_dev, dev, ('cosine',), seed))
+
 @patch
 def score(self:Pipeline,
     models:dict, # Name -> feature store of the scored pictures
+    corrupted:dict, # Name -> feature store of the corrupted pictures
+    pictures, # Which were corrupted, from corrupt_one_each
     teacher:Teacher, # This seed's teacher
     splits:Splits, # Its parts
     seed:int, # The seed
-) -> dict: # odd_one_out, calibration and few_shot, each a table
+) -> dict: # odd_one_out, calibration, few_shot, corrupted and probe_error, each a table
     "Step 6: every measure for one seed"
-    path, world, cfg = self.folder(seed)/'scores.json', self.world, self.cfg
+    path, cfg = self.folder(seed)/'scores.json', self.cfg
     if not path.is_file():
-        test, dev = [world.judgements.among(part) for part in (splits.test, splits.dev)]
-        X = {n: world.object_features(store, objects=splits.test) for n, store in models.items()}
-        X_dev = {n: world.object_features(store, objects=splits.dev) for n, store in models.items()}
-        own = self.teacher_input(world.scored_images(splits.test), splits)
-        own = {'teacher': teacher.transform(own)}
-        odd = pd.concat([odd_one_out_table(X, test, n_boot=500, seed=seed),
-                         odd_one_out_table(own, test, similarities=('dot',), n_boot=500, seed=seed)])
-        if len(dev) < 300: dev = None
-        calibration = calibration_table(X, test, X_dev, dev, ('cosine',), seed)
-        probes = probe_table(models, self.probe_files(splits), 'subgroup', cfg.shots, cfg.draws, seed)
-        tables = dict(odd_one_out=odd, calibration=calibration, few_shot=probes)
-        records = {name: t.assign(seed=seed).to_dict('records') for name, t in tables.items()}
-        write_json(path, records)
+        tables = _agreement(self, models, teacher, splits, seed) | recognition_tables(
+            models, corrupted, self.probe_files(splits), pictures, cfg.shots, cfg.draws, seed, cfg.strength)
+        write_json(path, {name: t.assign(seed=seed).to_dict('records') for name, t in tables.items()})
     return {name: pd.DataFrame(rows) for name, rows in read_json(path).items()}
 
 # %% ../nbs/09_demo.ipynb #7463e524
@@ -286,17 +287,21 @@ def run_seed(self:Pipeline,
 ) -> tuple: # Splits; name -> feature store; name -> table
     "Steps 3 to 6 for one seed"
     self.log(f'[3/6] seed {seed}: teacher, labels and students')
-    world, splits = self.world, self.world.splits(seed)
+    world, cfg, splits = self.world, self.cfg, self.world.splits(seed)
     teacher = self.fit_teacher(splits, seed)
     labels = self.label(teacher, splits, seed)
-    scored = world.scored_images(splits.test + splits.dev) + self.probe_files(splits).file.tolist()
-    images, models = world.images.subset(list(dict.fromkeys(scored))), {'base': self.base}
+    items = self.probe_files(splits)
+    files = world.scored_images(splits.test + splits.dev) + items.file.tolist()
+    clean = world.images.subset(list(dict.fromkeys(files)))
+    hard = corrupt_one_each(world.images, items, cfg.size)
+    models, corrupted = {'base': self.base}, {'base': extract_features(cfg.student, hard, size=cfg.size)}
     for target in ('control', 'aligned'):
         path = self.train(target, labels[target], seed)
-        store = path.with_name(f'{target}-features')
-        models[target] = extract_features(f'local-dir:{path}', images, store, size=self.cfg.size)
+        for stores, images, name in ((models, clean, 'features'), (corrupted, hard, 'corrupted')):
+            store = path.with_name(f'{target}-{name}')
+            stores[target] = extract_features(f'local-dir:{path}', images, store, size=cfg.size)
     self.log(f'[4/6] seed {seed}: scores on {len(splits.test)} objects that were held out')
-    return splits, models, self.score(models, teacher, splits, seed)
+    return splits, models, self.score(models, corrupted, hard, teacher, splits, seed)
 
 # %% ../nbs/09_demo.ipynb #cfa0ed33
 @patch
@@ -306,31 +311,22 @@ def report(self:Pipeline,
     models:dict, # Name of a model to its features of the scored pictures, of seed 0
 ) -> Path: # The report
     "Write report.html and results.json"
-    cfg, world, path = self.cfg, self.world, self.out/'report.html'
+    world, settings, path = self.world, asdict(self.cfg), self.out/'report.html'
     X = {n: world.object_features(store, objects=splits.test) for n, store in models.items()}
-    demo_report(world, splits, X, tables, cfg.student, cfg.shots).to_html(path)
-    summary = summarise_demo(tables, cfg.shots).to_dict('index')
+    demo_report(world, splits, X, tables, settings).to_html(path)
+    summary = summarise_demo(seed_values(tables)).to_dict('records')
     records = {name: t.to_dict('records') for name, t in tables.items()}
-    about = dict(settings=asdict(cfg), simulated=world.simulated, summary=summary)
+    about = dict(settings=settings, simulated=world.simulated, summary=summary)
     write_json(self.out/'results.json', about | records)
     return path
 
 # %% ../nbs/09_demo.ipynb #7fe4862f
-_CARD = {
-    True: ('Distilled from a teacher that was fitted to the odd-one-out choices of **simulated** observers.',
-           'Judgements of **simulated** observers of pictograms; no person was asked. '),
-    False: ('Fine-tuned to judge the similarity of images more as people do: distilled from a teacher that was'
-            ' fitted to odd-one-out judgements (after Muttenthaler et al., *Nature* 647, 2025).', '')}
-_TERMS = 'The code is Apache-2.0. Pictures and judgements stay under the terms of their sources, named above.'
-
 @patch
 def export_model(self:Pipeline,
     table, # The summary over seeds, for the model card
 ) -> Path: # The model's folder
     "Write the aligned model of seed 0 to the output folder, with its card"
-    summary, data = _CARD[self.world.simulated]
-    notes = f'Mean over {self.cfg.seeds} seeds; this is the model of seed 0. Settings: {asdict(self.cfg)}'
-    card = dict(table=table, summary=summary, data=data + self.world.notes, terms=_TERMS, notes=notes)
+    card = demo_card(self.world, table, asdict(self.cfg))
     model = create_backbone(f"local-dir:{self.folder(0)/'aligned'}")
     return export_timm(model, self.out/'model', name=f'{self.cfg.student}.alignet', card=card)
 
@@ -344,30 +340,32 @@ def _run(demo, start):
     tables = {name: all_seeds(name) for name in runs[0][2]}
     demo.log('[5/6] report')
     splits, models, _ = runs[0]
-    table, report = summarise_demo(tables, demo.cfg.shots), demo.report(tables, splits, models)
+    values, report = seed_values(tables), demo.report(tables, splits, models)
+    who = 'observers' if demo.world.simulated else 'people'
+    table = demo_table(summarise_demo(values), who, demo.cfg.shots)
     demo.log("[6/6] the aligned model of seed 0 in timm's format")
     demo.export_model(table)
     with atomic_path(demo.out/'held-out.txt') as tmp:
         tmp.write_text('\n'.join(splits.test) + '\n', encoding='utf-8')
-    demo.log(_closing_lines(demo, table, report, (time.time() - start) / 60))
-    return dict(table=table, results=tables, report=report, demo=demo)
+    demo.log(_closing_lines(demo, table, (time.time() - start) / 60))
+    return dict(table=table, values=values, results=tables, report=report, demo=demo)
 
 # %% ../nbs/09_demo.ipynb #b0d3db22
 def run_demo(
     out=None, # Output folder; 'alignet-demo' if None, with the name of another world than offline
     world:str='offline', # 'offline' or 'things'
     **changes, # Any field of DemoSettings, e.g. seeds=1
-) -> dict: # 'table': summary; 'results': all tables; 'report': path of the report; 'demo': the Pipeline
+) -> dict: # 'table': text; 'values': numbers by seed; 'results': all tables; 'report': its path; 'demo': the Pipeline
     "From judgements to aligned backbones, a report and a model file"
     start, cfg = time.time(), demo_settings(world, **changes)
     if out is None: out = 'alignet-demo' if world == 'offline' else f'alignet-demo-{world}'
     with folder_lock(Path(out)/'work'): return _run(Pipeline(out, cfg), start)
 
 # %% ../nbs/09_demo.ipynb #8969ab02
-def _closing_lines(demo, table, report, minutes):
+def _closing_lines(demo, table, minutes):
     "What was made, and the command that scores the model"
     cfg, out = demo.cfg, demo.out
-    lines = ['', table.to_string(float_format='{:.3f}'.format, na_rep=''), '', f'report   {report}',
+    lines = ['', table.to_string(), '', f"report   {out/'report.html'}",
              f"results  {out/'results.json'}", f"model    {out/'model'}",
              f"held out {out/'held-out.txt'}, the objects that this model was not aligned with",
              f'took     {minutes:.1f} minutes']

@@ -19,6 +19,7 @@ def check_models(
     n:int=None, # Number of rows that there must be; the first model's if None
 ) -> dict: # Name -> (n, d) float32
     "Validate the features of several models about the same objects"
+    check_has('items keys', 'a dict of features', models=models)
     if not models: raise AlignetError('there are no models to compare; pass {"base": X0, "aligned": X1}')
     models = {name: check_finite(X, f"features of '{name}'") for name, X in models.items()}
     if n is None: n = len(next(iter(models.values())))
@@ -57,8 +58,9 @@ def odd_one_out_table(
     seed:int=0, # Seed of the resampling
 ) -> pd.DataFrame: # model, similarity, n, accuracy, low, high, [of_ceiling], gain, gain_low, gain_high
     "Odd-one-out accuracy of each model, with intervals and paired gains"
-    models = check_models(models)
+    models, similarities = check_models(models), check_names(similarities, 'similarities')
     names = list(models)
+    if ceiling is not None: check_between(0, 1, ceiling=ceiling)
     t = _triplets_of(judgements, len(models[names[0]]))
     baseline = names[0] if baseline is None else baseline
     check_choice(baseline, names, 'baseline')
@@ -74,7 +76,7 @@ def odd_one_out_table(
 # %% ../nbs/07_evaluation.ipynb #fa70e466
 def _check_claims(conf, correct):
     "Claims and outcomes as float64 arrays"
-    c, a = np.asarray(conf, np.float64).ravel(), np.asarray(correct, np.float64).ravel()
+    c, a = (check_real(o, what).astype(np.float64).ravel() for o, what in ((conf, 'conf'), (correct, 'correct')))
     if len(c) != len(a) or not len(c):
         raise AlignetError(f'{len(c):,} confidences for {len(a):,} outcomes; there must be one each')
     check_rows(~((c >= 0) & (c <= 1 + 1e-6)), 'confidences', 'are not between 0 and 1', rows=c)
@@ -123,23 +125,34 @@ def brier(
     outcome, # (n,) whether it was right, or the true class 0..c-1
 ) -> float: # 0 is perfect
     "Mean squared distance between claims and outcomes, summed over classes if there are several"
-    p = np.asarray(probs, np.float64)
+    p = check_real(probs, 'probs').astype(np.float64)
+    if not p.ndim: raise AlignetError('probs must have the shape (n,) or (n, c), not ()')
     if p.ndim == 1:
         c, a = _check_claims(p, outcome)
         return float(((c - a)**2).mean())
-    y = np.asarray(outcome)
+    y = to_array(outcome)
+    if p.ndim == 2: check_rows(~np.isfinite(p).all(1), 'probs', 'hold NaN or infinity')
     if y.shape != (len(p),) or y.dtype.kind not in 'iub' or y.min() < 0 or y.max() >= p.shape[1]:
         raise AlignetError(f'outcome must hold one class from 0 to {p.shape[1] - 1} for each of {len(p):,} rows')
     return float(((p - np.eye(p.shape[1])[y.astype(int)])**2).sum(1).mean())
 
 # %% ../nbs/07_evaluation.ipynb #331a7e7c
+def _check_sims(sims):
+    "Similarities of at least one triplet as float64"
+    s = check_real(sims, 'similarities').astype(np.float64)
+    if s.ndim != 2 or s.shape[1] != 3 or not len(s):
+        raise AlignetError(f'similarities must have the shape (t, 3) with t > 0, not {s.shape}')
+    check_rows(~np.isfinite(s).all(1), 'similarities', 'hold NaN or infinity')
+    return s
+
 def choice_nll(
     sims, # (t, 3) similarities [s_ij, s_ik, s_jk], the first pair chosen
     tau:float=1., # Temperature
     probs=None, # (t, 3) the observers' probabilities, if known; the choice itself counts if None
 ) -> float: # Mean negative log likelihood in nats; log 3 = 1.0986 knows nothing
     "Negative log likelihood of the observers' choices under a temperature"
-    s = np.asarray(sims, np.float64) / tau
+    check_positive(tau=tau)
+    s = _check_sims(sims) / float(tau)
     s = s - s.max(1, keepdims=True)
     log_p = s - np.log(np.exp(s).sum(1, keepdims=True))
     if probs is None: return float(-log_p[:, 0].mean())
@@ -151,9 +164,7 @@ def fit_temperature(
     probs=None, # (t, 3) the observers' probabilities, if known
 ) -> float: # tau, in the units of the similarities
     "Temperature under which the observers' choices are most likely"
-    s = np.asarray(sims, np.float64)
-    if s.ndim != 2 or s.shape[1] != 3 or not len(s):
-        raise AlignetError(f'similarities must have the shape (t, 3) with t > 0, not {s.shape}')
+    s = _check_sims(sims)
     scale = float((s - s.mean(1, keepdims=True)).std())
     # all ties: no temperature makes a difference
     if not scale > 1e-12: return 1.
@@ -169,7 +180,9 @@ def scaled_probs(
     seed:int=0, # Seed of the cut in two
 ) -> tuple: # (t, 3) choice probabilities; the temperature, or the mean of the two halves'
     "Choice probabilities under a temperature, or under the one of the other half of the triplets"
+    sims = _check_sims(sims)
     if tau is not None: return choice_probs(sims, tau), float(tau)
+    if probs is not None: probs = check_probs(probs, len(sims))
     half = rng(seed, 64).permutation(len(sims)) % 2 == 0
     if half.all() or not half.any(): raise AlignetError('too few triplets to fit a temperature; give tau')
     taus = [fit_temperature(sims[h], None if probs is None else probs[h]) for h in (half, ~half)]
@@ -212,7 +225,12 @@ def calibration_table(
     seed:int=0, # Seed of the halves
 ) -> pd.DataFrame: # model, similarity, and what choice_calibration gives
     "Calibration of each model and similarity"
-    rows = []
+    check_has('triplets probs', 'Judgements', judgements=judgements)
+    models, similarities, rows = check_models(models), check_names(similarities, 'similarities'), []
+    if fit_judgements is not None:
+        check_has('triplets probs', 'Judgements', fit_judgements=fit_judgements)
+        fit_models = check_models(fit_models)
+        check_known(list(models), fit_models, 'models', 'give fit_models the features of each')
     for similarity in similarities:
         for name, X in models.items():
             taus = None, None
@@ -228,5 +246,6 @@ def with_truth(
     world, # A World
 ) -> object: # Judgements with probabilities, where these are known
     "A world's judgements, with the probabilities that they were drawn from where these are known"
+    check_has('judgements', 'a World', world=world)
     j, truth = world.judgements, getattr(world, 'truth', None)
     return j if truth is None else type(j)(j.triplets, j.names, truth, j.source, j.simulated)

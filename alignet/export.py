@@ -44,6 +44,7 @@ def markdown_table(
     df:pd.DataFrame, # A named or textual index becomes the first column
 ) -> str: # Markdown, floats with three decimals
     "Turn a `DataFrame` into a Markdown table"
+    check_columns(df, ())
     if df.index.name or not pd.api.types.is_integer_dtype(df.index.dtype): df = df.reset_index()
     rule = ['---'] + ['---:']*(df.shape[1] - 1)
     rows = [df.columns, rule, *df.itertuples(index=False)]
@@ -103,6 +104,9 @@ def model_card(
     summary:str='', # What was done to this model, in a sentence or two (Markdown)
 ) -> str: # Markdown
     "Write a model card with the model's own evidence"
+    check_has('model arch num_features', 'a Backbone', backbone=backbone)
+    for what, text in dict(data=data, terms=terms, license=license, notes=notes, summary=summary).items():
+        if not isinstance(text, (str, type(None))): raise AlignetError(f'{what} must be text, not {text!r:.60}')
     library = 'open_clip' if hasattr(backbone.model, 'encode_image') else 'timm'
     license = license or timm_config(backbone.model).get('license') or 'other'
     front = dict(library_name=library, license=license, pipeline_tag='image-feature-extraction',
@@ -124,7 +128,7 @@ def check_model_folder(
     config:str='config.json', # The file that says that a model is in it
 ):
     "Raise if a model cannot be written to this folder, or would replace something else"
-    path = Path(path)
+    path = check_path(path)
     check_has_name(path)
     check_writable(path, folder=True)
     if path.exists() and any(path.iterdir()) and not (path/config).is_file():
@@ -151,6 +155,8 @@ def write_card(
 ):
     "Write the README.md of a model folder"
     if isinstance(card, pd.DataFrame): card = dict(table=card)
+    if not isinstance(card, (str, dict, type(None))):
+        raise AlignetError(f'card must be text, a table, or a dict of arguments of model_card, not {card!r:.60}')
     text = card if isinstance(card, str) else model_card(name, backbone, **(card or {}))
     (folder/'README.md').write_text(text, encoding='utf-8')
 
@@ -223,8 +229,9 @@ def export_timm(
     mix:float=1., # How far the weights go from the base (0) to the model (1), see `mix_models`
 ) -> Path: # The folder
     "Write a model so that `timm.create_model('local-dir:PATH', pretrained=True)` loads it"
+    check_between(0, 1, mix=mix)
     if mix != 1 and base is None: raise AlignetError(f'mix={mix} needs base, the network it was trained from')
-    path, backbone = Path(path), timm_backbone(model if base is None else mix_models(base, model, mix))
+    path, backbone = check_path(path), timm_backbone(model if base is None else mix_models(base, model, mix))
     net = backbone.model
     check_weights(net)
     kept = {k: v for k, v in timm_config(net).items() if v is not None and k not in _OF_BASE}
@@ -286,6 +293,7 @@ def push_to_hub(
     **commit, # Passed to HfApi.create_commit: commit_message, revision, create_pr
 ) -> str: # Address of the commit, or of the proposal
     "Upload a model with its card"
+    if not isinstance(repo_id, str): raise AlignetError(f"repo_id must be 'OWNER/NAME', not {repo_id!r:.60}")
     token = token or get_token()
     if not token: raise AlignetError('there is no access token; run `hf auth login`, or give token=')
     is_folder = isinstance(model, (str, Path)) and Path(model).is_dir()

@@ -34,11 +34,17 @@ class Backbone(nn.Module):
         source:str='', # Where the weights came from, for the record
     ):
         super().__init__()
-        self.model, self.source, cfg = model, source, timm_config(model)
+        empty = isinstance(model, nn.Sequential) and not len(model)
+        if not isinstance(model, nn.Module) or empty:
+            remedy = 'create_backbone takes a name'
+            raise AlignetError(f'model must be a module with layers, not {model!r:.60}; {remedy}')
+        self.model, self.source, cfg = model, str(source or ''), timm_config(model)
         self.arch = cfg.get('architecture') or type(model).__name__
-        self.name = name or self.arch
+        self.name = self.arch if name is None else str(name)
+        if data_config is not None: check_data_config(data_config, self.name)
         self.data_config = dict(data_config or find_data_config(model))
         check_data_config(self.data_config, self.name)
+        if num_features is not None: check_count(1, num_features=num_features)
         self.projected = HEAD_NOTE in (cfg.get('notes') or ())
         if not (num_features or self.projected):
             num_features = getattr(model, 'head_hidden_size', None)
@@ -49,7 +55,7 @@ class Backbone(nn.Module):
         "Length of a row of features, found by trying"
         p = next(self.model.parameters(), torch.zeros(1))
         x = torch.zeros(1, *self.data_config['input_size'], device=p.device, dtype=p.dtype)
-        with evaluating(self.model): return self(x).shape[1]
+        with evaluating(self.model): return rows_of_batch(self, x).shape[1]
 
     def digest(self) -> str: # 16 hexadecimal digits
         "Fingerprint of the weights, and of what a module of one's own does with them"
@@ -66,6 +72,8 @@ def forward(self:Backbone,
 ) -> torch.Tensor: # (B, num_features) float
     "The pre-logits of a batch"
     m = self.model
+    if not isinstance(x, torch.Tensor) or x.ndim != 4:
+        raise AlignetError(f'images must be a tensor (B, 3, H, W), not {type(x).__name__} {np.shape(x)}')
     weight = next(m.parameters(), x)
     if weight.is_floating_point() and not torch.is_autocast_enabled(x.device.type): x = x.to(weight.dtype)
     if hasattr(m, 'forward_head') and not self.projected:
@@ -88,9 +96,10 @@ def config_at(self:Backbone,
     "The data config, at another input size if asked"
     cfg = dict(self.data_config)
     channels, *own = cfg['input_size']
-    if size is None or own == [size, size]: return cfg
-    check_at_least(1, size=size)
+    if size is None: return cfg
+    check_count(1, size=size)
     size = int(size)
+    if own == [size, size]: return cfg
     if has_fixed_size(self.model):
         remedy = f"make it with create_backbone('{self.name}', size={size})"
         raise AlignetError(f"'{self.name}' takes images of {own[1]} px and no other size; {remedy}")
@@ -182,7 +191,7 @@ class FeatureStore:
     def __init__(self,
         path, # The store's folder
     ):
-        self.path = path = Path(path)
+        self.path = path = check_path(path)
         if not (path/'meta.json').is_file():
             if (part_folder(path)/'meta.json').is_file():
                 raise AlignetError(f"'{path}' is not finished; call extract_features again to go on")
@@ -207,7 +216,7 @@ def rows(self:FeatureStore,
     names, # (m,) file names
 ) -> np.ndarray: # (m,) int64
     "Row numbers of these files"
-    names = list(names)
+    names = check_names(names)
     remedy = 'extract the features of this image set'
     check_known(names, self._index, f"files in the feature store '{self.path}'", remedy)
     return np.array([self._index[n] for n in names], np.int64)
@@ -231,9 +240,10 @@ def write(cls:FeatureStore,
     **meta, # More to remember
 ) -> FeatureStore: # The store, opened
     "Make a store from an array, e.g. of published features"
-    X, names = np.asarray(X), [str(n) for n in names]
+    X, names = to_array(X), check_unique(names, 'names of features')
     if X.ndim != 2 or len(X) != len(names):
         raise AlignetError(f'{len(names):,} names do not fit features of shape {X.shape}')
+    X = check_finite(X, names=names)
     files = dict(names=names, bytes=[None]*len(names))
     meta = {'data_config': {}, **meta, 'model': model}
     with StoreWriter(path, files, meta, X.shape[1], overwrite=overwrite, resume=False) as w: w.add(X)
@@ -273,6 +283,7 @@ def check(self:FeatureStore,
     size:int=None, # Input size that they should be made at, in pixels; the model's own if None
 ) -> FeatureStore: # Itself
     "Raise an `AlignetError` if this is the store of another model or of other images"
+    if size is not None: check_count(1, size=size)
     if model is None: want = {}
     # a name that holds a folder says less than the weights in it
     elif isinstance(model, (str, Path)) and public_name(model) == str(model):
@@ -299,13 +310,15 @@ def extract_features(
     overwrite:bool=False, # Make a store anew that is there
 ) -> FeatureStore: # (n, d) float16 on disk, a row an image
     "Compute the features of an image set, or take them from the store; resumable"
+    check_has('names __len__', 'an ImageSet', images=images)
     if not len(images): raise AlignetError('the image set has no images; check the folder')
-    check_at_least(1, batch_size=batch_size)
+    check_count(1, batch_size=batch_size)
+    check_count(0, num_workers=num_workers)
     batch_size = int(batch_size)
     backbone, files = _backbone_at(model, size), image_files(images)
     made_by, cached = signature(backbone, size), path is None
     if cached and None in files['stamps']: files['stamps'] = pixel_marks(images)
-    path = _cache_path(backbone, made_by, files) if cached else Path(path)
+    path = _cache_path(backbone, made_by, files) if cached else check_path(path)
     if (path/'meta.json').is_file() and not overwrite:
         try: return FeatureStore(path).check(backbone, images, size)
         except AlignetError:

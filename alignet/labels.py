@@ -35,6 +35,7 @@ def cluster_features(
     n, d = Z.shape
     check_count(0, seed=seed)
     check_count(2, k=k)
+    check_at_least(0, exact_below=exact_below)
     if k > n: raise AlignetError(f'k={k} must lie between 2 and the number of images ({n:,})')
     work, seed = n * k * d, int(seed) % 2**32 # scikit-learn takes no larger one
     if work <= exact_below: model = KMeans(k, n_init=1, max_iter=50, random_state=seed)
@@ -61,7 +62,11 @@ def label_triplets(
     limit:int=8192, # Largest number of images for which they are made here
 ) -> tuple: # (t, 3) int32 triplets, the odd one last; (t, 3) float32 similarities [s_ij, s_ik, s_jk]
     "Let the teacher answer: its similarities, each row reordered so that the odd one is last"
-    Z, t = prep_features(Z, 'dot'), check_triplets(triplets, len(Z)).astype(np.int32)
+    check_count(0, limit=limit)
+    Z = prep_features(Z, 'dot')
+    t = check_triplets(triplets, len(Z)).astype(np.int32)
+    if S is not None and check_real(S, 'S').shape != (len(Z), len(Z)):
+        raise AlignetError(f'S must have the shape ({len(Z)}, {len(Z)}), not {np.shape(S)}')
     if S is None and len(Z) <= limit and len(t) > len(Z): S = Z @ Z.T
     sims = np.empty(t.shape, np.float32)
     for column, (a, b) in enumerate([(0, 1), (0, 2), (1, 2)]):
@@ -73,6 +78,8 @@ def choice_entropy(
     probs, # (t, 3) choice probabilities
 ) -> np.ndarray: # (t,) nats; 0 is a certain answer, log 3 no preference at all
     "Entropy of the choice in each triplet"
+    check_probs(probs)
+    probs = to_array(probs)
     return -(probs * np.log(np.maximum(probs, 1e-12))).sum(1)
 
 # %% ../nbs/04_labels.ipynb #fba4e3d2
@@ -103,7 +110,8 @@ class PseudoLabels:
         triplets = check_triplets([] if triplets is None else triplets, n, 'pseudo-label triplets')
         self.triplets, self.sims = triplets.astype(np.int32), _check_sims(sims, len(triplets))
         self.embedding = None if embedding is None else prep_features(embedding, 'dot')
-        self.clusters = None if clusters is None else np.asarray(clusters, np.int32)
+        if clusters is not None: clusters = check_vector(clusters, 'clusters', n).astype(np.int32)
+        self.clusters = clusters
         for what, o in (('embedding', self.embedding), ('clusters', self.clusters)):
             if o is not None and len(o) != n:
                 raise AlignetError(f'{what} has {len(o):,} rows for {n:,} images')
@@ -138,7 +146,7 @@ def among(self:PseudoLabels,
     names, # (m,) names to keep, in the order wanted
 ) -> PseudoLabels: # Names and triplets that remain, indexed anew
     "Keep only these images, and the triplets with all three among them"
-    names = [str(o) for o in names]
+    names = check_names(names, 'image names')
     row = {o: i for i, o in enumerate(self.names)}
     check_known(names, row, 'image names')
     rows = np.array([row[o] for o in names], np.int64)
@@ -155,7 +163,7 @@ def npz_path(
     path, # A path with or without the suffix .npz
 ) -> Path: # With it
     "The path of an .npz, as numpy would name it"
-    path = Path(path)
+    path = check_path(path)
     return path if path.suffix == '.npz' else path.with_name(path.name + '.npz')
 
 # %% ../nbs/04_labels.ipynb #e9d6ab35
@@ -218,12 +226,11 @@ def load(cls:PseudoLabels,
     allow_control:bool=False, # Do not warn about labels of the untransformed teacher
 ) -> PseudoLabels: # The odd one last
     "Read pseudo-labels; rows are reordered so that the odd one is last"
-    path = Path(path)
+    path = check_path(path)
     a = _read_arrays(path)
     try:
         sims = check_finite(a['similarities'], 'similarities')
-        meta = json.loads(str(a.get('meta', '{}')))
-        if not isinstance(meta, dict): raise AlignetError('its meta is no JSON object; make it again')
+        meta = parse_json(str(a.get('meta', '{}')), path, dict, 'make it again')
         if 'names' in a: names, triplets = a['names'].tolist(), a['indices']
         else:
             names, triplets, known = _released_rows(a['filenames'], sims, path)
@@ -241,6 +248,8 @@ class ControlTeacher:
         base, # A Teacher that standardises and does nothing else (Teacher.identity)
         scale:float=1., # Length of every row
     ):
+        check_has('transform digest', 'a Teacher', base=base)
+        check_positive(scale=scale)
         self.base, self.scale, self.meta = base, scale, dict(objective='control')
 
     def transform(self,
@@ -276,6 +285,8 @@ def control_teacher(
     seed:int=0, # Seed of the 2,000 triplets of 400 rows that are compared
 ) -> ControlTeacher: # Its choices have the same mean entropy as the teacher's
     "Make the untransformed teacher, as uncertain in its choices as `teacher` is (or as people are)"
+    check_has('__len__ __getitem__', 'an array of features', X=X)
+    if teacher is not None: check_has('transform', 'a Teacher', teacher=teacher)
     standardise = 'features' if np.ndim(getattr(teacher, 'mean', 0.)) else 'scalars'
     step = math.ceil(len(X) / 4000)
     base = Teacher.identity(X[::step], standardise)
@@ -323,8 +334,9 @@ def _clusters_for(Z, clusters, seed):
     if np.ndim(clusters) == 0:
         check_count(2, clusters=clusters)
         return cluster_features(Z, int(clusters), seed), int(clusters)
+    clusters = to_array(clusters)
     if len(clusters) != len(Z): raise AlignetError(f'{len(clusters):,} clusters do not fit {len(Z):,} images')
-    return np.asarray(clusters), len(np.unique(clusters))
+    return clusters, len(np.unique(clusters))
 
 # %% ../nbs/04_labels.ipynb #83c5f1e6
 def _draw_and_label(Z, sampler, n):
@@ -351,6 +363,9 @@ def pseudo_label(
     "Cluster the teacher's features, draw triplets, and let the teacher label them"
     check_count(0, n=n, seed=seed)
     n, seed = int(n), int(seed)
+    check_flag(control=control)
+    if teacher is not None: check_has('transform', 'a Teacher', teacher=teacher)
+    if not isinstance(store, tuple): check_has('names get', 'a FeatureStore, or a tuple (names, features)', store=store)
     if names is None: names = store[0] if isinstance(store, tuple) else store.names
     X = features_for(store, names)
     if len(X) < 3: raise AlignetError(f'pseudo-labels need at least three images, there are {len(X)}')

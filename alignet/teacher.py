@@ -28,7 +28,7 @@ class Teacher:
         meta=None, # dict of plain values: how the map came about
     ):
         self.weights, self.bias, self.mean, self.std = check_map(weights, bias, mean, std)
-        self.meta, self.history = check_meta(meta or {}), []
+        self.meta, self.history = check_meta({} if meta is None else meta), []
 
     @property
     def d_in(self):
@@ -80,7 +80,7 @@ def save(self:Teacher,
     path, # The .npz file to make or replace
 ) -> Path: # The file
     "Write the map as `.npz`, whole or not at all"
-    path = Path(path)
+    path = check_path(path)
     if path.suffix != '.npz': path = path.with_name(path.name + '.npz')
     arrays = dict(weights=self.weights, bias=self.bias, mean=self.mean, std=self.std)
     return write_npz(path, **arrays, meta=json.dumps(self.meta, default=str))
@@ -143,6 +143,7 @@ def fit(cls:Teacher,  # noqa: PLR0913
 ) -> Teacher: # The fitted teacher
     "Fit the affine map to listed trials: human choices, or their probabilities"
     judged, settings = judged_features(X, triplets, probs), FitSettings(**kwargs)
+    if judged.triplets is None: raise AlignetError('triplets are missing; give Judgements, or (t, 3) indices')
     triplets, probs = judged.among(objects)
     rows = np.unique(triplets)
     data = prepare_fit(judged.X[rows], lam, tau, seed, local, settings)
@@ -187,6 +188,7 @@ def object_folds(
     seed:int=0, # Which cut into folds
 ) -> np.ndarray: # (n,) the fold of each object; sizes differ by one at most
     "Deal objects into folds at random"
+    check_count(1, n=n)
     check_count(2, folds=folds)
     if folds > n:
         raise AlignetError(f'{n} objects cannot be dealt into {folds} folds; choose from 2 to {n}')
@@ -198,7 +200,10 @@ def split_by_objects(
     held_out, # (n,) bool, the objects that are held out
 ) -> tuple: # (t,) bool: all three are kept; (t,) bool: all three are held out
     "Which triplets may be trained on, and which count as held out"
-    inside = np.asarray(held_out, bool)[check_triplets(triplets, len(held_out))]
+    held_out = to_array(held_out)
+    if held_out.ndim != 1 or held_out.dtype != bool:
+        raise AlignetError(f'held_out must be (n,) True or False, not {held_out.dtype} {held_out.shape}')
+    inside = held_out[check_triplets(triplets, len(held_out))]
     return ~inside.any(1), inside.all(1)
 
 # %% ../nbs/03_teacher.ipynb #62b55529

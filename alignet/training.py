@@ -34,6 +34,7 @@ from .labels import PseudoLabels
 from .loss import *
 from .scale.batches import *
 from .scale.fast_loss import batch_agreement
+from .scale.forward import check_device
 from .scale.pixels import has_fixed_size, squash_pictures, timm_config
 from .scale.student_parts import *
 
@@ -50,9 +51,11 @@ class Student(nn.Module):
         tanh_gelu:bool=False, # Compute GELU as the published towers do
     ):
         super().__init__()
+        check_has('model num_features', 'a Backbone', backbone=backbone)
         check_choice(similarity, ('cosine', 'dot'), 'similarity')
         check_positive(scale=scale)
         check_count(0, head=head, freeze=freeze)
+        check_flag(learn_scale=learn_scale, tanh_gelu=tanh_gelu)
         if math.isinf(scale): raise AlignetError('scale must be a finite number, not inf')
         self.backbone, self.similarity, self.freeze = backbone, similarity, freeze
         if tanh_gelu: use_tanh_gelu(backbone.model)
@@ -83,6 +86,8 @@ def forward(self:Student,
     from_stages:bool=False, # Whether it is the output of the frozen stages
 ) -> torch.Tensor: # (B, d) or (T, 3, d) float32, whose dot products are the similarities
     "A representation of each image"
+    if not isinstance(x, torch.Tensor) or x.ndim < 4:
+        raise AlignetError(f'images must be a tensor (B, 3, H, W), not {type(x).__name__} {np.shape(x)}')
     lead, x = x.shape[:-3], x.flatten(0, -4)
     z = self.body(x) if from_stages else self.backbone(x)
     z = self.head(z).float()
@@ -96,6 +101,7 @@ def teacher_agreement(
     clusters=None, # Not used; some losses need it
 ) -> torch.Tensor: # Scalar tensor in [0, 1]
     "Fraction of triplets on which the student picks the teacher's odd one out"
+    check_tensors(pred=pred, targ=targ)
     pred, targ = pred.float(), targ.float()
     if pred.ndim == 2: return batch_agreement(pred @ pred.T, targ @ targ.T)
     sims = triplet_dots(pred)
@@ -131,6 +137,8 @@ class BatchSettings:
             if value is not None: check_count(least, **{name: value})
         check_at_least(0, valid_pct=self.valid_pct, max_gb=self.max_gb)
         if self.valid_pct >= 1: raise AlignetError(f'valid_pct must be below 1, not {self.valid_pct}')
+        if not (self.augment is None or callable(self.augment)):
+            raise AlignetError(f'augment must be a function of (batch, generator), not {self.augment!r:.60}')
         if self.balance is not None and self.per_cluster:
             raise AlignetError('balance and per_cluster both make up a batch; give one of them')
 
@@ -142,6 +150,7 @@ class BatchSettings:
 # %% ../nbs/06_training.ipynb #2c9969eb
 def _check_labels(labels, settings, give_clusters):
     "Raise if the labels lack what the batches need"
+    check_has('names embedding triplets clusters', 'PseudoLabels', labels=labels)
     dense = settings.triplets == 'batch'
     if dense and labels.embedding is None:
         raise AlignetError("triplets='batch' needs labels with an `embedding`; or use triplets='sampled'")
@@ -187,7 +196,8 @@ def _plans(labels, settings, train, n_items):
         clusters = np.asarray(labels.clusters)[train]
         plan = ClusterPlan(**common, clusters=clusters, per_cluster=settings.per_cluster)
     elif settings.balance is not None and settings.triplets == 'batch':
-        plan = BatchPlan(**common, groups=np.asarray(settings.balance)[train])
+        balance = check_vector(settings.balance, 'balance', len(labels.names))
+        plan = BatchPlan(**common, groups=balance[train])
     else: plan = BatchPlan(**common)
     if settings.triplets == 'sampled':
         n_valid = min(n_valid, (settings.steps or len(train) // settings.bs) * settings.items)
@@ -216,6 +226,8 @@ def align_dls(
     s = BatchSettings(**kwargs)
     _check_labels(labels, s, give_clusters)
     train, valid = _split_pool(len(labels.names), s)
+    check_has('names index __getitem__', 'an ImageSet', images=images)
+    if student is not None: check_has('backbone freeze', 'a Student', student=student)
     frozen = student is not None and student.freeze > 0
     if frozen and s.augment: raise AlignetError('augment needs pictures; use augment=None, or freeze=0')
     size, mean, std, cache = s.size or 128, (.5,) * 3, (.5,) * 3, dict(max_gb=s.max_gb)
@@ -227,7 +239,7 @@ def align_dls(
     else: pictures = PictureCache(images, labels.names, size, **cache)
     data = _datasets(labels, pictures, s, train, valid, give_clusters)
     train_plan, valid_plan = _plans(labels, s, train, [len(o) for o in data])
-    device = s.device or default_device()
+    device = default_device() if s.device is None else check_device(s.device)
     common = dict(mean=mean, std=std, from_stages=frozen, device=device)
     common['num_workers'] = s.num_workers
     train_dl = AlignDL(data[0], train_plan, augment=s.augment, **common)
@@ -286,6 +298,12 @@ def align_learner(
     **kwargs, # For Student, BatchSettings and Learner (also opt_func and splitter)
 ) -> Learner: # A plain fastai learner
     "A fastai `Learner` that aligns a backbone with a teacher"
+    check_has('names embedding', 'PseudoLabels', labels=labels)
+    check_at_least(0, decay_to_init=decay_to_init)
+    check_flag(freeze_bn=freeze_bn)
+    for cb in L(kwargs.get('cbs')): check_has('learn run', 'callbacks of fastai', cbs=cb)
+    if not (isinstance(loss, str) or callable(loss)):
+        raise AlignetError(f'loss must be a name of TRIPLET_LOSSES or an AlignLoss, not {loss!r:.60}')
     batches = _take(kwargs, BatchSettings)
     settings = BatchSettings(**batches)
     by_name = isinstance(student, (str, Path))

@@ -87,7 +87,7 @@ def read_breeds_split(
     name:str=None, # What to call it; the file's name if None
 ) -> ShiftTask: # Superclasses with their source and target subclasses
     "Read a split that the authors' code made"
-    path = Path(path)
+    path = check_path(path)
     classes = imagenet_classes() if classes is None else list(classes)
     try:
         nodes, sides, names = read_json(path)
@@ -116,7 +116,7 @@ def load_breeds(
 ) -> ShiftData: # A row a photo: to fit on, source or target
     "A BREEDS task on ImageNet: fitted on train photos, tested on val photos"
     task = name if isinstance(name, ShiftTask) else breeds_task(name, hierarchy, split, seed)
-    root, rows, r = Path(root), [], rng(seed, 74)
+    root, rows, r = check_path(root), [], rng(seed, 74)
     for row in task.table.itertuples():
         parts = {row.side: _class_photos(root, 'val', row.subclass)}
         if row.side == 'source':

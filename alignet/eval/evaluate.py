@@ -94,7 +94,7 @@ def compare(self:Evaluation,
     level:float=.95, # Coverage of the intervals
 ) -> pd.DataFrame: # suite, data, measure, a column a model, gain, low, high, p, n, unit, verdict
     "Paired differences of two models, the second minus the first"
-    if not 0 < level < 1: raise AlignetError(f'level must lie between 0 and 1, such as .95, not {level}')
+    check_between(0, 1, ends=False, level=level)
     if len(self.models) < 2: raise AlignetError(f'a comparison needs two models, not only {self.models}')
     a, b = self.models[0] if a is None else a, self.models[1] if b is None else b
     for model in (a, b): check_choice(model, self.models, 'model')
@@ -136,7 +136,7 @@ def plot(self:Evaluation,
 ) -> plt.Figure: # A panel a suite
     "Every measure with its interval, a panel a suite"
     d = self.rows[self.rows.value.notna() & self.rows.plotted]
-    if suites is not None: d = d[d.suite.isin(suites)]
+    if suites is not None: d = d[d.suite.isin(check_suites(suites))]
     if not len(d): raise AlignetError('nothing to draw: no row belongs to these suites')
     many = d.groupby('suite').data.nunique()
     d = d.assign(label=d.measure.where(d.suite.map(many) == 1, d.data + ': ' + d.measure))
@@ -424,7 +424,8 @@ def evaluate(
     "Every suite that has data, for every model"
     wanted = check_suites(suites)
     _check_maps(maps, wanted)
-    check_at_least(1, n_boot=n_boot)
+    check_count(1, n_boot=n_boot)
+    check_count(0, seed=seed)
     shots, models = as_shots(few_shot), name_models(models)
     _check_names(models)
     restrict = kwargs.pop('restrict', True)

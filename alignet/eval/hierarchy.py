@@ -27,6 +27,7 @@ def _unit_of(tax, unit):
 # %% ../../nbs/eval/hierarchy.ipynb #253ec233
 def _unit_counts(n_units, n_boot, seed):
     "How often each unit was drawn, one row a resample; the first row is the data"
+    check_count(1, n_boot=n_boot)
     drawn = rng(seed, 71).multinomial(n_units, np.full(n_units, 1/n_units), n_boot)
     return np.concatenate([np.ones((1, n_units)), drawn])
 
@@ -85,6 +86,7 @@ def _intervals(draws, n_units, level=.95):
 # %% ../../nbs/eval/hierarchy.ipynb #9befaa03
 def _check_superordinates(tax):
     "Raise if all things have one superordinate: no pair would be unrelated"
+    check_has('names files levels superordinate', 'a Taxonomy', tax=tax)
     if len(set(tax.superordinate)) > 1: return
     only = next(iter(tax.superordinate), '')
     raise AlignetError(f"taxonomy: all {len(tax):,} things belong to one superordinate, '{only}'; add others")
@@ -125,7 +127,7 @@ def plot_hierarchy(
     "Plot the change of distance of related and unrelated pairs, with intervals"
     changes = changes if isinstance(changes, dict) else {'': changes}
     n = len(changes)
-    if ax is None: _, ax = plt.subplots(figsize=(6.4, 2.1 + .25*n), dpi=150, layout='constrained')
+    ax = as_axes(ax, (6.4, 2.1 + .25*n))
     for m, ((name, t), colour) in enumerate(zip(changes.items(), model_colours(n))):
         y = np.arange(len(t))[::-1] - .18*(m - (n - 1)/2)
         ends = [t.change - t.low, t.high - t.change]

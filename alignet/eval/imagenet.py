@@ -68,7 +68,7 @@ def imagenet_photos(
 ) -> tuple: # ImageSet with names such as 'train/n02099601/x.JPEG'; {name: WordNet ID}
     "Labelled photos of ImageNet classes, to fit a probe on"
     if per_class is not None: check_at_least(1, per_class=per_class)
-    folder, number = Path(root)/part, {c: i for i, c in enumerate(imagenet_classes())}
+    folder, number = check_path(root)/part, {c: i for i, c in enumerate(imagenet_classes())}
     if not folder.is_dir(): raise needs_error('imagenet', f"'{folder}' does not exist")
     class_of = {}
     for wnid in _class_names(folder):

@@ -83,6 +83,8 @@ def level_questions(
     centre:bool=True, # Subtract each person's own mean log time
 ) -> LevelQuestions: # A row a question
     "Gather the answers to each question"
+    check_has('judgements times level', 'Levels', levels=levels)
+    check_count(1, min_answers=min_answers)
     triplets, people = levels.judgements.triplets, levels.judgements.subjects
     questions, row = np.unique(np.sort(triplets), axis=0, return_inverse=True)
     row, n = row.ravel(), len(questions)
@@ -227,7 +229,7 @@ def plot_levels(
     first = next(iter(tables.values()))
     present = [level for level in LEVEL_NAMES if f'{measure}: {level}' in first.index]
     rows = [f'{measure}: {level}' for level in present]
-    if ax is None: ax = plt.subplots(figsize=(6.5, 3), dpi=150, layout='constrained')[1]
+    ax = as_axes(ax, (6.5, 3))
     _draw_references(ax, first.loc[rows], measure)
     for m, (name, style) in enumerate(model_styles(tables).items()):
         t = tables[name].loc[rows]

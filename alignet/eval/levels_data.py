@@ -30,8 +30,9 @@ class Levels:
     notes:dict=field(default_factory=dict) # {what: number} about the people, from the reader
 
     def __post_init__(self):
-        self.times = np.asarray(self.times, np.float32)
-        self.level = np.asarray(self.level).astype(str)
+        check_has('names triplets subjects', 'Judgements', judgements=self.judgements)
+        self.times = check_real(self.times, 'times').astype(np.float32)
+        self.level = to_array(self.level).astype(str)
         shape = (len(self.judgements),)
         for name in ('times', 'level'):
             given = getattr(self, name).shape
@@ -44,6 +45,7 @@ class Levels:
     def __len__(self): return len(self.judgements)
 
     def __getitem__(self, rows):
+        rows = np.atleast_1d(check_index(rows, len(self)))
         answers = self.judgements[rows], self.times[rows], self.level[rows]
         return Levels(*answers, self.images, self.skipped, self.notes)
 
@@ -112,6 +114,10 @@ def simulated_levels(
     seed:int=0, # Seed
 ) -> tuple: # Levels; (n, 16) float32 embedding of its files; truth of each triplet as a DataFrame
     "Make answers and response times from a known embedding"
+    check_count(1, people=people, per_level=per_level, answers=answers)
+    check_between(1, people, answers=answers)
+    check_positive(tau=tau)
+    check_at_least(0, slope=slope)
     r = rng(seed, 71)
     X = _simulated_embedding(r)
     triplets, level = _simulated_questions(per_level, r)

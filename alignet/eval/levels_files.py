@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from ..core import *
 from ..files.pickles import read_pickle
-from ..files.text import read_table
+from ..files.text import read_table, read_text
+from ..files.disk import reading
 from ..worlds.tables import odd_to_end
 from ..data import ImageSet, Judgements
 from .levels_data import LEVEL_NAMES, Levels
@@ -37,12 +38,10 @@ LEVELS_COLUMNS = dict(
 # %% ../../nbs/eval/levels_files.ipynb #87d9ca04
 def _parse_json(path):
     "What a file of JSON or of JSON lines holds"
-    text = path.read_text(encoding='utf-8-sig')
-    try: return json.loads(text)
-    except json.JSONDecodeError: pass
-    try: return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except json.JSONDecodeError as e:
-        raise AlignetError(f"'{path}' is neither JSON nor JSON lines ({e}); get it again") from e
+    text = read_text(path, 'JSON or JSON lines', 'get it again')
+    with reading(path, 'JSON or JSON lines', 'get it again'):
+        try: return json.loads(text)
+        except json.JSONDecodeError: return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 # %% ../../nbs/eval/levels_files.ipynb #224205bb
 _WRAPPERS = ('trials', 'data', 'records')

@@ -15,7 +15,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 from ..core import *
 from ..evaluation import check_models
-from .plots import image_array, model_colours, model_styles
+from .plots import check_thumbs, image_array, model_colours, model_styles
 
 # %% ../../nbs/eval/maps.ipynb #f0443b1b
 def _pca(X, init, seed):
@@ -53,6 +53,8 @@ def map_2d(
     "Two maps in one frame"
     models = check_models(dict(before=before, after=after))
     check_choice(method, MAP_METHODS, 'method')
+    check_count(0, seed=seed)
+    seed = int(seed) % 2**32 # scikit-learn takes no larger one
     check_at_least(5, **{'the number of objects': len(models['before'])})
     features = {name: prep_features(X, similarity) for name, X in models.items()}
     for name, X in features.items():
@@ -88,8 +90,15 @@ def plot_map(
     px:int=22, # Size of the pictures
 ) -> plt.Figure: # Before and after, side by side
     "Maps before and after, in one frame, with pictures"
-    maps = [np.asarray(before), np.asarray(after)]
-    g = np.full(len(maps[0]), '') if groups is None else np.asarray(groups).astype(str)
+    maps = [check_finite(before, 'before'), check_finite(after, 'after')]
+    n = len(maps[0])
+    if not n or {o.shape for o in maps} != {(n, 2)}:
+        shapes = f'{maps[0].shape} and {maps[1].shape}'
+        raise AlignetError(f'before and after must have the shape (n, 2), not {shapes}; use map_2d')
+    check_count(1, px=px)
+    check_thumbs(thumbs, n)
+    g = np.array([''] * n if groups is None else check_names(groups, 'groups'))
+    if len(g) != n: raise AlignetError(f'groups must be one for each of {n:,} objects, not {len(g):,}')
     styles = model_styles(dict.fromkeys(g))
     size = (8.4, 4.1 if groups is None else 4.4)
     fig, axs = plt.subplots(1, 2, figsize=size, dpi=150, layout='constrained', sharex=True, sharey=True)
@@ -116,9 +125,7 @@ def neighbours(
 ) -> np.ndarray: # (q, k) rows, nearest first
     "The `k` most similar other objects"
     X = prep_features(X, similarity)
-    q = np.atleast_1d(np.asarray(queries))
-    if q.dtype.kind not in 'iu' or q.min() < 0 or q.max() >= len(X):
-        raise AlignetError(f'queries must be rows from 0 to {len(X) - 1}')
+    q = np.atleast_1d(check_index(queries, len(X), 'queries'))
     check_count(1, k=k)
     if k >= len(X): raise AlignetError(f'k must be between 1 and {len(X) - 1}, not {k}')
     distance = -(X[q] @ X.T)
@@ -155,6 +162,11 @@ def plot_neighbours(
 ) -> plt.Figure: # A row a query, the neighbours under each model side by side
     "The nearest neighbours of a few objects, model beside model"
     models = check_models(models)
+    n = len(next(iter(models.values())))
+    queries = np.atleast_1d(check_index(queries, n, 'queries'))
+    check_count(1, k=k)
+    check_thumbs(thumbs, n)
+    if not len(queries): raise AlignetError('queries is empty; give at least one row')
     widths = [1.15] + ([.25] + [1] * k) * len(models)
     size = (.58 * sum(widths), .72 * len(queries) + .35)
     grid = dict(squeeze=False, width_ratios=widths, layout='constrained')

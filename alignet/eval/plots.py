@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MARKERS', 'model_colours', 'model_styles', 'plot_accuracy', 'plot_reliability', 'group_blocks', 'image_array',
-           'plot_rdm', 'plot_rdms']
+           'check_thumbs', 'plot_rdm', 'plot_rdms']
 
 # %% ../../nbs/eval/plots.ipynb #acd11cae
 import matplotlib.pyplot as plt
@@ -23,6 +23,7 @@ def model_colours(
     n:int, # Number of models
 ) -> list: # n colours
     "Colours for models, from seaborn's colour-blind palette"
+    check_count(0, n=n)
     palette = sns.color_palette('colorblind')
     return [palette[i % len(palette)] for i in range(n)]
 
@@ -31,7 +32,7 @@ def model_styles(
     names, # Names of the models
 ) -> dict: # {name: dict(color, marker)}
     "One colour and one marker for each model"
-    names = list(names)
+    names = check_names(names)
     colours = model_colours(len(names))
     return {n: dict(color=c, marker=MARKERS[i % len(MARKERS)]) for i, (n, c) in enumerate(zip(names, colours))}
 
@@ -48,7 +49,9 @@ def plot_accuracy(
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "Odd-one-out accuracy of each model and similarity, with intervals"
-    if ax is None: ax = plt.subplots(figsize=(6, 2.8), dpi=150, layout='constrained')[1]
+    check_columns(table, ('similarity', 'model', 'accuracy', 'low', 'high'), remedy='make it with odd_one_out_table')
+    if ceiling is not None: check_between(0, 1, ceiling=ceiling)
+    ax = as_axes(ax, (6, 2.8))
     similarities, names = list(dict.fromkeys(table.similarity)), list(dict.fromkeys(table.model))
     for m, (name, style) in enumerate(model_styles(names).items()):
         d = table[table.model == name]
@@ -57,7 +60,7 @@ def plot_accuracy(
         ax.errorbar(x, d.accuracy, bars, ls='', capsize=3, label=as_label(name), **style)
     end = len(similarities) - .5
     _level(ax, end, CHANCE, 'chance', ':')
-    if ceiling: _level(ax, end, ceiling, 'ceiling', '--')
+    if ceiling is not None: _level(ax, end, ceiling, 'ceiling', '--')
     ax.set_xticks(range(len(similarities)), similarities)
     ax.set(xlim=(-.5, end), ylabel='odd-one-out accuracy')
     sns.despine(ax=ax)
@@ -72,7 +75,8 @@ def plot_reliability(
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "Fraction of right answers against claimed confidence"
-    if ax is None: ax = plt.subplots(figsize=(4.2, 3.4), dpi=150, layout='constrained')[1]
+    check_has('items', 'a dict of pairs (conf, correct)', claims=claims)
+    ax = as_axes(ax, (4.2, 3.4))
     data = {name: reliability(c, a, bins, mass) for name, (c, a) in claims.items()}
     low = min(d[['confidence', 'accuracy']].min().min() for d in data.values())
     low = max(0, np.floor(low * 10) / 10)
@@ -94,8 +98,8 @@ def group_blocks(
     order=None, # Order of the groups; as they come if None
 ) -> tuple: # (n,) rows sorted by group, and (group, start, end) of each block
     "Sort objects by group"
-    g = np.asarray(groups).astype(str)
-    names = list(dict.fromkeys(g)) if order is None else list(order)
+    g = np.array(check_names(groups, 'groups'))
+    names = list(dict.fromkeys(g)) if order is None else check_names(order, 'order')
     check_known(sorted(set(g)), names, 'groups', 'add them to order')
     rows = [np.flatnonzero(g == name) for name in names]
     ends = np.cumsum([len(r) for r in rows])
@@ -113,7 +117,7 @@ def _percentiles(D):
 # %% ../../nbs/eval/plots.ipynb #f5750d45
 def _as_rdm(X, similarity='cosine'):
     "A dissimilarity matrix as it is, or the one of features"
-    X = np.asarray(X)
+    X = check_real(X, 'X')
     is_rdm = X.ndim == 2 and len(X) == X.shape[1] and np.allclose(np.diag(X), 0)
     return X if is_rdm else rdm(X, similarity)
 
@@ -122,7 +126,19 @@ def image_array(
     im, # PIL image or array
 ) -> np.ndarray: # What matplotlib draws
     "An image as an array"
-    return np.asarray(im.convert('RGBA') if hasattr(im, 'convert') else im)
+    a = to_array(im.convert('RGBA') if hasattr(im, 'convert') else im)
+    if a.ndim in (2, 3) and a.dtype.kind in 'biuf': return a
+    raise AlignetError(f'thumbs must be PIL images or arrays of pixels, not {im!r:.60}')
+
+# %% ../../nbs/eval/plots.ipynb #chkthumbs
+def check_thumbs(
+    thumbs, # Small images, or None
+    n:int, # Number of objects
+):
+    "Raise if there is not one small image for each object"
+    if thumbs is None: return
+    check_has('__len__ __getitem__', 'a list of images', thumbs=thumbs)
+    if len(thumbs) != n: raise AlignetError(f'thumbs must be one image for each of {n:,} objects, not {len(thumbs):,}')
 
 # %% ../../nbs/eval/plots.ipynb #172a46cd
 def _draw_edge_images(ax, images, rows, px=20):
@@ -145,11 +161,13 @@ def plot_rdm(
     ax=None, # Axes to draw on; new ones if None
 ) -> object: # The image, for a colour bar
     "Heat map of a dissimilarity matrix, objects ordered by group"
-    D = _as_rdm(X).astype(np.float64)
+    D, groups = _as_rdm(X).astype(np.float64), check_names(groups, 'groups')
+    check_thumbs(thumbs, len(D))
+    if vmax is not None: check_positive(vmax=vmax)
     if len(D) != len(groups): raise AlignetError(f'{len(groups):,} groups for {len(D):,} objects')
     rows, blocks = group_blocks(groups, order)
     D = (_percentiles(D) if ranks else D)[np.ix_(rows, rows)]
-    if ax is None: ax = plt.subplots(figsize=(4.6, 3.8), dpi=150, layout='constrained')[1]
+    ax = as_axes(ax, (4.6, 3.8))
     im = ax.imshow(D, cmap='viridis', vmin=0, vmax=100 if ranks else vmax, interpolation='nearest')
     for _, _, end in blocks[:-1]:
         ax.axhline(end - .5, color='w', lw=.8)
@@ -173,6 +191,7 @@ def plot_rdms(
     similarity:str='cosine', # One of SIMILARITIES
 ) -> plt.Figure: # A matrix for each model, side by side
     "Heat maps of several models side by side, with one colour scale"
+    check_has('items', 'a dict of features', models=models)
     matrices = {name: _as_rdm(X, similarity) for name, X in models.items()}
     n = len(matrices)
     fig, axs = plt.subplots(1, n, figsize=(1.6 + 2.8*n, 3.1), dpi=150, layout='constrained', squeeze=False)

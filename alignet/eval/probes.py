@@ -41,7 +41,10 @@ def fit_probe(
     seed:int=0, # Seed of the validation split
 ) -> object: # Fitted scikit-learn pipeline
     "Fit a linear probe whose strength is chosen on a split of its own training images"
-    X, y = check_finite(X), np.asarray(y)
+    X = check_finite(X)
+    y, Cs = check_labels(y, len(X)), check_vector(np.atleast_1d(to_array(Cs)), 'Cs').tolist()
+    if not Cs: raise AlignetError('Cs is empty; give at least one strength')
+    check_positive(**{'the smallest of Cs': min(Cs)})
     if len(set(y.tolist())) < 2:
         raise AlignetError(f'the probe needs at least two classes; the only label is {y[:1].tolist()}')
     with threadpool_limits(1): return _make_probe(_choose_strength(X, y, Cs, seed)).fit(X, y)
@@ -88,6 +91,10 @@ def score_probe(
     y, # (t,) their labels, all of classes that the probe knows
 ) -> ProbeScores: # Its answers
     "Ask a probe about test images"
+    check_has('classes_ predict_proba', 'a probe from fit_probe', probe=probe)
+    X = check_finite(X)
+    y = check_labels(y, len(X))
+    check_known(np.unique(y).tolist(), set(probe.classes_.tolist()), 'classes', 'fit the probe on them, too')
     target = np.searchsorted(probe.classes_, y)
     return ProbeScores(probe.predict_proba(X), target, probe[-1].C)
 
@@ -98,12 +105,13 @@ def check_labels(
     what:str='y', # What to call them in an error
 ) -> np.ndarray: # (n,) labels
     "Validate labels: one for each row, none missing"
-    y = np.asarray(y)
-    if y.dtype == object and all(isinstance(v, str) for v in y): y = y.astype(str)
+    y = to_array(y)
+    if y.dtype == object and y.ndim and all(isinstance(v, str) for v in y): y = y.astype(str)
     if y.shape != (n,):
         raise AlignetError(f'{what} must have one label for each of the {n:,} rows, not the shape {y.shape}')
     missing = int(pd.isna(y).sum())
     if missing: raise AlignetError(f'{what}: {missing:,} labels are missing; leave out these rows')
+    if y.dtype == object: y = np.array(check_names(y, what))
     return y
 
 # %% ../../nbs/eval/probes.ipynb #ed27b51e
@@ -157,7 +165,7 @@ def _test_rows(y, test_idx):
     "Rows to draw from and rows to test on (None: all that were not drawn)"
     rows = np.arange(len(y))
     if test_idx is None: return rows, None
-    test = np.unique(rows[np.asarray(test_idx)])
+    test = np.unique(check_index(test_idx, len(y), 'test_idx'))
     rows = np.setdiff1d(rows, test)
     new = np.setdiff1d(y[test], y[rows]).tolist()
     if new: raise AlignetError(f'test_idx holds classes without training images: {preview(new)}')
@@ -231,17 +239,20 @@ def probe_table(
     k:int=5, # Training pictures a class
     draws:int=5, # How many times to draw them
     seed:int=0, # Seed of the draws, the same for every model
+    Cs=STRENGTHS, # Strengths to choose from
 ) -> pd.DataFrame: # model, train, test (styles), draw, k, accuracy, balanced, n_test, C, n_train
     "Few-shot probes of several models, within and across styles"
+    check_has('items', 'a dict of features', models=models)
+    check_columns(items, (label, 'file', 'style', 'object'), 'items')
     y, style, objects = (items[c].astype(str).to_numpy() for c in (label, 'style', 'object'))
     # an unnamed picture is an object of its own
     objects = np.where(objects == '', items.file.to_numpy(str), objects)
     tables = []
     for name, features in models.items():
         X = features_for(features, items.file.tolist(), f"features of '{name}'")
-        if len(set(style)) > 1: table = cross_style_probe(X, y, style, objects, k, draws, seed)
+        if len(set(style)) > 1: table = cross_style_probe(X, y, style, objects, k, draws, seed, Cs)
         else:
-            table = few_shot_probe(X, y, k, draws, seed)
+            table = few_shot_probe(X, y, k, draws, seed, Cs=Cs)
             table.insert(0, 'train', style[0])
             table.insert(1, 'test', style[0])
         table.insert(0, 'model', name)

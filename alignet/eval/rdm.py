@@ -25,7 +25,8 @@ def rdm(
     "Representational dissimilarity matrix of a model"
     check_choice(similarity, RDM_SIMILARITIES, 'similarity')
     if similarity == 'correlation':
-        X = np.asarray(X, np.float64)
+        check_finite(X)
+        X = to_array(X).astype(np.float64)
         X, similarity = X - X.mean(1, keepdims=True), 'cosine'
     S = pair_sims(X, similarity)
     d = np.diag(S)
@@ -44,6 +45,9 @@ def pair_correlation(
 ) -> float: # NaN if one of them has no differences
     "Correlation over the entries that neither lacks"
     check_choice(method, RDM_METHODS, 'method')
+    a, b = check_real(a, 'a'), check_real(b, 'b')
+    if a.ndim != 1 or a.shape != b.shape:
+        raise AlignetError(f'two lists of as many numbers are needed, not {a.shape} and {b.shape}')
     ok = np.isfinite(a) & np.isfinite(b)
     a, b = a[ok], b[ok]
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0: return float('nan')
@@ -57,7 +61,7 @@ def rsa(
     method:str='spearman', # One of RDM_METHODS
 ) -> float: # Correlation; NaN if one of them has no differences at all
     "How similarly two representations see the pairs of objects"
-    A, B = np.asarray(A), np.asarray(B)
+    A, B = check_real(A, 'A'), check_real(B, 'B')
     if A.ndim != 2 or A.shape != B.shape or A.shape[0] != A.shape[1]:
         raise AlignetError(f'two square matrices of the same size are needed, not {A.shape} and {B.shape}')
     if len(A) < 3: raise AlignetError('comparing the order of pairs needs at least three objects')
@@ -70,6 +74,7 @@ def n_pictures(
     what:str='pairs', # What holds them, for an error
 ) -> int: # n, so that n * (n - 1) / 2 is the number of pairs
     "Number of pictures that have so many pairs"
+    check_count(1, **{what: n_pairs})
     n = int(round((1 + np.sqrt(1 + 8 * n_pairs)) / 2))
     if n * (n - 1) // 2 == n_pairs: return n
     sizes = f'{n - 1:,} pictures have {(n - 1) * (n - 2) // 2:,} pairs, {n:,} have {n * (n - 1) // 2:,}'
@@ -81,7 +86,7 @@ def _check_pairs(pairs, names):
     n = len(names)
     if len(set(names)) != n: raise AlignetError('names: a picture has the name of another; give each its own')
     if n < 3: raise AlignetError(f'{n} pictures have no order of pairs; at least 3 are needed')
-    pairs = np.atleast_2d(np.asarray(pairs, np.float32))
+    pairs = np.atleast_2d(check_real(pairs, 'dissimilarities').astype(np.float32))
     p = n * (n - 1) // 2
     if pairs.ndim != 2 or pairs.shape[1] != p:
         raise AlignetError(f'{n:,} pictures have {p:,} pairs, but there are {pairs.shape[-1]:,} numbers a person')
@@ -99,7 +104,9 @@ class HumanRDM:
         simulated:bool=False, # By simulated people
         images:ImageSet=None, # The pictures, if at hand
     ):
-        self.names = [str(o) for o in names]
+        check_flag(simulated=simulated)
+        if images is not None: check_has('names index', 'an ImageSet', images=images)
+        self.names = check_names(names)
         self.pairs = _check_pairs(pairs, self.names)
         self.source, self.simulated, self.images = str(source), bool(simulated), images
 
@@ -132,7 +139,7 @@ RATINGS = ('dissimilarity', 'similarity')
 def _to_dissimilarity(x, numbers):
     "Turn similarities over"
     check_choice(numbers, RATINGS, 'numbers')
-    x = np.asarray(x, np.float64)
+    x = check_real(x, 'numbers').astype(np.float64)
     return x if numbers == 'dissimilarity' else np.nanmax(x) - x
 
 # %% ../../nbs/eval/rdm.ipynb #f2fd2f04
@@ -183,7 +190,8 @@ def from_matrix(cls:HumanRDM,
     **kwargs, # source, simulated, images
 ) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "From square matrices; one triangle may be empty"
-    M = np.asarray(M, np.float64)
+    check_at_least(0, tol=tol)
+    M = check_real(M, 'M').astype(np.float64)
     if M.ndim == 2: M = M[None]
     if M.ndim != 3 or M.shape[1] != M.shape[2]:
         raise AlignetError(f'matrices must have the shape (n, n) or (people, n, n), not {M.shape}')
@@ -254,6 +262,7 @@ def matrix(self:HumanRDM,
     person=None, # Row of a person; the mean of all if None
 ) -> np.ndarray: # (n, n) with zeros on the diagonal
     "One matrix as a square"
+    if person is not None: check_position(person, len(self.pairs), 'person')
     n = len(self)
     M = np.zeros((n, n))
     i, j = np.triu_indices(n, 1)
@@ -266,7 +275,7 @@ def among(self:HumanRDM,
     names, # (m,) names of the pictures to keep, in the order wanted
 ) -> HumanRDM: # Over these names, in this order
     "Only some pictures"
-    names = [str(o) for o in names]
+    names = check_names(names)
     check_known(names, self.names, 'pictures')
     index = {o: k for k, o in enumerate(self.names)}
     rows = [index[o] for o in names]

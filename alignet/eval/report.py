@@ -65,6 +65,7 @@ def _is_missing(v): return v is None or bool(np.isscalar(v) and pd.isna(v))
 
 # %% ../../nbs/eval/report.ipynb #e48f6bf9
 def _is_number(v):
+    if isinstance(v, str): return '±' in v
     return _is_missing(v) or isinstance(v, numbers.Real) and not isinstance(v, (bool, np.bool_))
 
 # %% ../../nbs/eval/report.ipynb #8eda18bd
@@ -90,10 +91,12 @@ class Report:
         notes=(), # Remarks at the end
         subtitle:str='', # A line under the title
     ):
-        self.title, self.subtitle, self.parts = title, subtitle, []
+        for what, o in dict(tables=tables, figures=figures).items():
+            if o is not None: check_has('items', 'a dict', **{what: o})
+        self.title, self.subtitle, self.parts = str(title), str(subtitle), []
         for caption, df in (tables or {}).items(): self.table(df, caption)
         for alt, fig in (figures or {}).items(): self.figure(fig, alt)
-        for text in notes: self.note(text)
+        for text in check_names(notes, 'notes'): self.note(text)
 
     def _add(self, type, **part):
         self.parts.append(dict(type=type, **part))
@@ -106,6 +109,14 @@ def heading(self:Report,
 ) -> Report: # Itself
     "Start a section"
     return self._add('heading', text=str(text))
+
+# %% ../../nbs/eval/report.ipynb #replead1
+@patch
+def lead(self:Report,
+    text:str, # Markdown, one sentence or two
+) -> Report: # Itself
+    "Add the result, in large letters"
+    return self._add('lead', text=str(text))
 
 # %% ../../nbs/eval/report.ipynb #150d5740
 @patch
@@ -135,16 +146,20 @@ def table(self:Report,
     if isinstance(df, pd.Series): df = df.to_frame()
     if not isinstance(df, pd.DataFrame):
         raise AlignetError(f'a table must be a pandas DataFrame, not {type(df).__name__}')
+    check_count(0, digits=digits)
+    if name is not None: name = str(name)
     df = flat_frame(df)
     rows = [[format_cell(v, digits) for v in row] for row in df.itertuples(index=False, name=None)]
     numeric = [len(df) > 0 and all(map(_is_number, df.iloc[:, i])) for i in range(df.shape[1])]
     columns = [dict(name=c.replace('_', ' '), numeric=n) for c, n in zip(df.columns, numeric)]
-    return self._add('table', frame=df, columns=columns, rows=rows, caption=caption, name=name)
+    return self._add('table', frame=df, columns=columns, rows=rows, caption=str(caption), name=name)
 
 # %% ../../nbs/eval/report.ipynb #1c924458
 def _draw_figure(fig, dpi):
     "A matplotlib figure as an image, and how many of its pixels make one pixel of the page"
+    check_count(1, dpi=dpi)
     if isinstance(fig, Image.Image): return fig, 1
+    check_has('savefig', 'a figure or axes of Matplotlib, or a PIL image', fig=getattr(fig, 'figure', fig))
     png = io.BytesIO()
     getattr(fig, 'figure', fig).savefig(png, format='png', dpi=dpi, bbox_inches='tight', facecolor='w')
     return Image.open(png), dpi / 96
@@ -156,16 +171,17 @@ def figure(self:Report,
     alt:str, # What one sees, for those who cannot
     caption:str='', # What it shows and how to read it
     dpi:int=150, # Resolution
+    half:bool=False, # Beside the next one, where the page is wide enough
 ) -> Report: # Itself
     "Add a figure"
-    if not str(alt or '').strip(): raise AlignetError('a figure needs alternative text: say what one sees')
+    if alt is None or not str(alt).strip(): raise AlignetError('a figure needs alternative text: say what one sees')
     im, scale = _draw_figure(fig, dpi)
     png = io.BytesIO()
     im.convert('RGB').quantize(256, dither=Image.Dither.NONE).save(png, 'PNG', optimize=True)
     w, h = round(im.width / scale), round(im.height / scale)
     picture = dict(png=base64.b64encode(png.getvalue()).decode(), width=w, height=h)
     wide = w > 500 and w > 1.3*h
-    return self._add('figure', alt=str(alt), caption=caption, wide=wide, **picture)
+    return self._add('figure', alt=str(alt), caption=str(caption), wide=wide, half=half, **picture)
 
 # %% ../../nbs/eval/report.ipynb #013e288c
 _templates = jinja2.Environment(loader=jinja2.PackageLoader('alignet', 'static'), autoescape=True)
@@ -208,7 +224,7 @@ def to_dict(self:Report) -> dict: # title, subtitle, text, notes, tables (name -
         name = p['name'] or re.sub(r'\W+', '_', p['caption'].lower()).strip('_')[:60] or 'table'
         rows = p['frame'].to_json(orient='records', double_precision=10)
         tables[_free_name(name, tables)] = json.loads(rows)
-    words = dict(title=self.title, subtitle=self.subtitle, text=texts('heading', 'text'), notes=texts('note'))
+    words = dict(title=self.title, subtitle=self.subtitle, text=texts('heading', 'lead', 'text'), notes=texts('note'))
     return words | dict(tables=tables, figures=figures)
 
 # %% ../../nbs/eval/report.ipynb #2e78684a

@@ -32,6 +32,7 @@ class RsaSettings:
 # %% ../../nbs/eval/rsa.ipynb #3a494341
 def _model_pairs(features, human, similarity):
     "Dissimilarities of a model for the pairs of the human set"
+    check_has('names pairs people', 'a HumanRDM', human=human)
     D = rdm(features_for(features, human.names), similarity)
     return D[np.triu_indices(len(human), 1)].astype(np.float64)
 
@@ -94,6 +95,10 @@ def rdm_ceiling(
     method:str='spearman', # One of RDM_METHODS
 ) -> dict: # lower, upper (each person); reliability, mean (the best possible for the mean of the people)
     "How well a perfect model could do"
+    check_has('names pairs people', 'a HumanRDM', human=human)
+    check_count(1, splits=splits, min_pairs=min_pairs)
+    check_count(0, seed=seed)
+    check_choice(method, RDM_METHODS, 'method')
     v = _single_people(human, min_pairs)
     if len(v) < 2: return dict.fromkeys(('lower', 'upper', 'reliability', 'mean'), float('nan'))
     scaled = _on_one_scale(v, method)
@@ -182,6 +187,8 @@ def rsa_interval(
     **kwargs, # As for RsaSettings
 ) -> pd.DataFrame: # One row a measure: value, low, high
     "Both measures with intervals"
+    check_count(1, n_boot=n_boot)
+    check_between(0, 1, ends=False, level=level)
     rows = {}
     for measure, a in _agreements(features, human, RsaSettings(**kwargs)).items():
         low, high = _draw(a, len(human), n_boot, seed).ci(level)
@@ -200,6 +207,8 @@ def compare_rsa(
     **kwargs, # As for RsaSettings
 ) -> pd.DataFrame: # One row a measure: first, second, gain, low, high, p
     "Gain of the second model over the first, with an interval for the difference"
+    check_count(1, n_boot=n_boot)
+    check_between(0, 1, ends=False, level=level)
     cfg = RsaSettings(**kwargs)
     first, second = (_agreements(f, human, cfg) for f in (features_a, features_b))
     rows = {}
@@ -233,6 +242,8 @@ def score_human_rdms(
     **kwargs, # As for RsaSettings
 ) -> dict: # table (measure, value, low, high, n, chance, ceiling, ceiling_low), items, items_unit
     "Correlation of a model with people on one or more sets"
+    check_count(1, n_boot=n_boot)
+    if not isinstance(data, HumanRDM): check_has('items keys', 'a HumanRDM, or a dict of them', data=data)
     data = {'': data} if isinstance(data, HumanRDM) else dict(data)
     if not data: raise AlignetError('there is no set to score on; see HUMAN_RDM_NEEDS for where they are')
     rows, items, cfg = [], {}, RsaSettings(**kwargs)
@@ -266,7 +277,7 @@ def plot_human_rdms(
     first = next(iter(tables.values()))
     if not len(first): check_choice(measure, list(next(iter(scores.values()))['table'].measure), 'measure')
     size = (6.5, .6 + max(1.4, .55 * len(first)))
-    if ax is None: ax = plt.subplots(figsize=size, dpi=150, layout='constrained')[1]
+    ax = as_axes(ax, size)
     y = np.arange(len(first))[::-1]
     _draw_ceilings(ax, y, first)
     for k, (name, style) in enumerate(model_styles(tables).items()):

@@ -20,7 +20,7 @@ from ..data import ImageSet
 from ..files.disk import *
 from ..files.text import *
 from .plots import model_styles
-from .probes import fit_probe
+from .probes import check_labels, fit_probe
 from .stats import Draws
 
 # %% ../../nbs/eval/shift.ipynb #fb50d92a
@@ -70,7 +70,9 @@ def split_subclasses(
 ) -> tuple: # Source and target, two lists of n/2
     "Cut the subclasses of one superclass into source and target"
     check_choice(split, SPLITS, 'split')
-    groups = [sorted(g) for g in groups]
+    check_has('__len__ __iter__', 'a list of lists', groups=groups)
+    groups = [sorted(check_names(g, 'groups')) for g in groups]
+    check_count(2, n=n)
     every = sorted({c for g in groups for c in g})
     if n < 2 or n % 2 or n > len(every):
         raise AlignetError(f'n={n} subclasses: give an even number from 2 to {len(every)}, as many as there are')
@@ -90,6 +92,9 @@ def split_subclasses(
 # %% ../../nbs/eval/shift.ipynb #bb47d181
 def _check_sides(task):
     "Raise unless every superclass has subclasses of its own on both sides"
+    check_has('values keys', 'a dict {superclass: subclasses}', source=task.source, target=task.target)
+    for side in (task.source, task.target):
+        for subclasses in side.values(): check_names(subclasses, 'subclasses')
     if list(task.source) != list(task.target):
         raise AlignetError(f"task '{task.name}': source and target have different superclasses")
     if len(task.source) < 2:
@@ -140,7 +145,7 @@ def load(cls:ShiftTask,
     name:str=None, # What to call it; the file's name if None
 ) -> ShiftTask: # Superclasses with their source and target subclasses
     "Read a split that `save` wrote"
-    path = Path(path)
+    path = check_path(path)
     t = read_table(path, ['superclass', 'subclass', 'side']).map(unescape_formula)
     for side in t.side.unique(): check_choice(side, ('source', 'target'), f"'{path}': side")
     sides = {side: {k: [] for k in t.superclass} for side in ('source', 'target')}
@@ -220,7 +225,10 @@ def class_draws(
     seed:int=0, # Seed of the resampling
 ) -> Draws: # The mean over classes of their fractions of right answers
     "Resample classes, and in each the answers"
-    group = pd.factorize(np.asarray(classes))[0]
+    check_count(1, n_boot=n_boot)
+    right = check_vector(right, 'right')
+    check_rows(~np.isin(right, (0, 1)), 'right', 'are not right or wrong, 1 or 0')
+    group = pd.factorize(check_labels(classes, len(right), 'classes'))[0]
     n = np.bincount(group)
     fraction = np.bincount(group, right) / n
     r, n_classes = rng(seed, 75), len(n)
@@ -320,7 +328,7 @@ def plot_shift(
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "Source and target accuracy of each model, a line a split"
-    if ax is None: ax = plt.subplots(figsize=(5.2, 2.9), dpi=150, layout='constrained')[1]
+    ax = as_axes(ax, (5.2, 2.9))
     names = list(dict.fromkeys(runs.model))
     for m, (name, style) in enumerate(model_styles(names).items()):
         wide = runs[runs.model == name].pivot(index='seed', columns='measure', values='value')

@@ -88,7 +88,7 @@ def load_shift(
 ) -> ShiftedImages: # Pictures, and the class of each as an index into .classes
     "Pictures and classes of a shifted ImageNet in its published layout"
     check_choice(name, SHIFTS, 'set')
-    path = Path(path)
+    path = check_path(path)
     if not path.is_dir(): raise needs_error(name, f"'{path}' is no folder")
     if name == 'objectnet': return _load_objectnet(path)
     wnids = imagenet_classes()

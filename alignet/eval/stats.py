@@ -23,7 +23,7 @@ class Draws:
         level:float=.95, # Coverage wanted
     ) -> tuple: # Lower and upper end
         "Percentile interval"
-        if not 0 < level < 1: raise AlignetError(f'level must lie between 0 and 1, not {level}')
+        check_between(0, 1, ends=False, level=level)
         low, high = np.quantile(self.draws, [(1 - level)/2, (1 + level)/2])
         return float(low), float(high)
 
@@ -54,9 +54,10 @@ def object_influence(
     triplets, # (t, 3) which objects each triplet shows
 ) -> tuple: # (n,) influence R_o of each object, and the standard error of the mean
     "How much each object moves the mean, and its standard error when triplets share objects"
-    r = np.asarray(values, np.float64)
-    r = r - r.mean()
     t = np.sort(check_triplets(triplets), 1)
+    if not len(t): raise AlignetError('there are no triplets; give at least one')
+    r = check_vector(values, 'values', len(t)).astype(np.float64)
+    r = r - r.mean()
     n, n_trials = int(t.max()) + 1, len(r)
     used = np.unique(t).size
     objects = np.bincount(t.ravel(), np.repeat(r, 3), n)
@@ -116,12 +117,14 @@ def resample(
 ) -> Draws: # The mean and its draws
     "Bootstrap the mean of `values` over trials, objects or groups"
     check_count(1, n_boot=n_boot)
-    v = np.asarray(values, np.float64).ravel()
+    v = check_real(values, 'values').astype(np.float64).ravel()
     if not len(v) or not np.isfinite(v).all():
         raise AlignetError('values must hold at least one number, and no NaN or infinity')
     r = rng(seed, stream)
     if unit is None: return Draws(float(v.mean()), _trial_draws(v, n_boot, r))
     unit = to_array(unit)
+    if unit.ndim not in (1, 2): raise AlignetError(f'unit must be (t, 3) triplets or (t,) groups, not {unit.shape}')
+    if unit.dtype == object: unit = np.array(check_names(unit, 'unit'))
     if len(unit) != len(v):
         what = 'triplet' if unit.ndim == 2 else 'group'
         raise AlignetError(f'{len(v):,} values need one {what} for each value, not {len(unit):,}')
@@ -149,7 +152,8 @@ def paired_bootstrap(
     seed:int=0, # Seed of the resampling
 ) -> dict: # gain (b - a), low, high, p
     "Gain of the second model over the first, with an interval for the difference"
-    a, b = np.asarray(correct_a, np.float64), np.asarray(correct_b, np.float64)
+    a, b = check_vector(correct_a, 'correct_a'), check_vector(correct_b, 'correct_b')
+    a, b = a.astype(np.float64), b.astype(np.float64)
     if a.shape != b.shape:
         raise AlignetError(f'a paired comparison needs the same trials, not {len(a):,} and {len(b):,}')
     d = resample(b - a, unit, n_boot, seed)
@@ -174,10 +178,9 @@ def spearman_influence(
     b, # (p,) numbers
 ) -> tuple: # The correlation, and (p,) the influence of each entry; their mean is 0
     "Spearman correlation and how much each entry moves it"
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    a, b = check_vector(a, 'a').astype(np.float64), check_vector(b, 'b').astype(np.float64)
     n = len(a)
-    if a.shape != b.shape or a.ndim != 1 or not np.isfinite(a + b).all():
-        raise AlignetError('two lists of as many finite numbers are needed')
+    if a.shape != b.shape: raise AlignetError('two lists of as many finite numbers are needed')
     if n < 3 or np.ptp(a) == 0 or np.ptp(b) == 0: return float('nan'), np.full(n, np.nan)
     u, v = ((stats.rankdata(x) - .5) / n - .5 for x in (a, b))
     var_u, var_v, cov = (u @ u) / n, (v @ v) / n, (u @ v) / n
@@ -219,8 +222,12 @@ def summarise_seeds(
     level:float=.95, # Coverage of the gain's interval
 ) -> pd.DataFrame: # by, seeds, mean, sd, values, [gain, gain_low, gain_high]
     "Mean and spread over seeds, and the paired gain over a baseline"
-    by = [by] if isinstance(by, str) else list(by)
-    check_known([*by, value, seed, *(baseline or {})], list(df.columns), 'columns of the table')
+    by = [by] if isinstance(by, str) else check_names(by, 'by')
+    if not isinstance(baseline, (dict, type(None))):
+        raise AlignetError(f'baseline must be a dict, not {baseline!r:.60}')
+    check_columns(df, [*by, value, seed, *(baseline or {})])
+    check_real(df[value], value)
+    check_between(0, 1, ends=False, level=level)
     wide = _seeds_wide(df, by, value, seed)
     out = pd.DataFrame(dict(seeds=wide.shape[1], mean=wide.mean(axis=1), sd=wide.std(axis=1)))
     out['values'] = [tuple(map(float, row)) for row in wide.to_numpy()]

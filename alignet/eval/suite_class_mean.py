@@ -9,6 +9,7 @@ __all__ = ['nearest_mean_correct', 'ClassMeanTask']
 import numpy as np
 from ..core import *
 from .catalog import add_suite
+from .probes import check_labels
 from .tasks import Item, Scores, Task
 
 # %% ../../nbs/eval/suite_class_mean.ipynb #07f3ce48
@@ -23,6 +24,7 @@ def nearest_mean_correct(
 ) -> np.ndarray: # (n,) bool
     "Whether each row is nearer to the mean of the others of its class than to any other mean"
     X = _unit(check_finite(X).astype(np.float64))
+    y = check_labels(y, len(X))
     classes, code, count = np.unique(y, return_inverse=True, return_counts=True)
     if len(classes) < 2: raise AlignetError('class means need two classes or more')
     check_rows(count[code] < 2, 'labels', 'each label must occur twice or more', np.asarray(y))

@@ -162,6 +162,9 @@ def corrupt(
     "A picture as it looks with a corruption"
     check_choice(kind, CORRUPTIONS, 'kind')
     check_choice(severity, range(1, 6), 'severity')
+    check_count(1, severity=severity, side=side)
+    check_has('size resize crop', 'a PIL image', image=image)
+    severity, side = int(severity), int(side)
     make, first, last = CORRUPTIONS[kind]
     strength = np.geomspace(first, last, 5)[severity - 1]
     ratio = side / min(image.size)
@@ -180,6 +183,9 @@ class CorruptedImages(ImageSet):
         severities=(1, 2, 3, 4, 5), # Severities
         side:int=128, # Side of the corrupted pictures in pixels
     ):
+        check_has('names index subset', 'an ImageSet', images=images)
+        kinds, files = check_names(kinds, 'kinds'), check_names(files, 'files')
+        images.index(files)
         for kind in kinds: check_choice(kind, CORRUPTIONS, 'kind')
         self.images, self.side, self.root = images, side, Path(f'corrupted-{side}')
         conditions = [(k, s) for k in kinds for s in severities]

@@ -32,7 +32,7 @@ def hierarchy_file(
     name:str, # Name of one of its files
 ) -> Path: # Where it lies
     "One of the files of a hierarchy"
-    path = Path(folder)/name
+    path = check_path(folder)/name
     if path.is_file(): return path
     raise AlignetError(f"class hierarchy: '{path}' does not exist; get it from {HIERARCHY_NEEDS['where']}")
 
@@ -79,7 +79,10 @@ class ClassTree:
         names:dict=None, # {ID: name}
         root:str=None, # The root; the only node without a parent if None
     ):
-        classes = list(dict.fromkeys(classes))
+        check_has('items keys', 'a dict {child: its parents}', up=up)
+        classes = list(dict.fromkeys(check_names(classes, 'classes')))
+        if names is not None: check_has('items keys', 'a dict {ID: name}', names=names)
+        if root is not None: check_known([root], {*up, *(p for o in up.values() for p in o)}, 'roots')
         self.names = dict(names or {})
         self.classes = [c for c in classes if c in up]
         self.missing = [c for c in classes if c not in up]          # classes that the hierarchy omits
@@ -130,6 +133,8 @@ def at_level(self:ClassTree,
     under:str=None, # Only nodes below this one, or it
 ) -> list: # IDs, sorted
     "The nodes on a level"
+    check_count(0, level=level)
+    if under is not None: check_known([under], self.level, 'nodes')
     nodes = sorted(n for n, depth in self.level.items() if depth == level)
     if under is None: return nodes
     return [n for n in nodes if n == under or under in ancestors(self.up, n)]
@@ -140,6 +145,7 @@ def below(self:ClassTree,
     node:str, # ID
 ) -> list: # IDs, sorted; the node itself if it is a class
     "The classes of the data set below a node"
+    check_known([node], self.level, 'nodes', 'check the ID')
     todo, seen = [node], set()
     while todo:
         n = todo.pop()
@@ -155,9 +161,8 @@ def above(self:ClassTree,
     level:int, # Steps from the root
 ) -> str: # ID; the node itself if it lies no deeper, and the first in sorted order if there are several
     "The node on a level above this one"
-    if node not in self.level:
-        near = nearest_names(node, self.level)
-        raise AlignetError(f"'{node}' is not in the class hierarchy; near to it are {near}")
+    check_known([node], self.level, 'nodes of the class hierarchy', 'check the ID')
+    check_count(0, level=level)
     if self.level[node] <= level: return node
     on_level = (a for a in sorted(ancestors(self.up, node)) if self.level.get(a) == level)
     return next(on_level, node)
@@ -195,8 +200,10 @@ class Taxonomy:
         images:ImageSet=None, # The pictures
         notes:str='', # Where it comes from
     ):
-        self.names = [str(o) for o in names]
-        self.files = self.names if files is None else [str(f) for f in files]
+        if not isinstance(levels, dict): check_columns(levels, (), 'levels')
+        if images is not None: check_has('names index', 'an ImageSet', images=images)
+        self.names = check_names(names)
+        self.files = self.names if files is None else check_names(files, 'files')
         self.levels = pd.DataFrame(levels).reset_index(drop=True).astype(str)
         self.images, self.notes = images, notes
         n = len(self.names), len(self.files), len(self.levels)
@@ -232,7 +239,7 @@ def subset(self:Taxonomy,
     rows, # (m,) indices, or an (n,) mask
 ) -> Taxonomy: # Of these rows
     "Only some of the things"
-    rows = np.arange(len(self))[np.asarray(rows)]
+    rows = np.atleast_1d(check_index(rows, len(self)))
     names, files = ([o[i] for i in rows] for o in (self.names, self.files))
     return Taxonomy(names, self.levels.iloc[rows], files, self.images, self.notes)
 
@@ -301,7 +308,7 @@ def load_hierarchy(
     "Photos of ImageNet classes with their place in the class hierarchy"
     root = root or os.environ.get('ALIGNET_DATA')
     if not root: raise AlignetError('give the folder of the ImageNet photos, or set ALIGNET_DATA')
-    tree, folder = ClassTree.load(Path(root)/hierarchy), Path(root)/samples
+    tree, folder = ClassTree.load(check_path(root)/hierarchy), check_path(root)/samples
     if not folder.is_dir():
         raise AlignetError(f"'{folder}' does not exist; put <wnid>_<name>.JPEG files of image-net.org there")
     images = ImageSet.from_folder(folder)

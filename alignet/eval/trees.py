@@ -16,6 +16,7 @@ from scipy.spatial.distance import squareform
 from ..core import *
 from .distances import relative_distances
 from .plots import model_colours
+from .probes import check_labels
 from .taxonomy import Taxonomy
 
 # %% ../../nbs/eval/trees.ipynb #e0af16d0
@@ -24,7 +25,7 @@ def grow_tree(
     method:str='average', # Linkage of scipy.cluster.hierarchy
 ) -> np.ndarray: # (n - 1, 4) linkage matrix
     "Cluster things bottom-up by their distances"
-    D = np.asarray(D, np.float64)
+    D = check_real(D, 'D').astype(np.float64)
     if len(D) < 3: raise AlignetError(f'a tree needs at least three things, not {len(D)}')
     return sch.linkage(squareform((D + D.T) / 2, checks=False), method)
 
@@ -40,12 +41,20 @@ def taxonomy_distances(
     return T
 
 # %% ../../nbs/eval/trees.ipynb #4a6e955b
+def _check_tree(Z):
+    "A linkage matrix"
+    Z = check_real(Z, 'Z').astype(np.float64)
+    if sch.is_valid_linkage(Z): return Z
+    raise AlignetError(f'Z must be a linkage matrix of grow_tree, not an array {Z.shape}')
+
 def cophenetic_agreement(
     Z, # (n - 1, 4) linkage matrix
     T, # (n, n) distances in the taxonomy
 ) -> float: # Pearson correlation; NaN if the taxonomy tells nothing apart
     "How well the heights of a tree agree with the taxonomy"
-    in_taxonomy = squareform(np.asarray(T, np.float64), checks=False)
+    Z, T = _check_tree(Z), check_finite(T, 'T')
+    if T.shape != (len(Z) + 1,)*2: raise AlignetError(f'T {T.shape} does not fit a tree of {len(Z) + 1} things')
+    in_taxonomy = squareform(T.astype(np.float64), checks=False)
     in_tree = sch.cophenet(Z)
     if not (np.ptp(in_taxonomy) > 0 and np.ptp(in_tree) > 0): return float('nan')
     return float(np.corrcoef(in_tree, in_taxonomy)[0, 1])
@@ -56,13 +65,13 @@ def dendrogram_purity(
     labels, # (n,) category of each thing
 ) -> float: # Between 0 and 1
     "Mean purity of the smallest branch around two things of one category"
-    y = pd.factorize(np.asarray(labels))[0]
-    n = len(y)
-    if len(Z) != n - 1: raise AlignetError(f'a tree of {len(Z) + 1} things for {n} labels')
+    Z = _check_tree(Z)
+    n = len(Z) + 1
+    y = pd.factorize(check_labels(labels, n, 'labels'))[0]
     members = np.zeros((2*n - 1, y.max() + 1))          # of each category in each branch
     members[np.arange(n), y] = 1
     purity = pairs = 0.
-    for branch, (a, b) in enumerate(np.asarray(Z)[:, :2].astype(int), n):
+    for branch, (a, b) in enumerate(Z[:, :2].astype(int), n):
         members[branch] = members[a] + members[b]
         first_met = members[a] * members[b]             # pairs of a category that first meet here
         purity += first_met @ members[branch] / members[branch].sum()
@@ -78,7 +87,8 @@ def purity_by_chance(
     seed:int=0, # Seed of the shuffles
 ) -> float: # In 0..1
     "Mean purity of the same tree with shuffled labels"
-    r, labels = rng(seed, 72), np.asarray(labels)
+    check_count(1, draws=draws)
+    r, labels = rng(seed, 72), to_array(labels)
     return float(np.mean([dendrogram_purity(Z, r.permutation(labels)) for _ in range(draws)]))
 
 # %% ../../nbs/eval/trees.ipynb #10b1d2b6
@@ -88,8 +98,8 @@ def category_means(
     similarity:str='cosine', # Features are first brought to the form of this similarity
 ) -> tuple: # Names of the categories, (categories, d) float32 means
     "Mean features of each category"
-    y, names = pd.factorize(np.asarray(labels), sort=True)
     X = prep_features(X, similarity)
+    y, names = pd.factorize(check_labels(labels, len(X), 'labels'), sort=True)
     return list(names), np.stack([X[y == k].mean(0) for k in range(len(names))])
 
 # %% ../../nbs/eval/trees.ipynb #a2f8c4c9
@@ -110,6 +120,9 @@ def plot_trees(
     level:int=0, # Level whose categories are the leaves; they are coloured by the next
 ) -> plt.Figure: # A tree for each model
     "Plot trees of the categories of each model, names coloured by the next coarser level"
+    check_has('items', 'a dict of features', models=models)
+    check_has('levels files', 'a Taxonomy', tax=tax)
+    check_position(level, tax.levels.shape[1], 'level')
     fine = tax.levels.iloc[:, level].to_numpy()
     coarse = tax.levels.iloc[:, min(level + 1, tax.levels.shape[1] - 1)].to_numpy()
     parent = dict(zip(fine, coarse))

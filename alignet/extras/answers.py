@@ -60,10 +60,11 @@ def answers_table(
     paths, # Records of OddOneOut: a file, a folder of them, or a list of both
 ) -> pd.DataFrame: # See record_table
     "All answers, one row each, in the order in which they were given"
-    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else check_names(paths, 'paths')
+    if not paths: raise AlignetError('paths is empty; give a record, or a folder of them')
     parts = []
     for path in paths:
-        for f in _records_in(Path(path)):
+        for f in _records_in(check_path(path)):
             rows, broken, torn = read_record(f.read_bytes(), f)
             _report_broken(f, broken, torn)
             parts.append(record_table([r for r in rows if r['odd'] in SIDES], f))
@@ -77,6 +78,7 @@ def catch_report(
     answers:pd.DataFrame, # A table of answers_table
 ) -> pd.DataFrame: # By annotator: trials, correct, fraction, and p_guess, the chance that blind guessing does as well
     "How each annotator did on catch trials"
+    check_columns(answers, ('annotator', 'catch', 'failed'), 'answers')
     caught = answers[answers.catch].groupby('annotator')
     n, failed = caught.size(), caught.failed.sum()
     everybody = pd.unique(answers.annotator)
@@ -89,6 +91,7 @@ def position_bias(
     answers:pd.DataFrame, # A table of answers_table
 ) -> pd.DataFrame: # By annotator and for 'all': n, fractions left, middle, right, p (chi-squared) of a third each
     "Whether somebody prefers a side; catch trials are excluded"
+    check_columns(answers, ('annotator', 'catch', 'position', 'rt'), 'answers')
     df = answers[~answers.catch]
     if df.empty: raise AlignetError('there is no answer yet, so there is no preference to test')
     parts = list(df.groupby('annotator', sort=False))
@@ -173,7 +176,7 @@ def _all_simulated(answers):
 # %% ../../nbs/extras/answers.ipynb #d350ce71
 def _of_annotators(df, annotators):
     "The answers of some annotators"
-    annotators = [annotators] if isinstance(annotators, str) else list(annotators)
+    annotators = [annotators] if isinstance(annotators, str) else check_names(annotators, 'annotators')
     known = sorted(set(df.annotator))
     for o in annotators:
         if o not in known:
@@ -183,7 +186,7 @@ def _of_annotators(df, annotators):
 # %% ../../nbs/extras/answers.ipynb #7b8313a5
 def _drop_inattentive(df, most):
     "The answers without annotators who failed more than this fraction of their catch trials"
-    if not 0 <= most < 1: raise AlignetError(f'drop_failed_catch={most} must be a fraction from 0 to below 1')
+    check_between(0, 1, drop_failed_catch=most)
     report = catch_report(df)
     bad = report.index[1 - report.fraction > most]
     drop = df.annotator.isin(bad)
@@ -207,7 +210,7 @@ def read_answers(
     if df.empty: raise AlignetError('there is no answer to read, other than catch trials and excluded annotators')
     shown = df[list(SIDES)].to_numpy(object)
     seen = sorted(set(shown.ravel()))
-    names = seen if names is None else [str(o) for o in names]
+    names = seen if names is None else check_names(names)
     check_known(seen, names, 'judged objects')
     row = {o: i for i, o in enumerate(names)}
     t = [[row[objects[i]] for i in ODD_LAST[side]] for objects, side in zip(shown, df.side)]
@@ -223,7 +226,7 @@ def read_judgements(
     odd:str=None, # In a table: 'first', 'last', or the column that tells the odd one
 ) -> Judgements: # Whatever its form
     "Judgements of a file"
-    path = Path(path)
-    if path.suffix == '.npz' and not columns: return Judgements.load(path)
+    path = check_path(path)
+    if path.suffix == '.npz' and columns is None: return Judgements.load(path)
     if path.is_dir() or (path.suffix == '.csv' and is_record(path)): return read_answers(path)
     return Judgements.from_table(path, columns=columns, odd=odd)

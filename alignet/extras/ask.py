@@ -86,7 +86,7 @@ def object_names(
 ) -> tuple: # (m,) names as strings, (m,) int number of each object
     "Name the object of each picture"
     if isinstance(names, dict): names = [names.get(f, f) for f in images.names]
-    names = list(images.names) if names is None else [str(o) for o in names]
+    names = list(images.names) if names is None else check_names(names)
     if len(names) != len(images):
         raise AlignetError(f'names must be one for each of the {len(images):,} pictures, not {len(names):,}')
     for o in names:
@@ -139,6 +139,7 @@ class OddOneOut(StaticWidget):
     ):
         check_images(images)
         check_count(1, px=px)
+        check_flag(labels=labels, simulated=simulated)
         self.annotator = _check_annotator(annotator)
         plan = QuestionPlan(**kwargs)
         self.images, self.seed, self.catch, self.px = images, plan.seed, plan.catch, int(px)

@@ -24,14 +24,15 @@ from ..labels import PseudoLabels
 # %% ../../nbs/extras/browse.ipynb #efacb70d
 def _people_probs(triplets, people):
     "Choice probabilities of people: as given, those of the judgements, or their single answers; or None"
-    if people is not None or not isinstance(triplets, Judgements): return people
+    if people is not None: return check_probs(people, what='people')
+    if not isinstance(triplets, Judgements): return None
     if triplets.probs is not None: return triplets.probs
     return np.tile(np.float64([1, 0, 0]), (len(triplets), 1))
 
 def _teacher_probs(images, triplets, t, teacher, features):
     "Choice probabilities of a teacher: as given, those of the labels, or by a Teacher; or None"
     if teacher is None and isinstance(triplets, PseudoLabels): return triplets.probs()
-    if not hasattr(teacher, 'transform'): return teacher
+    if not hasattr(teacher, 'transform'): return None if teacher is None else check_probs(teacher, len(t), 'teacher')
     if features is None: raise AlignetError('a Teacher needs features=..., one row a picture')
     Z = teacher.transform(features_for(features, images.names))
     return choice_probs(triplet_sims(Z, t, 'dot'))
@@ -149,7 +150,8 @@ def table(self:TripletBrowser,
     rows=None, # (m,) indices of triplets; None: all that are shown, in their order
 ) -> pd.DataFrame: # first, second, odd; for each opinion its likeliest odd one and its probability of odd; disagreement
     "What the browser shows, as a table"
-    rows = self.rows if rows is None else np.asarray(rows, np.int64)
+    n = len(self.triplets)
+    rows = self.rows if rows is None else np.atleast_1d(check_index(rows, n))
     t, name = self.triplets[rows], np.array(self.names, object)
     out = dict(zip(('first', 'second', 'odd'), name[t].T))
     for who, p in self.opinions.items():

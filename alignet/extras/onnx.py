@@ -121,7 +121,7 @@ def export_onnx(
     check_writable(path)
     onnx = require('onnx')
     for package in ('onnxscript', 'onnxruntime')[:1 if tol is None else 2]: require(package)
-    backbone, path = as_backbone(model), Path(path)
+    backbone, path = as_backbone(model), check_path(path)
     net = _OnnxModel(backbone, pixels, backbone.config_at(size))
     if next(backbone.parameters()).dtype != torch.float32:
         raise AlignetError(f"'{backbone.name}' is in half precision; call .float() first")

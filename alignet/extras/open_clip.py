@@ -36,7 +36,7 @@ def export_open_clip(
     card=None, # Arguments of model_card as a dict, a table (DataFrame), or the card itself as text
 ) -> Path: # The folder
     "Write a model so that `create_backbone('open_clip:local-dir:PATH')` and open_clip itself load it"
-    backbone, path = as_backbone(model), Path(path)
+    backbone, path = as_backbone(model), check_path(path)
     if getattr(backbone, 'open_clip_config', None) is None:
         remedy = 'use export_timm'
         raise AlignetError(f"'{backbone.name}' is no open_clip model of create_backbone; {remedy}")

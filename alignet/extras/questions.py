@@ -28,7 +28,7 @@ def count_questions(
     objects, # (m,) number of the object that each picture shows
 ) -> int: # Of three different objects
     "Count the different questions"
-    n = np.bincount(objects).astype(object)
+    n = np.unique(check_vector(objects, 'objects'), return_counts=True)[1].astype(object)
     ones, squares, cubes = (int((n**power).sum()) for power in (1, 2, 3))
     # Newton's identity for the third elementary symmetric polynomial
     return (ones**3 - 3*ones*squares + 2*cubes) // 6
@@ -41,6 +41,7 @@ def random_questions(
     seed:int=0, # Seed
 ) -> object: # Iterator over [i, j, k]; endless, with repeats, where there are very many
     "Questions in random order"
+    objects = check_vector(objects, 'objects')
     m = len(objects)
     if math.comb(m, 3) <= _FEW:
         t = np.array(list(itertools.combinations(range(m), 3)))
@@ -145,7 +146,7 @@ def _find_clusters(self:Questions, clusters):
     "The cluster of each picture"
     m = len(self.names)
     if clusters is not None and np.ndim(clusters):
-        if np.shape(clusters) == (m,): return np.asarray(clusters)
+        if np.shape(clusters) == (m,): return check_vector(clusters, 'clusters')
         raise AlignetError(f'clusters must be a number, or one cluster for each of {m:,} pictures')
     k = max(2, min(100, round(m/6))) if clusters is None else clusters
     Z = self.X if self.teacher is None else self.teacher.transform(self.X)

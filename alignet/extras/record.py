@@ -76,7 +76,7 @@ class AnswerLog:
         path, # A file, or a folder in which the annotator gets a file
         annotator:str, # Who answers: a pseudonym
     ):
-        path, self.annotator = Path(path), annotator
+        path, self.annotator = check_path(path), annotator
         if path.is_dir() or path.suffix == '':
             stem = re.sub(r'[^A-Za-z0-9_.-]+', '_', annotator)
             path = path/f'{stem}.csv'

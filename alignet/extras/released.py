@@ -27,7 +27,7 @@ def released_path(
     path, # {transform}/{split}_{sampling}.npz
 ) -> dict: # transform ('aligned', 'untransformed', 'unknown'), split and sampling
     "What the path of a released file says about it; 'unknown' where it does not"
-    path = Path(path)
+    path = check_path(path)
     m = re.fullmatch(r'(?:alignet_)?([a-z]+)(?:_(.+))?', path.stem)
     split = _SPLITS.get(m[1], 'unknown') if m else 'unknown'
     sampling = m[2] if split != 'unknown' else None
@@ -274,7 +274,7 @@ def released_triplets(
     block:int=1 << 16, # Rows unpacked at a time
 ) -> PseudoLabels: # The odd one last, no embedding; meta says what was found
     "Read the released AligNet triplets, check them, and find their photos by name"
-    path = Path(path)
+    path = check_path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
     check_choice(missing, ('error', 'drop'), 'missing')
     check_count(1, rows=1 if rows is None else rows, block=block)

@@ -73,7 +73,7 @@ def released_representations(
     block:int=1 << 14, # Rows unpacked at a time
 ) -> tuple: # FeatureStore; (n,) int32 cluster of each of its rows, or None
     "Read the released features of ImageNet's photos into a store, and their clusters"
-    path = Path(path)
+    path = check_path(path)
     check_count(1, block=block)
     with reading(path, 'a file of representations', 'get it again'), zipfile.ZipFile(path) as archive:
         keys = [o.removesuffix('.npy') for o in archive.namelist()]

@@ -277,7 +277,7 @@ def released_heads(
     folder, # A folder that convert_released wrote
 ) -> ReleasedHeads: # In eval mode
     "Load the triplet head and the classifier of a converted model"
-    file = Path(folder)/'heads.safetensors'
+    file = check_path(folder)/'heads.safetensors'
     if not file.is_file(): raise AlignetError(f"'{file}' does not exist; convert the model again")
     try: state = safetensors.torch.load_file(file)
     except Exception as e: raise AlignetError(f"'{file}' cannot be read ({e}); convert the model again") from e
@@ -322,7 +322,7 @@ def unpack_released(
     limit:float=8e9, # Largest number of bytes in the archive
 ):
     "Unpack the archive of a released model, and nothing but the model"
-    archive, folder = Path(archive), Path(folder)
+    archive, folder = check_path(archive), check_path(folder)
     damaged = f"archive '{archive}' is damaged"
     try:
         with gzip.open(archive) as data:
@@ -381,7 +381,7 @@ def convert_released(
     name:str=None, # What to call the model in its card; the name of the source if None
 ) -> Path: # The folder
     "Convert a released model into a folder that timm loads, with its heads"
-    source, out = Path(source), Path(out)
+    source, out = check_path(source), check_path(out)
     if not source.exists(): raise AlignetError(f"'{source}' does not exist; check the path")
     name = name or source.name.removesuffix('.tar.gz').removesuffix('.tgz')
     with model_folder(out) as tmp:

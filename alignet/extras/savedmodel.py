@@ -178,7 +178,7 @@ def _named(values):
 @contextmanager
 def _reading(path, limit):
     "Name the file in errors of the block; raise for one that is missing or absurdly large"
-    path = Path(path)
+    path = check_path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; unpack the archive again")
     size = path.stat().st_size
     if size > limit: raise AlignetError(f"'{path}' is too large to be valid ({size:,} bytes)")
@@ -447,7 +447,7 @@ class SavedModel:
     def __init__(self,
         folder, # The folder with saved_model.pb
     ):
-        self.folder = Path(folder)
+        self.folder = check_path(folder)
         self.signature = read_signature(self.folder/'saved_model.pb')
         self.variables = SavedVariables(self.folder/'variables'/'variables')
         self.order = self.signature.order

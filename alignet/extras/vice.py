@@ -71,6 +71,10 @@ def log_prior(
     pi:float=.6, # Fraction of the narrow part
 ) -> torch.Tensor: # The same shape
     "Logarithm of the spike-and-slab density"
+    check_choice(prior, PRIORS, 'prior')
+    check_positive(spike=spike, slab=slab)
+    check_between(0, 1, ends=False, pi=pi)
+    if not isinstance(x, torch.Tensor): raise AlignetError(f'x must be a tensor, not {type(x).__name__}')
     narrow = math.log(pi) + _log_density(x, spike, prior)
     broad = math.log(1 - pi) + _log_density(x, slab, prior)
     return torch.logaddexp(narrow, broad)
@@ -108,13 +112,15 @@ def significant_weights(
     alpha:float=.05, # False discovery rate over the objects of a dimension
 ) -> np.ndarray: # (n, d) bool
     "Which weights are above zero, by their posterior, at a false discovery rate in each dimension"
-    p = ndtr(-np.asarray(mu, np.float64) / np.asarray(sigma, np.float64))
+    check_between(0, 1, alpha=alpha)
+    _check_posterior(mu, sigma)
+    p = ndtr(-to_array(mu).astype(np.float64) / to_array(sigma).astype(np.float64))
     return false_discovery_control(p, axis=0) <= alpha
 
 # %% ../../nbs/extras/vice.ipynb #7bf7233d
 def _check_posterior(mu, sigma):
     "Means and standard deviations as float32, or an error"
-    mu, sigma = np.asarray(mu, np.float32), np.asarray(sigma, np.float32)
+    mu, sigma = (check_real(o, name).astype(np.float32) for o, name in ((mu, 'mu'), (sigma, 'sigma')))
     if mu.ndim != 2 or not mu.size:
         raise AlignetError(f'mu must have the shape (objects, dimensions), not {mu.shape}')
     if sigma.shape != mu.shape:
@@ -138,7 +144,10 @@ class VICE:
         history=None, # DataFrame, one row an epoch
     ):
         self.mu, self.sigma = _check_posterior(mu, sigma)
-        self.names = None if names is None else [str(o) for o in names]
+        check_count(0, k=k)
+        check_between(0, 1, alpha=alpha)
+        if not isinstance(meta, (dict, type(None))): raise AlignetError(f'meta must be a dict, not {meta!r:.60}')
+        self.names = None if names is None else check_names(names)
         if self.names is not None and len(self.names) != len(self.mu):
             sizes = f'{len(self.names):,} names for {len(self.mu):,} objects'
             raise AlignetError(f'{sizes}; give one name an object')
@@ -334,13 +343,13 @@ def _load_checkpoint(state, path, about):
     names = [f'{name}.{slot}' for name in _weights(state) for slot in _SLOTS]
     names = ['mu', 'log_sigma', 'generator', 'history', 'about', *names]
     a = read_npz(path, names, 'a checkpoint of VICE.fit')
-    found = json.loads(str(a['about']))
+    found = parse_json(str(a['about']), path, dict)
     other = [k for k, v in about.items() if found.get(k) != v]
     if other:
         differ = '; '.join(f'{k}={found.get(k)!r} there, {about[k]!r} here' for k in other)
         raise AlignetError(f"'{path}' belongs to another fit ({differ}); choose another path or delete it")
     state.g.set_state(torch.from_numpy(a['generator']))
-    state.history = json.loads(str(a['history']))
+    state.history = parse_json(str(a['history']), path, list)
     for name, p in _weights(state).items():
         p.copy_(torch.from_numpy(a[name]))
         state.opt.state[p] = {slot: torch.from_numpy(a[f'{name}.{slot}']) for slot in _SLOTS}
@@ -376,7 +385,7 @@ def _hold_out(t, n, valid, seed):
 # %% ../../nbs/extras/vice.ipynb #cb478ba6
 def _npz_path(path):
     "A path that must end in .npz"
-    path = Path(path)
+    path = check_path(path)
     if path.suffix == '.npz': return path
     raise AlignetError(f"path must be a file that ends in .npz, not '{path}'")
 
@@ -459,7 +468,7 @@ def load(cls:VICE,
     a = read_npz(path, ('mu', 'sigma', 'about'), 'a file of VICE.save')
     names = a['names'].tolist() if 'names' in a else None
     try:
-        o = json.loads(str(a['about']))
+        o = parse_json(str(a['about']), path, dict)
         history = pd.DataFrame(o['history']) if o['history'] else None
         return cls(a['mu'], a['sigma'], names, o['k'], o['alpha'], o['meta'], history)
     except (AlignetError, KeyError, TypeError, ValueError) as e:
@@ -472,6 +481,8 @@ def top_objects(self:VICE,
     top:int=8, # How many objects
 ) -> np.ndarray: # Their indices, the heaviest first
     "The objects with the largest weights in a dimension"
+    check_position(dim, len(self.kept), 'dim')
+    check_count(1, top=top)
     if not 0 <= dim < len(self.kept):
         raise AlignetError(f'dimension {dim} is not there; {len(self.kept)} are kept, counted from 0')
     return np.argsort(-self.mu[:, self.kept[dim]], kind='stable')[:top]

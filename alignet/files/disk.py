@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['MAX_UNPACKED', 'file_error', 'flush', 'restore_folder', 'replace_folder', 'check_has_name', 'atomic_path',
            'check_writable', 'remove_unfinished', 'cache_folder', 'to_jsonable', 'write_json', 'reading', 'parse_json',
-           'read_json', 'escape_formula', 'unescape_formula', 'write_npz', 'read_npy', 'read_npz', 'folder_lock',
-           'locked_path', 'digest', 'file_digest', 'static_path']
+           'read_json', 'escape_formula', 'unescape_formula', 'write_npz', 'check_size', 'read_npy', 'read_npz',
+           'folder_lock', 'locked_path', 'digest', 'file_digest', 'static_path']
 
 # %% ../../nbs/files/disk.ipynb #65606878
 import contextlib, ctypes, errno, hashlib, json, math, os, re, shutil, uuid, zipfile
@@ -124,8 +124,8 @@ def atomic_path(
     path, # The file or folder to make or replace
 ) -> object: # Context manager: the temporary path, a Path
     "Yield a temporary path beside `path` that takes its name once the block has ended well"
+    path = check_path(path)
     check_has_name(path)
-    path = Path(path)
     tmp = path.with_name(f'.{path.name}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}')
     try: path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise file_error(path, e) from e
@@ -146,7 +146,7 @@ def check_writable(
     folder:bool=False, # Whether it is a folder
 ):
     "Raise if a file or folder of this name could not be written; nothing is left behind"
-    path = Path(path)
+    path = check_path(path)
     try:
         if path.exists() and path.is_dir() != folder:
             raise OSError(errno.EEXIST if folder else errno.EISDIR, 'in the way')
@@ -198,7 +198,9 @@ def _why_unreadable(e, what, remedy, missing):
     if isinstance(e, PermissionError): return 'may not be read; change its permissions'
     if isinstance(e, OSError) and e.errno: return f'cannot be read ({e.strerror}); check the disk'
     if isinstance(e, MemoryError): return 'does not fit the memory; free some of it'
-    detail = f' ({str(e).splitlines()[0]:.70})' if isinstance(e, ValueError) and str(e).strip() else ''
+    # NumPy takes any other file for a pickle, and tells how to load it without care
+    tells = isinstance(e, ValueError) and str(e).strip() and 'pickle' not in str(e)
+    detail = f' ({str(e).splitlines()[0]:.70})' if tells else ''
     return f'is damaged, or is not {what}{detail}; {remedy}'
 
 # %% ../../nbs/files/disk.ipynb #readingcode
@@ -210,7 +212,7 @@ def reading(
     missing:str=None, # What to do if it does not exist; remedy if None
 ) -> object: # Context manager
     "Turn any error of a block that reads `path` into an `AlignetError` that names it"
-    restore_folder(Path(path).parent)
+    restore_folder(check_path(path).parent)
     try: yield
     except AlignetError: raise
     except Exception as e: raise AlignetError(f"'{path}' {_why_unreadable(e, what, remedy, missing)}") from e
@@ -262,14 +264,18 @@ def write_npz(
     **arrays, # Arrays by name
 ) -> Path: # The file
     "Write arrays as `.npz`, whole or not at all"
-    path, save = Path(path), np.savez_compressed if compressed else np.savez
+    path, save = check_path(path), np.savez_compressed if compressed else np.savez
     with atomic_path(path) as tmp, open(tmp, 'wb') as f: save(f, **arrays)
     return path
 
 # %% ../../nbs/files/disk.ipynb #50af8313
 MAX_UNPACKED = 200 # No file is unpacked to more than this times its size, or a gigabyte
 
-def _check_size(size, path, packed=None):
+def check_size(
+    size, # Bytes that it would fill
+    path, # The file
+    packed=None, # Its own bytes, if it is compressed
+):
     "Raise if what a file would fill is more than half of the memory, or far more than it holds"
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') if hasattr(os, 'sysconf') else 2**40
     limit = memory / 2 if packed is None else min(memory / 2, max(1e9, MAX_UNPACKED * packed))
@@ -288,7 +294,7 @@ def read_npy(
         a = np.load(path, mmap_mode='r', allow_pickle=False)
         if not isinstance(a, np.ndarray): raise ValueError('several arrays')
         if mmap: return a
-        _check_size(a.nbytes, path)
+        check_size(a.nbytes, path)
         return np.load(path, allow_pickle=False)
 
 # %% ../../nbs/files/disk.ipynb #readmember
@@ -330,7 +336,7 @@ def read_npz(
         members = {o.filename.removesuffix('.npy'): o for o in archive.infolist()}
         wanted = list(members) if keep is None else list(keep(list(members)))
         size = sum(members[k].file_size for k in wanted)
-        _check_size(size, path, os.path.getsize(path))
+        check_size(size, path, os.path.getsize(path))
         arrays = {k: _read_member(archive, members[k]) for k in wanted}
     missing = [o for o in names if o not in arrays]
     if missing: raise AlignetError(f"'{path}' is not {what}: it lacks {', '.join(missing)}; check the path")
@@ -353,8 +359,8 @@ def folder_lock(
     remedy:str='wait for it, or choose another path', # What to do if it is in use
 ) -> object: # Context manager
     "Hold a lock on `path` while the block runs; raise if another process has it"
+    path = check_path(path)
     check_has_name(path)
-    path = Path(path)
     file = path.with_name(f'.{path.name}.lock')
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -294,7 +294,7 @@ def read_pickle(
     remedy:str='get it again, or ask its makers for JSON', # What to do about a file that is refused
 ) -> object: # What it holds
     "Read plain values from a pickle, without running any code of the file's choice"
-    path = Path(path)
+    path = check_path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
     size = path.stat().st_size
     if size > _LIMIT: raise AlignetError(f"'{path}' is too large: {size/1e9:.1f} GB; {remedy}")

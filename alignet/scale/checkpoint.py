@@ -129,7 +129,7 @@ class Checkpoint(AlignCallback):
         run_id:str='', # Name of the run; a file with another one raises. See run_signature
     ):
         check_count(1, every=every)
-        self.path, self.every, self.run_id = Path(path), every, run_id
+        self.path, self.every, self.run_id = check_path(path), every, run_id
         self._start_counting()
 
     def _start_counting(self):

@@ -30,13 +30,15 @@ class FeatureRows:
     def __init__(self,
         source, # A FeatureStore, a pair of names (n,) and features (n, d), or an array (n, d) of float16 or float32
     ):
-        if isinstance(source, tuple): names, X = source
+        if isinstance(source, tuple) and len(source) == 2: names, X = source
         elif hasattr(source, 'names'): names, X = source.names, source.X
-        else: names, X = None, np.asanyarray(source)
-        self.X = X if hasattr(X, 'dtype') else np.asarray(X, np.float32)
+        else: names, X = None, source
+        # what lies on a disk stays there
+        stays = hasattr(X, 'dtype') and not isinstance(X, torch.Tensor)
+        self.X = X if stays else check_finite(X)
         # a store knows the checksum of its rows
         self.crc = source.meta.get('crc') if isinstance(source, FeatureStore) else None
-        self.names = None if names is None else [str(o) for o in names]
+        self.names = names = None if names is None else check_names(names)
         if np.ndim(self.X) != 2:
             raise AlignetError(f'features must have the shape (images, dimensions), not {np.shape(self.X)}')
         if self.X.dtype not in (np.float16, np.float32):
@@ -90,9 +92,10 @@ def transform_store(
     overwrite:bool=False, # Make a store anew that is there
 ) -> FeatureStore: # The teacher's features, float16
     "Write the teacher's features of all images of a store to disk; resumable"
-    rows, path = FeatureRows(store), Path(path)
+    rows, path = FeatureRows(store), check_path(path)
     if not len(rows): raise AlignetError('the feature store is empty; extract the features of some images')
     check_count(1, chunk=chunk)
+    if teacher is not None: check_has('transform', 'a Teacher', teacher=teacher)
     check_origin(teacher, store)
     if control or teacher is None: teacher = control_teacher(rows, teacher)
     meta = _transformed_meta(teacher, store, rows, chunk)
@@ -174,6 +177,7 @@ def kmeans_engine(
 ) -> object: # FaissKMeans or SklearnKMeans
     "Choose who does k-means"
     check_choice(name, ('auto', 'faiss', 'sklearn'), 'engine')
+    check_count(1, iters=iters)
     if name != 'sklearn':
         try: return FaissKMeans(iters, gpu)
         except AlignetError:
@@ -318,6 +322,7 @@ def cluster_store(
     check_count(0, seed=seed)
     check_count(2, k=k)
     if k > n: raise AlignetError(f'k={k} must lie between 2 and the number of images ({n:,})')
+    k, seed = int(k), int(seed)
     engine = kmeans_engine(cfg.engine, cfg.iters, cfg.gpu)
     if path is None:
         with threadpool_limits(cfg.threads):
@@ -325,7 +330,8 @@ def cluster_store(
             return _assign(rows, engine.nearest(C), cfg.chunk)['cluster'].copy()
     run = dict(k=k, seed=seed, engine=engine.name, sample=cfg.sample, iters=cfg.iters,
                features=rows.fingerprint())
-    path = Path(path)
+    path = check_path(path)
+    if path.exists() and not path.is_dir(): raise AlignetError(f"'{path}' is a file; choose a folder")
     # finished clusters are read without a lock
     if (path/'meta.json').is_file(): return _read_clusters(_cluster_folder(path, run))
     with folder_lock(path), threadpool_limits(cfg.threads):

@@ -39,7 +39,8 @@ def extract_shared(
     **kwargs, # As for extract_features
 ) -> FeatureStore: # The whole store; this process's part if not joined
     "Compute the features of an image set in several processes; resumable"
-    path, launched = Path(path), rank is None
+    check_has('names subset __len__', 'an ImageSet', images=images)
+    path, launched = check_path(path), rank is None
     if launched: rank, n_procs = _launched_rank()
     elif n_procs is None: raise AlignetError(f'rank={rank} needs n_procs too: how many processes there are')
     rows = process_rows(len(images), rank, n_procs)
@@ -107,7 +108,7 @@ def join_stores(
 ) -> FeatureStore: # The whole, at path
     "Join feature stores of one model to one; resumable"
     check_count(1, chunk=chunk)
-    path, parts = Path(path), [Path(p) for p in parts]
+    path, parts = check_path(path), [Path(p) for p in check_names(parts, 'parts')]
     if not parts: raise AlignetError('there are no parts to join; give their folders')
     if not _is_joined(parts, path): _join([FeatureStore(p) for p in parts], path, chunk)
     if remove:

@@ -99,7 +99,9 @@ class ChunkPlan:
 
     def __post_init__(self):
         if self.chunk is None: self.chunk = 1 << 15 if self.device.type == 'cpu' else 1 << 22
-        check_at_least(1, chunk=self.chunk)
+        check_count(1, chunk=self.chunk, n_procs=self.n_procs)
+        check_count(0, rank=self.rank)
+        self.chunk, self.rank, self.n_procs = int(self.chunk), int(self.rank), int(self.n_procs)
         # at least one chunk for each process
         if self.n_procs > 1: self.chunk = min(self.chunk, -(-n_triplets(self.B) // self.n_procs))
 

@@ -21,8 +21,9 @@ def settings_to_try(
 ) -> list: # dicts of arguments
     "List every combination of strengths and other settings to cross-validate"
     if lams is None: lams = 3e-4 * d * np.array([.1, .3, 1., 3., 10.])
-    lams = np.atleast_1d(lams)
+    lams = check_vector(np.atleast_1d(to_array(lams)), 'lams')
     if not len(lams): raise AlignetError('lams is empty; give at least one strength, or None')
+    if not isinstance(grid, (dict, type(None))): raise AlignetError(f'grid must be a dict of lists, not {grid!r:.60}')
     grid = dict(lam=[float(l) for l in lams], **(grid or {}))
     return [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
 
@@ -69,8 +70,7 @@ def plot(self:CVResult,
     ax=None, # Axes to draw on
 ) -> object: # Matplotlib axes
     "Held-out accuracy by strength of the penalty: mean, standard deviation and single folds"
-    import matplotlib.pyplot as plt
-    if ax is None: ax = plt.subplots(figsize=(5, 3), dpi=150, layout='constrained')[1]
+    ax = as_axes(ax, (5, 3))
     table, blue = self.best_rows(skip=('lam',)), '#0072B2'
     by_lam = table.groupby('lam').accuracy
     mean, sd = by_lam.mean(), by_lam.std()

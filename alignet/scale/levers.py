@@ -32,7 +32,8 @@ def blend_labels(
     local:float=.5, # Share of the untransformed similarity: 0 changes nothing, 1 is the control
 ) -> PseudoLabels: # Embedding (n, k + d), the triplets of `aligned` labelled anew
     "Labels whose similarities are averages of two teachers'"
-    if not 0 <= local <= 1: raise AlignetError(f'local must lie between 0 and 1, not {local!r}')
+    check_between(0, 1, local=local)
+    check_has('names embedding', 'PseudoLabels', aligned=aligned, untransformed=untransformed)
     _check_pair(aligned, untransformed)
     if local in (0, 1): return untransformed if local else aligned
     parts = (1 - local)**.5 * aligned.embedding, local**.5 * untransformed.embedding
@@ -51,7 +52,18 @@ class Levers:
     pull:float=1. # Strength of the decay towards the pretrained weights
     epochs:int=6 # Epochs of training
 
+    def __post_init__(self):
+        check_between(0, 1, mix=self.mix, local=self.local)
+        check_at_least(0, pull=self.pull)
+        check_count(1, epochs=self.epochs)
+
 # %% ../../nbs/scale/levers.ipynb #lev00015
+def _check_levers(levers):
+    "Levers, the defaults if None"
+    if levers is None: return Levers()
+    check_has('mix local pull epochs', 'Levers', levers=levers)
+    return levers
+
 def fit_mixed(
     learn, # A Learner from `align_learner`
     levers:Levers=None, # `mix` and `epochs` are used; the defaults if None
@@ -60,7 +72,8 @@ def fit_mixed(
     **kwargs, # Passed to fit_one_cycle
 ) -> object: # The same Learner, its student's weights on the line
     "Train a student, then set its weights between where they were and where they are"
-    levers = levers or Levers()
+    levers = _check_levers(levers)
+    check_positive(lr=lr, head_lr=head_lr)
     base = copy.deepcopy(learn.model.state_dict())
     settings = dict(div=10., pct_start=.1) | kwargs
     learn.fit_one_cycle(levers.epochs, slice(lr, head_lr), **settings)
@@ -80,7 +93,8 @@ def align(
     **kwargs, # For align_learner
 ) -> object: # The Learner; export_timm takes it
     "Align a backbone with a teacher, as far as its levers say"
-    levers = levers or Levers()
+    levers = _check_levers(levers)
+    check_positive(lr=lr, head_lr=head_lr)
     if levers.local and untransformed is None:
         raise AlignetError('local > 0 needs `untransformed`, the labels of pseudo_label(..., control=True)')
     if levers.local: labels = blend_labels(labels, untransformed, levers.local)
@@ -118,6 +132,8 @@ def mix_curve(
 ) -> pd.DataFrame: # mix, and a column for each measure
     "Score networks on the line between a base and its student"
     base, student = as_backbone(base), as_backbone(student)
+    if not callable(score): raise AlignetError(f'score must be a function of a Backbone, not {score!r:.60}')
+    mixes = check_vector(mixes, 'mixes').tolist()
     rows = [dict(mix=mix) | score(mix_models(base, student, mix)) for mix in mixes]
     return pd.DataFrame(rows)
 
@@ -142,9 +158,12 @@ def compare_settings(
     slack:float=0., # How far a measure may fall below the base
 ) -> pd.DataFrame: # levers, gain (mean over seeds), mean (smallest mean change), worst (change in any seed), allowed
     "What each setting gains in alignment, and where it does worst in recognition"
-    check_known([alignment, *recognition, *levers, by], scores.columns, 'columns of scores')
-    measures, levers = [alignment, *recognition], list(levers)
-    change = _changes(scores, measures, list(errors), by)
+    recognition = [recognition] if isinstance(recognition, str) else check_names(recognition, 'recognition')
+    measures, levers = [alignment, *recognition], check_names(levers, 'levers')
+    check_columns(scores, ['mix', *measures, *levers, by], 'scores')
+    check_at_least(0, slack=slack)
+    if not recognition or not levers: raise AlignetError('recognition and levers must name a column each, at least')
+    change = _changes(scores, measures, check_names(errors, 'errors'), by)
     rows = []
     for setting, of in scores.groupby(levers, sort=False).groups.items():
         d = change.loc[of]

@@ -28,7 +28,8 @@ def mix_states(
     fraction:float, # How far to go from the base (0) to the student (1)
 ) -> dict: # Name -> tensor, on the student's device and in its precision
     "Tensors on the line between those of two networks"
-    if not 0 <= fraction <= 1: raise AlignetError(f'fraction must lie between 0 and 1, not {fraction!r}')
+    check_between(0, 1, fraction=fraction)
+    check_has('items keys', 'a dict of tensors', base=base, student=student)
     _check_alike(base, student)
     def between(a, b):
         a = a.to(b)

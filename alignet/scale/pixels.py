@@ -7,6 +7,7 @@ __all__ = ['SQUASHED_NOTE', 'timm_config', 'timm_pixels', 'open_clip_pixels', 'f
            'check_data_config', 'SquashedPixels', 'needs_squashed', 'squash_pictures']
 
 # %% ../../nbs/scale/pixels.ipynb #b531cb76
+import warnings
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -49,7 +50,10 @@ def find_data_config(
     visual = getattr(model, 'visual', None)
     if hasattr(model, 'encode_image') and getattr(visual, 'preprocess_cfg', None): return open_clip_pixels(model)
     if getattr(model, 'pretrained_cfg', {}) is not None: cfg = resolve_model_data_config(model)
-    else: cfg = resolve_data_config({}, {'input_size': (3, 224, 224)})
+    else:
+        warnings.warn(f'{type(model).__name__} does not say which pixels it wants: those of ImageNet are taken, '
+                      'at 224 px; give data_config= if it was trained on others', stacklevel=3)
+        cfg = resolve_data_config({}, {'input_size': (3, 224, 224)})
     patches = getattr(model, 'patch_embed', None)
     # a network that takes any size has the one in its configuration
     if getattr(model, 'dynamic_img_size', False): return cfg
@@ -80,6 +84,7 @@ def check_data_config(
     name:str, # The model's
 ):
     "Raise if a data config holds something else than pixels need"
+    if not isinstance(cfg, dict): raise AlignetError(f"the configuration of '{name}' must be a dict, not {cfg!r:.60}")
     shapes = dict(input_size=(3,), mean=(3,), std=(3,), crop_pct=())
     for key in cfg:
         value, good = cfg[key], True

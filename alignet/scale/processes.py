@@ -23,6 +23,8 @@ def process_rows(
     n_procs:int, # How many there are
 ) -> slice: # Its rows
     "The stretch of rows that belongs to one process"
+    check_count(0, rank=rank)
+    check_count(1, n_procs=n_procs)
     if not 0 <= rank < n_procs:
         raise AlignetError(f'rank {rank} of {n_procs} processes: ranks go from 0 to {n_procs - 1}')
     return slice(n * rank // n_procs, n * (rank + 1) // n_procs)

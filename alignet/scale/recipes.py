@@ -27,6 +27,7 @@ from timm.utils import ModelEmaV3
 from torch import nn
 from ..core import *
 from .batches import *
+from .forward import check_device
 from .processes import *
 from ..training import *
 
@@ -79,7 +80,10 @@ def layer_lrs(
     head_lr:float=None, # Rate of head and scale; that of the top if None
 ) -> list: # One rate a group, for fit, fit_one_cycle and Recipe.fit
     "Learning rates that fall with the depth of the layer"
-    if not 0 < decay <= 1: raise AlignetError(f'decay must be above 0 and at most 1, not {decay}')
+    check_has('opt model dls', 'a Learner', learn=learn)
+    check_positive(lr=lr, decay=decay)
+    check_between(0, 1, decay=decay)
+    if head_lr is not None: check_positive(head_lr=head_lr)
     student = get_model(learn.model)
     groups = layer_groups(student)
     have = learn.opt.param_lists if learn.opt else learn.splitter(learn.model)
@@ -104,6 +108,9 @@ class Recipe:
 
     def __post_init__(self):
         check_choice(self.schedule, ('cosine', '1cycle'), 'schedule')
+        check_count(1, steps=self.steps)
+        check_count(0, warmup=self.warmup)
+        check_has('items keys', 'a dict', settings=self.settings)
         if 0 <= self.warmup < self.steps: return
         raise AlignetError(f'warmup={self.warmup} must be below the number of steps, {self.steps}')
 
@@ -143,6 +150,9 @@ def recipe_table(
     *names, # Names in RECIPES, or recipes; all that are kept if none
 ) -> pd.DataFrame: # One column a recipe
     "Recipes side by side"
+    for n in names:
+        if isinstance(n, str): check_choice(n, RECIPES, 'recipe')
+        else: check_has('settings lr steps warmup schedule', 'the name of a recipe, or a Recipe', recipe=n)
     recipes = [RECIPES[n] if isinstance(n, str) else n for n in names or RECIPES]
     keys = list(dict.fromkeys(k for r in recipes for k in r.settings))
     table = {}
@@ -221,7 +231,8 @@ def fit(self:Recipe,
 ) -> Learner: # The same learner
     "Train with the recipe's schedule for exactly so many steps"
     steps, lr, cbs = self.steps if steps is None else steps, self.lr if lr is None else lr, list(cbs or [])
-    check_at_least(1, steps=steps)
+    check_count(1, steps=steps)
+    check_has('opt model dls', 'a Learner', learn=learn)
     if not learn.opt: learn.create_opt()
     groups = len(learn.opt.hypers)
     if isinstance(lr, (list, tuple)) and len(lr) != groups:
@@ -245,7 +256,9 @@ class EMA(Callback):
         final:bool=True, # Leave the averaged weights in the model at the end of a fit
         device=None, # Where to keep them; with the model if None
     ):
-        if not 0 <= decay < 1: raise AlignetError(f'decay must be at least 0 and below 1, not {decay}')
+        check_between(0, 1, decay=decay)
+        if decay == 1: raise AlignetError('decay must be below 1, or the average never moves')
+        if device is not None: check_device(device)
         super().__init__()
         self.decay, self.warmup, self.check, self.final, self.device = decay, warmup, validate, final, device
         self.average, self.steps = None, 0

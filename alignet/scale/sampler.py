@@ -33,10 +33,11 @@ def _skip(r, taken):
 # %% ../../nbs/scale/sampler.ipynb #c441d88d
 def _group_ids(clusters, classes, rule):
     "The groups by which a rule draws, one integer for each image"
-    if classes is not None and len(classes) != len(clusters):
-        raise AlignetError(f'{len(classes):,} classes do not fit {len(clusters):,} clusters')
+    clusters, classes = to_array(clusters), None if classes is None else to_array(classes)
+    if classes is not None and classes.shape != clusters.shape:
+        raise AlignetError(f'classes {classes.shape} do not fit clusters {clusters.shape}; give one of each an image')
     by_cluster = classes is None or rule in ('cluster_border', 'random')
-    ids = np.asarray(clusters if by_cluster else classes)
+    ids = clusters if by_cluster else classes
     if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
         raise AlignetError(f'clusters and classes must be one integer an image, not {ids.dtype} {ids.shape}')
     return np.where(ids < 0, -1, 0) if rule == 'random' else ids
@@ -69,6 +70,7 @@ class TripletSampler:
         check_choice(rule, SAMPLINGS, 'sampling rule')
         check_choice(by, ('image', 'cluster'), 'by')
         check_count(1, block_size=block_size)
+        check_count(0, seed=seed)
         ids = _group_ids(clusters, classes, rule)
         self.rule, self.seed, self.by, self.block_size, self.n = rule, seed, by, block_size, len(ids)
         # sorted by group, so that a group is a stretch of positions

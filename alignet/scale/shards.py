@@ -105,6 +105,7 @@ class LabelSettings:
 
     def __post_init__(self):
         check_choice(self.format, ('npy', 'parquet'), 'format')
+        if not isinstance(self.teacher, str): raise AlignetError(f'teacher must be a digest, not {self.teacher!r:.60}')
         if self.format == 'parquet': require('pyarrow')
 
     def sampler(self,
@@ -112,7 +113,6 @@ class LabelSettings:
     ) -> TripletSampler: # A sampler that is given stays as it is
         "Make the sampler that draws the triplets"
         if isinstance(clusters, TripletSampler): return clusters
-        clusters = np.asarray(clusters)
         return TripletSampler(clusters, self.rule, self.seed, self.classes, self.by, self.block_size)
 
 # %% ../../nbs/scale/shards.ipynb #aa9761d9
@@ -198,7 +198,7 @@ class ShardWriter:
         path, # The folder
         settings:dict, # All that the labels depend on
     ):
-        self.path, self.settings, self.run = Path(path), settings, digest(settings)
+        self.path, self.settings, self.run = check_path(path), settings, digest(settings)
         self.n_blocks = -(-settings['n'] // settings['block_size'])
 
     def name(self,
@@ -234,7 +234,7 @@ def records(self:ShardWriter) -> dict: # File name -> file, rows, bytes and sha2
         if isinstance(note, dict) and note.pop('run', None) == self.run and 'file' in note:
             notes[note['file']] = note
     # read last: whoever clears notes away has written it
-    shards = read_json(self.path/'manifest.json').get('shards') or []
+    shards = read_json(self.path/'manifest.json', dict).get('shards') or []
     return {o['file']: o for o in shards} | notes
 
 # %% ../../nbs/scale/shards.ipynb #a753a218
@@ -244,9 +244,8 @@ def missing(self:ShardWriter,
     check:str='checksum', # One of CHECKS
 ) -> list: # Those that are to be made
     "Find the blocks whose shard is not there or damaged"
-    blocks = range(self.n_blocks) if blocks is None else [int(b) for b in blocks]
-    bad = [b for b in blocks if not 0 <= b < self.n_blocks]
-    if bad: raise AlignetError(f'block {bad[0]} does not exist; there are the blocks 0 to {self.n_blocks - 1}')
+    blocks = range(self.n_blocks) if blocks is None else check_vector(blocks, 'blocks').tolist()
+    for b in blocks: check_position(b, self.n_blocks, 'a block')
     records = self.records()
     return [b for b in blocks if not is_intact(self.path/self.name(b), records.get(self.name(b)), check)]
 
@@ -322,15 +321,15 @@ def label_store(
 # %% ../../nbs/scale/shards.ipynb #e0000ec4
 def _positions(i, n):
     "Row numbers from 0, of a number, a slice, or an array of numbers or booleans"
-    if isinstance(i, slice): return np.arange(*i.indices(n))
-    i = np.asarray(i)
+    if isinstance(i, slice): return check_index(i, n)
+    i = to_array(i)
     if i.dtype == bool:
-        if i.shape != (n,): raise IndexError(f'{i.shape} booleans do not fit {n:,} labels')
+        if i.shape != (n,): raise PositionError(f'{i.shape} booleans do not fit {n:,} labels')
         return np.flatnonzero(i)
     if not i.size: return i.astype(np.int64)
     if not np.issubdtype(i.dtype, np.integer):
-        raise IndexError(f'rows must be integers or booleans, not {i.dtype}')
-    if i.min() < -n or i.max() >= n: raise IndexError(f'rows {i.min()} to {i.max()} of {n:,} labels')
+        raise PositionError(f'rows must be integers or booleans, not {i.dtype}')
+    if i.min() < -n or i.max() >= n: raise PositionError(f'rows {i.min()} to {i.max()} of {n:,} labels')
     return np.where(i < 0, i + n, i)
 
 # %% ../../nbs/scale/shards.ipynb #159497a5
@@ -375,12 +374,13 @@ class LabelShards:
         store:FeatureStore=None, # The teacher's features, for what needs embedding
         allow_control:bool=False, # Do not warn about labels of the untransformed teacher
     ):
-        self.path, self.store, self._cache, self._intact = Path(path), store, {}, set()
+        self.path, self.store, self._cache, self._intact = check_path(path), store, {}, set()
         self.meta = m = _read_manifest(self.path)
         _check_files(self.path, m)
         self.names, self.files = _read_names(self.path, m), m['shards']
         self.lo, self.hi, self._step = 0, m['n'], m['block_size']
         if store is not None:
+            check_has('names X path', 'a FeatureStore', store=store)
             same = list(store.names) == self.names
             if not same or FeatureRows(store).fingerprint() != m['features']['rows']:
                 raise AlignetError(f"'{store.path}' does not hold the features that these labels were made of")
@@ -454,6 +454,8 @@ def _stretch(self:LabelShards, lo, hi):
 def _take(self:LabelShards, i, field):
     "A field of some rows, whichever shards they lie in"
     if isinstance(i, slice) and i.step in (None, 1):
+        if i.start is not None: check_count(-2**62, start=i.start)
+        if i.stop is not None: check_count(-2**62, stop=i.stop)
         start, stop, _ = i.indices(len(self))
         out, at = np.empty((max(0, stop - start), 3), _ROW[field].base), 0
         for a in self._stretch(self.lo + start, self.lo + max(start, stop)):
@@ -504,6 +506,7 @@ def to_labels(self:LabelShards,
     n:int=None, # Only the first so many rows
 ) -> PseudoLabels: # triplets (n, 3) int32, sims (n, 3) float32
     "Bring the labels into memory"
+    if n is not None: check_count(0, n=n)
     t, s = self[:n]
     meta = {k: v for k, v in self.meta.items() if k not in ('shards', 'kind', 'layout', 'names')}
     meta.update(clusters=self.meta['groups'], n=len(t))
@@ -517,6 +520,8 @@ def to_released(self:LabelShards,
     max_gb:float=4., # Raise if the file names take more than this many gigabytes
 ) -> Path: # The file
     "Write the layout of the released files: filenames, similarities, indices"
+    if n is not None: check_count(0, n=n)
+    check_positive(max_gb=max_gb)
     t, s = self[:n]
     size = t.size * 4 * max(map(len, self.names)) / 1e9
     if size > max_gb: raise AlignetError(f'file names take {size:.1f} GB; give a smaller n, or raise max_gb')

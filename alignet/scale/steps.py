@@ -34,10 +34,13 @@ def label_folder(
     seed:int=0, # Seed of clusters and triplets
 ) -> LabelShards: # In the folder `labels`
     "Label a pool into a folder of shards"
-    path = Path(path)
+    path = check_path(path)
     check_writable(path, folder=True)
+    check_count(1, n=n)
+    check_count(0, seed=seed)
+    if clusters is not None: check_count(2, clusters=clusters)
     Z = transform_store(teacher, store, path/'features', control=control)
-    n_clusters = clusters or max(2, min(500, len(Z) // 10))
+    n_clusters = max(2, min(500, len(Z) // 10)) if clusters is None else clusters
     groups = cluster_store(Z, n_clusters, seed, path/'clusters')
     return label_store(Z, groups, n, path/'labels', rule=rule, seed=seed)
 
@@ -46,7 +49,7 @@ def read_labels(
     path, # An .npz of `PseudoLabels.save`, a folder of shards, or a folder of `label_folder`
 ) -> PseudoLabels: # In memory
     "Pseudo-labels of a file or a folder"
-    path = Path(path)
+    path = check_path(path)
     if not path.is_dir(): return PseudoLabels.load(path)
     shards = path/'labels' if (path/'labels'/'manifest.json').is_file() else path
     Z = shards.parent/'features'
@@ -68,9 +71,10 @@ class TrainRun:
     def __post_init__(self):
         counts = dict(steps=self.steps, epochs=self.epochs, save_every=self.save_every)
         check_count(1, **{k: v for k, v in counts.items() if v is not None})
+        check_count(0, seed=self.seed)
         rates = dict(lr=self.lr, head_lr=self.head_lr)
         check_positive(**{k: v for k, v in rates.items() if v is not None})
-        if self.recipe: check_choice(self.recipe, RECIPES, 'recipe')
+        if self.recipe is not None: check_choice(self.recipe, RECIPES, 'recipe')
         if self.steps and not self.recipe:
             raise AlignetError('steps belong to a recipe; without one, give epochs')
         if self.epochs and self.recipe:
@@ -132,7 +136,8 @@ def train_model(
     **options, # Settings of `align_learner`, which change those of the recipe
 ) -> Path: # The folder
     "Train from the checkpoint beside a folder, if there is one, and write the model to the folder"
-    path, settings = Path(path), run.settings | options
+    check_has('settings fit', 'a TrainRun', run=run)
+    path, settings = check_path(path), run.settings | options
     check_model_folder(path)
     checkpoint = Checkpoint(path.with_name(f'{path.name}.checkpoint'), every=run.save_every)
     check_writable(checkpoint.path)

@@ -20,7 +20,8 @@ def part_folder(
     path, # Folder of a store
 ) -> Path: # What it is called until it is finished
     "Name of the unfinished store"
-    path = Path(path) if Path(path).name else Path(path).absolute()
+    path = check_path(path)
+    if not path.name: path = path.absolute()
     return path.with_name(path.name + '.part')
 
 # %% ../../nbs/scale/store.ipynb #2aaaf3db
@@ -72,6 +73,7 @@ def image_files(
     images, # An ImageSet, or anything with names
 ) -> dict: # Lists names, bytes (sizes) and stamps, None where not known
     "Names, sizes and stamps of the files of an image set"
+    check_has('names', 'an ImageSet', images=images)
     names = check_unique(images.names, 'image names')
     unknown = [None]*len(names)
     sizes = images.sizes() if hasattr(images, 'sizes') else unknown
@@ -198,7 +200,7 @@ class StoreWriter:
         overwrite:bool=False, # Replace a finished store, or an unfinished one of something else
         resume:bool=True, # Keep the rows of an unfinished run; start at the first if False
     ):
-        self.path, self.part, self.files = Path(path), part_folder(path), files
+        self.path, self.part, self.files = check_path(path), part_folder(path), files
         self.n, self.d, self.step = len(files['names']), d, step
         self.overwrite, self.resume = overwrite, resume
         told = {k: public_name(meta[k]) for k in ('model', 'source') if meta.get(k)}
@@ -324,7 +326,7 @@ def add(self:StoreWriter,
     if X.shape != (len(names), self.d):
         wanted = f'({len(names)}, {self.d})'
         raise AlignetError(f"features of shape {X.shape} came where {wanted} fit, at row {self.done}")
-    half = to_half(X, names)
+    half = np.ascontiguousarray(to_half(X, names))
     self.rounding.add(X, half)
     rest = memoryview(half.tobytes())
     try:

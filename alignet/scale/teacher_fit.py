@@ -216,7 +216,8 @@ def check_map(
     what:str='the teacher', # What to call it in an error
 ) -> tuple: # The four arrays as float32
     "Validate the arrays of a teacher; an error says which one is wrong"
-    bias = np.zeros(np.shape(weights)[-1:]) if bias is None else bias
+    weights = to_array(weights)
+    bias = np.zeros(weights.shape[-1:]) if bias is None else bias
     arrays = {k: to_array(v) for k, v in dict(weights=weights, bias=bias, mean=mean, std=std).items()}
     for name, a in arrays.items():
         if a.dtype.kind not in 'biuf': raise AlignetError(f'{what}: {name} must be real numbers, not {a.dtype}')
@@ -284,6 +285,7 @@ def judged_features(
     wanted = getattr(X, 'names', None) if names is None else names
     features = X.origin() if hasattr(X, 'origin') else None
     X = check_finite(X) if wanted is None else features_for(X, wanted)
+    if not X.shape[1]: raise AlignetError('features have no columns; give at least one')
     if triplets is not None: triplets = check_triplets(triplets, len(X))
     if probs is not None:
         probs = check_probs(probs, 0 if triplets is None else len(triplets)).astype(np.float32)
@@ -393,6 +395,7 @@ def prepare_fit(
     check_at_least(0, lam=lam)
     check_positive(tau=tau)
     check_count(0, seed=seed)
+    lam, tau = float(lam), float(tau)
     is_term = local is None or isinstance(local, LocalTerm)
     if not is_term: raise AlignetError(f'local must be a LocalTerm, not a {type(local).__name__}')
     if n < 3: raise AlignetError(f'a teacher needs at least three objects, not {n}')

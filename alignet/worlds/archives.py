@@ -25,7 +25,11 @@ class PackedImages(ImageSet):
         self.root, self.names = Path(root), names
         self._row = {o: i for i, o in enumerate(names)}
 
-    def _at(self, i): return int(self.index(i)[0]) if isinstance(i, str) else range(len(self))[i]
+    def _at(self, i):
+        if isinstance(i, str): return int(self.index(i)[0])
+        check_position(i, len(self), 'the image')
+        return range(len(self))[i]
+
     def _path(self, i): return self.root/self.names[i]
 
     def data(self,
@@ -44,7 +48,7 @@ class PackedImages(ImageSet):
         names, # (m,) names, in the order wanted
     ) -> ImageSet: # In the order of names
         "The set of just these images"
-        names = list(names)
+        names = check_names(names)
         new = copy.copy(self)
         new._where = self._where[self.index(names)]
         new._named(self.root, names)
@@ -120,7 +124,7 @@ def _kept_contents(file, stamp):
 # %% ../../nbs/worlds/archives.ipynb #14c52e69
 def _contents(path):
     "Contents of a shard, as they were kept if it has not changed"
-    path, at = Path(path), os.stat(path)
+    path, at = check_path(path), os.stat(path)
     # 2: the version of this format
     stamp = np.array([2, at.st_size, at.st_mtime_ns, at.st_ctime_ns])
     key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
@@ -226,8 +230,9 @@ class TarImages(PackedImages):
         label:str='cls', # Source of labels: the ending of a member of the sample, or 'json:FIELD'
     ):
         self.shards, self.prefix, self.label = shard_paths(shards), prefix, label
+        if not isinstance(label, str): raise AlignetError(f"label must be an ending or 'json:FIELD', not {label!r:.60}")
         endings = [ext] if isinstance(ext, str) else ext
-        self.ext = None if ext is None else {o.lower().lstrip('.') for o in endings}
+        self.ext = None if ext is None else {o.lower().lstrip('.') for o in check_names(endings, 'ext')}
         if prefix: check_unique([p.stem for p in self.shards], 'shard names', 'open them without prefix')
         names, where = [], []
         for s in progress(range(len(self.shards)), desc='contents of the shards'):
@@ -345,6 +350,7 @@ def _check_dataset(ds):
 # %% ../../nbs/worlds/archives.ipynb #d648cf99
 def _column(ds, name, kind, what, needed=False):
     "A column by name, or the only one of a kind; None if there is none and it is not needed"
+    if not isinstance(name, (str, type(None))): raise AlignetError(f'{what} must name a column, not {name!r:.60}')
     have = [c for c, f in ds.features.items() if kind is None or type(f).__name__ == kind]
     if name in ds.features and (name in have or kind == 'ClassLabel'): return name
     if name is None and len(have) == 1: return have[0]
@@ -373,10 +379,12 @@ def names_from_paths(
     root=None, # The folder that holds them all; the deepest one that they share if None
 ) -> list: # (n,) names; None if paths are missing or not different
     "Names of files below the folder that they share"
-    if not paths or not all(paths) or len(set(paths)) < len(paths): return None
+    check_has('__len__ __iter__', 'a list of paths', paths=paths)
+    if not len(paths) or not all(paths) or len(set(paths)) < len(paths): return None
+    paths = check_names(paths, 'paths')
     posix = [p.replace('\\', '/') for p in paths]
     if root is not None:
-        base = Path(root).as_posix().rstrip('/') + '/'
+        base = check_path(root, 'root').as_posix().rstrip('/') + '/'
         outside = [p for p in posix if not p.startswith(base)]
         if outside:
             count = f"{len(outside):,} images do not lie below root='{root}'"

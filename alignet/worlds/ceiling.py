@@ -32,6 +32,7 @@ def answer_counts(
     min_trials:int=2, # Leave out questions with fewer answers
 ) -> tuple: # (q, 3) sorted questions; (q, 3) how many say that the first, second, third is odd
     "Count the answers to each question"
+    check_count(0, min_trials=min_trials)
     row, choice, questions = _answers(triplets)
     counts = np.bincount(row * 3 + choice, minlength=3 * len(questions)).reshape(-1, 3)
     keep = counts.sum(1) >= min_trials
@@ -40,7 +41,9 @@ def answer_counts(
 # %% ../../nbs/worlds/ceiling.ipynb #da15bb75
 def _person_numbers(subjects, n):
     "People as numbers from 0, one for each answer"
-    s = np.unique(np.asarray(subjects), return_inverse=True)[1].ravel()
+    s = to_array(subjects)
+    if s.dtype == object: s = np.array(check_names(s.ravel(), 'subjects'))
+    s = np.unique(s, return_inverse=True)[1].ravel()
     if len(s) == n: return s
     raise AlignetError(f'subjects must have {n:,} entries, one for each triplet, not {len(s):,}')
 
@@ -74,8 +77,10 @@ def pair_agreement(
     counts, # (q, 3) answers to each question, at least two
 ) -> np.ndarray: # (q,) fraction of the pairs of answers that agree
     "How often two people agree, without bias, from any number of answers"
-    c = np.asarray(counts, float)
+    c = check_real(counts, 'counts').astype(float)
+    if c.ndim != 2 or c.shape[1] != 3: raise AlignetError(f'counts must have the shape (q, 3), not {c.shape}')
     n = c.sum(1)
+    check_rows(~((c >= 0).all(1) & (n >= 2)), 'counts', 'are not the numbers of two answers or more', rows=c)
     return (c * (c - 1)).sum(1) / (n * (n - 1))
 
 # %% ../../nbs/worlds/ceiling.ipynb #37004281
@@ -83,7 +88,9 @@ def agreement_bounds(
     agreement, # How often two people agree, from 1/3 to 1; one number or an array
 ) -> tuple: # Lowest and highest noise ceiling
     "The noise ceilings that are possible with an agreement between two people"
-    a = np.maximum(np.asarray(agreement, float), CHANCE)
+    a = check_real(agreement, 'agreement').astype(float)
+    check_rows(~((a >= 0) & (a <= 1)), 'agreement', 'are not between 0 and 1')
+    a = np.maximum(a, CHANCE)
     return a, (1 + np.sqrt(6 * a - 2)) / 3
 
 # %% ../../nbs/worlds/ceiling.ipynb #78630275
@@ -91,7 +98,7 @@ def dirichlet_ceiling(
     agreement:float, # How often two people agree, from 1/3 to 1
 ) -> float: # Mean of the largest probability under a symmetric Dirichlet law with this agreement
     "The noise ceiling that belongs to an agreement between two people"
-    check_at_least(0, agreement=agreement)
+    check_between(0, 1, agreement=agreement)
     if agreement >= 1: return 1.
     if agreement <= CHANCE + 1e-6: return CHANCE
     a = (1 - agreement) / (3 * agreement - 1)
@@ -171,6 +178,9 @@ def noise_ceiling(
     check:bool=True, # Raise for answers from which equal rows have been removed
 ) -> Ceiling: # Bounds and estimate in 0..1, with intervals
     "Bounds and an estimate of the noise ceiling, from questions that were put more than once"
+    check_count(1, draws=draws)
+    check_between(0, 1, ends=False, level=level)
+    check_flag(check=check)
     if getattr(triplets, 'probs', None) is not None:
         raise AlignetError('these judgements are aggregated already; give the single answers')
     if subjects is None: subjects = getattr(triplets, 'subjects', None)
@@ -204,11 +214,12 @@ def fraction_of_ceiling(
     "Accuracies as a fraction of the noise ceiling, plainly and above chance"
     known = isinstance(ceiling, Ceiling)
     c = ceiling.estimate if known else ceiling
-    check_at_least(0, ceiling=c)
+    check_between(0, 1, ceiling=c)
     if not CHANCE < c <= 1:
         raise AlignetError(f'the ceiling must lie between chance (1/3) and 1, not at {c}')
     try: a = pd.Series(accuracy, dtype=float, name='accuracy')
     except (TypeError, ValueError) as e: raise AlignetError('accuracy must be a number or a list of them') from e
+    check_rows(~((a >= 0) & (a <= 1)), 'accuracy', 'are not between 0 and 1')
     above = (a - CHANCE) / (c - CHANCE)
     out = pd.DataFrame({'accuracy': a, 'fraction': a / c, 'above chance': above})
     if known:

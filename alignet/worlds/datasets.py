@@ -21,8 +21,11 @@ class DatasetPictures(ImageSet):
         name:str=None, # What to call it; the class's name if None
         rows=None, # Rows to serve; all if None
     ):
+        check_has('__len__ __getitem__', 'a dataset of (picture, label)', dataset=dataset)
         if not len(dataset): raise AlignetError('this dataset is empty; give one with pictures')
-        self.dataset, self.rows = dataset, list(range(len(dataset)) if rows is None else rows)
+        n = len(dataset)
+        self.dataset = dataset
+        self.rows = list(range(n)) if rows is None else np.atleast_1d(check_index(rows, n)).tolist()
         h = hashlib.sha256(str(len(dataset)).encode())
         for i in np.unique(np.linspace(0, len(dataset) - 1, 16).astype(int)):
             h.update(self._picture(i).tobytes())
@@ -32,12 +35,16 @@ class DatasetPictures(ImageSet):
         self._row = {o: i for i, o in enumerate(self.names)}
 
     def _picture(self, i):
-        image = self.dataset[int(i)][0]
+        item = self.dataset[int(i)]
+        image = item[0] if isinstance(item, (tuple, list)) and len(item) else item
         if hasattr(image, 'convert'): return image.convert('RGB')
         what = f'items of {type(self.dataset).__name__} hold {type(image).__name__}, not PIL images'
         raise AlignetError(f'{what}; make the dataset without a transform')
 
-    def __getitem__(self, i): return self._picture(self.rows[i])
+    def __getitem__(self, i):
+        if isinstance(i, str): i = self.index(i)[0]
+        check_position(i, len(self), 'the image')
+        return self._picture(self.rows[i])
 
 # %% ../../nbs/worlds/datasets.ipynb #62c163bd
 @patch

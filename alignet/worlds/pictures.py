@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['IMAGE_FORMATS', 'IMAGE_SUFFIXES', 'UNREAD_SUFFIXES', 'load_image', 'walk_files', 'report_left_out', 'find_images',
-           'ImageSet', 'contact_sheet', 'show_sheet', 'stamp_text', 'file_stamp']
+           'ImageSet', 'check_pictures', 'contact_sheet', 'show_sheet', 'stamp_text', 'file_stamp']
 
 # %% ../../nbs/worlds/pictures.ipynb #c06cb5e7
 import hashlib, io, os, zlib
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
@@ -73,6 +74,7 @@ def load_image(
 ) -> Image.Image: # PIL image, mode RGB
     "Read any image file as RGB, or raise an `AlignetError` that names it"
     path = check_path(path)
+    if not isinstance(data, (bytes, type(None))): raise AlignetError(f'data must be bytes, not {data!r:.60}')
     try:
         with Image.open(path if data is None else io.BytesIO(data), formats=IMAGE_FORMATS) as im:
             im.load()
@@ -198,8 +200,9 @@ def path(self:ImageSet,
     i, # Position or name
 ) -> Path: # Folder and name, joined
     "The path of one image"
-    row = self.index(i)[0] if isinstance(i, str) else i
-    return self.root/self.names[row]
+    if isinstance(i, str): i = self.index(i)[0]
+    check_position(i, len(self), 'the image')
+    return self.root/self.names[i]
 
 # %% ../../nbs/worlds/pictures.ipynb #9ff09f2b
 @patch
@@ -210,13 +213,24 @@ def subset(self:ImageSet,
     self.index(names)
     return ImageSet(self.root, names)
 
+# %% ../../nbs/worlds/pictures.ipynb #chkpictures
+def check_pictures(
+    pictures, # PIL images
+    what:str='thumbs', # What to call them in an error
+) -> list: # The same
+    "Raise an `AlignetError` if these are not one PIL image or more"
+    listed = list(pictures) if isinstance(pictures, Iterable) else []
+    if listed and all(isinstance(o, Image.Image) for o in listed): return listed
+    raise AlignetError(f'{what} must be a list of PIL images, not {pictures!r:.60}')
+
 # %% ../../nbs/worlds/pictures.ipynb #df2997a0
 def contact_sheet(
     thumbs, # PIL images of one size
     ncols:int=12, # Images in a row
 ) -> Image.Image: # One PIL image
     "Tile equal images into one"
-    thumbs = list(thumbs)
+    check_count(1, ncols=ncols)
+    thumbs, ncols = check_pictures(thumbs), int(ncols)
     w, h = thumbs[0].size
     nrows = -(-len(thumbs) // ncols)
     sheet = Image.new('RGB', (w * min(ncols, len(thumbs)), h * nrows), 'white')
@@ -232,12 +246,13 @@ def show_sheet(
 ) -> plt.Axes: # What it was drawn on
     "Draw a contact sheet"
     sheet = contact_sheet(thumbs, ncols)
-    if ax is None:
+    if ax is not None: check_has('imshow axis', "Matplotlib's axes", ax=ax)
+    else:
         size = sheet.width / 150, sheet.height / 150 + (.3 if title else 0)
         ax = plt.figure(figsize=size, dpi=150, layout='constrained').add_subplot()
     ax.imshow(sheet)
     ax.axis('off')
-    if title: ax.set_title(as_label(title), fontsize=9, loc='left')
+    if title is not None: ax.set_title(as_label(title), fontsize=9, loc='left')
     return ax
 
 # %% ../../nbs/worlds/pictures.ipynb #a9e56622
@@ -261,7 +276,7 @@ def show(self:ImageSet,
     ax=None, # Where to draw; None makes a figure
 ) -> plt.Axes: # What it was drawn on
     "Draw a contact sheet"
-    check_count(1, n=n, ncols=ncols)
+    check_count(1, n=n)
     names = (self.names if names is None else check_names(names))[:n]
     if not names: raise AlignetError('there is no image to show; the set, or the list of names, is empty')
     return show_sheet([self.thumb(o, px) for o in names], ncols, title, ax)

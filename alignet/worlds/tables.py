@@ -7,7 +7,7 @@ __all__ = ['SUBJECT_COLUMN', 'ODD_IS', 'ODD_COLUMN', 'read_array', 'infer_base',
            'TableSpec', 'infer_columns', 'has_repeats']
 
 # %% ../../nbs/worlds/tables.ipynb #7541a39c
-import contextlib, dataclasses, io, os, re
+import contextlib, dataclasses, io, numbers, os, re
 from collections import namedtuple
 from pathlib import Path
 import numpy as np
@@ -121,6 +121,9 @@ def infer_base(
     what:str='the table', # What to call them in an error
 ) -> int: # 0 or 1
     "What indices count from: 0 if a 0 occurs, 1 if `n` occurs; raise if that does not decide"
+    indices = check_real(indices, what)
+    if indices.ndim != 2: raise AlignetError(f'{what} must have the shape (t, 3), not {indices.shape}')
+    check_count(1, n=n)
     zero, last = (indices == 0).any(), (indices == n).any()
     if zero and last:
         past = int((indices == n).any(1).sum())
@@ -211,6 +214,9 @@ def infer_odd(
     what:str='the table', # What to call it in an error
 ) -> np.ndarray: # (t,) the place 0, 1, 2 of the odd one, or -1
     "Find the odd one of each row from another column"
+    columns = list(columns) if check_names(columns, 'columns') else []
+    check_columns(df, [*columns, odd], what)
+    if len(columns) != 3: raise AlignetError(f'{what}: a triplet needs three columns, not {len(columns)}')
     cells, answer = _cells(df[columns]), _cells(df[[odd]])
     titles = [o if isinstance(o, str) and not o.isdigit() else None for o in columns]
     places = {
@@ -222,7 +228,9 @@ def infer_odd(
     if odd_is is not None:
         check_choice(odd_is, places, 'odd_is')
         return places[odd_is]
-    rows = np.ones(len(df), bool) if usable is None else usable
+    rows = np.ones(len(df), bool) if usable is None else to_array(usable)
+    if rows.dtype != bool or rows.shape != (len(df),):
+        raise AlignetError(f'usable must be True or False for each of {len(df):,} rows, not {rows.dtype} {rows.shape}')
     fit = {way: float((place[rows] >= 0).mean()) if rows.any() else 1. for way, place in places.items()}
     best = [way for way in fit if fit[way] == max(fit.values())]
     found = places[best[0]]
@@ -234,11 +242,21 @@ def infer_odd(
                        f"Say which with odd_is={' or odd_is='.join(map(repr, best))}")
 
 # %% ../../nbs/worlds/tables.ipynb #75ed8e28
+def _check_rows_of_three(t):
+    "Objects as an array (t, 3)"
+    t = to_array(t)
+    if t.ndim == 2 and t.shape[1] == 3: return t
+    raise AlignetError(f'objects must have the shape (t, 3), one row a triplet, not {t.shape}')
+
 def odd_to_end(
     t, # (t, 3) objects
     place, # (t,) where the odd one stands: 0, 1 or 2
 ) -> np.ndarray: # (t, 3) the odd one last, the others in their order
     "Move the odd one of each row to its end"
+    t, place = _check_rows_of_three(t), to_array(place)
+    if place.shape != (len(t),): raise AlignetError(f'place must have the shape ({len(t)},), not {place.shape}')
+    check_rows(~np.isin(place, (0, 1, 2)), 'place', 'are not 0, 1 or 2')
+    place = place.astype(int)
     order = np.array([[1, 2, 0], [0, 2, 1], [0, 1, 2]])
     return np.take_along_axis(t, order[place], 1)
 
@@ -272,6 +290,14 @@ class TableSpec:
     subjects:str=None # The column of who answered, kept as anonymous numbers; None drops it
     drop:bool=False # Drop rows that cannot be used, and print how many; otherwise raise
 
+    def __post_init__(self):
+        check_flag(drop=self.drop)
+        if self.columns is not None: check_names(np.atleast_1d(to_array(self.columns)), 'columns')
+        for name in ('odd', 'odd_is', 'subjects'):
+            value = getattr(self, name)
+            if isinstance(value, (str, numbers.Real, type(None))): continue
+            raise AlignetError(f'{name} must be the title of a column, not {value!r:.60}')
+
 # %% ../../nbs/worlds/tables.ipynb #0af356d6
 ODD_COLUMN = re.compile(
     r'(?!.*(\d|time|rt\b))(.*[\W_])?(odd|ooo|odd_?one_?out|choices?|chosen|chose|selected|selection'
@@ -292,6 +318,8 @@ def infer_columns(
     what:str='the table', # What to call it in an error
 ) -> tuple: # Three columns of objects; the one that names the odd one, or None; those of people
     "Find the columns that hold the objects and the odd one, or suggest some"
+    check_columns(df, (), what)
+    check_has('columns odd subjects', 'a TableSpec', spec=spec)
     people = [c for c in df.columns if SUBJECT_COLUMN.fullmatch(str(c))]
     free = [c for c in df.columns if c not in people and c != spec.subjects and str(c)]
     free = [c for c in free if not str(c).startswith('Unnamed:')]
@@ -318,7 +346,7 @@ def has_repeats(
     t, # (t, 3) objects
 ) -> np.ndarray: # (t,) bool
     "Which rows hold an object twice"
-    i, j, k = t.T
+    i, j, k = _check_rows_of_three(t).T
     return (i == j) | (i == k) | (j == k)
 
 # %% ../../nbs/worlds/tables.ipynb #5b643294
@@ -344,13 +372,14 @@ def from_table(cls:Judgements,
 ) -> Judgements: # (t, 3) rows, odd one last
     "Read odd-one-out answers from any table"
     spec = TableSpec(**kwargs)
+    if names is not None: names = check_names(names)
     df, what, file = _read_table(table, names)
     columns, odd_column, people = infer_columns(df, spec, what)
     if not len(df): raise AlignetError(f'{what} has no rows; give one row an answer')
     t, names, faults = _table_objects(df[columns], names, spec.base, what)
     faults.append((has_repeats(t), 'repeat an object'))
     place = _odd_places(df, columns, spec, faults, what)
-    notes, who = [file if source is None else source], None
+    notes, who = [file if source is None else str(source)], None
     if spec.subjects is not None:
         faults.append((_cells(df[[spec.subjects]]).missing[:, 0], 'do not name who answered'))
     shown = columns if odd_column is None else columns + [odd_column]
@@ -358,5 +387,5 @@ def from_table(cls:Judgements,
     if spec.subjects is not None: who = pd.factorize(df[spec.subjects].astype(str)[keep])[0]
     if people: notes.append(f'{preview(people)} (who answered) not kept')
     elif who is not None: notes.append('participants renumbered')
-    return cls(odd_to_end(t, place)[keep], names, source='; '.join(o for o in notes if o),
+    return cls(odd_to_end(t[keep], place[keep]), names, source='; '.join(o for o in notes if o),
                simulated=simulated, subjects=who)

@@ -25,7 +25,7 @@ def things_concepts(
     root=None, # Data folder; ALIGNET_DATA if None
 ) -> pd.DataFrame: # One row a concept, with the column uniqueID
     "The table of concepts in its own order"
-    path = things_fetch('concepts', root=root) if path is None else Path(path)
+    path = things_fetch('concepts', root=root) if path is None else check_path(path)
     remedy = f"get it again from {things_file('concepts').page}"
     if path.suffix == '.txt': t = pd.DataFrame(dict(uniqueID=read_text(path, remedy=remedy).split()))
     else: t = read_table(path, ['uniqueID'], remedy).replace('', np.nan)
@@ -38,8 +38,9 @@ def things_concepts(
 def _names(concepts, root=None):
     "Names of the concepts, from a table, a list, or the registry"
     if concepts is None: concepts = things_concepts(root=root)
-    if isinstance(concepts, pd.DataFrame): return concepts.uniqueID.tolist()
-    return [str(o) for o in concepts]
+    if not isinstance(concepts, pd.DataFrame): return check_names(concepts, 'concepts')
+    check_columns(concepts, ['uniqueID'], 'concepts')
+    return concepts.uniqueID.tolist()
 
 # %% ../../nbs/worlds/things.ipynb #dc5e48e2
 NAME_ORDERS = dict(ids=None, ascii=lambda name: f'{name}.jpg', upper=str.upper)
@@ -50,7 +51,8 @@ def names_in_order(
 ) -> list: # The same names
     "The names in one of the orders that published files follow"
     check_choice(order, NAME_ORDERS, 'order')
-    return list(ids) if order == 'ids' else sorted(ids, key=NAME_ORDERS[order])
+    ids = check_names(ids, 'ids')
+    return ids if order == 'ids' else sorted(ids, key=NAME_ORDERS[order])
 
 # %% ../../nbs/worlds/things.ipynb #a03d81c8
 def moved_concepts(
@@ -58,7 +60,7 @@ def moved_concepts(
     orders=('ids', 'ascii'), # Some of NAME_ORDERS
 ) -> np.ndarray: # (m,) rows where these orders hold different names
     "The concepts that stand elsewhere in another order"
-    columns = zip(*(names_in_order(ids, o) for o in orders))
+    columns = zip(*(names_in_order(ids, o) for o in check_names(orders, 'orders')))
     return np.flatnonzero([len(set(row)) > 1 for row in columns])
 
 # %% ../../nbs/worlds/things.ipynb #12ab4d94
@@ -84,8 +86,10 @@ def choice_order(
 ) -> dict: # order ('' if unclear); touched, how many choices matter; accuracy by order; z; moved
     "Ask choices or a matrix which order the other follows"
     check_choice(unknown, ('choices', 'rows'), 'unknown')
-    ids, X, t = list(ids), np.asarray(X), check_triplets(triplets, len(ids))
-    n = len(ids)
+    check_positive(min_z=min_z)
+    ids, orders = check_unique(ids, 'ids'), check_names(orders, 'orders')
+    X, t, n = check_finite(X), check_triplets(triplets, len(ids)), len(ids)
+    if len(orders) < 2: raise AlignetError(f'orders must be two or more of {list(NAME_ORDERS)}, not {orders}')
     if len(X) != n: raise AlignetError(f'X has {len(X):,} rows, but there are {n:,} concepts')
     rows = {o: _read_as(ids, o, unknown) for o in orders}
     moved = np.flatnonzero(np.ptp(list(rows.values()), axis=0))
@@ -120,7 +124,9 @@ def category_order(
     orders=('ids', 'ascii'), # The orders in question, some of NAME_ORDERS
 ) -> dict: # By order: how similar moved concepts are to their categories (sd); concepts: how many
     "Ask categories which order a matrix follows"
-    X, ids = np.asarray(X), concepts.uniqueID.tolist()
+    check_columns(concepts, ['uniqueID', *check_names(columns, 'columns')], 'concepts')
+    X, ids = check_finite(X), concepts.uniqueID.tolist()
+    if len(X) != len(ids): raise AlignetError(f'X has {len(X):,} rows, but there are {len(ids):,} concepts')
     peers, rest = _category_peers(concepts, columns, orders)
     def score(Y):
         S = pair_sims(Y, 'cosine')
@@ -355,7 +361,7 @@ def things_embedding(
 # %% ../../nbs/worlds/things.ipynb #9fde68d7
 def _load_mat(path, key):
     "One variable of a MATLAB file"
-    path = Path(path)
+    path = check_path(path)
     with reading(path, 'a MATLAB file', 'get it again'), open(path, 'rb') as f:
         m = require('scipy.io', 'scipy').loadmat(f, simplify_cells=True)
     variables = [k for k in m if not k.startswith('__')]

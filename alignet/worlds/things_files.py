@@ -66,7 +66,7 @@ def local_copy(
     root = root or os.environ.get('ALIGNET_DATA')
     if not root: return None
     names = [o for o in (f.file, f.local) if o]
-    places = [Path(root)/folder/name for name in names for folder in ('things', '')]
+    places = [check_path(root)/folder/name for name in names for folder in ('things', '')]
     return next((p for p in places if p.is_file()), None)
 
 # %% ../../nbs/worlds/things_files.ipynb #4ed5b504
@@ -80,8 +80,10 @@ def _move_aside(path):
 def _seal(path, published='', accept=False):
     "Check a cached file against the lock file beside it, or enter it there"
     lock = path.parent/'things.lock.json'
-    book = read_json(lock) if lock.is_file() else {}
-    now, used = file_digest(path), book.get(path.name, {}).get('sha256')
+    book = read_json(lock, dict) if lock.is_file() else {}
+    known = book.get(path.name, {})
+    if not isinstance(known, dict): raise AlignetError(f"'{lock}' is damaged; delete it")
+    now, used = file_digest(path), known.get('sha256')
     wanted = used or published
     if wanted and now != wanted and not accept:
         which = 'that was used before' if used else 'that others published the SHA-256 of'
@@ -93,14 +95,12 @@ def _seal(path, published='', accept=False):
 # %% ../../nbs/worlds/things_files.ipynb #8a13979f
 def _unpack(archive, f, target):
     "Take one file out of an archive"
-    try:
-        with zipfile.ZipFile(archive) as z:
-            inside = [o for o in z.namelist() if Path(o).name == f.file and '__MACOSX' not in o]
-            if not inside: raise AlignetError(f"archive '{archive}' holds no '{f.file}'; get it from {f.page}")
-            with atomic_path(target) as tmp, z.open(inside[0]) as src, open(tmp, 'wb') as dst:
-                while block := src.read(1 << 22): dst.write(block)
-    except zipfile.BadZipFile as e:
-        raise AlignetError(f"archive '{archive}' is damaged ({e}); delete it and fetch it again") from e
+    with reading(archive, 'a zip archive', 'delete it and fetch it again'), zipfile.ZipFile(archive) as z:
+        inside = [o for o in z.namelist() if Path(o).name == f.file and '__MACOSX' not in o]
+        if not inside: raise AlignetError(f"archive '{archive}' holds no '{f.file}'; get it from {f.page}")
+        check_size(z.getinfo(inside[0]).file_size, archive, os.path.getsize(archive))
+        with atomic_path(target) as tmp, z.open(inside[0]) as src, open(tmp, 'wb') as dst:
+            while block := src.read(1 << 22): dst.write(block)
 
 # %% ../../nbs/worlds/things_files.ipynb #9d3728fe
 def _download(f, target):

@@ -144,7 +144,7 @@ def _things_root(root):
     root = root or os.environ.get('ALIGNET_DATA')
     if not root:
         raise AlignetError('the THINGS world needs data: set the environment variable ALIGNET_DATA')
-    missing = [o for o in _NEEDED if not (Path(root)/o).exists()]
+    missing = [o for o in _NEEDED if not (check_path(root)/o).exists()]
     if missing:
         remedy = 'ALIGNET_DATA (or root) must hold things/, imagenet/samples/ and caltech101/'
         raise AlignetError(f"'{Path(root)/missing[0]}' does not exist; {remedy}")

@@ -2,7 +2,7 @@
 
     python .ci/checks.py clean     `nbdev_clean` would change nothing
     python .ci/checks.py export    `nbdev_export` would change nothing
-    python .ci/checks.py pages     titles, outputs, alt texts, sizes, comments
+    python .ci/checks.py pages     titles, outputs, alt texts, sentences, sizes, comments
 """
 import ast
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 from comments import check_comments
 from common import (ROOT, default_exp, headings, joined, notebooks, project_copy, prose, read_cells,
                     run_in, settings)
+from reading import long_sentences
 
 BIN = Path(sys.executable).parent
 MAX_PAGE, MAX_ALL = 1_000_000, 14_000_000            # bytes of one notebook, and of all
@@ -97,10 +98,13 @@ def check_alt_texts(cells):
             yield cell, f'an image has no alt text: {image[:80]}'
 
 
+ON_A_PAGE = [check_title, check_outputs, check_lost_outputs, check_alt_texts, long_sentences]
+
+
 def check_page(page, root):
     "What is wrong with a notebook"
     cells, name = read_cells(page, root), page.relative_to(root)
-    for check in check_title, check_outputs, check_lost_outputs, check_alt_texts:
+    for check in ON_A_PAGE:
         yield from (f'{cell.where}: {wrong}' for cell, wrong in check(cells))
     if page.stat().st_size > MAX_PAGE:
         yield f'{name}: over {MAX_PAGE/1e6:.0f} MB; draw smaller figures or fewer of them'

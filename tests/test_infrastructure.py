@@ -1,4 +1,5 @@
 """The tests of notebooks and the scripts in .ci, tried on small projects."""
+import ast
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import checks
 import comments
 import common
 import install
+import reading
 import readme
 import steps
 
@@ -139,6 +141,7 @@ def stream(text, name='stdout'):
     (('code', 'f()', {'output_type': 'error', 'ename': 'KeyError'}), 'an error or a warning'),
     (('code', 'f()', stream('/ho' 'me/me/x.npz')), 'names a folder of one machine'),
     (('code', 'x', stream('x' * 1_100_000)), 'over 1 MB'),
+    (('markdown', f'It is {"very " * 44}long.'), 'a sentence of 47 words: It is very'),
 ])
 def test_a_bad_cell_is_reported(project, cell, message):
     notebook(project/'nbs/00_small.ipynb', TITLE, cell)
@@ -161,6 +164,25 @@ def test_an_output_that_is_not_stored_is_reported(project, source, lost):
     # a page that was never run has no outputs, which is another matter
     notebook(path, TITLE, ('code', source))
     assert checks.check_pages(project) == []
+
+
+TABLE = {'output_type': 'display_data', 'metadata': {},
+         'data': {'text/html': '<table></table>', 'text/plain': 'x' * 99}}
+
+
+@pytest.mark.parametrize('cell, message', [
+    (('markdown', f'It is {"very " * 44}long. And this is not.'), 'a sentence of 47 words'),
+    (('markdown', f'It is {"very " * 42}long. And this is not.'), None),
+    (('markdown', f'Code is no word: `{"x " * 50}` and $x{"+ x" * 50}$.\n\n| {"a | " * 50}'), None),
+    (('code', 'f()', stream(f'{"x" * 80}\n{"y" * 81}\n')), 'its output is 81 characters wide'),
+    (('code', 'f()', stream('x' * 80 + '\n')), None),
+    (('code', '#| hide\nf()', stream('x' * 81)), None),
+    (('code', 'table', TABLE), None),
+])
+def test_what_is_hard_to_read_is_reported(project, cell, message):
+    notebook(project/'nbs/00_small.ipynb', TITLE, cell)
+    bad = list(reading.check_reading(project))
+    assert len(bad) == bool(message) and all(message in line for line in bad)
 
 
 BOX = '''
@@ -303,12 +325,23 @@ def test_the_makefile_names_its_targets_and_refuses_an_old_python(tmp_path):
 
 
 def test_the_overview_of_benchmarks_has_the_numbers_of_its_pages(monkeypatch, capsys):
-    "Its cells, run anew, print what is stored: a benchmark was not run again without it"
+    "Its cells, run anew, print and show what is stored: a benchmark was not run again without it"
     path = ROOT/'nbs/benchmarks/index.ipynb'
     monkeypatch.chdir(path.parent)
-    space = {}
+    space, tables = {}, []
+
+    def show(*values):
+        tables.extend(value._repr_html_() for value in values if value is not None)
+
     for cell in common.read_cells(path):
-        if cell.kind == 'code':
-            exec(compile(cell.source, cell.where, 'exec'), space)
-            stored = ''.join(common.joined(output['text']) for output in cell.outputs)
-            assert capsys.readouterr().out == stored, f'{cell.where}: run this page again'
+        if cell.kind == 'code' and cell.source.strip():
+            tree = ast.parse(cell.source)
+            if isinstance(tree.body[-1], ast.Expr):         # a notebook shows its value
+                call = ast.Call(ast.Name('show', ast.Load()), [tree.body[-1].value], [])
+                tree.body[-1].value = ast.fix_missing_locations(ast.copy_location(call, tree.body[-1]))
+            tables.clear()
+            exec(compile(tree, cell.where, 'exec'), space)
+            space |= dict(show=show, display=show)          # instead of those that it imports
+            text = ''.join(common.joined(output.get('text', '')) for output in cell.outputs)
+            html = [common.joined(output['data']['text/html']) for output in cell.outputs if 'data' in output]
+            assert (capsys.readouterr().out, tables) == (text, html), f'{cell.where}: run this page again'

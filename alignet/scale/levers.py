@@ -102,7 +102,7 @@ def align(
     return fit_mixed(learn, levers, lr, head_lr)
 
 # %% ../../nbs/scale/levers.ipynb #lev00041
-SOUP = Levers(mix=1., local=0.), Levers(mix=1., local=.5)
+SOUP = (Levers(mix=1., local=0.), Levers(mix=1., local=.5)) * 2
 
 @delegates(align)
 def align_soup(
@@ -110,7 +110,7 @@ def align_soup(
     labels:PseudoLabels, # Labels of the aligned teacher
     images, # The set that holds the labelled files
     members=SOUP, # `Levers` of each training; their `mix` is not used
-    mix:float=.7, # How far to go from the base (0) to the mean of the students (1)
+    mix:float=.85, # How far to go from the base (0) to the mean of the students (1)
     untransformed:PseudoLabels=None, # Labels of the same images by the control
     seed:int=0, # Seed of the first member; the others count on
     **kwargs, # For align

@@ -187,6 +187,7 @@ def _of_annotators(df, annotators):
 def _drop_inattentive(df, most):
     "The answers without annotators who failed more than this fraction of their catch trials"
     check_between(0, 1, drop_failed_catch=most)
+    if most == 1: raise AlignetError('drop_failed_catch must be from 0 to below 1, not 1')
     report = catch_report(df)
     bad = report.index[1 - report.fraction > most]
     drop = df.annotator.isin(bad)

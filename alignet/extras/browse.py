@@ -22,9 +22,9 @@ from .ask import *
 from ..labels import PseudoLabels
 
 # %% ../../nbs/extras/browse.ipynb #efacb70d
-def _people_probs(triplets, people):
+def _people_probs(triplets, t, people):
     "Choice probabilities of people: as given, those of the judgements, or their single answers; or None"
-    if people is not None: return check_probs(people, what='people')
+    if people is not None: return check_probs(people, len(t), 'people')
     if not isinstance(triplets, Judgements): return None
     if triplets.probs is not None: return triplets.probs
     return np.tile(np.float64([1, 0, 0]), (len(triplets), 1))
@@ -64,7 +64,7 @@ def opinions_on(
     **kwargs, # Similarity and temperature of the model, see model_probs
 ) -> dict: # Name: (t, 3) choice probabilities [p(k odd), p(j odd), p(i odd)]
     "What people, a teacher and a model think of each triplet"
-    people = _people_probs(triplets, people)
+    people = _people_probs(triplets, t, people)
     teacher = _teacher_probs(images, triplets, t, teacher, features)
     out = {}
     if people is not None: out['people'] = check_probs(people, len(t))

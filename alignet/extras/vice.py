@@ -481,9 +481,9 @@ def top_objects(self:VICE,
     top:int=8, # How many objects
 ) -> np.ndarray: # Their indices, the heaviest first
     "The objects with the largest weights in a dimension"
-    check_position(dim, len(self.kept), 'dim')
+    check_count(0, dim=dim)
     check_count(1, top=top)
-    if not 0 <= dim < len(self.kept):
+    if dim >= len(self.kept):
         raise AlignetError(f'dimension {dim} is not there; {len(self.kept)} are kept, counted from 0')
     return np.argsort(-self.mu[:, self.kept[dim]], kind='stable')[:top]
 

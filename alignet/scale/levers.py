@@ -165,8 +165,8 @@ def compare_settings(
     if not recognition or not levers: raise AlignetError('recognition and levers must name a column each, at least')
     change = _changes(scores, measures, check_names(errors, 'errors'), by)
     rows = []
-    for setting, of in scores.groupby(levers, sort=False).groups.items():
-        d = change.loc[of]
+    for setting, part in scores.groupby(levers, sort=False):
+        d = change.loc[part.index]
         kept = d[list(recognition)]
         row = dict(gain=d[alignment].mean(), mean=kept.mean().min(), worst=kept.min().min())
         row['allowed'] = bool(row['worst' if each_seed else 'mean'] >= -slack)

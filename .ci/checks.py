@@ -140,10 +140,8 @@ NOT_YET = {                                         # pages that do not pass a c
         'nbs/eval/demo_report.ipynb',
         'nbs/eval/hierarchy.ipynb',
         'nbs/extras/vice_people.ipynb',
-        'nbs/scale/large_students.ipynb',
         'nbs/tutorials/claims.ipynb',
         'nbs/tutorials/evaluate.ipynb',
-        'nbs/tutorials/imagenet.ipynb',
         'nbs/tutorials/own_domain.ipynb',
         'nbs/tutorials/real_judgements.ipynb',
         'nbs/tutorials/tour.ipynb'}}

@@ -98,7 +98,11 @@ def at_least_float32(
     return x if x.dtype == torch.float64 else x.float()
 
 # %% ../nbs/05_loss.ipynb #4697664e
-TRIPLET_LOSSES = dict(jsd=jsd_loss, kl=kl_loss, contrastive=contrastive_loss, margin=margin_loss)
+TRIPLET_LOSSES = dict(
+    jsd=jsd_loss,
+    kl=kl_loss,
+    contrastive=contrastive_loss,
+    margin=margin_loss)
 
 # %% ../nbs/05_loss.ipynb #8fd9d843
 def triplet_loss(

@@ -420,7 +420,7 @@ def _plot_neighbours(self:BeforeAfter, fig):
 def static(self:BeforeAfter) -> plt.Figure: # Two maps, and below them the neighbours in each
     "Both maps and the neighbours of the selected picture as a plain figure"
     several = len(self._map['groups']) > 1
-    fig = plt.figure(figsize=(8.4, 5.9), dpi=110, layout='constrained')
+    fig = plt.figure(figsize=(8.4, 5.9), dpi=150, layout='constrained')
     top, low = fig.subfigures(2, 1, height_ratios=[3.9, 1.5 if several else 1.25])
     axs = top.subplots(1, 2)
     for side, ax in enumerate(axs): self._plot_map(ax, side)

@@ -140,6 +140,8 @@ def create_backbone(
     from alignet.scale.towers import FAMILIES # they are made of this page's parts
     check_choice(weights, ('auto', 'shipped', 'hub'), 'weights')
     family, _, rest = str(name).partition(':')
+    if family in FAMILIES and weights != 'auto':
+        raise AlignetError(f"'{name}' says which weights are meant; leave out weights='{weights}'")
     if family in FAMILIES: backbone = FAMILIES[family].load(rest, pretrained=pretrained, size=size, **kw)
     else:
         check_name(str(name), FAMILIES)

@@ -177,7 +177,7 @@ class EvalCommand:
     "every measure that has data, for one model or several"
     models:list # timm name, PREFIX:NAME of another library, or a folder; the baseline first
     _:KW_ONLY
-    suites:list=None # kinds of measures; all if left out
+    suites:list=None # kinds of measures; all but long ones if left out
     data:str=None # data folder; that of ALIGNET_DATA, or the offline world, if left out
     judgements:str=None # a table of answers, a widget's record, or .npz of Judgements.save, about files of --images
     columns:list=None # in a table: the three columns of objects, if it has others
@@ -314,7 +314,7 @@ def _loss_names():
 COMMANDS = dict(
     demo=DemoCommand, features=FeaturesCommand, teacher=TeacherCommand, label=LabelCommand,
     train=TrainCommand, eval=EvalCommand, export=ExportCommand, convert=ConvertCommand)
-_SUITES = f"some of {', '.join(suite_names())}; all if left out; behind the models, or with commas"
+_SUITES = f"some of {', '.join(suite_names())}; all but long ones if left out; behind the models, or with commas"
 WORDS = dict(
     columns=dict(nargs=3), loss=dict(help=_loss_names), models=dict(nargs='+'),
     suites=dict(nargs='+', help=_SUITES), maps=dict(choices=['pca', 'tsne', 'umap', 'none']))

@@ -9,6 +9,7 @@ __all__ = ['DEMOS', 'DemoSettings', 'demo_settings', 'Pipeline', 'run_demo']
 import contextlib, sys, time, warnings
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from textwrap import fill
 import numpy as np
 import pandas as pd
 import torch
@@ -121,7 +122,7 @@ def load_world(self:Pipeline) -> World: # The offline world, or THINGS
     self.run_id = _run_digest(settings, self.world)
     self.work = self.out/'work'/f'{self.cfg.world}-{self.run_id}'
     write_json(self.work/'settings.json', settings)
-    self.log(f'[1/6] {self.world!r}')
+    self.log(fill(f'[1/6] {self.world!r}', 78, subsequent_indent=' ' * 6))
     return self.world
 
 # %% ../nbs/09_demo.ipynb #9049092b

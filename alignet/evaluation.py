@@ -24,6 +24,7 @@ def check_models(
     if not models: raise AlignetError('there are no models to compare; pass {"base": X0, "aligned": X1}')
     models = {name: check_finite(X, f"features of '{name}'") for name, X in models.items()}
     if n is None: n = len(next(iter(models.values())))
+    check_count(0, n=n)
     for name, X in models.items():
         if len(X) != n: raise AlignetError(f"features of '{name}' have {len(X):,} rows for {n:,} objects")
     return models
@@ -61,7 +62,9 @@ def odd_one_out_table(
     "Odd-one-out accuracy of each model, with intervals and paired gains"
     models, similarities = check_models(models), check_names(similarities, 'similarities')
     names = list(models)
-    if ceiling is not None: check_between(0, 1, ceiling=ceiling)
+    if ceiling is not None:
+        check_positive(ceiling=ceiling)
+        check_between(0, 1, ceiling=ceiling)
     t = _triplets_of(judgements, len(models[names[0]]))
     baseline = names[0] if baseline is None else baseline
     check_choice(baseline, names, 'baseline')
@@ -77,7 +80,8 @@ def odd_one_out_table(
 # %% ../nbs/07_evaluation.ipynb #fa70e466
 def _check_claims(conf, correct):
     "Claims and outcomes as float64 arrays"
-    c, a = (check_real(o, what).astype(np.float64).ravel() for o, what in ((conf, 'conf'), (correct, 'correct')))
+    c, a = (check_real(o, what).astype(np.float64) for o, what in ((conf, 'conf'), (correct, 'correct')))
+    if c.ndim != 1 or a.ndim != 1: raise AlignetError(f'conf {c.shape} and correct {a.shape} must be (n,)')
     if len(c) != len(a) or not len(c):
         raise AlignetError(f'{len(c):,} confidences for {len(a):,} outcomes; there must be one each')
     check_rows(~((c >= 0) & (c <= 1 + 1e-6)), 'confidences', 'are not between 0 and 1', rows=c)
@@ -88,6 +92,7 @@ def _check_claims(conf, correct):
 def _bin_edges(c, bins, mass):
     "Edges of bins of equal width, or with equally many claims"
     check_count(1, bins=bins)
+    check_flag(mass=mass)
     even = np.linspace(0, 1, bins + 1)
     return np.quantile(c, even) if mass else even
 
@@ -218,6 +223,7 @@ def choice_calibration(
     "How well the choice probabilities of a representation match what the observers chose"
     X = check_finite(X)
     t = _triplets_of(triplets, len(X))
+    if tau_probs is not None: check_positive(tau_probs=tau_probs)
     s = triplet_sims(X, t, similarity)
     p, used = scaled_probs(s, tau, seed=seed)
     conf, right = np.minimum(p.max(1), 1), ooo_correct(X, t, similarity)
@@ -242,6 +248,8 @@ def calibration_table(
     "Calibration of each model and similarity"
     check_has('triplets probs', 'Judgements', judgements=judgements)
     models, similarities, rows = check_models(models), check_names(similarities, 'similarities'), []
+    if fit_judgements is None and fit_models is not None:
+        raise AlignetError('fit_models need fit_judgements, which set the temperatures')
     if fit_judgements is not None:
         check_has('triplets probs', 'Judgements', fit_judgements=fit_judgements)
         fit_models = check_models(fit_models)

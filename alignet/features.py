@@ -140,18 +140,12 @@ def create_backbone(
     from alignet.scale.towers import FAMILIES # they are made of this page's parts
     check_choice(weights, ('auto', 'shipped', 'hub'), 'weights')
     family, _, rest = str(name).partition(':')
-    if family in FAMILIES: return FAMILIES[family].load(rest, pretrained=pretrained, size=size, **kw)
-    check_name(str(name), FAMILIES)
-    state, source = None, 'random'
-    if pretrained:
-        if weights != 'hub': state = shipped_state(name, needed=weights == 'shipped')
-        source = weights_source(name, weights)
-    if state: kw['pretrained_cfg_overlay'] = dict(state_dict=state)
-    by_hub = pretrained and not state and not str(name).startswith('local-dir:')
-    try:
-        with reach_hub(by_hub): model = _timm_model(name, pretrained, size, kw)
-    except Exception as e: raise creation_error(name, pretrained, e) from e
-    backbone = Backbone(model, name, source=source)
+    if family in FAMILIES and weights != 'auto':
+        raise AlignetError(f"'{name}' says which weights are meant; leave out weights='{weights}'")
+    if family in FAMILIES: backbone = FAMILIES[family].load(rest, pretrained=pretrained, size=size, **kw)
+    else:
+        check_name(str(name), FAMILIES)
+        backbone = _timm_backbone(name, pretrained, weights, size, kw)
     backbone.data_config = backbone.config_at(size)
     return backbone
 
@@ -165,6 +159,19 @@ def _timm_model(name, pretrained, size, kw):
     # do not keep a second copy of the weights
     timm_config(model).pop('state_dict', None)
     return model
+
+def _timm_backbone(name, pretrained, weights, size, kw):
+    "A `Backbone` of a timm model, with weights from a package or from the hub"
+    state, source = None, 'random'
+    if pretrained:
+        if weights != 'hub': state = shipped_state(name, needed=weights == 'shipped')
+        source = weights_source(name, weights)
+    if state: kw['pretrained_cfg_overlay'] = dict(state_dict=state)
+    by_hub = pretrained and not state and not str(name).startswith('local-dir:')
+    try:
+        with reach_hub(by_hub): model = _timm_model(name, pretrained, size, kw)
+    except Exception as e: raise creation_error(name, pretrained, e) from e
+    return Backbone(model, name, source=source)
 
 # %% ../nbs/02_features.ipynb #48674569
 def as_backbone(

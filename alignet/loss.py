@@ -18,6 +18,7 @@ from .core import quiet_imports
 with quiet_imports(): from fastai.callback.core import Callback
 from fastcore.basics import patch
 from .core import *
+from .scale.forward import check_device
 from .scale.processes import *
 
 # %% ../nbs/05_loss.ipynb #chktensors
@@ -97,7 +98,11 @@ def at_least_float32(
     return x if x.dtype == torch.float64 else x.float()
 
 # %% ../nbs/05_loss.ipynb #4697664e
-TRIPLET_LOSSES = dict(jsd=jsd_loss, kl=kl_loss, contrastive=contrastive_loss, margin=margin_loss)
+TRIPLET_LOSSES = dict(
+    jsd=jsd_loss,
+    kl=kl_loss,
+    contrastive=contrastive_loss,
+    margin=margin_loss)
 
 # %% ../nbs/05_loss.ipynb #8fd9d843
 def triplet_loss(
@@ -150,6 +155,7 @@ def all_triplets(
 ) -> torch.Tensor: # (n_triplets(B), 3) int64, in the order of itertools.combinations
     "Every triplet of `B` images"
     check_count(0, B=B)
+    if device is not None: device = check_device(device)
     return torch.combinations(torch.arange(B, device=device), 3).view(-1, 3)
 
 # %% ../nbs/05_loss.ipynb #1a90449e

@@ -191,6 +191,7 @@ def _plans(labels, settings, train, n_items):
     "Plans of the training and validation batches"
     n_train, n_valid = n_items
     common = dict(n=n_train, bs=settings.items, seed=settings.seed, steps=settings.steps)
+    # with triplets, too, an epoch has as many batches as the pool fills with images
     common['one_pass'] = len(train), settings.bs
     if settings.per_cluster:
         clusters = np.asarray(labels.clusters)[train]
@@ -292,7 +293,7 @@ def align_learner(
     student, # Name of any backbone that create_backbone knows, a Backbone, or a timm model
     labels:PseudoLabels, # Names (n,) with embedding (n, k), or with triplets (t, 3) and sims (t, 3)
     images:ImageSet, # The set that holds the labelled files
-    loss='jsd', # A key of TRIPLET_LOSSES, or an AlignLoss of your own
+    loss='jsd', # A key of TRIPLET_LOSSES, or a function of features and targets, such as AlignLoss()
     weights='all', # Which triplets of a batch count, see TripletWeights
     tau_teacher:float=1., # Temperature of the teacher's choices
     decay_to_init:float=1., # Strength of the decay towards the pretrained weights
@@ -305,7 +306,7 @@ def align_learner(
     check_flag(freeze_bn=freeze_bn)
     for cb in L(kwargs.get('cbs')): check_has('learn run', 'callbacks of fastai', cbs=cb)
     if not (isinstance(loss, str) or callable(loss)):
-        raise AlignetError(f'loss must be a name of TRIPLET_LOSSES or an AlignLoss, not {loss!r:.60}')
+        raise AlignetError(f'loss must be a key of TRIPLET_LOSSES or a function such as AlignLoss(), not {loss!r:.60}')
     batches = _take(kwargs, BatchSettings)
     settings = BatchSettings(**batches)
     by_name = isinstance(student, (str, Path))

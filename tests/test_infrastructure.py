@@ -1,5 +1,7 @@
 """The tests of notebooks and the scripts in .ci, tried on small projects."""
 import ast
+import base64
+import io
 import json
 import shutil
 import subprocess
@@ -8,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import checks
 import comments
@@ -19,7 +22,17 @@ import steps
 
 ROOT = Path(__file__).resolve().parent.parent
 TITLE = ('markdown', '# Small\n\n> A page to try things on')
-PICTURE = {'output_type': 'display_data', 'data': {'image/png': ''}, 'metadata': {}}
+
+
+def picture(**kwargs):
+    "An output that is a picture"
+    file = io.BytesIO()
+    Image.new('L', (8, 8)).save(file, 'png', **kwargs)
+    data = {'image/png': base64.b64encode(file.getvalue()).decode()}
+    return {'output_type': 'display_data', 'data': data, 'metadata': {}}
+
+
+PICTURE = picture(dpi=(150, 150))
 FUNCTION = '''#| export
 def add(
     a, # A number
@@ -137,10 +150,13 @@ def stream(text, name='stdout'):
     (('markdown', '![](00_small.ipynb)'), 'has no alt text'),
     (('markdown', '<img src="00_small.ipynb">'), 'has no alt text'),
     (('code', 'plot()', PICTURE), 'its figure needs a text'),
+    (('code', '#| fig-alt: "A line"\nplot()', picture(dpi=(143, 143))), 'has 143 dots an inch: draw it'),
+    (('code', '#| fig-alt: "A line"\nplot()', picture()), 'has 0 dots an inch: draw it'),
+    (('code', 'f()', stream('x' * 81)), 'its output is 81 characters wide'),
     (('code', 'f()', stream('a warning', 'stderr')), 'an error or a warning'),
     (('code', 'f()', {'output_type': 'error', 'ename': 'KeyError'}), 'an error or a warning'),
     (('code', 'f()', stream('/ho' 'me/me/x.npz')), 'names a folder of one machine'),
-    (('code', 'x', stream('x' * 1_100_000)), 'over 1 MB'),
+    (('code', 'x', stream(('x' * 79 + '\n') * 14_000)), 'over 1 MB'),
     (('markdown', f'It is {"very " * 44}long.'), 'a sentence of 47 words: It is very'),
 ])
 def test_a_bad_cell_is_reported(project, cell, message):

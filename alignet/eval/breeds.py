@@ -44,7 +44,9 @@ def superclass_task(
     only=None, # Use only these classes, e.g. those that there are photos of
 ) -> ShiftTask: # Superclasses with n/2 source and n/2 target subclasses each
     "Superclasses of a level, with as many subclasses each"
-    known = set(tree.classes if only is None else only)
+    check_has('classes at_level below', 'a ClassTree', tree=tree)
+    check_count(2, n=n)
+    known = set(tree.classes if only is None else check_names(only, 'only'))
     size = {k: len(known.intersection(tree.below(k))) for k in tree.at_level(level, under)}
     nodes = [k for k, count in size.items() if count >= n]
     if not nodes:
@@ -88,7 +90,7 @@ def read_breeds_split(
 ) -> ShiftTask: # Superclasses with their source and target subclasses
     "Read a split that the authors' code made"
     path = check_path(path)
-    classes = imagenet_classes() if classes is None else list(classes)
+    classes = imagenet_classes() if classes is None else check_names(classes, 'classes')
     try:
         nodes, sides, names = read_json(path)
         labels = _short_labels({node: names[str(i)] for i, node in enumerate(nodes)}, nodes)
@@ -116,6 +118,7 @@ def load_breeds(
 ) -> ShiftData: # A row a photo: to fit on, source or target
     "A BREEDS task on ImageNet: fitted on train photos, tested on val photos"
     task = name if isinstance(name, ShiftTask) else breeds_task(name, hierarchy, split, seed)
+    if per_class is not None: check_count(1, per_class=per_class)
     root, rows, r = check_path(root), [], rng(seed, 74)
     for row in task.table.itertuples():
         parts = {row.side: _class_photos(root, 'val', row.subclass)}
@@ -171,6 +174,9 @@ def link_categories(
     ids=None, # {category: WordNet ID} for those that are known, e.g. through THINGS
 ) -> pd.DataFrame: # category, id, how, node (of tree, to which it belongs); None where there is none
     "Find categories in a class hierarchy by name"
+    check_has('classes names level', 'a ClassTree', tree=tree)
+    if ids is not None: check_has('items keys', 'a dict {category: ID}', ids=ids)
+    categories = check_names(categories, 'categories')
     up = read_hierarchy(hierarchy_file(wordnet, 'class_hierarchy.txt'))
     of_node = _by_name(read_names(hierarchy_file(wordnet, 'node_names.txt')))
     of_class = _by_name({c: tree.names.get(c, c) for c in tree.classes})
@@ -192,7 +198,13 @@ def folder_task(
     name:str='folder', # What to call it
 ) -> ShiftTask: # Its subclasses are IDs; `links` has the categories of each
     "A random split of linked categories"
+    check_columns(links, ('id', 'node'), 'links', 'make them with link_categories')
+    check_has('above level names', 'a ClassTree', tree=tree)
+    check_count(0, level=level)
+    check_count(2, n=n)
     linked = links[links.node.notna()]
+    check_known(linked.node.tolist(), tree.level, 'nodes of the links', 'link them with this tree')
+    check_names(linked.id, 'id of the links')
     above = {i: tree.above(k, level) for i, k in zip(linked.id, linked.node) if tree.level[k] >= level}
     if not above: raise AlignetError(f"task '{name}': no category is linked to a node on level {level} or deeper")
     nodes = sorted(set(above.values()))

@@ -66,6 +66,10 @@ def add_suite(
     in_all:bool=True, # Whether 'all' means this suite, too; False for one that takes long
 ):
     "Add a suite to those that `evaluate` knows"
+    check_text(name=name, description=description)
+    check_flag(in_all=in_all)
+    made_by = dict(sources=sources, labelled=labelled, taxonomy=taxonomy)
+    check_callable(**{k: f for k, f in made_by.items() if f is not None})
     if not (sources or labelled or taxonomy):
         raise AlignetError(f"suite '{name}': give sources, labelled or taxonomy")
     SUITES[name] = description
@@ -79,7 +83,7 @@ def check_suites(
     suites='all', # 'all', or keys of `SUITES`
 ) -> list: # Keys of `SUITES`
     "The names of suites, checked"
-    suites = [suites] if isinstance(suites, str) else list(suites or ())
+    suites = [suites] if isinstance(suites, str) else check_names(suites, 'suites')
     if not suites: raise AlignetError("suites is empty; give 'all' or names of suites")
     for suite in suites: check_choice(suite, ['all', *SUITES], 'suite')
     if 'all' not in suites: return suites
@@ -262,6 +266,9 @@ def class_folder_task(
     keep_class:Callable=None, # The same of the name of a class
 ) -> FewShotTask: # Its features are kept for all pictures
     "The few-shot task of a folder of folders"
+    check_has('ks draws max_test', 'Shots', shots=shots)
+    check_callable(**{k: f for k, f in dict(keep=keep, keep_class=keep_class).items() if f is not None})
+    if name is not None: check_text(name=name)
     images, name, k = ImageSet.from_folder(folder), name or Path(folder).name, max(shots.ks)
     class_of = _class_folders(folder, images)
     use = {f: c for f, c in class_of.items() if keep is None or keep(f)}
@@ -462,7 +469,7 @@ def _absent_sources():
 def _load_world(data):
     "A function that returns the world of a piece of data, or None"
     if isinstance(data, World): return lambda: data
-    is_folder = isinstance(data, (str, os.PathLike)) and (Path(data)/'things').exists()
+    is_folder = isinstance(data, (str, os.PathLike)) and (check_path(data, 'data')/'things').exists()
     return cache(lambda: things_world(data)) if is_folder else None
 
 # %% ../../nbs/eval/catalog.ipynb #21f1a458
@@ -477,17 +484,18 @@ def _check_objects(objects, loaders):
     "Names of objects as a list; raise if they are not judged objects of a world"
     if objects is None: return None
     if isinstance(objects, str): raise AlignetError(f"objects='{objects}' is one string; give a list")
-    if not len(objects): raise AlignetError('objects is empty; leave it out to score all')
+    objects = check_names(objects, 'objects')
+    if not objects: raise AlignetError('objects is empty; leave it out to score all')
     if not loaders:
         raise AlignetError('objects: there is no world among these data; use Judgements.among')
     known = {o for load in loaders for o in load().objects}
     check_known(objects, known, 'objects', 'give names of judged objects')
-    return list(objects)
+    return objects
 
 # %% ../../nbs/eval/catalog.ipynb #36c777be
 def _check_folder(data):
     "The path of a data folder, or an error"
-    if Path(data).is_dir(): return Path(data)
+    if check_path(data, 'data').is_dir(): return Path(data)
     from_environment = str(data) == os.environ.get('ALIGNET_DATA')
     remedy = 'correct or unset ALIGNET_DATA' if from_environment else 'give a folder, a World, or tasks'
     raise AlignetError(f"data: '{data}' is no folder; {remedy}")

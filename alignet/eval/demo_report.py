@@ -29,6 +29,9 @@ def plot_seeds(
 ) -> plt.Figure: # A line for each seed
     "Accuracy of base, control and aligned model"
     order = ['base', 'control', 'aligned']
+    check_columns(odd, ('model', 'similarity', 'seed', 'accuracy'), 'odd')
+    check_known(order, set(odd.model), 'models of odd')
+    check_vector(odd.accuracy, 'accuracy')
     fig, ax = plt.subplots(figsize=(4.2, 2.9), dpi=150, layout='constrained')
     d = odd[(odd.similarity == 'cosine') & odd.model.isin(order)]
     wide = d.pivot(index='seed', columns='model', values='accuracy')[order]
@@ -72,6 +75,8 @@ def telling_triplets(
     n:int=3, # At most so many
 ) -> tuple: # Triplets, the most decided first, no object twice; and which fraction of all triplets are such
     "Triplets that one of two models gets right"
+    check_has('triplets probs', 'Judgements', judgements=judgements)
+    check_count(1, n=n)
     t, probs = judgements.triplets, judgements.probs
     found = np.flatnonzero(ooo_correct(right, t) & ~ooo_correct(wrong, t))
     fraction = len(found) / len(t)
@@ -126,7 +131,8 @@ def largest_groups(
     n:int=60, # At most so many objects
 ) -> np.ndarray: # (m,) rows
     "Rows of the largest named groups, evenly drawn"
-    group = np.asarray(group)
+    group = np.array(check_names(group, 'group'))
+    check_count(1, n=n)
     big = [g for g in pd.Series(group).value_counts().index if g != 'other'][:6]
     if not big: return np.arange(min(n, len(group)))
     per_group = max(2, n // len(big))

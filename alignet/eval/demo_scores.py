@@ -120,6 +120,7 @@ def with_spread(
     sd:float, # Its standard deviation; not shown if NaN, as with one seed
 ) -> str: # '0.413 ± 0.013'
     "A mean and its spread in one cell"
+    mean, sd = check_real([mean, sd], 'mean and sd').tolist()
     return f'{mean:.3f}' if np.isnan(sd) else f'{mean:.3f} ± {sd:.3f}'
 
 # %% ../../nbs/eval/demo_scores.ipynb #dsc00020

@@ -20,6 +20,7 @@ def relations(
     tax:Taxonomy, # The taxonomy
 ) -> np.ndarray: # (n, n) int8: 0, 1, 2 as in RELATIONS, -1 on the diagonal
     "How each pair of things is related"
+    check_has('basic superordinate __len__', 'a Taxonomy', tax=tax)
     basic, above = pd.factorize(tax.basic)[0], pd.factorize(tax.superordinate)[0]
     R = np.full((len(tax), len(tax)), 2, np.int8)
     R[above[:, None] == above[None]] = 1
@@ -60,8 +61,12 @@ def kinship(
     relation:int, # 0: relatives share the basic category; 1: only the superordinate
 ) -> np.ndarray: # (n,) float64 between 0 and 1; NaN for things without relatives or strangers
     "For each thing, the fraction of comparisons in which a relative is nearer than a stranger"
+    check_choice(relation, (0, 1), 'relation')
+    D, R = check_finite(D, 'D').astype(np.float64), check_real(R, 'R')
+    if not D.shape == R.shape == (len(D), len(D)):
+        raise AlignetError(f'D {D.shape} and R {R.shape} must both be (n, n)')
     out = np.full(len(D), np.nan)
-    for i, (d, r) in enumerate(zip(np.asarray(D, np.float64), R)):
+    for i, (d, r) in enumerate(zip(D, R)):
         relatives, strangers = d[r == relation], d[r == 2]
         if len(relatives) and len(strangers): out[i] = _fraction_nearer(relatives, strangers)
     return out

@@ -126,6 +126,13 @@ def plot_hierarchy(
 ) -> plt.Axes: # What it was drawn on
     "Plot the change of distance of related and unrelated pairs, with intervals"
     changes = changes if isinstance(changes, dict) else {'': changes}
+    if not changes: raise AlignetError('changes is empty; make them with hierarchy_change')
+    numbers = 'pairs', 'change', 'low', 'high'
+    for table in changes.values():
+        check_columns(table, ('relation', *numbers), 'changes', 'make them with hierarchy_change')
+        for name in numbers: check_real(table[name], name)
+        outside = (table.low > table.change) | (table.change > table.high)
+        check_rows(outside, 'changes', 'have a change outside of low and high')
     n = len(changes)
     ax = as_axes(ax, (6.4, 2.1 + .25*n))
     for m, ((name, t), colour) in enumerate(zip(changes.items(), model_colours(n))):

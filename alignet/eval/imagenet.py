@@ -24,6 +24,7 @@ def needs_error(
     why:str, # What is missing
 ) -> AlignetError: # To be raised
     "An error that says what is missing and where to get it"
+    check_choice(name, NEEDS, 'data set')
     need = NEEDS[name]
     return AlignetError(f"{need['name']}: {why}; it needs {need['layout']}, from {need['where']}")
 
@@ -37,8 +38,8 @@ def picture_names(
     folder, # A folder
 ) -> list: # Sorted; empty if there is no such folder
     "Names of the pictures in a folder, without its sub-folders; what is left out is reported"
-    left_out = []
-    shown = walk_files(folder, False, left_out) if Path(folder).is_dir() else []
+    folder, left_out = check_path(folder), []
+    shown = walk_files(folder, False, left_out) if folder.is_dir() else []
     report_left_out(folder, shown, left_out)
     return sorted(f.name for f in shown if f.suffix.lower() in IMAGE_SUFFIXES)
 
@@ -47,7 +48,8 @@ def folder_names(
     folder, # A folder
 ) -> list: # Sorted; without hidden ones
     "Names of the folders in a folder; links to folders count"
-    return sorted(o.name for o in Path(folder).iterdir() if o.is_dir() and not o.name.startswith('.'))
+    with reading(folder, 'a folder', 'check the path'):
+        return sorted(o.name for o in Path(folder).iterdir() if o.is_dir() and not o.name.startswith('.'))
 
 # %% ../../nbs/eval/imagenet.ipynb #e1b105a4
 def _class_names(folder):
@@ -67,7 +69,8 @@ def imagenet_photos(
     seed:int=0, # Seed of the draw
 ) -> tuple: # ImageSet with names such as 'train/n02099601/x.JPEG'; {name: WordNet ID}
     "Labelled photos of ImageNet classes, to fit a probe on"
-    if per_class is not None: check_at_least(1, per_class=per_class)
+    check_text(part=part)
+    if per_class is not None: check_count(1, per_class=per_class)
     folder, number = check_path(root)/part, {c: i for i, c in enumerate(imagenet_classes())}
     if not folder.is_dir(): raise needs_error('imagenet', f"'{folder}' does not exist")
     class_of = {}

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from ..core import *
 from ..evaluation import check_models
 from .plots import check_thumbs, image_array, model_colours, model_styles
+from .probes import check_labels
 
 # %% ../../nbs/eval/maps.ipynb #f0443b1b
 def _pca(X, init, seed):
@@ -96,6 +97,8 @@ def plot_map(
         shapes = f'{maps[0].shape} and {maps[1].shape}'
         raise AlignetError(f'before and after must have the shape (n, 2), not {shapes}; use map_2d')
     check_count(1, px=px)
+    check_flag(lines=lines)
+    names = check_names(names)
     check_thumbs(thumbs, n)
     g = np.array([''] * n if groups is None else check_names(groups, 'groups'))
     if len(g) != n: raise AlignetError(f'groups must be one for each of {n:,} objects, not {len(g):,}')
@@ -164,8 +167,12 @@ def plot_neighbours(
     models = check_models(models)
     n = len(next(iter(models.values())))
     queries = np.atleast_1d(check_index(queries, n, 'queries'))
+    check_between(1, n - 1, k=k)
     check_count(1, k=k)
+    check_has('__len__ __getitem__', 'a list of images', thumbs=thumbs)
     check_thumbs(thumbs, n)
+    if groups is not None: groups = check_labels(check_names(groups, 'groups'), n, 'groups')
+    if names is not None: names = check_labels(check_names(names), n, 'names')
     if not len(queries): raise AlignetError('queries is empty; give at least one row')
     widths = [1.15] + ([.25] + [1] * k) * len(models)
     size = (.58 * sum(widths), .72 * len(queries) + .35)

@@ -6,6 +6,7 @@
 __all__ = ['table_rows', 'SubclassTask', 'robustness_row', 'HeadTask', 'ProbeTask', 'HierarchyTask', 'RsaTask', 'LevelsTask']
 
 # %% ../../nbs/eval/more_tasks.ipynb #10557f38
+from dataclasses import fields
 from functools import cache
 import numpy as np
 import pandas as pd
@@ -30,6 +31,9 @@ def table_rows(
     unplotted=(), # Measures that the figure of all measures omits
 ) -> list: # Each a `Row`
     "Rows of a table as `Row` objects"
+    check_columns(table, ('measure', 'value'), 'table')
+    known = [o.name for o in fields(Row)]
+    check_known(list(table.columns), known, 'columns of the table', f'there may be {preview(known, 20)}')
     rows = [Row(model, **r) for r in table.to_dict('records')]
     for r in rows: r.plotted = r.measure not in unplotted
     return rows
@@ -186,6 +190,8 @@ class HierarchyTask(Task):
         notes:str='', # What a reader must know; the notes of the taxonomy if empty
         cached_files=None, # Files whose features are extracted and kept; those of the taxonomy if None
     ):
+        check_has('files superordinate images', 'a Taxonomy', taxonomy=taxonomy)
+        check_text(name=name, notes=notes)
         self.taxonomy, tax = taxonomy, taxonomy
         groups = dict(zip(tax.files, tax.superordinate))
         super().__init__(name, tax.images, tax.files, notes or tax.notes, groups, cached_files)
@@ -245,6 +251,7 @@ class RsaTask(Task):
         human, # HumanRDM with pictures
         name:str, # The data set
     ):
+        check_has('images files source', 'a HumanRDM', human=human)
         super().__init__(name, human.images, human.files, human.source)
         self.human = human
 
@@ -270,6 +277,7 @@ class LevelsTask(Task):
         levels, # Levels with pictures
         name:str='Levels', # The data set
     ):
+        check_has('images files judgements', 'Levels', levels=levels)
         super().__init__(name, levels.images, levels.files, levels.judgements.source)
         self.levels = levels
 

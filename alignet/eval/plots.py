@@ -50,8 +50,13 @@ def plot_accuracy(
 ) -> plt.Axes: # What it was drawn on
     "Odd-one-out accuracy of each model and similarity, with intervals"
     check_columns(table, ('similarity', 'model', 'accuracy', 'low', 'high'), remedy='make it with odd_one_out_table')
+    for name in ('similarity', 'model'): check_names(table[name], name)
+    for name in ('accuracy', 'low', 'high'): check_real(table[name], name)
+    outside = (table.low > table.accuracy) | (table.accuracy > table.high)
+    check_rows(outside, 'table', 'have an accuracy outside of low and high')
     if ceiling is not None: check_between(0, 1, ceiling=ceiling)
     ax = as_axes(ax, (6, 2.8))
+    table = table.assign(similarity=table.similarity.astype(str), model=table.model.astype(str))
     similarities, names = list(dict.fromkeys(table.similarity)), list(dict.fromkeys(table.model))
     for m, (name, style) in enumerate(model_styles(names).items()):
         d = table[table.model == name]
@@ -76,6 +81,11 @@ def plot_reliability(
 ) -> plt.Axes: # What it was drawn on
     "Fraction of right answers against claimed confidence"
     check_has('items', 'a dict of pairs (conf, correct)', claims=claims)
+    claims = {str(name): pair for name, pair in claims.items()}
+    if not claims: raise AlignetError('claims is empty; give the claims of at least one model')
+    for name, pair in claims.items():
+        is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
+        if not is_pair: raise AlignetError(f"claims of '{name}' must be a pair (conf, correct)")
     ax = as_axes(ax, (4.2, 3.4))
     data = {name: reliability(c, a, bins, mass) for name, (c, a) in claims.items()}
     low = min(d[['confidence', 'accuracy']].min().min() for d in data.values())
@@ -99,6 +109,7 @@ def group_blocks(
 ) -> tuple: # (n,) rows sorted by group, and (group, start, end) of each block
     "Sort objects by group"
     g = np.array(check_names(groups, 'groups'))
+    if not len(g): raise AlignetError('groups is empty; give the group of each object')
     names = list(dict.fromkeys(g)) if order is None else check_names(order, 'order')
     check_known(sorted(set(g)), names, 'groups', 'add them to order')
     rows = [np.flatnonzero(g == name) for name in names]
@@ -118,6 +129,7 @@ def _percentiles(D):
 def _as_rdm(X, similarity='cosine'):
     "A dissimilarity matrix as it is, or the one of features"
     X = check_real(X, 'X')
+    if not X.size: raise AlignetError('X is empty; give at least one object')
     is_rdm = X.ndim == 2 and len(X) == X.shape[1] and np.allclose(np.diag(X), 0)
     return X if is_rdm else rdm(X, similarity)
 
@@ -126,7 +138,8 @@ def image_array(
     im, # PIL image or array
 ) -> np.ndarray: # What matplotlib draws
     "An image as an array"
-    a = to_array(im.convert('RGBA') if hasattr(im, 'convert') else im)
+    is_picture = hasattr(im, 'convert') and not isinstance(im, type)
+    a = to_array(im.convert('RGBA') if is_picture else im)
     if a.ndim in (2, 3) and a.dtype.kind in 'biuf': return a
     raise AlignetError(f'thumbs must be PIL images or arrays of pixels, not {im!r:.60}')
 
@@ -167,6 +180,7 @@ def plot_rdm(
     if len(D) != len(groups): raise AlignetError(f'{len(groups):,} groups for {len(D):,} objects')
     rows, blocks = group_blocks(groups, order)
     D = (_percentiles(D) if ranks else D)[np.ix_(rows, rows)]
+    check_flag(ranks=ranks, labels=labels)
     ax = as_axes(ax, (4.6, 3.8))
     im = ax.imshow(D, cmap='viridis', vmin=0, vmax=100 if ranks else vmax, interpolation='nearest')
     for _, _, end in blocks[:-1]:
@@ -192,6 +206,7 @@ def plot_rdms(
 ) -> plt.Figure: # A matrix for each model, side by side
     "Heat maps of several models side by side, with one colour scale"
     check_has('items', 'a dict of features', models=models)
+    if not models: raise AlignetError('models is empty; give at least one')
     matrices = {name: _as_rdm(X, similarity) for name, X in models.items()}
     n = len(matrices)
     fig, axs = plt.subplots(1, n, figsize=(1.6 + 2.8*n, 3.1), dpi=150, layout='constrained', squeeze=False)

@@ -93,6 +93,8 @@ def score_probe(
     "Ask a probe about test images"
     check_has('classes_ predict_proba', 'a probe from fit_probe', probe=probe)
     X = check_finite(X)
+    width = getattr(probe, 'n_features_in_', X.shape[1])
+    if X.shape[1] != width: raise AlignetError(f'the probe was fitted on {width} features, not {X.shape[1]}')
     y = check_labels(y, len(X))
     check_known(np.unique(y).tolist(), set(probe.classes_.tolist()), 'classes', 'fit the probe on them, too')
     target = np.searchsorted(probe.classes_, y)
@@ -184,6 +186,7 @@ def few_shot_probe(
     "Accuracy of a linear probe fitted on `k` images a class"
     X = check_finite(X)
     y = check_labels(y, len(X))
+    check_count(1, k=k, draws=draws)
     rows, fixed = _test_rows(y, test_idx)
     where = '' if fixed is None else ' outside test_idx'
     check_shots(y[rows], k, k + 1 if fixed is None else k, where)
@@ -210,6 +213,7 @@ def cross_style_probe(
     n = len(X)
     y, style = check_labels(y, n), check_labels(style, n, 'style')
     objects = np.arange(n) if objects is None else check_labels(objects, n, 'objects')
+    check_count(1, k=k, draws=draws)
     styles = np.unique(style)
     if len(styles) < 2: raise AlignetError(f'a cross-style probe needs two styles, not {styles.tolist()}')
     out = []

@@ -80,6 +80,7 @@ class ClassTree:
         root:str=None, # The root; the only node without a parent if None
     ):
         check_has('items keys', 'a dict {child: its parents}', up=up)
+        up = {str(child): check_names(parents, f"parents of '{child}'") for child, parents in up.items()}
         classes = list(dict.fromkeys(check_names(classes, 'classes')))
         if names is not None: check_has('items keys', 'a dict {ID: name}', names=names)
         if root is not None: check_known([root], {*up, *(p for o in up.values() for p in o)}, 'roots')

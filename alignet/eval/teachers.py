@@ -14,6 +14,7 @@ import torch
 from fastcore.meta import delegates
 from ..core import *
 from .plots import plot_reliability
+from .probes import check_labels
 from ..features import as_backbone, signature
 from ..scale.folds import *
 from ..scale.teacher_fit import *
@@ -131,9 +132,11 @@ def gains_by_group(
     min_trials:int=30, # Leave out categories with fewer triplets
 ) -> pd.DataFrame: # By category, largest gain first: triplets, before, after, gain, se (of the gain)
     "Accuracy before and after by category; a triplet counts for every category among its objects"
+    groups = check_names(groups, 'groups')
     t = check_triplets(triplets, len(groups))
-    before, after = np.asarray(before, float), np.asarray(after, float)
-    has = [set(str(g).split(', ')) for g in groups]
+    check_count(1, min_trials=min_trials)
+    before, after = (check_vector(x, what, len(t)).astype(float) for x, what in ((before, 'before'), (after, 'after')))
+    has = [set(g.split(', ')) for g in groups]
     rows = {}
     for c in sorted(set().union(*has) - {''}):
         shown = np.array([c in o for o in has])[t].any(1)
@@ -218,8 +221,10 @@ def teacher_report(
     min_trials:int=30, # Fewest triplets of a category that is shown
 ) -> tuple: # DataFrame of figures before and after; matplotlib figure
     "Accuracy, calibration, dissimilarity matrices and gains by category, before and after the map"
-    triplets = getattr(triplets, 'triplets', triplets)
-    models = dict(before=check_finite(X), after=teacher.transform(X))
+    check_has('transform meta', 'a Teacher', teacher=teacher)
+    X, triplets = check_finite(X), getattr(triplets, 'triplets', triplets)
+    if groups is not None: groups = check_labels(check_names(groups, 'groups'), len(X), 'groups').tolist()
+    models = dict(before=X, after=teacher.transform(X))
     cosine, dot = ([triplet_sims(Z, triplets, s) for Z in models.values()] for s in ('cosine', 'dot'))
     confidence = choice_probs(dot[1], teacher.meta.get('tau', 1.)).max(1)
     table = pd.DataFrame(index=list(models))
@@ -247,6 +252,8 @@ class AffineMap(torch.nn.Module):
         normalize:bool=False, # Bring the features to unit length first
     ):
         super().__init__()
+        check_has('weights bias mean std', 'a Teacher', teacher=teacher)
+        check_flag(normalize=normalize)
         self.normalize = normalize
         for k in ('weights', 'bias', 'mean', 'std'):
             self.register_buffer(k, torch.tensor(getattr(teacher, k)))

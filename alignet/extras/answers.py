@@ -7,7 +7,7 @@ __all__ = ['ODD_LAST', 'record_table', 'answers_table', 'catch_report', 'positio
            'read_judgements']
 
 # %% ../../nbs/extras/answers.ipynb #17ac5879
-import itertools, os
+import itertools, numbers, os
 from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
@@ -74,11 +74,26 @@ def answers_table(
     return df[~twice].sort_values(['time', 'annotator', 'trial'], kind='stable', ignore_index=True)
 
 # %% ../../nbs/extras/answers.ipynb #652516cc
+def _check_answers(answers, need):
+    "Raise if a table of answers lacks columns, or holds something else in them"
+    check_columns(answers, need, 'answers')
+    if not len(answers): return
+    for c in need:
+        values = answers[c]
+        if c == 'rt':
+            check_real(values, c)
+            continue
+        if c in ('catch', 'failed'): good = [isinstance(o, (bool, np.bool_)) for o in values]
+        elif c == 'position': good = [isinstance(o, numbers.Integral) and 0 <= o < 3 for o in values]
+        elif c == 'side': good = [isinstance(o, str) and o in SIDES for o in values]
+        else: good = [isinstance(o, str) for o in values]
+        check_rows(~np.array(good), f'answers: {c}', 'are not what answers_table writes')
+
 def catch_report(
     answers:pd.DataFrame, # A table of answers_table
 ) -> pd.DataFrame: # By annotator: trials, correct, fraction, and p_guess, the chance that blind guessing does as well
     "How each annotator did on catch trials"
-    check_columns(answers, ('annotator', 'catch', 'failed'), 'answers')
+    _check_answers(answers, ('annotator', 'catch', 'failed'))
     caught = answers[answers.catch].groupby('annotator')
     n, failed = caught.size(), caught.failed.sum()
     everybody = pd.unique(answers.annotator)
@@ -91,7 +106,7 @@ def position_bias(
     answers:pd.DataFrame, # A table of answers_table
 ) -> pd.DataFrame: # By annotator and for 'all': n, fractions left, middle, right, p (chi-squared) of a third each
     "Whether somebody prefers a side; catch trials are excluded"
-    check_columns(answers, ('annotator', 'catch', 'position', 'rt'), 'answers')
+    _check_answers(answers, ('annotator', 'catch', 'position', 'rt'))
     df = answers[~answers.catch]
     if df.empty: raise AlignetError('there is no answer yet, so there is no preference to test')
     parts = list(df.groupby('annotator', sort=False))
@@ -205,6 +220,7 @@ def read_answers(
 ) -> Judgements: # (t, 3) rows, odd one last, with participants
     "Answers of several annotators and sessions as judgements; catch trials are excluded"
     df = paths if isinstance(paths, pd.DataFrame) else answers_table(paths)
+    _check_answers(df, ('annotator', 'catch', 'failed', 'setting', 'side', *SIDES))
     if annotators is not None: df = _of_annotators(df, annotators)
     if drop_failed_catch is not None: df = _drop_inattentive(df, drop_failed_catch)
     simulated, df = _all_simulated(df), df[~df.catch]

@@ -6,7 +6,7 @@
 __all__ = ['widget_files', 'picture_url', 'StaticWidget', 'object_names', 'given_triplets', 'check_images', 'OddOneOut']
 
 # %% ../../nbs/extras/ask.ipynb #13861435
-import base64, contextlib, io, math, re
+import base64, contextlib, io, math, numbers, re
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -52,6 +52,8 @@ def picture_url(
     px:int, # Largest width and height
 ) -> str: # A data URL
     "A picture as a data URL"
+    check_images(images)
+    check_count(1, px=px)
     path = images.path(i)
     return _encoded(str(path), file_stamp(path), px)
 
@@ -85,6 +87,7 @@ def object_names(
     names=None, # (m,) name of each picture's object, or {file: name}; None: its file name
 ) -> tuple: # (m,) names as strings, (m,) int number of each object
     "Name the object of each picture"
+    check_has('names __len__', 'an ImageSet', images=images)
     if isinstance(names, dict): names = [names.get(f, f) for f in images.names]
     names = list(images.names) if names is None else check_names(names)
     if len(names) != len(images):
@@ -101,6 +104,8 @@ def given_triplets(
     objects, # (m,) number of the object that each picture shows
 ) -> np.ndarray: # (t, 3) int64 positions of pictures; each object by its first picture
     "Questions that the user brings, as positions of pictures"
+    check_has('names __len__', 'an ImageSet', images=images)
+    names, objects = check_names(names), check_vector(objects, 'objects', len(images))
     if hasattr(triplets, 'triplets') and hasattr(triplets, 'names'):
         first = {f: i for i, f in enumerate(images.names)}
         first |= {o: i for i, o in reversed(list(enumerate(names)))}
@@ -140,6 +145,7 @@ class OddOneOut(StaticWidget):
         check_images(images)
         check_count(1, px=px)
         check_flag(labels=labels, simulated=simulated)
+        check_text(question=question)
         self.annotator = _check_annotator(annotator)
         plan = QuestionPlan(**kwargs)
         self.images, self.seed, self.catch, self.px = images, plan.seed, plan.catch, int(px)
@@ -280,9 +286,11 @@ def answer(self:OddOneOut,
     rt:float=None, # Response time in seconds, if known
 ):
     "Choose a picture of the present trial; on the disk when this returns"
-    if isinstance(position, bool) or position not in (0, 1, 2):
+    is_whole = isinstance(position, numbers.Integral) and not isinstance(position, bool)
+    if not is_whole or position not in (0, 1, 2):
         raise AlignetError(f'position={position!r} must be 0, 1 or 2, for left, middle or right')
-    if rt is not None and not (math.isfinite(rt) and rt >= 0):
+    is_number = isinstance(rt, numbers.Real) and not isinstance(rt, bool)
+    if rt is not None and not (is_number and math.isfinite(rt) and rt >= 0):
         raise AlignetError(f'rt={rt!r} must be a time in seconds, or None')
     now = self.trial
     if now is None: raise AlignetError(f'all {self.n_trials} trials are answered; a larger n asks more')

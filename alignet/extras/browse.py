@@ -47,6 +47,7 @@ def model_probs(
     tau:float=None, # Temperature of the model's choices; None fits it
 ) -> np.ndarray: # (t, 3) choice probabilities [p(k odd), p(j odd), p(i odd)]
     "What a model thinks of each triplet"
+    check_has('names __len__', 'an ImageSet', images=images)
     sims = triplet_sims(features_for(model, images.names, 'model'), t, similarity)
     if tau is None: tau = fit_temperature(sims, like)
     return choice_probs(sims, tau).astype(np.float64)
@@ -64,6 +65,8 @@ def opinions_on(
     **kwargs, # Similarity and temperature of the model, see model_probs
 ) -> dict: # Name: (t, 3) choice probabilities [p(k odd), p(j odd), p(i odd)]
     "What people, a teacher and a model think of each triplet"
+    check_has('names __len__', 'an ImageSet', images=images)
+    t = check_triplets(t, len(images))
     people = _people_probs(triplets, t, people)
     teacher = _teacher_probs(images, triplets, t, teacher, features)
     out = {}
@@ -79,7 +82,9 @@ def disagreement(
     opinions, # (t, 3) choice probabilities of each
 ) -> np.ndarray: # (t,) from 0 to 1
     "Largest total variation distance between two opinions; of one alone its entropy in units of log 3"
-    ps = list(opinions)
+    check_has('__iter__', 'a list of choice probabilities', opinions=opinions)
+    ps = [check_probs(p, what='opinions') for p in opinions]
+    if not ps or len({len(p) for p in ps}) > 1: raise AlignetError('opinions must be about the same triplets')
     if len(ps) == 1: return -(ps[0]*np.log(np.maximum(ps[0], 1e-30))).sum(1)/np.log(3)
     return np.max([np.abs(p - q).sum(1)/2 for p, q in itertools.combinations(ps, 2)], axis=0)
 
@@ -284,10 +289,12 @@ class BeforeAfter(StaticWidget):
     ):
         check_images(images)
         check_count(1, k=k)
-        self.images, self.titles, self.k = images, tuple(map(str, titles)), int(k)
+        titles = check_names(titles, 'titles')
+        if len(titles) != 2: raise AlignetError(f'titles must be two, not {len(titles)}')
+        self.images, self.titles, self.k = images, tuple(titles), int(k)
         self.names, _ = object_names(images, names)
         self.features = [features_for(X, images.names, t) for X, t in zip((before, after), self.titles)]
-        self.groups = [''] * len(images) if groups is None else [str(o) for o in groups]
+        self.groups = [''] * len(images) if groups is None else check_names(groups, 'groups')
         if len(self.groups) != len(images):
             raise AlignetError(f'groups must be one for each of the {len(images):,} pictures')
         *self.maps, self.disparity = map_2d(*self.features, similarity=similarity, **kwargs)
@@ -413,7 +420,7 @@ def _plot_neighbours(self:BeforeAfter, fig):
 def static(self:BeforeAfter) -> plt.Figure: # Two maps, and below them the neighbours in each
     "Both maps and the neighbours of the selected picture as a plain figure"
     several = len(self._map['groups']) > 1
-    fig = plt.figure(figsize=(8.4, 5.9), dpi=110, layout='constrained')
+    fig = plt.figure(figsize=(8.4, 5.9), dpi=150, layout='constrained')
     top, low = fig.subfigures(2, 1, height_ratios=[3.9, 1.5 if several else 1.25])
     axs = top.subplots(1, 2)
     for side, ax in enumerate(axs): self._plot_map(ax, side)

@@ -20,7 +20,10 @@ def shows_three(
     objects, # (m,) number of the object that each picture shows
 ) -> np.ndarray: # (t,) bool
     "Whether each question shows three different objects"
-    i, j, k = objects[triplets].T
+    t, objects = check_real(triplets, 'triplets'), check_vector(objects, 'objects')
+    if t.ndim != 2 or t.shape[1] != 3: raise AlignetError(f'triplets must have the shape (t, 3), not {t.shape}')
+    check_index(t.ravel(), len(objects), 'triplets')
+    i, j, k = objects[t].T
     return (i != j) & (i != k) & (j != k)
 
 # %% ../../nbs/extras/questions.ipynb #1a12dfb9
@@ -44,7 +47,7 @@ def random_questions(
     objects = check_vector(objects, 'objects')
     m = len(objects)
     if math.comb(m, 3) <= _FEW:
-        t = np.array(list(itertools.combinations(range(m), 3)))
+        t = np.array(list(itertools.combinations(range(m), 3)), np.int64).reshape(-1, 3)
         t = t[shows_three(t, objects)]
         yield from t[rng(seed, 70).permutation(len(t))].tolist()
         return
@@ -60,6 +63,9 @@ def cluster_questions(
     patience:int=50, # End after so many blocks of 4,096 draws without a new question
 ) -> object: # Iterator over [i, j, k], each once
     "Questions with two pictures of one cluster and one of another"
+    objects = check_vector(objects, 'objects')
+    clusters = check_vector(clusters, 'clusters', len(objects))
+    check_count(1, patience=patience)
     sampler = TripletSampler(clusters, 'cluster_border', seed, block_size=4096)
     seen, blocks_without_new = set(), 0
     for block in itertools.count():
@@ -83,6 +89,12 @@ def question_entropy(
     return -(p * np.log(np.maximum(p, 1e-30))).sum(1)
 
 # %% ../../nbs/extras/questions.ipynb #e5252cda
+def _check_catch(catch):
+    "Raise unless a fraction of catch trials is zero, or from a thousandth to a half"
+    check_at_least(0, catch=catch)
+    if catch and not .001 <= catch <= .5:
+        raise AlignetError(f'catch={catch} must be a fraction from 0 to .5, and no less than .001')
+
 @dataclass
 class QuestionPlan:
     "What is asked, how often, and in which order"
@@ -96,9 +108,7 @@ class QuestionPlan:
     seed:int=0          # Same seed, same questions
 
     def __post_init__(self):
-        check_at_least(0, catch=self.catch)
-        if self.catch > .5:
-            raise AlignetError(f'catch={self.catch} must be a fraction from 0 to .5')
+        _check_catch(self.catch)
         check_count(1, n=self.n)
         check_count(0, seed=self.seed)
         self.n, self.catch, self.seed = int(self.n), float(self.catch), int(self.seed)
@@ -112,7 +122,11 @@ class Questions:
         objects, # (m,) number of the object that each picture shows
         given=None, # (t, 3) positions of pictures: ask these, in this order
     ):
+        check_has('sampling seed features', 'a QuestionPlan', plan=plan)
         check_choice(plan.sampling, ('random', 'cluster', 'uncertain'), 'sampling')
+        names = check_names(names)
+        objects = check_vector(objects, 'objects', len(names))
+        if given is not None: given = check_triplets(given, len(names))
         self.sampling, self.seed = plan.sampling, plan.seed
         self.names, self.objects, self.given = names, objects, given
         self.active = given is None and plan.sampling == 'uncertain'
@@ -199,8 +213,12 @@ class TrialPlan:
         n:int, # Number of questions; catch trials come on top
         catch:float=0., # Fraction of catch trials
     ):
-        self.questions, self.n, self.seed = questions, n, questions.seed
-        hashed = hashlib.blake2b(annotator.encode(), digest_size=4).digest()
+        check_has('draw restart seed objects', 'Questions', questions=questions)
+        check_text(annotator=annotator)
+        check_count(1, n=n)
+        _check_catch(catch)
+        self.questions, self.n, self.seed = questions, int(n), questions.seed
+        hashed = hashlib.blake2b(annotator.encode('utf-8', 'surrogatepass'), digest_size=4).digest()
         self.annotator_number = int.from_bytes(hashed, 'big')
         self.is_catch = self._place_catch_trials(catch)
         self.trials = []                                # dicts: number (from 1), catch, rows (positions of pictures)

@@ -46,7 +46,8 @@ def is_record(
     path, # A file
 ) -> bool: # False for any other table
     "Whether a file begins as a record of answers does"
-    with open(path, 'rb') as f: head = f.read(len(_HEADER) + len(_BOM))
+    with reading(path, 'a table of answers', 'check the path'), open(path, 'rb') as f:
+        head = f.read(len(_HEADER) + len(_BOM))
     return head.removeprefix(_BOM).startswith(_HEADER)
 
 # %% ../../nbs/extras/record.ipynb #4c6afc81
@@ -55,6 +56,7 @@ def read_record(
     path, # Where it lies, for errors
 ) -> tuple: # Rows as dicts with their place (`at`), unreadable lines (number, bytes), an unfinished last line
     "Read the lines of a record"
+    if not isinstance(data, bytes): raise AlignetError(f'data must be bytes, not {data!r:.60}')
     head = data.partition(b'\n')[0].removeprefix(_BOM).rstrip(b'\r')
     if head != _HEADER:
         first = head[:80].decode('utf-8', 'replace')

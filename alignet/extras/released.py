@@ -108,7 +108,8 @@ def odd_places(
     sims, # (t, 3) similarities [s_01, s_02, s_12]
 ) -> dict: # Fractions of rows: last, middle or first is odd; the top two are equal; s_12 is the smallest
     "Which place the odd one has in these rows"
-    s = np.asarray(sims)
+    s = check_real(sims, 'sims')
+    if s.ndim != 2 or s.shape[1] != 3: raise AlignetError(f'sims must have the shape (t, 3), not {s.shape}')
     tied = (s == s.max(1, keepdims=True)).sum(1) > 1
     place = np.where(tied, 3, s.argmax(1))
     out = {k: float((place == i).mean()) for i, k in enumerate(('last', 'middle', 'first', 'tied'))}
@@ -152,6 +153,7 @@ def find_photos(
     images, # ImageSet or ImageNet's training folder
 ) -> list: # (n,) name of the file of each, relative to the folder; None if there is none
     "Find photos by name, whatever their ending"
+    names = check_names(names)
     if hasattr(images, 'names'): files = images.names
     elif isinstance(images, (str, Path)): files = _folder_files(images, names)
     else: raise AlignetError(f'images must be an ImageSet or a folder, not a {type(images).__name__}')
@@ -188,7 +190,7 @@ def _to_files(names, triplets, sims, images, missing, path):
 def _load_listing(listing):
     "An array of file names, from a list, a .npy or a text file"
     if isinstance(listing, (str, Path)):
-        path = Path(listing)
+        path = check_path(listing)
         if not path.is_file():
             raise AlignetError(f"listing '{path}' does not exist; leave it out: photos are found by name")
         try:
@@ -196,7 +198,8 @@ def _load_listing(listing):
             else: listing = path.read_text(encoding='utf-8').split()
         except (OSError, ValueError, EOFError) as e:
             raise AlignetError(f"listing '{path}' cannot be read ({e}); give a text file, a name a line") from e
-    return np.array([_base(o.decode() if isinstance(o, bytes) else str(o)) for o in listing])
+    listing = [o.decode() if isinstance(o, bytes) else o for o in listing] if hasattr(listing, '__iter__') else listing
+    return np.array([_base(o) for o in check_names(listing, 'listing')])
 
 # %% ../../nbs/extras/released.ipynb #abc9b32a
 def _check_indices(indices, files, listing, row, path):
@@ -410,10 +413,15 @@ class LinearHead:
         normalise:bool=False, # Bring them to unit length
         seed:int=0, # Seed of weights and batches
     ):
-        self.gen, self.normalise = torch.Generator().manual_seed(seed), normalise
+        check_count(1, width=width, head=head)
+        check_count(0, seed=seed)
+        check_flag(normalise=normalise)
+        self.gen, self.normalise = torch.Generator().manual_seed(int(seed) % 2**63), normalise
         self.W = (torch.randn(width, head, generator=self.gen) / width**.5).requires_grad_()
 
     def __call__(self, X):
+        X = check_finite(X)
+        if X.shape[1] != len(self.W): raise AlignetError(f'the head takes {len(self.W)} features, not {X.shape[1]}')
         z = torch.as_tensor(X, dtype=torch.float32) @ self.W
         return F.normalize(z, dim=1) if self.normalise else z
 
@@ -436,6 +444,13 @@ class LinearHead:
         opt=torch.optim.Adam, # Optimiser
     ) -> list: # The loss of each step
         "Train on triplets with choice probabilities"
+        check_positive(tau=tau, lr=lr)
+        check_count(1, steps=steps, bs=bs)
+        X = check_finite(X)
+        t = check_triplets(t, len(X))
+        check_probs(p, len(t))
+        check_callable(loss=loss, opt=opt)
+        if not len(t): raise AlignetError('there are no triplets to fit')
         optimiser, losses = opt([self.W], lr=lr), []
         t, p = torch.as_tensor(np.array(t), dtype=torch.long), torch.as_tensor(np.array(p))
         for _ in range(steps):
@@ -516,11 +531,12 @@ def _rows_of_photos(features, names, used):
     if hasattr(features, 'names') or hasattr(features, 'keys'):
         if names is None: raise AlignetError('features by name need names: give (triplets, sims, names)')
         return features_for(features, [names[i] for i in used])
-    n = len(features)
+    features = check_real(features, 'features')
+    n = len(features) if features.ndim else 0
     if names is not None and n != len(names):
         raise AlignetError(f'features has {n:,} rows for {len(names):,} photos; give one row for each name')
     if used[-1] >= n: raise AlignetError(f'triplets point to photo {used[-1]:,}, features has {n:,} rows')
-    return check_finite(np.asarray(features)[used])
+    return check_finite(features[used])
 
 # %% ../../nbs/extras/released.ipynb #2cade5a5
 @with_settings(HeadTrial)
@@ -559,6 +575,7 @@ def check_scorer(
     r = rng(seed)
     check_count(3, n=n)
     check_count(1, t=t)
+    check_callable(score=score)
     X = prep_features(r.normal(size=(n, 8)) + 2 * np.eye(8)[r.integers(0, 8, n)], 'cosine')
     rows = np.argsort(r.random((t, n)), 1)[:, :3]
     rows = odd_last(rows, triplet_sims(X, rows))[0]

@@ -323,6 +323,8 @@ def unpack_released(
 ):
     "Unpack the archive of a released model, and nothing but the model"
     archive, folder = check_path(archive), check_path(folder)
+    check_positive(limit=limit)
+    if not archive.is_file(): raise AlignetError(f"'{archive}' is no file; check the path")
     damaged = f"archive '{archive}' is damaged"
     try:
         with gzip.open(archive) as data:
@@ -334,6 +336,7 @@ def unpack_released(
     except AlignetError as e: raise AlignetError(f"archive '{archive}': {e}") from None
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as e:
         raise AlignetError(f'{damaged} ({e}); download it again') from e
+    except OSError as e: raise file_error(folder, e) from e
 
 # %% ../../nbs/extras/released_models.ipynb #b2096097
 def _model_in(folder, source):
@@ -382,6 +385,7 @@ def convert_released(
 ) -> Path: # The folder
     "Convert a released model into a folder that timm loads, with its heads"
     source, out = check_path(source), check_path(out)
+    if name is not None: check_text(name=name)
     if not source.exists(): raise AlignetError(f"'{source}' does not exist; check the path")
     name = name or source.name.removesuffix('.tar.gz').removesuffix('.tgz')
     with model_folder(out) as tmp:
@@ -506,7 +510,7 @@ def released_source(
     folder=None, # Folder for archives; released in cache_folder() if None
 ) -> Path: # An archive or a folder
     "A released model on this machine: the path itself if it exists, else a download"
-    path = Path(name_or_path)
+    path = check_path(name_or_path, 'name_or_path')
     if path.exists(): return path
     model, _, given = str(name_or_path).partition('/')
     is_path = len(path.parts) > 1 or path.suffix in ('.gz', '.tgz')
@@ -520,7 +524,7 @@ def released_backbone(
     folder=None, # Folder for archives and converted models; released in cache_folder() if None
 ) -> Backbone: # Images (B, 3, H, W) in 0..1 to pre-logits; on the CPU, in training mode
     "Make a `Backbone` of a model of the authors of AligNet"
-    path, folder = Path(name_or_path), Path(folder or cache_folder()/'released')
+    path, folder = check_path(name_or_path, 'name_or_path'), check_path(folder or cache_folder()/'released')
     if (path/'config.json').is_file(): return _loaded(path, path.name)
     source = released_source(path, variant, folder)
     content = _model_in(source, source)/'variables'/'variables.index' if source.is_dir() else source

@@ -75,6 +75,9 @@ def crc32c(
     step:int=1 << 24, # Bytes at a time
 ) -> int: # 32 bits
     "The CRC-32C (Castagnoli) of bytes"
+    if not isinstance(data, (bytes, bytearray, memoryview, np.ndarray)):
+        raise AlignetError(f'data must be bytes, not {data!r:.60}')
+    check_count(1, step=step)
     data = np.frombuffer(data, np.uint8)
     value = 0xFFFFFFFF
     for lo in range(0, len(data), step):
@@ -99,6 +102,8 @@ def read_varint(
     at:int, # Where the number begins
 ) -> tuple: # The number, and where the next one begins
     "Read a whole number of variable length"
+    if not isinstance(data, bytes): raise AlignetError('a number is where a message should be')
+    check_count(0, at=at)
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(data): raise AlignetError('a message is cut short')
@@ -179,6 +184,7 @@ def _named(values):
 def _reading(path, limit):
     "Name the file in errors of the block; raise for one that is missing or absurdly large"
     path = check_path(path)
+    check_positive(limit=limit)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; unpack the archive again")
     size = path.stat().st_size
     if size > limit: raise AlignetError(f"'{path}' is too large to be valid ({size:,} bytes)")

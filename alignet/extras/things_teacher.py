@@ -49,6 +49,11 @@ def choose_strength(
     folds:int=3, # Folds over concepts
 ) -> float: # One of lams, times the number of features
     "The penalty with the best choices about concepts that were left out, against the embedding's"
+    X, E, lams = check_finite(X), check_finite(E, 'embedding'), check_vector(lams, 'lams').tolist()
+    check_positive(**{'the smallest of lams': min(lams, default=0)})
+    concept = check_index(check_vector(concept, 'concept', len(X)), len(E), 'concept')
+    missing = np.setdiff1d(np.arange(len(E)), concept).tolist()
+    if missing: raise AlignetError(f'no photo shows the concepts {preview(missing)}; leave their rows out of E')
     fold, scores = object_folds(len(E), folds, seed), np.zeros(len(lams))
     weights = np.bincount(concept)[concept] ** -.5
     for f in range(folds):
@@ -87,7 +92,7 @@ def load_maps(
 ) -> dict: # {name: Teacher}
     "Read published maps, and warn if two of them are the same"
     if not hasattr(files, 'items'):
-        folder = Path(files)
+        folder = check_path(files)
         found = sorted(folder.rglob('*.npz'))
         if not found: raise AlignetError(f"'{folder}' holds no .npz file; check the path")
         files = {f.relative_to(folder).with_suffix('').as_posix(): f for f in found}

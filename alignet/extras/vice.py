@@ -72,7 +72,7 @@ def log_prior(
 ) -> torch.Tensor: # The same shape
     "Logarithm of the spike-and-slab density"
     check_choice(prior, PRIORS, 'prior')
-    check_positive(spike=spike, slab=slab)
+    check_between(1e-9, 1e9, spike=spike, slab=slab)
     check_between(0, 1, ends=False, pi=pi)
     if not isinstance(x, torch.Tensor): raise AlignetError(f'x must be a tensor, not {type(x).__name__}')
     narrow = math.log(pi) + _log_density(x, spike, prior)
@@ -181,7 +181,7 @@ def _trial_dots(Z, trials, chunk=4096): # (n, d); (3, t)
 # %% ../../nbs/extras/vice.ipynb #12d1f914
 def _mean_probs(mu, sigma, trials, samples, seed, used=slice(None)): # (n, d); (3, t) rows of used
     "Choice probabilities averaged over draws from the posterior, (3, t)"
-    g, eps = torch.Generator().manual_seed(int(seed)), torch.empty_like(mu)
+    g, eps = torch.Generator().manual_seed(int(seed) % 2**63), torch.empty_like(mu)
     total = torch.zeros(trials.shape)
     for _ in range(samples):
         Z = torch.addcmul(mu, sigma, eps.normal_(generator=g)).relu_()
@@ -207,6 +207,8 @@ def soft_labels(self:VICE,
     "Choice probabilities averaged over the posterior of the kept dimensions"
     t = check_triplets(getattr(triplets, 'triplets', triplets), len(self))
     _check_whole(1, samples=samples)
+    check_count(1, block=block)
+    check_count(0, seed=seed)
     if not len(self.kept):
         raise AlignetError('no dimension is kept; fit longer, with more judgements or a smaller k')
     kept = (np.ascontiguousarray(a[:, self.kept]) for a in (self.mu, self.sigma))
@@ -510,7 +512,10 @@ def show_dimension(self:VICE,
 ) -> object: # (rows, columns) Matplotlib axes
     "Draw the objects with the largest weights of dimensions"
     import matplotlib.pyplot as plt
-    dims = list(range(min(6, len(self.kept)))) if dims is None else np.atleast_1d(dims).tolist()
+    check_count(1, top=top, px=px, ncols=ncols)
+    if images is not None: check_has('thumb names', 'an ImageSet', images=images)
+    if dims is None: dims = np.arange(min(6, len(self.kept)))
+    dims = np.atleast_1d(check_real(dims, 'dims')).tolist()
     rows = [self.top_objects(d, top) for d in dims]
     if not rows: raise AlignetError('dims must name at least one kept dimension')
     if images is not None and len(files if files is not None else ()) != len(self):
@@ -519,7 +524,7 @@ def show_dimension(self:VICE,
     ncols = min(ncols, len(dims))
     nrows = -(-len(dims)//ncols)
     w, h = (3.1, .19*top + .55) if images is None else (px*top/80 + .15, px/80 + .3)
-    size = dict(figsize=(w*ncols, h*nrows), dpi=80 if images is not None else 150)
+    size = dict(figsize=(w*ncols, h*nrows), dpi=160 if images is not None else 150)
     fig, axes = plt.subplots(nrows, ncols, squeeze=False, layout='constrained', **size)
     for ax in axes.ravel()[len(dims):]: ax.axis('off')
     for ax, d, o in zip(axes.ravel(), dims, rows):
@@ -528,7 +533,7 @@ def show_dimension(self:VICE,
             labels = [names[i].replace('_', ' ') for i in o]
             _weight_bars(ax, labels, self.mu[o, self.kept[d]], self.sigma[o, self.kept[d]])
         else:
-            ax.imshow(contact_sheet([images.thumb(files[i], px) for i in o], top))
+            ax.imshow(contact_sheet([images.thumb(files[i], 2*px) for i in o], top))
             ax.axis('off')
     return axes
 
@@ -554,8 +559,10 @@ def to_target(self:VICE,
     if names is not None:
         if self.names is None:
             raise AlignetError('this VICE has no names to join by; fit it on Judgements')
-        check_known(list(names), self.names, 'objects')
-        rows = pd.Index(self.names).get_indexer(list(names))
+        names = check_names(names)
+        check_known(names, self.names, 'objects')
+        rows = pd.Index(self.names).get_indexer(names)
+    check_count(1, n=n)
     t = _random_triplets(len(self), n, seed)
     p, sims = self.soft_labels(t, samples, seed), triplet_sims(self.embedding, t)
     def cross_entropy(scale):

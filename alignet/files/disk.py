@@ -72,7 +72,7 @@ def flush(
     path, # A file or a folder
 ):
     "Wait until a file, or a folder with all that is in it, is on the disk"
-    path, lists_names = Path(path), os.name != 'nt'
+    path, lists_names = check_path(path), os.name != 'nt'
     for o in [*path.rglob('*'), path] if path.is_dir() else [path]:
         if not o.is_symlink() and (o.is_file() or o.is_dir() and lists_names): _sync(o)
 
@@ -86,7 +86,7 @@ def restore_folder(
     path, # A folder that may be missing
 ):
     "Give a folder its name back if a job was killed while it replaced it"
-    path = Path(path)
+    path = check_path(path)
     if os.path.lexists(path): return
     found = [o for o in _left_of(path, '.old') if o.is_dir() and not o.is_symlink()]
     with contextlib.suppress(OSError):
@@ -115,7 +115,7 @@ def check_has_name(
     path, # A file or folder that is to be made or replaced
 ):
     "Raise if a path ends in no name, as '.' and '..' do"
-    if Path(path).name not in ('', '..'): return
+    if check_path(path).name not in ('', '..'): return
     raise AlignetError(f"cannot write '{path}': it is no name; give the file or folder a name")
 
 # %% ../../nbs/files/disk.ipynb #bcca8d32
@@ -161,7 +161,7 @@ def remove_unfinished(
     path, # A file or folder that `atomic_path` makes; nobody may be writing it now
 ):
     "Delete what killed jobs left of `path` before it was whole"
-    path = Path(path)
+    path = check_path(path)
     for left in _left_of(path, f'.tmp{path.suffix}'): _remove(left)
 
 # %% ../../nbs/files/disk.ipynb #7c231a44
@@ -225,6 +225,7 @@ def parse_json(
     remedy:str='delete it and make it again', # What to do if it is damaged
 ) -> object: # What it says
     "Read JSON that stands in a file"
+    if not isinstance(kind, (type, type(None))): raise AlignetError(f'kind must be a type, not {kind!r:.60}')
     what = 'valid JSON' if kind is None else f'valid JSON that holds a {kind.__name__}'
     with reading(path, what, remedy):
         obj = json.loads(text)
@@ -255,7 +256,8 @@ def unescape_formula(
     text:str, # What `escape_formula` made
 ) -> str: # The text as it was
     "Take the mark of a formula away"
-    return text[1:] if text[:1] == "'" and _FORMULA.match(text[1:]) else text
+    is_marked = isinstance(text, str) and text[:1] == "'" and _FORMULA.match(text[1:])
+    return text[1:] if is_marked else text
 
 # %% ../../nbs/files/disk.ipynb #ad73a9b6
 def write_npz(
@@ -264,7 +266,11 @@ def write_npz(
     **arrays, # Arrays by name
 ) -> Path: # The file
     "Write arrays as `.npz`, whole or not at all"
+    check_flag(compressed=compressed)
     path, save = check_path(path), np.savez_compressed if compressed else np.savez
+    arrays = {name: to_array(a) for name, a in arrays.items()}
+    for name, a in arrays.items():
+        if a.dtype.hasobject: raise AlignetError(f'{name} must be numbers or texts, not objects')
     with atomic_path(path) as tmp, open(tmp, 'wb') as f: save(f, **arrays)
     return path
 
@@ -277,6 +283,7 @@ def check_size(
     packed=None, # Its own bytes, if it is compressed
 ):
     "Raise if what a file would fill is more than half of the memory, or far more than it holds"
+    check_at_least(0, size=size, packed=packed or 0)
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') if hasattr(os, 'sysconf') else 2**40
     limit = memory / 2 if packed is None else min(memory / 2, max(1e9, MAX_UNPACKED * packed))
     if size > limit: raise AlignetError(f"'{path}' would fill {size / 1e9:,.1f} GB of memory; check the file")
@@ -289,6 +296,7 @@ def read_npy(
     mmap:bool=False, # Leave the rows on the disk
 ) -> np.ndarray: # What it holds
     "Read an `.npy`"
+    check_flag(mmap=mmap)
     with reading(path, what, remedy):
         # a map is refused where the header claims more than there is
         a = np.load(path, mmap_mode='r', allow_pickle=False)
@@ -338,7 +346,7 @@ def read_npz(
         size = sum(members[k].file_size for k in wanted)
         check_size(size, path, os.path.getsize(path))
         arrays = {k: _read_member(archive, members[k]) for k in wanted}
-    missing = [o for o in names if o not in arrays]
+    missing = [o for o in check_names(names) if o not in arrays]
     if missing: raise AlignetError(f"'{path}' is not {what}: it lacks {', '.join(missing)}; check the path")
     return arrays
 
@@ -410,7 +418,7 @@ def file_digest(
 ) -> str: # 64 hexadecimal digits
     "SHA-256 of a file"
     h = hashlib.sha256()
-    with open(path, 'rb') as f:
+    with reading(path, 'a file'), open(path, 'rb') as f:
         while block := f.read(1 << 20): h.update(block)
     return h.hexdigest()
 
@@ -419,4 +427,5 @@ def static_path(
     name:str, # Name of a file in alignet/static
 ) -> Path: # Where it lies
     "The path of a file that comes with the package"
+    check_text(name=name)
     return Path(str(resources.files('alignet')))/'static'/name

@@ -40,6 +40,7 @@ def column_separator(
     text:str, # A table
 ) -> str: # A character, or a pattern for blanks
     "What separates the columns: a tab, semicolon, comma or bar that all of the first lines hold, or blanks"
+    check_text(text=text)
     lines = [line for line in itertools.islice(io.StringIO(text), 100) if line.strip()]
     return next((c for c in '\t;,|' if all(c in line for line in lines)), r'\s+')
 

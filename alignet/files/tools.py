@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['as_label', 'printable', 'AlignetError', 'PositionError', 'nearest_names', 'check_choice', 'check_positive',
-           'check_at_least', 'check_count', 'check_between', 'check_flag', 'check_has', 'as_axes', 'check_position',
-           'check_index', 'preview', 'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique',
-           'check_rows', 'require', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
+           'check_at_least', 'check_count', 'check_between', 'check_flag', 'check_text', 'check_callable', 'check_has',
+           'as_axes', 'check_position', 'check_index', 'preview', 'check_known', 'check_names', 'check_columns',
+           'check_path', 'check_unique', 'check_rows', 'require', 'with_settings', 'quiet_imports', 'progress', 'rng',
+           'set_seed']
 
 # %% ../../nbs/files/tools.ipynb #toolsimports
 import collections, contextlib, dataclasses, difflib, heapq, importlib, numbers
@@ -103,6 +104,8 @@ def check_count(
         whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
         if not whole: raise AlignetError(f'{name} must be a whole number, not {value!r:.60}')
         check_at_least(least, **{name: value})
+        # a seed may be of any size
+        if value >= 2**63 and not name.endswith('seed'): raise AlignetError(f'{name}={value:.3g} is too large')
 
 # %% ../../nbs/files/tools.ipynb #chkbetween
 def check_between(
@@ -126,6 +129,22 @@ def check_flag(
     for name, value in values.items():
         if isinstance(value, (bool, np.bool_)): continue
         raise AlignetError(f'{name} must be True or False, not {value!r:.60}')
+
+# %% ../../nbs/files/tools.ipynb #chktext0
+def check_text(
+    **values, # By name
+):
+    "Raise an `AlignetError` if one of the values is no text"
+    for name, value in values.items():
+        if not isinstance(value, str): raise AlignetError(f'{name} must be text, not {value!r:.60}')
+
+# %% ../../nbs/files/tools.ipynb #chkcall0
+def check_callable(
+    **values, # By name
+):
+    "Raise an `AlignetError` if one of the values cannot be called"
+    for name, value in values.items():
+        if not callable(value): raise AlignetError(f'{name} must be a function, not {value!r:.60}')
 
 # %% ../../nbs/files/tools.ipynb #chkhas
 def check_has(
@@ -231,7 +250,9 @@ def check_columns(
 ):
     "Raise an `AlignetError` if `table` is no data frame, or lacks some columns"
     check_has('columns iloc', 'a DataFrame', **{what: table})
-    check_known(need, list(table.columns), f'columns of {what}', remedy)
+    columns = list(table.columns)
+    check_known(need, columns, f'columns of {what}', remedy)
+    check_unique([c for c in columns if c in list(need)], f'columns of {what}')
 
 # %% ../../nbs/files/tools.ipynb #checkpath
 def check_path(

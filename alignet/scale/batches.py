@@ -391,7 +391,7 @@ def _draw(self:AlignDL, rows, titles=(), figsize=None):
     rows = (rows.cpu() * self.std + self.mean).clamp(0, 1)
     n_rows, n = rows.shape[:2]
     size = figsize or (1.3 * n, 1.5 * n_rows)
-    fig, axs = plt.subplots(n_rows, n, figsize=size, squeeze=False, layout='constrained')
+    fig, axs = plt.subplots(n_rows, n, figsize=size, dpi=150, squeeze=False, layout='constrained')
     for ax, im in zip(axs.ravel(), rows.flatten(0, 1)):
         ax.imshow(im.permute(1, 2, 0))
         ax.axis('off')

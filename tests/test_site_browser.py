@@ -20,6 +20,8 @@ HERE = ROOT/'tests'/'site'
 PHONE, DESK = 380, 1280                             # widths of the window in CSS pixels
 # the least scale of a figure: 10-point text drawn at 80 dots an inch is then 6.7 pixels high
 SMALLEST = .6
+COARSEST = 1.5                                     # pixels of a picture for each of the page
+TALLEST = 20_000                                   # of a page on a desk, in CSS pixels
 
 SITE = (HERE/'theme.css').read_text(encoding='utf-8')
 PAGE = (HERE/'page.html').read_text(encoding='utf-8')
@@ -145,6 +147,9 @@ def render(path, folder):
         if c.source.strip() and not c.off('echo'):
             code = source(highlight(c.source, PythonLexer(), HtmlFormatter(nowrap=True)))
         if re.match(r'%%bash|!', c.source): code = source(html.escape(c.source))
+        if code and c.flags.get('code-fold') == 'true':
+            summary = html.escape(c.flags.get('code-summary', 'Code'))
+            code = f'<details class="code-fold"><summary>{summary}</summary>{code}</details>'
         outputs = [] if c.off('output') else [output(o, c.flags) for o in c.outputs]
         parts.append(f'<div class="cell">{code}{"".join(outputs)}</div>')
     up = '../' * (len(path.relative_to(folder).parts) - 1)
@@ -169,6 +174,9 @@ def look(page, url, smallest=SMALLEST):
         res = page.evaluate(LOOK)
         bad += [f'{width} pixels: {o}' for o in res['bad']]
         if width == PHONE: scale = res['least'], res['which']
+        if width == DESK:
+            bad += [f'{n:.2f} pixels for each of the page: {which}' for n, which in res['pixels'] if n < COARSEST]
+            if res['tall'] > TALLEST: bad.append(f"the page is {res['tall']:,} pixels tall")
         if res['least'] < smallest:
             bad.append(
                 f"{width} pixels: a figure is shrunk to {res['least']:.2f} of its size: {res['which']}"
@@ -232,7 +240,9 @@ COLUMN = '<td>unbreakable_name_of_a_column</td>'
     ('<div style="overflow: hidden"><p style="width: 900px">words</p></div>', 'cut off at the right: p'),
     ('<img src="styles.css">', 'no words for the picture'),
     ('<img src="gone.png" alt="gone">', 'the picture does not load: gone.png'),
-    ('<img alt="A line" style="width: 100px" src="wide.png">', 'a figure is shrunk to 0.12'),
+    ('<img alt="A line" style="width: 100px" src="wide.png">', 'a figure is shrunk to 0.23'),
+    ('<img alt="A line" style="width: 600px" src="wide.png">', '1.33 pixels for each of the page: A line'),
+    ('<p style="height: 20001px">words</p>', 'pixels tall'),
 ])
 def test_what_is_wrong_with_a_page_is_found(tab, tmp_path, body, said):
     from PIL import Image

@@ -524,7 +524,7 @@ def show_dimension(self:VICE,
     ncols = min(ncols, len(dims))
     nrows = -(-len(dims)//ncols)
     w, h = (3.1, .19*top + .55) if images is None else (px*top/80 + .15, px/80 + .3)
-    size = dict(figsize=(w*ncols, h*nrows), dpi=80 if images is not None else 150)
+    size = dict(figsize=(w*ncols, h*nrows), dpi=160 if images is not None else 150)
     fig, axes = plt.subplots(nrows, ncols, squeeze=False, layout='constrained', **size)
     for ax in axes.ravel()[len(dims):]: ax.axis('off')
     for ax, d, o in zip(axes.ravel(), dims, rows):
@@ -533,7 +533,7 @@ def show_dimension(self:VICE,
             labels = [names[i].replace('_', ' ') for i in o]
             _weight_bars(ax, labels, self.mu[o, self.kept[d]], self.sigma[o, self.kept[d]])
         else:
-            ax.imshow(contact_sheet([images.thumb(files[i], px) for i in o], top))
+            ax.imshow(contact_sheet([images.thumb(files[i], 2*px) for i in o], top))
             ax.axis('off')
     return axes
 

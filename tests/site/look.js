@@ -1,5 +1,6 @@
 () => {
-  // What is wrong with a page at the width of the window, and the smallest scale of a figure on it
+  // What is wrong with a page at the width of the window, the smallest scale of a figure on it,
+  // pixels of each PNG for each pixel of the page, and the height of the page
   const wide = document.documentElement.clientWidth;
   const bad = [];
 
@@ -27,7 +28,8 @@
     if (how === 'cut' && bad.length < 4) bad.push('cut off at the right: ' + name(element));
   }
 
-  function density(image) {  // dots an inch that a PNG says of itself, in units of 80
+  function density(image) {  // dots an inch that a PNG says of itself, in units of 80; those in files have 150
+    if (/\.png$/.test(image.src)) return 150 / 80;
     const data = /^data:image\/png;base64,([A-Za-z0-9+/=\s]+)/.exec(image.src);
     if (!data) return 1;
     const bytes = atob(data[1].replace(/\s/g, '').slice(0, 4000));
@@ -38,11 +40,15 @@
   }
 
   let least = 1, which = '';
+  const pixels = [];
   for (const image of document.querySelectorAll('img')) {
     if (!(image.alt || '').trim()) bad.push('no words for the picture ' + image.src.slice(0, 40));
     if (!image.complete || !image.naturalWidth) {
       bad.push('the picture does not load: ' + (image.getAttribute('src') || '').slice(0, 60));
       continue;
+    }
+    if (/\.png$|^data:image\/png/.test(image.src)) {
+      pixels.push([image.naturalWidth / image.getBoundingClientRect().width, image.alt.slice(0, 50)]);
     }
     // what counts is the size of its letters: a figure of 160 dots an inch may stand at half its pixels
     const meant = Number(image.getAttribute('width')) || image.naturalWidth / density(image);
@@ -52,5 +58,6 @@
       which = image.alt.slice(0, 50) + ` (${image.naturalWidth} pixels wide)`;
     }
   }
-  return {bad, least, which};
+  const tall = document.documentElement.scrollHeight;
+  return {bad, least, which, pixels, tall};
 }

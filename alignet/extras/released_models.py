@@ -526,7 +526,8 @@ def released_backbone(
     folder=None, # Folder for archives and converted models; released in cache_folder() if None
 ) -> Backbone: # Images (B, 3, H, W) in 0..1 to pre-logits; on the CPU, in training mode
     "Make a `Backbone` of a model of the authors of AligNet"
-    path, folder = check_path(name_or_path, 'name_or_path'), check_path(folder if folder is not None else cache_folder()/'released')
+    path = check_path(name_or_path, 'name_or_path')
+    folder = cache_folder()/'released' if folder is None else check_path(folder)
     if (path/'config.json').is_file(): return _loaded(path, path.name)
     source = released_source(path, variant, folder)
     content = _model_in(source, source)/'variables'/'variables.index' if source.is_dir() else source

@@ -80,7 +80,7 @@ def _check_answers(answers, need):
     if not len(answers): return
     for c in need:
         values = answers[c]
-        if c == 'rt':
+        if c in ('rt', 'trial'):
             check_real(values, c)
             continue
         if c in ('catch', 'failed'): good = [isinstance(o, (bool, np.bool_)) for o in values]
@@ -163,6 +163,7 @@ def plot_answers(
 ) -> plt.Figure: # Three panels
     "Plot response times, their course over the session, and the sides that were chosen"
     import seaborn as sns
+    _check_answers(answers, ('annotator', 'catch', 'failed', 'position', 'rt', 'trial'))
     bias, timed = position_bias(answers), answers[answers.rt > 0]
     colours = sns.color_palette('colorblind')
     shape = dict(figsize=(9.6, 2.9), dpi=150, layout='constrained', width_ratios=[1, 1.15, 1])

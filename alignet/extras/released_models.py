@@ -401,7 +401,7 @@ def convert_released(
 # %% ../../nbs/extras/released_models.ipynb #5914130e
 def _compared(got, want, k):
     "A row of the report: how far one output is from what it should be"
-    got, want = got[k].numpy(), np.asarray(want[k])
+    got, want = got[k].numpy(), check_real(want[k], k)
     if got.shape != want.shape:
         raise AlignetError(f'pictures: {k} has the shape {want.shape}, not {got.shape}')
     if not np.isfinite(want).all():
@@ -417,11 +417,13 @@ def verify_released(
     tol:float=1e-3, # Largest difference allowed, as a fraction of the largest value
 ) -> pd.DataFrame: # Columns output, largest_difference, largest_value
     "Compare a converted model with what TensorFlow computed from the same pixels"
+    folder = check_path(folder)
+    check_positive(tol=tol)
     known = dict(pictures) if hasattr(pictures, 'keys') else read_npz(pictures, what='a file of pictures')
     check_known(('images', 'pre_logits'), known, 'arrays of pictures', 'see the ten lines on this page')
     backbone, heads = create_backbone(f'local-dir:{folder}').eval(), released_heads(folder)
-    images, size = np.asarray(known.pop('images'), np.float32), backbone.input_size
-    if images.shape[1:] != (size, size, 3):
+    images, size = check_real(known.pop('images'), 'images').astype(np.float32), backbone.input_size
+    if images.shape[1:] != (size, size, 3) or not len(images):
         raise AlignetError(f'pictures: images must have the shape (B, {size}, {size}, 3), not {images.shape}')
     if not (images.min() >= 0 and images.max() <= 1):
         raise AlignetError('pictures: images must lie in 0..1')
@@ -524,7 +526,8 @@ def released_backbone(
     folder=None, # Folder for archives and converted models; released in cache_folder() if None
 ) -> Backbone: # Images (B, 3, H, W) in 0..1 to pre-logits; on the CPU, in training mode
     "Make a `Backbone` of a model of the authors of AligNet"
-    path, folder = check_path(name_or_path, 'name_or_path'), check_path(folder or cache_folder()/'released')
+    path = check_path(name_or_path, 'name_or_path')
+    folder = cache_folder()/'released' if folder is None else check_path(folder)
     if (path/'config.json').is_file(): return _loaded(path, path.name)
     source = released_source(path, variant, folder)
     content = _model_in(source, source)/'variables'/'variables.index' if source.is_dir() else source

@@ -369,7 +369,7 @@ def _closing_lines(demo, table, minutes):
     cfg, out = demo.cfg, demo.out
     lines = ['', table.to_string(), '', f"report   {out/'report.html'}",
              f"results  {out/'results.json'}", f"model    {out/'model'}",
-             f"held out {out/'held-out.txt'}, the objects that this model was not aligned with",
+             f"held out {out/'held-out.txt'}, objects it was not aligned with",
              f'took     {minutes:.1f} minutes']
     if cfg.objects is None:
         options = f"--size {cfg.size} --objects {out/'held-out.txt'} --out scores"

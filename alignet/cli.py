@@ -202,7 +202,7 @@ def run(self:EvalCommand):
     from alignet.files.disk import check_writable
     from alignet.files.text import read_lines
     self._check()
-    pages = [_with_ending(self.out, o) for o in ('.html', '.json')] if self.out else []
+    pages = [_with_ending(self.out, o) for o in ('.html', '.json')] if self.out is not None else []
     for page in pages: check_writable(page)
     objects = None if self.objects is None else read_lines(self.objects)
     data, objects = self._data(objects)
@@ -226,7 +226,9 @@ def run(self:EvalCommand):
 # %% ../nbs/10_cli.ipynb #withending
 def _with_ending(path, ending):
     "The path of a page of `eval`, whether it was named with an ending or without"
+    from alignet.files.disk import check_has_name
     bare = path[:-5] if path.endswith(('.html', '.json')) else path
+    check_has_name(bare)
     return f'{bare}{ending}'
 
 # %% ../nbs/10_cli.ipynb #9467c300
@@ -304,7 +306,7 @@ class ConvertCommand:
         from alignet.extras.released_models import convert_released, released_source, verify_released
         check_model_folder(self.out)
         _say(f'saved {convert_released(released_source(self.archive), self.out)}')
-        if self.pictures: _say(verify_released(self.out, self.pictures).to_string(index=False))
+        if self.pictures is not None: _say(verify_released(self.out, self.pictures).to_string(index=False))
 
 # %% ../nbs/10_cli.ipynb #c85cdc14
 def _loss_names():

@@ -86,7 +86,8 @@ class Pipeline:
         self.out, self.cfg, self._standardiser = check_path(out), settings, None
         results = self.out/'results.json'
         if results.is_file():
-            world = read_json(results).get('settings', {}).get('world')
+            settings_then = read_json(results, dict).get('settings')
+            world = settings_then.get('world') if isinstance(settings_then, dict) else None
             if world not in (None, settings.world):
                 raise AlignetError(f"'{out}' holds the results of the world '{world}'; choose another")
         # a folder that cannot be written to raises before any work
@@ -279,7 +280,7 @@ def score(self:Pipeline,
         tables = _agreement(self, models, teacher, splits, seed) | recognition_tables(
             models, corrupted, self.probe_files(splits), pictures, cfg.shots, cfg.draws, seed, cfg.strength)
         write_json(path, {name: t.assign(seed=seed).to_dict('records') for name, t in tables.items()})
-    return {name: pd.DataFrame(rows) for name, rows in read_json(path).items()}
+    return {name: pd.DataFrame(rows) for name, rows in read_json(path, dict).items()}
 
 # %% ../nbs/09_demo.ipynb #7463e524
 @patch
@@ -368,7 +369,7 @@ def _closing_lines(demo, table, minutes):
     cfg, out = demo.cfg, demo.out
     lines = ['', table.to_string(), '', f"report   {out/'report.html'}",
              f"results  {out/'results.json'}", f"model    {out/'model'}",
-             f"held out {out/'held-out.txt'}, the objects that this model was not aligned with",
+             f"held out {out/'held-out.txt'}, objects it was not aligned with",
              f'took     {minutes:.1f} minutes']
     if cfg.objects is None:
         options = f"--size {cfg.size} --objects {out/'held-out.txt'} --out scores"

@@ -163,7 +163,8 @@ def npz_path(
     path, # A path with or without the suffix .npz
 ) -> Path: # With it
     "The path of an .npz, as numpy would name it"
-    path = check_path(path)
+    check_has_name(path)
+    path = Path(path)
     return path if path.suffix == '.npz' else path.with_name(path.name + '.npz')
 
 # %% ../nbs/04_labels.ipynb #e9d6ab35

@@ -216,6 +216,7 @@ def fit_fold(
 ) -> Teacher: # Fitted without the fold
     "Fit a teacher on the objects that are not held out"
     kwargs['objects'] = np.flatnonzero(~held_out)
+    if fit is not None: check_callable(fit=fit)
     if embedding is not None: return (fit or Teacher.distil)(judged.X, embedding, **kwargs)
     kept, _ = split_by_objects(judged.triplets, held_out)
     probs = None if judged.probs is None else judged.probs[kept]
@@ -229,6 +230,7 @@ def score_fold(
 ) -> dict: # accuracy (dot products), cosine, zero_shot (cosines of features), held_out (triplets)
     "Accuracy of a teacher on the triplets of a fold"
     t = judged.triplets[split_by_objects(judged.triplets, held_out)[1]]
+    check_has('transform', 'a Teacher, as fit returns it', teacher=teacher)
     Z = teacher.transform(judged.X)
     return dict(accuracy=ooo_accuracy(Z, t, 'dot'), cosine=ooo_accuracy(Z, t, 'cosine'),
                 zero_shot=ooo_accuracy(judged.X, t, 'cosine'), held_out=len(t))

@@ -185,7 +185,7 @@ def link_categories(
         wnid, how = _find_category(category, ids.get(category), of_class, of_node)
         node = None if wnid is None else _attach(wnid, tree, up)
         rows.append(dict(category=category, id=wnid, how=how, node=node))
-    links = pd.DataFrame(rows).astype(object)
+    links = pd.DataFrame(rows, columns=['category', 'id', 'how', 'node'], dtype=object)
     return links.where(links.notna(), None)
 
 # %% ../../nbs/eval/breeds.ipynb #2930bb69

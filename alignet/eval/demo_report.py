@@ -30,7 +30,7 @@ def plot_seeds(
     "Accuracy of base, control and aligned model"
     order = ['base', 'control', 'aligned']
     check_columns(odd, ('model', 'similarity', 'seed', 'accuracy'), 'odd')
-    check_known(order, set(odd.model), 'models of odd')
+    check_known(order, check_names(odd.model, 'models of odd'), 'models of odd')
     check_vector(odd.accuracy, 'accuracy')
     fig, ax = plt.subplots(figsize=(4.2, 2.9), dpi=150, layout='constrained')
     d = odd[(odd.similarity == 'cosine') & odd.model.isin(order)]
@@ -133,7 +133,7 @@ def largest_groups(
     "Rows of the largest named groups, evenly drawn"
     group = np.array(check_names(group, 'group'))
     check_count(1, n=n)
-    big = [g for g in pd.Series(group).value_counts().index if g != 'other'][:6]
+    big = [g for g in pd.Series(group, dtype=object).value_counts().index if g != 'other'][:6]
     if not big: return np.arange(min(n, len(group)))
     per_group = max(2, n // len(big))
     def even(rows): return rows[np.linspace(0, len(rows) - 1, min(per_group, len(rows))).astype(int)]

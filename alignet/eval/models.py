@@ -58,7 +58,7 @@ def _find_model(name):
     if folder.suffix in _WEIGHT_FILES:
         raise AlignetError(f"'{name}' is a file of weights; give the module, or a folder made by export_timm")
     if (folder/'config.json').is_file():
-        if 'model_type' not in read_json(folder/'config.json'): return f'local-dir:{name}'
+        if 'model_type' not in read_json(folder/'config.json', dict): return f'local-dir:{name}'
         raise AlignetError(f"'{name}' looks like a folder of transformers; write 'hf:{name}'")
     if name.startswith(('.', '/', '~')) or name.endswith('/'):
         raise AlignetError(f"there is no model in '{name}'; it needs config.json and weights")

@@ -149,6 +149,7 @@ def check_thumbs(
     n:int, # Number of objects
 ):
     "Raise if there is not one small image for each object"
+    check_count(0, n=n)
     if thumbs is None: return
     check_has('__len__ __getitem__', 'a list of images', thumbs=thumbs)
     if len(thumbs) != n: raise AlignetError(f'thumbs must be one image for each of {n:,} objects, not {len(thumbs):,}')

@@ -142,6 +142,12 @@ def draw_shots(
     r:np.random.Generator, # The stream
 ) -> np.ndarray: # (k * c,) rows, ascending
     "Draw `k` random rows of each class"
+    y = to_array(y)
+    y = check_labels(y, y.size)
+    rows = check_index(rows, len(y))
+    check_count(1, k=k)
+    check_has('permutation', 'a stream of rng', r=r)
+    if not np.size(rows): raise AlignetError('rows: there is none to draw from')
     drawn = [r.permutation(rows[y[rows] == c])[:k] for c in np.unique(y[rows])]
     return np.sort(np.concatenate(drawn))
 
@@ -156,7 +162,9 @@ def probe_draws(
     Cs=STRENGTHS, # Strengths to choose from
 ) -> object: # Iterator over (train, probe): (k * c,) rows that were drawn, and the probe fitted on them
     "Draw training images several times and fit a probe on each draw"
-    rows = np.arange(len(y)) if rows is None else rows
+    X = check_finite(X)
+    y = check_labels(y, len(X))
+    rows = np.arange(len(y)) if rows is None else check_index(rows, len(y))
     check_count(1, k=k, draws=draws)
     for draw in range(draws):
         train = draw_shots(y, rows, k, rng(seed, 63, draw))
@@ -168,6 +176,7 @@ def _test_rows(y, test_idx):
     rows = np.arange(len(y))
     if test_idx is None: return rows, None
     test = np.unique(check_index(test_idx, len(y), 'test_idx'))
+    if not len(test): raise AlignetError('test_idx names no image; None tests on all that were not drawn')
     rows = np.setdiff1d(rows, test)
     new = np.setdiff1d(y[test], y[rows]).tolist()
     if new: raise AlignetError(f'test_idx holds classes without training images: {preview(new)}')
@@ -247,10 +256,11 @@ def probe_table(
 ) -> pd.DataFrame: # model, train, test (styles), draw, k, accuracy, balanced, n_test, C, n_train
     "Few-shot probes of several models, within and across styles"
     check_has('items', 'a dict of features', models=models)
+    if not models: raise AlignetError('models: there is none to score')
     check_columns(items, (label, 'file', 'style', 'object'), 'items')
     y, style, objects = (items[c].astype(str).to_numpy() for c in (label, 'style', 'object'))
     # an unnamed picture is an object of its own
-    objects = np.where(objects == '', items.file.to_numpy(str), objects)
+    objects = np.where(objects == '', check_names(items.file, 'files'), objects)
     tables = []
     for name, features in models.items():
         X = features_for(features, items.file.tolist(), f"features of '{name}'")

@@ -81,6 +81,7 @@ def near_test(
     rated:RatedPairs, # Ratings, with near
 ) -> dict: # near and far: mean ratings; t, df, p of the paired test over raters
     "Whether people rate the pairs that are near for AligNet as more alike"
+    check_has('ratings near', 'RatedPairs', rated=rated)
     if rated.near is None: raise AlignetError('near is not known; give the table of divergences')
     near, far = (np.nanmean(rated.ratings[:, o], 1) for o in (rated.near, ~rated.near))
     test = stats.ttest_rel(near, far, nan_policy='omit')
@@ -99,6 +100,7 @@ def score_rated_pairs(
 ) -> pd.DataFrame: # Rows pearson and spearman: value, low, high, n
     "Correlation of a model's distance with people's mean rating"
     check_choice(similarity, RDM_SIMILARITIES, 'similarity')
+    check_has('files pairs mean', 'RatedPairs', rated=rated)
     row = {name: k for k, name in enumerate(rated.files)}
     i, j = np.array([[row[a], row[b]] for a, b in rated.pairs.tolist()]).T
     distance = rdm(features_for(features, rated.files), similarity)[i, j]

@@ -45,7 +45,7 @@ def pair_correlation(
 ) -> float: # NaN if one of them has no differences
     "Correlation over the entries that neither lacks"
     check_choice(method, RDM_METHODS, 'method')
-    a, b = check_real(a, 'a'), check_real(b, 'b')
+    a, b = check_real(a, 'a').astype(np.float64), check_real(b, 'b').astype(np.float64)
     if a.ndim != 1 or a.shape != b.shape:
         raise AlignetError(f'two lists of as many numbers are needed, not {a.shape} and {b.shape}')
     ok = np.isfinite(a) & np.isfinite(b)
@@ -74,6 +74,7 @@ def n_pictures(
     what:str='pairs', # What holds them, for an error
 ) -> int: # n, so that n * (n - 1) / 2 is the number of pairs
     "Number of pictures that have so many pairs"
+    check_text(what=what)
     check_count(1, **{what: n_pairs})
     n = int(round((1 + np.sqrt(1 + 8 * n_pairs)) / 2))
     if n * (n - 1) // 2 == n_pairs: return n
@@ -204,14 +205,22 @@ def from_matrix(cls:HumanRDM,
     return cls(_to_dissimilarity(v, numbers), range(n) if names is None else names, **kwargs)
 
 # %% ../../nbs/eval/rdm.ipynb #0c7472a7
+def _as_frame(table):
+    "A table as a data frame"
+    try: return pd.DataFrame(table)
+    except (TypeError, ValueError) as e:
+        raise AlignetError(f'the table must be a DataFrame or a path, not {table!r:.60}') from e
+
 def _read_ratings(table, columns):
     "The two pictures, the rating and the number of the person in each row of a table"
     is_path = isinstance(table, (str, Path))
-    df = read_table(table).replace('', np.nan) if is_path else pd.DataFrame(table)
+    df = read_table(table).replace('', np.nan) if is_path else _as_frame(table)
+    check_names(columns, 'columns')
     columns = list(columns)
+    if len(columns) not in (3, 4): raise AlignetError(f'columns must be three or four, not {len(columns)}')
     if columns[3:] == ['subject'] and 'subject' not in df: columns = columns[:3]
     remedy = "name yours, e.g. columns=('picture 1', 'picture 2', 'rating', 'who')"
-    check_known(columns, list(df.columns), 'columns of the table', remedy)
+    check_columns(df, columns, 'the table', remedy)
     check_rows(df[columns[:2]].isna().any(axis=1), 'the table', 'do not name two pictures; fill or delete them')
     a, b = (df[c].astype(str).to_numpy() for c in columns[:2])
     given = df[columns[2]]
@@ -220,8 +229,11 @@ def _read_ratings(table, columns):
     if bad.any():
         first = given[bad].iloc[0]
         raise AlignetError(f"{int(bad.sum()):,} ratings are no numbers, the first is {first!r}; correct them")
-    person = pd.factorize(df[columns[3]])[0] if len(columns) == 4 else np.zeros(len(df), int)
-    check_rows(person < 0, f"column '{columns[3:]}'", 'do not say who rated; fill them, or drop the column')
+    person = np.zeros(len(df), int)
+    if len(columns) == 4:
+        who, remedy = df[columns[3]], 'do not say who rated; fill them, or drop the column'
+        check_rows(who.isna(), f"column '{columns[3]}'", remedy)
+        person = pd.factorize(who.astype(str))[0]
     return a, b, rating.to_numpy(float), person
 
 # %% ../../nbs/eval/rdm.ipynb #a8b1ae57
@@ -244,7 +256,7 @@ def from_table(cls:HumanRDM,
     "From a table with a row a rating"
     a, b, rating, person = _read_ratings(table, columns)
     shown = sorted(set(a) | set(b))
-    names = shown if names is None else [str(o) for o in names]
+    names = shown if names is None else check_names(names)
     check_known(shown, names, 'pictures of the table', 'add them to names')
     index = {o: k for k, o in enumerate(names)}
     i, j = np.sort([[index[o] for o in side] for side in (a, b)], 0)

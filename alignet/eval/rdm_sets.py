@@ -62,7 +62,7 @@ def numbers_in(
     name:str, # A file name
 ) -> list: # The numbers in it, without its suffix
     "The numbers in a file name"
-    return [int(o) for o in re.findall(r'\d+', Path(name).stem)]
+    return [int(o) for o in re.findall(r'\d+', check_path(name, 'the file name').stem)]
 
 # %% ../../nbs/eval/rdm_sets.ipynb #76193881
 def row_names(
@@ -72,6 +72,7 @@ def row_names(
 ) -> list: # (n,) names, sorted
     "Names of picture files in the order of the rows"
     if order is not None: check_choice(order, ORDERS, 'order')
+    names = check_names(names)
     by_name = sorted(names)
     by_number = sorted(names, key=lambda f: (re.sub(r'\d+', '', f), numbers_in(f)))
     if order is not None or by_name == by_number: return by_number if order == 'numbers' else by_name
@@ -218,6 +219,7 @@ def compare_orders(
     similarity:str='cosine', # One of SIMILARITIES
 ) -> pd.Series: # Correlation with the mean of the people under each order
     "Agreement of a model with a matrix whose rows follow the names, or the numbers in them"
+    check_has('names pairs people', 'a HumanRDM', human=human)
     found = {}
     for order in ORDERS:
         renamed = HumanRDM(human.pairs, row_names(human.names, order))

@@ -37,6 +37,7 @@ def render_markdown(
     text:str, # Markdown
 ) -> Markup: # Safe HTML
     "Paragraphs, lists and links as HTML"
+    check_text(text=text)
     return Markup(_markdown(text))
 
 # %% ../../nbs/eval/report.ipynb #1b0c17ff
@@ -44,6 +45,7 @@ def render_inline(
     text:str, # Markdown of one line
 ) -> Markup: # Safe HTML
     "One line as HTML, without a paragraph around it"
+    check_text(text=text)
     return Markup(_markdown.renderer(_markdown.inline(text, {}), None))
 
 # %% ../../nbs/eval/report.ipynb #e238c30f
@@ -52,6 +54,7 @@ def format_cell(
     digits:int=3, # Decimals
 ) -> str: # What a reader sees
     "One value of a table as text"
+    check_count(0, digits=digits)
     if isinstance(v, (tuple, list, np.ndarray)): return ' '.join(format_cell(o, digits) for o in v)
     if _is_missing(v): return '–'
     if isinstance(v, (bool, np.bool_)): return 'yes' if v else 'no'
@@ -73,6 +76,7 @@ def flat_frame(
     df:pd.DataFrame, # Any frame
 ) -> pd.DataFrame: # Without a meaningful index, and with texts as column names
     "Move a meaningful index into columns"
+    check_has('columns iloc', 'a DataFrame', df=df)
     index = df.index
     unnamed = index.nlevels == 1 and index.name is None and index.dtype.kind == 'i'
     if unnamed or isinstance(index, pd.RangeIndex): df = df.copy()

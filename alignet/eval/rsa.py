@@ -28,6 +28,7 @@ class RsaSettings:
     def __post_init__(self):
         check_choice(self.similarity, RDM_SIMILARITIES, 'similarity')
         check_choice(self.method, RDM_METHODS, 'method')
+        check_count(1, min_pairs=self.min_pairs)
 
 # %% ../../nbs/eval/rsa.ipynb #3a494341
 def _model_pairs(features, human, similarity):
@@ -128,9 +129,10 @@ def pearson_influence(
     b, # (p,) finite numbers
 ) -> tuple: # The correlation, and (p,) the influence of each entry; their mean is 0
     "Pearson correlation and how much each entry moves it"
+    a, b = check_vector(a, 'a').astype(np.float64), check_vector(b, 'b', np.size(a)).astype(np.float64)
     n = len(a)
     if n < 3 or np.ptp(a) == 0 or np.ptp(b) == 0: return float('nan'), np.full(n, np.nan)
-    u, v = ((x - x.mean()) / x.std() for x in (np.asarray(a, np.float64), np.asarray(b, np.float64)))
+    u, v = ((x - x.mean()) / x.std() for x in (a, b))
     r = float((u * v).mean())
     return r, u * v - r / 2 * (u**2 + v**2)
 
@@ -264,14 +266,21 @@ def _draw_ceilings(ax, y, table):
         ax.fill_betweenx([at - .4, at + .4], low, max(high, low + .004), **band)
 
 # %% ../../nbs/eval/rsa.ipynb #09904967
+_DRAWN = 'measure', 'value', 'low', 'high', 'ceiling', 'ceiling_low'
+
 def plot_human_rdms(
     scores:dict, # Name of the model -> result of score_human_rdms
     measure:str='mean of the people', # Or 'each person'
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "Correlation of several models with people, by set, with intervals and ceilings"
+    check_has('items values', 'a dict of results of score_human_rdms', scores=scores)
+    if not scores: raise AlignetError('scores: there is no model to draw')
     tables = {}
     for name, score in scores.items():
+        if not isinstance(score, dict): raise AlignetError(f"scores: '{name}' has no result of score_human_rdms")
+        check_known(['table'], score, f"entries of '{name}'", 'give results of score_human_rdms')
+        check_columns(score['table'], _DRAWN, f"the table of '{name}'")
         table = score['table']
         tables[name] = table[table.measure.str.endswith(measure)].reset_index(drop=True)
     first = next(iter(tables.values()))

@@ -142,8 +142,8 @@ def _outputs_by_description():
 def _load_objectnet(path):
     "ObjectNet: folders of objects, and the mappings that come with them"
     root = _objectnet_root(path)
-    label_of = read_json(root/'mappings/folder_to_objectnet_label.json')
-    classes_of = read_json(root/'mappings/objectnet_to_imagenet_1k.json')
+    label_of = read_json(root/'mappings/folder_to_objectnet_label.json', dict)
+    classes_of = read_json(root/'mappings/objectnet_to_imagenet_1k.json', dict)
     outputs_of, rows = _outputs_by_description(), []
     folders = folder_names(root/'images')
     check_known(folders, label_of, 'folders of ObjectNet', 'mappings/folder_to_objectnet_label.json lacks them')

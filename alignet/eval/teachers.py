@@ -146,7 +146,8 @@ def gains_by_group(
         se = gain.std(ddof=1) / n**.5
         rows[c] = n, before[shown].mean(), after[shown].mean(), gain.mean(), se
     columns = ['triplets', 'before', 'after', 'gain', 'se']
-    return pd.DataFrame.from_dict(rows, 'index', columns=columns).sort_values('gain', ascending=False)
+    found = pd.DataFrame([*rows.values()], pd.Index([*rows], dtype=object), columns)
+    return found.sort_values('gain', ascending=False)
 
 # %% ../../nbs/eval/teachers.ipynb #4751ea9e
 def plot_dissimilarities(

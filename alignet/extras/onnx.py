@@ -96,7 +96,7 @@ def _check_onnx(file, net, sizes, tol):
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
     # threads that wait must not take the processor from others
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    session = ort.InferenceSession(str(file), options, providers=['CPUExecutionProvider'])
+    session = ort.InferenceSession(file.read_bytes(), options, providers=['CPUExecutionProvider'])
     failed = f"the ONNX file of '{net.backbone.name}' computes other features than PyTorch"
     for n in sizes:
         x = net.example(n)

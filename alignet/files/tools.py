@@ -154,7 +154,7 @@ def check_has(
 ):
     "Raise an `AlignetError` if one of the objects lacks an attribute"
     for name, value in values.items():
-        if all(hasattr(value, o) for o in needs.split()): continue
+        if not isinstance(value, type) and all(hasattr(value, o) for o in needs.split()): continue
         first_line = repr(value).split('\n')[0]
         raise AlignetError(f'{name} must be {what}, not {first_line:.60}')
 

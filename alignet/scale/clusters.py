@@ -246,7 +246,7 @@ def _read_clusters(folder):
     "The clusters of a finished folder, compared with their checksum"
     remedy = f"delete '{folder}' and call again"
     clusters = read_npy(folder/'clusters.npy', 'a list of clusters', remedy)
-    known = read_json(folder/'meta.json').get('clusters')
+    known = read_json(folder/'meta.json', dict).get('clusters')
     if known in (None, digest(clusters)): return clusters
     raise AlignetError(f"'{folder/'clusters.npy'}' is damaged: its checksum differs; {remedy}")
 

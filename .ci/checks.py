@@ -123,15 +123,12 @@ NOT_YET = {                                         # pages that do not pass a c
         'nbs/benchmarks/labelling.ipynb',
         'nbs/benchmarks/pictures.ipynb',
         'nbs/benchmarks/scoring.ipynb',
-        'nbs/benchmarks/training.ipynb',
-        'nbs/eval/teachers.ipynb',
-        'nbs/tutorials/evaluate.ipynb'},
+        'nbs/benchmarks/training.ipynb'},
     wide_outputs: {
         'nbs/benchmarks/labelling.ipynb',
         'nbs/benchmarks/pictures.ipynb',
         'nbs/benchmarks/scoring.ipynb',
-        'nbs/benchmarks/training.ipynb',
-        'nbs/tutorials/evaluate.ipynb'}}
+        'nbs/benchmarks/training.ipynb'}}
 
 
 def check_page(page, root):

@@ -218,6 +218,14 @@ def _draw_references(ax, table, measure):
     ax.axhline(table.chance.iloc[0], color='.5', ls=':', lw=1, label='chance', zorder=0)
 
 # %% ../../nbs/eval/levels.ipynb #298203a3
+def _level_table(model, score):
+    "The table of a result of score_levels, by measure"
+    what = f"scores of '{model}'"
+    if not isinstance(score, dict): raise AlignetError(f'{what} are no result of score_levels')
+    check_known(['table'], score, what, 'give results of score_levels')
+    check_columns(score['table'], ('measure', 'value', 'low', 'high', 'chance', 'ceiling', 'people'), what)
+    return score['table'].set_index('measure')
+
 def plot_levels(
     scores:dict, # {model: result of score_levels}
     measure:str='answers', # A key of LEVEL_MEASURES
@@ -225,7 +233,9 @@ def plot_levels(
 ) -> plt.Axes: # What it was drawn on
     "One measure of several models by level, with intervals, people and the ceiling"
     check_choice(measure, LEVEL_MEASURES, 'measure')
-    tables = {model: s['table'].set_index('measure') for model, s in scores.items()}
+    check_has('items values', 'a dict of results of score_levels', scores=scores)
+    tables = {model: _level_table(model, s) for model, s in scores.items()}
+    if not tables: raise AlignetError('scores: there is no model to draw')
     first = next(iter(tables.values()))
     present = [level for level in LEVEL_NAMES if f'{measure}: {level}' in first.index]
     rows = [f'{measure}: {level}' for level in present]
@@ -286,6 +296,10 @@ def compare_levels(
     seed:int=0, # Seed of the resampling
 ) -> pd.DataFrame: # One row a measure: first, second, gain, low, high, p
     "Gain of the second model over the first, for each measure"
+    for name, score in dict(a=a, b=b).items():
+        if not isinstance(score, dict): raise AlignetError(f'{name} must be a result of score_levels')
+        check_known(['items'], score, name, 'give results of score_levels')
+        check_has('items keys', 'a dict of scores', **{name: score['items']})
     shared = [measure for measure in a['items'] if measure in b['items']]
     if not shared: raise AlignetError('the two scores share no measure; score both on the same answers')
     rows = {}

@@ -326,7 +326,8 @@ def load_levels(
 ) -> Levels: # Judgements, response times in seconds, levels
     "Read the Levels set"
     check_choice(unit, ('ms', 's'), 'unit')
-    path, skipped = Path(path or _levels_folder()), {}
+    path, skipped = _levels_folder() if path is None else check_path(path), {}
+    path = Path(path)
     df = _read_trials(path, columns)
     left = _left_people(df, min_catch, max_unanswered)
     notes = _people_notes(df, left)

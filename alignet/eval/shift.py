@@ -160,8 +160,12 @@ def table_task(
     name:str='task', # What to call it
 ) -> ShiftTask: # Superclasses with n/2 source and n/2 target subclasses each
     "A random split of a table of superclasses"
+    if n is not None: check_count(2, n=n)
+    try: table = dict(table)
+    except (TypeError, ValueError) as e:
+        raise AlignetError('table must be a dict {subclass: superclass}, or pairs') from e
     groups = {}
-    for c, k in dict(table).items(): groups.setdefault(str(k), []).append(str(c))
+    for c, k in table.items(): groups.setdefault(str(k), []).append(str(c))
     groups = {k: sorted(v) for k, v in sorted(groups.items()) if len(v) >= (n or 2)}
     n = n or min(map(len, groups.values()), default=0) // 2 * 2
     r, source, target = random_state(seed), {}, {}
@@ -202,6 +206,10 @@ def folder_data(
     seed:int=0, # Which ones
 ) -> ShiftData: # A row a photo: to fit on, source or target
     "Photos of one folder, with a fraction of each source subclass held out"
+    check_has('name table', 'a ShiftTask', task=task)
+    check_has('names subset', 'an ImageSet', images=images)
+    check_between(0, 1, held_out=held_out)
+    subclass = check_names(subclass, 'subclass')
     if len(subclass) != len(images):
         raise AlignetError(f'{len(subclass):,} subclasses for {len(images):,} photos; give one each')
     t = task.table.set_index('subclass')
@@ -269,6 +277,8 @@ def score_shift(
     **kwargs, # Passed to fit_probe
 ) -> dict: # table; items: {measure: (m,) right or wrong}; items_unit; probe
     "Superclasses learned from source subclasses, recognised in source and target"
+    check_has('files items task', 'ShiftData', data=data)
+    check_count(0, seed=seed)
     X, y = features_for(features, data.files), data.items.superclass.to_numpy(str)
     part, subclass = data.items.part.to_numpy(), data.items.subclass.to_numpy()
     fit = part == 'fit'

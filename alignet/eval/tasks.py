@@ -19,7 +19,7 @@ from ..core import *
 from ..data import ImageSet
 from ..evaluation import ece, ooo_correct, scaled_probs
 from .plots import MARKERS, model_colours, plot_reliability
-from .probes import check_shots, probe_draws, score_probe
+from .probes import check_labels, check_shots, probe_draws, score_probe
 from .report import escape_markdown
 from .stats import Draws, resample
 
@@ -49,7 +49,11 @@ class Item:
     lower_is_better:bool=False # Whether a small score is good
     bounds:tuple=(-np.inf, np.inf) # Smallest and largest value that is possible
 
-    def __post_init__(self): self.values = np.asarray(self.values, np.float64)
+    def __post_init__(self):
+        self.values = check_real(self.values, f'scores: {self.measure}').astype(np.float64)
+        if self.values.ndim != 1:
+            raise AlignetError(f'{self.measure}: scores must be (n,) numbers, not {self.values.shape}')
+        if self.units is not None: check_has('__len__', 'a list', units=self.units)
 
     def draws(self,
         n_boot:int=2000, # Number of resamples
@@ -102,6 +106,9 @@ def item_difference(
     seed:int=0, # Seed of the resampling
 ) -> Difference: # Second minus first
     "Paired difference of two models' items"
+    for name, item in dict(a=a, b=b).items(): check_has('values units draws', 'an Item', **{name: item})
+    if len(a.values) != len(b.values):
+        raise AlignetError(f'{a.measure}: {len(a.values):,} scores against {len(b.values):,}, not of the same trials')
     draws = replace(a, values=b.values - a.values).draws(n_boot, seed)
     low, high = draws.ci(level)
     first, second = float(a.values.mean()), float(b.values.mean())
@@ -143,8 +150,17 @@ class Task:
         cached_files=None, # Files whose features are extracted and kept, where that is more than `files`
         extra:dict=None, # Further pictures that `measure` needs: name -> (ImageSet, files)
     ):
-        self.name, self.images, self.files, self.notes = name, images, list(files), notes
+        check_text(name=name, notes=notes)
+        check_has('names index', 'an ImageSet', images=images)
+        self.name, self.images, self.files, self.notes = name, images, check_names(files, 'files'), notes
         self.groups, self.cached_files, self.extra = groups, cached_files, extra or {}
+
+    def features_of(self,
+        model, # A `Candidate`
+    ) -> np.ndarray: # (n, d) a row for each of `files`
+        "Features that a model has of this task's pictures"
+        check_has('name features', 'a Candidate', model=model)
+        return features_for(model.features, self.files)
 
     def replace(self,
         **changes, # Attributes and their new values
@@ -217,12 +233,15 @@ def trial_certainty(
 ) -> tuple: # (t,) certainty of each trial, NaN or None where not known; where that comes from, in words
     "How decided people are about the question of each trial"
     j = judgements
+    check_has('probs names triplets', 'Judgements', judgements=j)
+    check_count(1, min_trials=min_trials)
     if j.probs is not None: return j.probs.max(1), ''
     if embedding is not None:
+        embedding = check_finite(embedding, 'embedding')
         if len(embedding) != len(j.names):
             sizes = f'{len(embedding):,} rows for {len(j.names):,} objects'
             raise AlignetError(f'the embedding has {sizes}; it needs one row for each object')
-        sims = triplet_sims(np.asarray(embedding, np.float32), j.triplets, 'dot')
+        sims = triplet_sims(embedding, j.triplets, 'dot')
         return choice_probs(sims).max(1), _FROM_EMBEDDING.format(embedding_name)
     if not len(j) or len(j.unique()) == len(j): return None, ''
     return _repeated_certainty(j, min_trials)
@@ -248,12 +267,21 @@ def trial_parts(
     min_trials:int=100, # Parts with fewer trials are dropped
 ) -> dict: # Name of a part -> (t,) bool
     "Trials whose similar pair is of one category, and trials by thirds of people's certainty"
-    parts = {}
+    check_has('names triplets', 'Judgements', judgements=judgements)
+    check_count(0, min_trials=min_trials)
+    parts, t = {}, judgements.triplets
     if groups is not None:
-        of_trial = np.asarray(groups, object)[judgements.triplets]
+        check_has('__len__', 'a list of categories', groups=groups)
+        if len(groups) <= t.max(initial=-1):
+            raise AlignetError(f'groups: {len(groups):,} of them do not cover the objects of the triplets')
+        of_trial = np.asarray(groups, object)[t]
         for name in sorted({str(o) for o in groups if isinstance(o, str) and o}):
             parts[name] = (of_trial[:, 0] == name) & (of_trial[:, 1] == name)
-    if certainty is not None: parts |= _thirds(np.asarray(certainty))
+    if certainty is not None:
+        certainty = check_real(certainty, 'certainty').astype(np.float64)
+        if certainty.shape != (len(t),):
+            raise AlignetError(f'certainty must be one number for each of {len(t):,} trials, not {certainty.shape}')
+        parts |= _thirds(certainty)
     return {name: part for name, part in parts.items() if part.sum() >= min_trials}
 
 # %% ../../nbs/eval/tasks.ipynb #15adc285
@@ -269,7 +297,9 @@ def _thirds(certainty):
 # %% ../../nbs/eval/tasks.ipynb #2abd7588
 def _picture_of_each(judgements, images, files):
     "The picture of each judged object, checked"
-    files = list(judgements.names if files is None else files)
+    check_has('names triplets', 'Judgements', judgements=judgements)
+    check_has('names index', 'an ImageSet', images=images)
+    files = check_names(judgements.names if files is None else files, 'files')
     images.index(files)
     if len(files) == len(judgements.names): return files
     sizes = f'{len(files):,} files for {len(judgements.names):,} objects'
@@ -290,11 +320,13 @@ class OddOneOutTask(Task):
         parts:dict=None, # Sets of trials that are also scored alone, from `trial_parts`
     ):
         files = _picture_of_each(judgements, images, files)
-        super().__init__(name, images, files, notes, groups and dict(zip(files, groups)))
+        check_real(ceiling, 'ceiling')
+        if groups is not None: check_has('__len__ __iter__', 'a list of categories', groups=groups)
+        super().__init__(name, images, files, notes, None if groups is None else dict(zip(files, groups)))
         self.judgements, self.ceiling, self.parts = judgements, ceiling, parts or {}
 
     def measure(self, model, seed=0, n_boot=2000):
-        X, t = features_for(model.features, self.files), self.judgements.triplets
+        X, t = self.features_of(model), self.judgements.triplets
         rows, items = [], []
         for similarity in ('cosine', 'dot', 'centred'):
             right = ooo_correct(X, t, similarity)
@@ -332,7 +364,7 @@ class CalibrationTask(Task):
 
     def measure(self, model, seed=0, n_boot=2000):
         t = self.judgements.triplets
-        sims = triplet_sims(features_for(model.features, self.files), t, 'cosine')
+        sims = triplet_sims(self.features_of(model), t, 'cosine')
         probs, right = scaled_probs(sims, seed=seed)[0], is_correct(sims, 1.)
         confidence = probs.max(1)
         squares = ((probs - np.array([1, 0, 0]))**2).sum(1)
@@ -363,7 +395,11 @@ def odd_one_out_tasks(
     certainty:tuple=None, # From `trial_certainty`; of the judgements alone if None
 ) -> list: # An `OddOneOutTask` and a `CalibrationTask`
     "The tasks of a set of odd-one-out judgements: accuracy and calibration"
-    certainty, source = certainty or trial_certainty(judgements)
+    check_text(name=name, notes=notes)
+    if certainty is None: certainty = trial_certainty(judgements)
+    if not isinstance(certainty, tuple) or len(certainty) != 2:
+        raise AlignetError(f'certainty must be a pair of trial_certainty, not {certainty!r:.60}')
+    certainty, source = certainty
     parts = trial_parts(judgements, groups, certainty)
     has_thirds = THIRDS[0] in parts or THIRDS[2] in parts
     remark = f'{name}: {source}' if source and has_thirds else ''
@@ -422,6 +458,11 @@ def shot_scores(
     seed:int=0, # Seed of the draws, the same for every model
 ) -> ShotScores: # Scores of each picture
     "Fit probes on `k` pictures a class, and ask about the others"
+    X = check_finite(X)
+    y = check_labels(y, len(X))
+    check_has('draws max_test', 'Shots', shots=shots)
+    check_count(1, k=k)
+    check_shots(y, k, k + 1)
     pool = rng(seed, 66).permutation(len(y))[:shots.max_test]
     hit, brier, times = np.zeros((3, len(y)))
     answers = []
@@ -447,8 +488,13 @@ class FewShotTask(Task):
         notes:str='', # What a reader must know
         shots:Shots=Shots(), # How many pictures, draws and questions
     ):
+        check_has('names index', 'an ImageSet', images=images)
+        check_has('ks draws max_test', 'Shots', shots=shots)
+        if not callable(labels): check_has('get items', 'a dict {file: label}, or a function', labels=labels)
         label_of = labels if callable(labels) else dict(labels).get
-        known = {f: str(y) for f in images.names if (y := label_of(f)) not in (None, '')}
+        found = {f: label_of(f) for f in images.names}
+        named = {f: y for f, y in found.items() if y is not None}
+        known = {f: y for f, y in zip(named, check_names(named.values(), 'labels')) if y}
         if not known: raise AlignetError(f"few-shot task '{name}': no picture has a label")
         self.labels, self.shots = np.array(list(known.values())), shots
         self.classes = np.unique(self.labels)
@@ -456,7 +502,7 @@ class FewShotTask(Task):
         super().__init__(name, images, known, notes, known if len(self.classes) <= 10 else None)
 
     def measure(self, model, seed=0, n_boot=2000):
-        X = features_for(model.features, self.files)
+        X = self.features_of(model)
         parts = [self._measure_k(model.name, X, k, seed, n_boot) for k in self.shots.ks]
         rows, items = ([o for part in parts for o in part[i]] for i in (0, 1))
         return Scores(model, rows, items, parts[-1][2])

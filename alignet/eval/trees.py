@@ -44,7 +44,8 @@ def taxonomy_distances(
 def _check_tree(Z):
     "A linkage matrix"
     Z = check_real(Z, 'Z').astype(np.float64)
-    if sch.is_valid_linkage(Z): return Z
+    # SciPy does not see a branch that is joined twice, and crashes on it later
+    if sch.is_valid_linkage(Z) and len(np.unique(Z[:, :2])) == 2*len(Z): return Z
     raise AlignetError(f'Z must be a linkage matrix of grow_tree, not an array {Z.shape}')
 
 def cophenetic_agreement(

@@ -122,13 +122,11 @@ NOT_YET = {                                         # pages that do not pass a c
     check_figures: {
         'nbs/benchmarks/labelling.ipynb',
         'nbs/benchmarks/pictures.ipynb',
-        'nbs/benchmarks/scoring.ipynb',
-        'nbs/benchmarks/training.ipynb'},
+        'nbs/benchmarks/scoring.ipynb'},
     wide_outputs: {
         'nbs/benchmarks/labelling.ipynb',
         'nbs/benchmarks/pictures.ipynb',
-        'nbs/benchmarks/scoring.ipynb',
-        'nbs/benchmarks/training.ipynb'}}
+        'nbs/benchmarks/scoring.ipynb'}}
 
 
 def check_page(page, root):

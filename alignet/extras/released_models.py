@@ -283,6 +283,7 @@ class ReleasedHeads(nn.Module):
         x, # (B, width) pre-logits
     ) -> dict: # triplet_logits (B, 1024), i1k_logits (B, 1000), as far as there are such heads
         "The outputs of the released heads"
+        if self.triplet is None and self.classifier is None: return {}
         if not isinstance(x, torch.Tensor) or x.shape[-1:] != (self.width,):
             what = f'{type(x).__name__} {np.shape(x)}'
             raise AlignetError(f'pre-logits must be a tensor (B, {self.width}), not {what}')

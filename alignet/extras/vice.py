@@ -366,10 +366,10 @@ def _load_checkpoint(state, path, about):
         state.history = [{**h, **{k: h[k] for k in figures}} for h in history]
         state.g.set_state(torch.from_numpy(a['generator']))
         for name, p in _weights(state).items():
-            p.copy_(torch.from_numpy(a[name]))
             slots = {slot: torch.from_numpy(a[f'{name}.{slot}']) for slot in _SLOTS}
-            shapes = [v.shape for k, v in slots.items() if k != 'step']
-            if shapes != [p.shape] * 2: raise ValueError(f'{name} has other shapes')
+            arrays = [torch.from_numpy(a[name]), *(slots[k] for k in _SLOTS[1:])]
+            if any(v.shape != p.shape for v in arrays): raise ValueError(f'{name} has another shape')
+            p.copy_(arrays[0])
             state.opt.state[p] = slots
 
 # %% ../../nbs/extras/vice.ipynb #368ce4ae

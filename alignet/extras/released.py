@@ -465,7 +465,7 @@ class LinearHead:
         check_count(1, steps=steps, bs=bs)
         X = check_finite(X)
         t = check_triplets(t, len(X))
-        check_probs(p, len(t))
+        check_probs(p, len(t), 'p')
         check_callable(loss=loss, opt=opt)
         if not len(t): raise AlignetError('there are no triplets to fit')
         t, p, losses = torch.as_tensor(t), torch.as_tensor(np.array(to_array(p))), []

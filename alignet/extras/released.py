@@ -408,7 +408,8 @@ class HeadTrial:
     lr:float = 1e-2 # Learning rate to try (Adam)
 
     def __post_init__(self):
-        check_between(0, math.inf, ends=False, tau=self.tau, lr=self.lr)
+        check_positive(tau=self.tau, lr=self.lr)
+        check_between(0, 1e30, tau=self.tau, lr=self.lr)
         check_flag(normalise=self.normalise)
         check_count(1, head=self.head, steps=self.steps)
 
@@ -461,7 +462,8 @@ class LinearHead:
         opt=torch.optim.Adam, # Optimiser
     ) -> list: # The loss of each step
         "Train on triplets with choice probabilities"
-        check_between(0, math.inf, ends=False, tau=tau, lr=lr)
+        check_positive(tau=tau, lr=lr)
+        check_between(0, 1e30, tau=tau, lr=lr)
         check_count(1, steps=steps, bs=bs)
         X = check_finite(X)
         t = check_triplets(t, len(X))
@@ -574,7 +576,7 @@ def check_released(
     cfg = HeadTrial(**kwargs)
     t, s, names, meta = _label_parts(labels)
     if not len(t): raise AlignetError('there are no triplets to check')
-    check_between(0, math.inf, ends=False, tau_teacher=tau_teacher)
+    check_positive(tau_teacher=tau_teacher)
     check_count(0, seed=seed)
     check_count(1, rows=rows)
     check_triplets(t, len(names) if names else None)

@@ -207,7 +207,7 @@ def run(self:EvalCommand):
     objects = None if self.objects is None else read_lines(self.objects)
     data, objects = self._data(objects)
     suites = [s for words in self.suites or ['all'] for s in words.split(',') if s]
-    ks = self.shots and _read_numbers(self.shots)
+    ks = None if self.shots is None else _read_numbers(self.shots)
     shots = dict(ks=ks, draws=self.draws, max_test=self.max_test)
     report = evaluate(
         self.models, suites, data, objects, restrict=not self.all_concepts,
@@ -238,6 +238,8 @@ def _check(self:EvalCommand):
     from alignet.core import AlignetError
     if (self.judgements is None) != (self.images is None):
         raise AlignetError('--judgements and --images belong together: choices about images')
+    if self.judgements is None and (self.columns or self.odd is not None):
+        raise AlignetError('--columns and --odd belong to --judgements: they describe its table')
     if self.all_concepts and self.objects is None:
         raise AlignetError('--all-concepts belongs to --objects')
     if self.judgements and self.data and self.objects:
@@ -283,6 +285,8 @@ class ExportCommand:
         from alignet.extras.open_clip import export_any
         from alignet.features import create_backbone
         if self.onnx and self.push: raise AlignetError('--onnx or --push: give one of them')
+        if self.size is not None and not self.onnx: raise AlignetError('--size belongs to --onnx')
+        if self.private and not self.push: raise AlignetError('--private belongs to --push')
         model = _model_name(self.model)
         if self.onnx: _say(f'saved {export_onnx(model, self.out, self.size)}')
         elif self.push:
@@ -341,13 +345,14 @@ _MAKE = dict(
 
 def _absent_input(options):
     "Which input does not exist, and how to make it"
-    for name in ('images', 'features', 'judgements', 'teacher', 'labels', 'data'):
+    from alignet.core import printable
+    for name in ('images', 'features', 'judgements', 'teacher', 'labels', 'data', 'pictures'):
         path = options.get(name)
         if path is None or os.path.exists(path): continue
         is_pattern = name == 'images' and set('*?[{:') & set(path)
         if is_pattern: continue
-        error = f"{name}: '{path:.200}' does not exist; check the path"
-        return f'{error}, or make it: {_MAKE[name].format(path)}' if name in _MAKE else error
+        error = f"{name}: '{printable(path):.200}' does not exist; check the path"
+        return f'{error}, or make it: {_MAKE[name].format(printable(path))}' if name in _MAKE else error
 
 # %% ../nbs/10_cli.ipynb #runcmd
 def _run(command, options):

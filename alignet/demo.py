@@ -26,6 +26,7 @@ from .export import export_timm
 from .extras.things_teacher import fit_things_teacher
 from .features import create_backbone, extract_features
 from .labels import PseudoLabels, pseudo_label
+from .loss import TRIPLET_LOSSES
 from .teacher import Teacher
 from .scale.checkpoint import Checkpoint
 from .scale.levers import Levers, blend_labels, fit_mixed
@@ -74,6 +75,16 @@ def demo_settings(
     cfg = DemoSettings(world=world, **{**DEMOS[world], **changes})
     counts = ('seeds', 'size', 'bs', 'epochs', 'steps', 'n_labels', 'shots', 'draws')
     check_count(1, **{name: getattr(cfg, name) for name in counts})
+    if cfg.objects is not None: check_count(3, objects=cfg.objects)
+    if cfg.objects and world != 'offline': raise AlignetError("objects belongs to the world 'offline'")
+    check_count(0, freeze=cfg.freeze)
+    rates = ('lr', 'scale_lr', 'scale', 'strength')
+    check_between(0, 1e9, ends=False, **{name: getattr(cfg, name) for name in rates})
+    check_between(0, 1e9, decay_to_init=cfg.decay_to_init)
+    check_between(0, 1, mix=cfg.mix, local=cfg.local)
+    check_choice(cfg.loss, TRIPLET_LOSSES, 'loss')
+    check_text(student=cfg.student)
+    if not check_unique(cfg.teachers, 'teachers'): raise AlignetError('teachers is empty; name a backbone')
     return cfg
 
 # %% ../nbs/09_demo.ipynb #b2589358
@@ -83,6 +94,7 @@ class Pipeline:
         out, # Folder for report, results and model
         settings:DemoSettings, # What to do
     ):
+        check_has('world seeds', 'a DemoSettings', settings=settings)
         self.out, self.cfg, self._standardiser = check_path(out), settings, None
         results = self.out/'results.json'
         if results.is_file():
@@ -92,6 +104,12 @@ class Pipeline:
                 raise AlignetError(f"'{out}' holds the results of the world '{world}'; choose another")
         # a folder that cannot be written to raises before any work
         write_json(self.out/'work'/f'{settings.world}.json', asdict(settings))
+
+    def __getattr__(self, name):
+        missing = 'the demo has no {name} yet; call {step} first'
+        for step, made in dict(load_world=('world', 'run_id', 'work'), extract=('base', 'stores')).items():
+            if name in made: raise AlignetError(missing.format(name=name, step=step))
+        raise AttributeError(name)
 
     def log(self,
         text # A line
@@ -103,6 +121,7 @@ class Pipeline:
         seed # The seed
     ) -> Path: # Below the output folder
         "Where the results of one seed are kept"
+        check_count(0, seed=seed)
         return self.work/f'seed{seed}'
 
 # %% ../nbs/09_demo.ipynb #8d278e48

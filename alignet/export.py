@@ -157,8 +157,11 @@ def write_card(
     if isinstance(card, pd.DataFrame): card = dict(table=card)
     if not isinstance(card, (str, dict, type(None))):
         raise AlignetError(f'card must be text, a table, or a dict of arguments of model_card, not {card!r:.60}')
+    if isinstance(card, dict):
+        known = ('table', 'data', 'terms', 'license', 'notes', 'summary')
+        check_known(list(card), known, 'parts of the card')
     text = card if isinstance(card, str) else model_card(name, backbone, **(card or {}))
-    (folder/'README.md').write_text(text, encoding='utf-8')
+    (folder/'README.md').write_bytes(text.encode('utf-8', 'backslashreplace'))
 
 # %% ../nbs/08_export.ipynb #c3b03ef0
 def save_tensors(
@@ -239,7 +242,8 @@ def export_timm(
     with model_folder(path) as tmp:
         write_card(tmp, card, name or path.name, backbone)
         save_tensors(net, tmp/'model.safetensors')
-        save_config_for_hf(net, tmp/'config.json', model_config=dict(pretrained_cfg=config))
+        sums = {'model.safetensors': file_digest(tmp/'model.safetensors')}
+        save_config_for_hf(net, tmp/'config.json', model_config=dict(pretrained_cfg=config, sha256=sums))
         check_export(backbone, f'local-dir:{tmp}')
     return path
 

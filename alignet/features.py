@@ -167,7 +167,9 @@ def _timm_backbone(name, pretrained, weights, size, kw):
         if weights != 'hub': state = shipped_state(name, needed=weights == 'shipped')
         source = weights_source(name, weights)
     if state: kw['pretrained_cfg_overlay'] = dict(state_dict=state)
-    by_hub = pretrained and not state and not str(name).startswith('local-dir:')
+    is_folder = str(name).startswith('local-dir:')
+    if pretrained and is_folder: check_exported(str(name).removeprefix('local-dir:'))
+    by_hub = pretrained and not state and not is_folder
     try:
         with reach_hub(by_hub): model = _timm_model(name, pretrained, size, kw)
     except Exception as e: raise creation_error(name, pretrained, e) from e

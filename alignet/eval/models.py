@@ -119,7 +119,8 @@ def name_models(
         models = list(models) if several else [models]
         names = _names_of(models)
         twice = [n for n in names if names.count(n) > 1]
-        if twice: raise AlignetError(f"two models have the same name '{twice[0]}'; give a dictionary")
+        remedy = 'give each once, or a dictionary'
+        if twice: raise AlignetError(f"two models have the same name '{twice[0]}'; {remedy}")
         models = dict(zip(names, models))
     if not models: raise AlignetError('there are no models; give a name, a module, or a dictionary')
     loaded = {}

@@ -25,7 +25,12 @@ def record_table(
     path, # Where it lies
 ) -> pd.DataFrame: # One row an answer; side is the word, odd the object, failed: a catch trial answered wrongly
     "Rows of a record as a data frame"
+    check_has('__iter__', 'rows of a record', rows=rows)
+    for row in rows:
+        check_has('keys', 'a dict', row=row)
+        check_known(LOG_COLUMNS, row, 'columns of a row')
     df = pd.DataFrame(rows, columns=LOG_COLUMNS)
+    if len(df): check_real(df.rt, 'rt')
     shown = df[list(SIDES)].to_numpy(object).reshape(-1, 3)
     position = np.array([SIDES.index(o) if o in SIDES else -1 for o in df.odd], int)
     chosen = shown[np.arange(len(df)), position] if len(df) else np.zeros(0, object)
@@ -245,6 +250,9 @@ def read_judgements(
 ) -> Judgements: # Whatever its form
     "Judgements of a file"
     path = check_path(path)
-    if path.suffix == '.npz' and columns is None: return Judgements.load(path)
-    if path.is_dir() or (path.suffix == '.csv' and is_record(path)): return read_answers(path)
+    is_npz = path.suffix == '.npz' and columns is None
+    if is_npz or path.is_dir() or (path.suffix == '.csv' and is_record(path)):
+        if columns is not None or odd is not None:
+            raise AlignetError(f"'{path}' is no table of answers; leave out columns and odd")
+        return Judgements.load(path) if is_npz else read_answers(path)
     return Judgements.from_table(path, columns=columns, odd=odd)

@@ -6,7 +6,7 @@
 __all__ = ['widget_files', 'picture_url', 'StaticWidget', 'object_names', 'given_triplets', 'check_images', 'OddOneOut']
 
 # %% ../../nbs/extras/ask.ipynb #13861435
-import base64, contextlib, io, math, numbers, re
+import base64, contextlib, io, numbers, re
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +30,10 @@ def widget_files(
     name:str, # Name of the widget's files in alignet/static
 ) -> tuple: # The JavaScript module and the style sheet, as text
     "The browser's part of a widget, behind what all widgets share"
-    def read(ending): return static_path(f'base.{ending}').read_text() + static_path(f'{name}.{ending}').read_text()
+    def read(ending):
+        files = static_path(f'base.{ending}'), static_path(f'{name}.{ending}')
+        with reading(files[1], 'a part of a widget', 'check the name'):
+            return ''.join(o.read_text(encoding='utf-8') for o in files)
     return read('js'), read('css')
 
 # %% ../../nbs/extras/ask.ipynb #39f490ba
@@ -175,7 +178,7 @@ class OddOneOut(StaticWidget):
 # %% ../../nbs/extras/ask.ipynb #3b2cfdfa
 def _check_annotator(annotator):
     "The pseudonym as text"
-    annotator = str(annotator)
+    annotator = check_names([annotator], 'annotator')[0]
     if not annotator.strip() or re.search(r'[\r\n]', annotator):
         raise AlignetError('annotator must be a pseudonym without line breaks, such as p01')
     if annotator.strip().lower() in _MISSING_WORDS:
@@ -290,8 +293,8 @@ def answer(self:OddOneOut,
     if not is_whole or position not in (0, 1, 2):
         raise AlignetError(f'position={position!r} must be 0, 1 or 2, for left, middle or right')
     is_number = isinstance(rt, numbers.Real) and not isinstance(rt, bool)
-    if rt is not None and not (is_number and math.isfinite(rt) and rt >= 0):
-        raise AlignetError(f'rt={rt!r} must be a time in seconds, or None')
+    if rt is not None and not (is_number and 0 <= rt < 1e9):
+        raise AlignetError(f'rt={rt!r:.60} must be a time in seconds, or None')
     now = self.trial
     if now is None: raise AlignetError(f'all {self.n_trials} trials are answered; a larger n asks more')
     row = dict(

@@ -275,6 +275,9 @@ class BeforeAfter(StaticWidget):
     selected = traitlets.Int(0).tag(sync=True)
     px = 72                                             # width of a picture
 
+    @traitlets.validate('selected')
+    def _check_selected(self, proposal): return self._position(proposal['value'])
+
     @delegates(map_2d)
     def __init__(self,
         images, # The pictures, an ImageSet
@@ -289,7 +292,7 @@ class BeforeAfter(StaticWidget):
     ):
         check_images(images)
         check_count(1, k=k)
-        titles = check_names(titles, 'titles')
+        titles = [printable(o) for o in check_unique(titles, 'titles')]
         if len(titles) != 2: raise AlignetError(f'titles must be two, not {len(titles)}')
         self.images, self.titles, self.k = images, tuple(titles), int(k)
         self.names, _ = object_names(images, names)
@@ -323,8 +326,9 @@ def _describe(self:BeforeAfter):
 @patch
 def __repr__(self:BeforeAfter):
     same = f'{self.kept.mean():.0%} of {self.k} neighbours are the same'
+    name = printable(self.names[self.selected])
     titles = f"'{self.titles[0]}' and '{self.titles[1]}'"
-    return f"BeforeAfter({len(self.images):,} pictures, {titles}: {same}; selected: '{self.names[self.selected]}')"
+    return f"BeforeAfter({len(self.images):,} pictures, {titles}: {same}; selected: '{name}')"
 
 # %% ../../nbs/extras/browse.ipynb #93038704
 @patch

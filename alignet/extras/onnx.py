@@ -119,6 +119,10 @@ def export_onnx(
 ) -> Path: # The file
     "Write a backbone as an ONNX file, (B, 3, size, size) images to (B, d) features"
     check_writable(path)
+    check_flag(dynamic_batch=dynamic_batch, pixels=pixels)
+    check_count(1, opset=opset)
+    if tol is not None: check_at_least(0, tol=tol)
+    if license is not None: check_text(license=license)
     onnx = require('onnx')
     for package in ('onnxscript', 'onnxruntime')[:1 if tol is None else 2]: require(package)
     backbone, path = as_backbone(model), check_path(path)

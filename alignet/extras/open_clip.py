@@ -42,8 +42,10 @@ def export_open_clip(
         raise AlignetError(f"'{backbone.name}' is no open_clip model of create_backbone; {remedy}")
     with model_folder(path, 'open_clip_config.json') as tmp:
         write_card(tmp, card, name or path.name, backbone)
-        save_tensors(backbone.model, tmp/'open_clip_model.safetensors')
-        write_json(tmp/'open_clip_config.json', _open_clip_files(backbone))
+        weights = tmp/'open_clip_model.safetensors'
+        save_tensors(backbone.model, weights)
+        config = dict(_open_clip_files(backbone), sha256={weights.name: file_digest(weights)})
+        write_json(tmp/'open_clip_config.json', config)
         check_export(backbone, f'open_clip:local-dir:{tmp}')
     return path
 

@@ -46,6 +46,7 @@ def random_questions(
     "Questions in random order"
     objects = check_vector(objects, 'objects')
     m = len(objects)
+    if not count_questions(objects): return
     if math.comb(m, 3) <= _FEW:
         t = np.array(list(itertools.combinations(range(m), 3)), np.int64).reshape(-1, 3)
         t = t[shows_three(t, objects)]
@@ -148,9 +149,10 @@ def set_teacher(self:Questions,
     teacher, # A Teacher; needed for 'uncertain'
 ):
     "Choose the coming questions by this teacher"
+    if teacher is not None: check_has('transform', 'a Teacher', teacher=teacher)
     self.teacher = teacher
     if not self.active: return
-    if not hasattr(teacher, 'transform'):
+    if teacher is None:
         raise AlignetError("sampling 'uncertain' needs teacher=...; ask with 'random' until there is one")
     self.Z = check_finite(teacher.transform(self.X), "the teacher's features")
 
@@ -181,7 +183,9 @@ def draw(self:Questions,
     asked:set, # Sorted rows that were asked before
 ) -> list: # Three positions of pictures
     "The question with this number"
-    if self.given is not None: return self.given[q].tolist()
+    check_count(0, q=q)
+    check_has('__contains__ isdisjoint', 'a set of rows', asked=asked)
+    if self.given is not None: return self.given[check_index(q, len(self.given), 'q')].tolist()
     if self.active: return self._most_uncertain(q, asked)
     for t in self.coming:
         if tuple(sorted(t)) not in asked: return t
@@ -201,6 +205,7 @@ def _most_uncertain(self:Questions, q, asked):
         if len(found) >= _CANDIDATES: break
     if not found and math.comb(len(self.names), 3) <= _FEW:
         found = [o for o in map(tuple, random_questions(self.objects, self.seed)) if o not in asked]
+    if not found: raise AlignetError(f'all {len(asked):,} questions were asked')
     candidates = np.array(list(found)[:_CANDIDATES])
     return candidates[question_entropy(self.Z, candidates).argmax()].tolist()
 
@@ -243,6 +248,7 @@ def forget(self:TrialPlan,
     keep:int, # Number of trials to keep
 ):
     "Forget what is planned behind the first trials"
+    check_count(0, keep=keep)
     del self.trials[keep:]
     rows = [tuple(sorted(t['rows'])) for t in self.trials if not t['catch']]
     self.asked, self.drawn = set(rows), len(rows)
@@ -254,6 +260,7 @@ def extend(self:TrialPlan,
     k:int, # Position of a trial, from 0
 ):
     "Plan the trials up to this one"
+    check_count(0, k=k)
     while len(self.trials) <= min(k, len(self.is_catch) - 1):
         number, catch = len(self.trials) + 1, self.is_catch[len(self.trials)]
         rows = self._catch_rows(number) if catch else self._question_rows()

@@ -24,12 +24,12 @@ def _to_line(row):
     "A row as a line of CSV"
     text = io.StringIO(newline='')
     csv.writer(text, lineterminator='\n').writerow([escape_formula(row[c]) for c in LOG_COLUMNS])
-    return text.getvalue().encode('utf-8')
+    return text.getvalue().encode('utf-8', 'surrogatepass')
 
 # %% ../../nbs/extras/record.ipynb #995da1e9
 def _from_line(line):
     "A line of CSV as a row, or None where it is not one"
-    try: cells = next(csv.reader([line.decode('utf-8')], strict=True))
+    try: cells = next(csv.reader([line.decode('utf-8', 'surrogatepass')], strict=True))
     except (UnicodeDecodeError, csv.Error, StopIteration): return
     if len(cells) != len(LOG_COLUMNS): return
     row = dict(zip(LOG_COLUMNS, map(unescape_formula, cells)))
@@ -78,6 +78,7 @@ class AnswerLog:
         path, # A file, or a folder in which the annotator gets a file
         annotator:str, # Who answers: a pseudonym
     ):
+        check_text(annotator=annotator)
         path, self.annotator = check_path(path), annotator
         if path.is_dir() or path.suffix == '':
             stem = re.sub(r'[^A-Za-z0-9_.-]+', '_', annotator)
@@ -193,9 +194,14 @@ def append(self:AnswerLog,
     row:dict, # A value for each of LOG_COLUMNS
 ):
     "Add one answer, on the disk when this returns"
+    check_has('keys', 'a dict', row=row)
+    check_known(LOG_COLUMNS, row, 'columns of the row')
+    line = _to_line(row)
+    if b'\n' in line[:-1] or not _from_line(line[:-1]):
+        raise AlignetError(f'the row cannot be read back: {line!r:.300}; mend it')
     with self._open() as fd:
         at = os.fstat(fd).st_size
-        self._write(fd, _to_line(row))
+        self._write(fd, line)
         self.rows.append(row | dict(at=at, rt=float(row['rt'] or 'nan'), catch=bool(row['catch'])))
 
 # %% ../../nbs/extras/record.ipynb #bb131672
@@ -203,6 +209,7 @@ def append(self:AnswerLog,
 def take_back(self:AnswerLog):
     "Strike out the last answer"
     with self._open():
+        if not self.live: raise AlignetError('there is no answer to take back')
         row = self.live[-1]
         before = ','.join(str(row[c]) for c in LOG_COLUMNS[:3])
         at, word = row['at'] + len(before) + 1, row['odd'].encode()

@@ -7,7 +7,7 @@ __all__ = ['released_path', 'NpzRows', 'odd_places', 'find_photos', 'released_tr
            'check_released', 'check_scorer']
 
 # %% ../../nbs/extras/released.ipynb #a52005be
-import math, re, warnings, zipfile
+import contextlib, math, re, warnings, zipfile
 from dataclasses import dataclass
 from os import scandir
 from pathlib import Path
@@ -53,6 +53,7 @@ class NpzRows:
         key, # Name of the array
         path, # Its file, for errors
     ):
+        check_has('getinfo open', 'an open zip file', archive=archive)
         try: info = archive.getinfo(f'{key}.npy')
         except KeyError: raise AlignetError(f"'{path}' has no array '{key}'; get the file again") from None
         self.file, self.what = archive.open(info), f"'{path}': {key}"
@@ -76,8 +77,11 @@ class NpzRows:
         n:int, # How many rows; no more than are left
     ) -> np.ndarray: # (n, ...) rows
         "The next rows"
+        check_count(0, n=n)
         shape = (n, *self.shape[1:])
-        data = self.file.read(math.prod(shape) * self.dtype.itemsize)
+        size = math.prod(shape) * self.dtype.itemsize
+        data = self.file.read(size)
+        if len(data) < size: self.refuse(f'has no {n:,} rows left; ask for fewer')
         return np.frombuffer(data, self.dtype).reshape(shape)
 
     def finish(self):
@@ -110,6 +114,8 @@ def odd_places(
     "Which place the odd one has in these rows"
     s = check_real(sims, 'sims')
     if s.ndim != 2 or s.shape[1] != 3: raise AlignetError(f'sims must have the shape (t, 3), not {s.shape}')
+    if not len(s): raise AlignetError('sims has no rows to look at')
+    check_rows(np.isnan(s).any(1), 'sims', 'hold NaN')
     tied = (s == s.max(1, keepdims=True)).sum(1) > 1
     place = np.where(tied, 3, s.argmax(1))
     out = {k: float((place == i).mean()) for i, k in enumerate(('last', 'middle', 'first', 'tied'))}
@@ -280,6 +286,7 @@ def released_triplets(
     path = check_path(path)
     if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
     check_choice(missing, ('error', 'drop'), 'missing')
+    check_flag(allow_control=allow_control)
     check_count(1, rows=1 if rows is None else rows, block=block)
     said = _transform_of(path, transform)
     listing = None if listing is None else _load_listing(listing)
@@ -402,9 +409,20 @@ class HeadTrial:
 
     def __post_init__(self):
         check_positive(tau=self.tau, lr=self.lr)
+        check_between(0, 1e30, tau=self.tau, lr=self.lr)
+        check_flag(normalise=self.normalise)
         check_count(1, head=self.head, steps=self.steps)
 
 # %% ../../nbs/extras/released.ipynb #924f211a
+@contextlib.contextmanager
+def _trying(what, wanted):
+    "Name an argument whose function fails"
+    try: yield
+    except AlignetError: raise
+    except Exception as e:
+        why = str(e).strip().split('\n')[0]
+        raise AlignetError(f'{what} cannot be used ({type(e).__name__}: {why:.80}); give {wanted}') from e
+
 class LinearHead:
     "A linear head on frozen features"
     def __init__(self,
@@ -445,21 +463,26 @@ class LinearHead:
     ) -> list: # The loss of each step
         "Train on triplets with choice probabilities"
         check_positive(tau=tau, lr=lr)
+        check_between(0, 1e30, tau=tau, lr=lr)
         check_count(1, steps=steps, bs=bs)
         X = check_finite(X)
         t = check_triplets(t, len(X))
-        check_probs(p, len(t))
+        check_probs(p, len(t), 'p')
         check_callable(loss=loss, opt=opt)
         if not len(t): raise AlignetError('there are no triplets to fit')
-        optimiser, losses = opt([self.W], lr=lr), []
-        t, p = torch.as_tensor(np.array(t), dtype=torch.long), torch.as_tensor(np.array(p))
+        t, p, losses = torch.as_tensor(t), torch.as_tensor(np.array(to_array(p))), []
+        with _trying('opt', 'a class like torch.optim.Adam'):
+            optimiser = opt([self.W], lr=lr)
+            optimiser.zero_grad()
         for _ in range(steps):
             batch = torch.randint(len(t), (bs,), generator=self.gen)
             photos, at = torch.unique(t[batch], return_inverse=True)
-            value = loss(_torch_sims(self(X[photos.numpy()]), at) / tau, p[batch]).mean()
-            optimiser.zero_grad()
-            value.backward()
-            optimiser.step()
+            sims = _torch_sims(self(X[photos.numpy()]), at) / tau
+            with _trying('loss', 'a function like jsd_loss'):
+                value = loss(sims, p[batch]).mean()
+                optimiser.zero_grad()
+                value.backward()
+            with _trying('opt', 'a class like torch.optim.Adam'): optimiser.step()
             losses.append(float(value.detach()))
         return losses
 
@@ -520,10 +543,11 @@ def _label_parts(labels):
     if hasattr(labels, 'sims'): return labels.triplets, labels.sims, labels.names, labels.meta
     if not isinstance(labels, tuple) or len(labels) not in (2, 3):
         raise AlignetError('labels must be PseudoLabels, or a tuple (triplets, sims) or (triplets, sims, names)')
-    t, s = check_triplets(labels[0]), np.asarray(labels[1], np.float32)
+    t, s = check_triplets(labels[0]), check_real(labels[1], 'sims').astype(np.float32)
     if t.shape != s.shape: raise AlignetError(f'triplets {t.shape} and sims {s.shape} must have the same shape')
     check_rows(~np.isfinite(s).all(1), 'sims', 'hold NaN or infinity; mend the reader')
-    return t, s, list(labels[2]) if len(labels) == 3 else None, {}
+    names = None if len(labels) == 2 or labels[2] is None else check_names(labels[2])
+    return t, s, names, {}
 
 # %% ../../nbs/extras/released.ipynb #3111a8f0
 def _rows_of_photos(features, names, used):
@@ -553,6 +577,7 @@ def check_released(
     t, s, names, meta = _label_parts(labels)
     if not len(t): raise AlignetError('there are no triplets to check')
     check_positive(tau_teacher=tau_teacher)
+    check_count(0, seed=seed)
     check_count(1, rows=rows)
     check_triplets(t, len(names) if names else None)
     report = list(_label_rows(t, s, names, meta, tau_teacher))
@@ -580,8 +605,9 @@ def check_scorer(
     rows = np.argsort(r.random((t, n)), 1)[:, :3]
     rows = odd_last(rows, triplet_sims(X, rows))[0]
     noise = r.normal(size=X.shape).astype(np.float32)
-    made, random = float(score(X, rows)), float(score(noise, rows))
-    constant, turned = float(score(np.ones_like(X), rows)), float(score(X, rows[:, [2, 0, 1]]))
+    trials = (X, rows), (noise, rows), (np.ones_like(X), rows), (X, rows[:, [2, 0, 1]])
+    with _trying('score', 'a function of features and triplets that returns a number'):
+        made, random, constant, turned = (float(score(*trial)) for trial in trials)
     return _report([
         ('features that made the answers', f'{made:.1%}', made == 1,
          'must be 100%; 0% reads another place, or distances as similarities'),

@@ -50,7 +50,8 @@ def _read_lists(archive, found, path):
     check_unique(names, f"'{path}': names of photos")
     if 'clusters' not in found: return names, None
     clusters = _read_whole(NpzRows(archive, found['clusters'], path))
-    check_rows(clusters < 0, f"'{path}': clusters", 'are negative; get the file again')
+    outside = (clusters < 0) | (clusters >= 2**31)
+    check_rows(outside, f"'{path}': clusters", 'are negative or too large; get the file again')
     return names, clusters.astype(np.int32)
 
 # %% ../../nbs/extras/released_features.ipynb #rf11
@@ -85,6 +86,7 @@ def released_representations(
         if not keep.any(): raise AlignetError(f"none of '{path}' is among the images; see {preview(names)}")
         files = [f for f in files if f is not None]
         rows = heads[found['features']]
+        if not rows.shape[1]: rows.refuse('has no columns; get the file again')
         listed = dict(names=files, bytes=[None] * len(files))
         meta = dict(model='released representations', data_config={}, clusters='clusters' in found)
         with StoreWriter(out, listed, meta, rows.shape[1], overwrite=overwrite, resume=False) as writer:

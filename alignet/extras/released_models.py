@@ -23,6 +23,7 @@ from .savedmodel import SavedModel
 from ..features import Backbone, create_backbone
 from ..files.disk import *
 from ..scale.pixels import SQUASHED_NOTE
+from ..scale.weights import check_exported
 
 # %% ../../nbs/extras/released_models.ipynb #094e2825
 POOLS = dict(map='attention', tok='class token', avg='average')
@@ -39,6 +40,14 @@ class Tower:
     hidden:int # Width inside the MLPs
     triplet:int=0 # Outputs of the triplet head; 0 for none
     classes:int=0 # Outputs of the classifier; 0 for none
+
+    def __post_init__(self):
+        check_choice(self.pool, POOLS, 'pool')
+        sizes = ('size', 'patch', 'width', 'heads', 'hidden')
+        check_count(1, **{name: getattr(self, name) for name in sizes})
+        check_count(0, depth=self.depth, triplet=self.triplet, classes=self.classes)
+        if self.width % self.heads:
+            raise AlignetError(f'width={self.width} must be a multiple of heads={self.heads}')
 
     @property
     def tokens(self):
@@ -74,6 +83,7 @@ def tower_layout(
     t:Tower, # The structure
 ) -> dict: # {name: shape} in the order of the arrays
     "The arrays of a released model"
+    check_has('pool tokens depth', 'a Tower', t=t)
     blocks = {f'encoderblock_{i}': _block(t) for i in range(t.depth)}
     tree = dict(Transformer=dict(encoder_norm=_norm(t.width), **blocks),
                 embedding=dict(bias=(t.width,), kernel=(t.patch, t.patch, 3, t.width)),
@@ -110,7 +120,7 @@ def _candidates(shapes, signature):
     _, heads, each = _first(shapes, is_query, 'attention')
     _, hidden = _first(shapes, lambda s: len(s) == 2 and s[0] == d, 'MLP')
     layers = sum(s == (d, heads, each) for s in shapes) // 3
-    outputs = {k: signature.outputs.get(k, (None, 0))[-1] for k in ('triplet_logits', 'i1k_logits')}
+    outputs = {k: signature.outputs.get(k, (0,))[-1] or 0 for k in ('triplet_logits', 'i1k_logits')}
     depths = {pool: layers - (pool == 'map') for pool in POOLS}
     rest = heads, hidden, *outputs.values()
     return [Tower(pool, size[0], patch, d, depth, *rest) for pool, depth in depths.items()]
@@ -148,6 +158,7 @@ def read_tower(
     saved:SavedModel, # The model
 ) -> Tower: # Its structure
     "Read the structure of a released model; raise if it is not known"
+    check_has('folder signature variables', 'a SavedModel', saved=saved)
     shapes, signature = saved.shapes(), saved.signature
     try:
         fits = [(*_check_fit(t, shapes), t) for t in _candidates(shapes, signature)]
@@ -204,11 +215,21 @@ def _pool_state(w, t):
         **_mlp_state(w, 'MAPHead_0/MlpBlock_0', 'attn_pool.mlp', t)}
 
 # %% ../../nbs/extras/released_models.ipynb #72cfcf94
+def _check_arrays(w, t):
+    "Raise if these are not the arrays of a tower"
+    check_has('keys', 'a dict of arrays', w=w)
+    layout = tower_layout(t)
+    check_known(layout, w, 'arrays of the tower')
+    for k, shape in layout.items():
+        have = check_real(w[k], k).shape
+        if have != shape: raise AlignetError(f'{k} must have the shape {shape}, not {have}')
+
 def timm_state(
     w, # {name: array} as in tower_layout
     t:Tower, # The structure
 ) -> dict: # {timm's name: tensor}, a copy
     "The weights of a tower under timm's names"
+    _check_arrays(w, t)
     state = {'patch_embed.proj.weight': w['embedding/kernel'].transpose(3, 2, 0, 1),
              'patch_embed.proj.bias': w['embedding/bias'], 'pos_embed': w['pos_embedding'],
              **_norm_state(w, 'Transformer/encoder_norm', 'norm')}
@@ -223,6 +244,7 @@ def timm_net(
     state:dict, # Its weights under timm's names
 ) -> nn.Module: # A timm model without a classifier
     "Make the timm model of a tower"
+    check_has('pool tokens depth', 'a Tower', t=t)
     base = 'vit_base_patch16_siglip_224' if t.pool == 'map' else 'vit_base_patch16_224'
     pools = dict(map=dict(global_pool='map'),
                  tok=dict(global_pool='token', class_token=True, no_embed_class=True),
@@ -232,7 +254,9 @@ def timm_net(
             base, pretrained=False, img_size=t.size, patch_size=t.patch, embed_dim=t.width, depth=t.depth,
             num_heads=t.heads, mlp_ratio=t.hidden/t.width, num_classes=0, act_layer='gelu_tanh',
             **pools[t.pool])
-    net.load_state_dict(state, assign=True)
+    try: net.load_state_dict(state, assign=True)
+    except (RuntimeError, TypeError) as e:
+        raise AlignetError(f'state does not fit {t}; make it with timm_state') from e
     net.pretrained_cfg = dict(
         architecture=base, first_conv='patch_embed.proj', classifier='head', num_classes=0, fixed_input_size=True,
         input_size=(3, t.size, t.size), mean=(0., 0., 0.), std=(1., 1., 1.), interpolation='bicubic',
@@ -248,6 +272,9 @@ class ReleasedHeads(nn.Module):
         classes:int=1000, # Outputs of the classifier; 0 for none
     ):
         super().__init__()
+        check_count(1, width=width)
+        check_count(0, triplet=triplet, classes=classes)
+        self.width = int(width)
         self.triplet = nn.Linear(width, triplet) if triplet else None
         self.norm = nn.LayerNorm(width, eps=_EPS) if classes else None
         self.classifier = nn.Linear(width, classes) if classes else None
@@ -256,7 +283,11 @@ class ReleasedHeads(nn.Module):
         x, # (B, width) pre-logits
     ) -> dict: # triplet_logits (B, 1024), i1k_logits (B, 1000), as far as there are such heads
         "The outputs of the released heads"
-        out = {}
+        if self.triplet is None and self.classifier is None: return {}
+        if not isinstance(x, torch.Tensor) or x.shape[-1:] != (self.width,):
+            what = f'{type(x).__name__} {np.shape(x)}'
+            raise AlignetError(f'pre-logits must be a tensor (B, {self.width}), not {what}')
+        x, out = x.to(next(self.parameters(), x).dtype), {}
         if self.triplet is not None: out['triplet_logits'] = self.triplet(x)
         if self.classifier is not None: out['i1k_logits'] = self.classifier(self.norm(x))
         return out
@@ -278,14 +309,14 @@ def released_heads(
 ) -> ReleasedHeads: # In eval mode
     "Load the triplet head and the classifier of a converted model"
     file = check_path(folder)/'heads.safetensors'
-    if not file.is_file(): raise AlignetError(f"'{file}' does not exist; convert the model again")
-    try: state = safetensors.torch.load_file(file)
-    except Exception as e: raise AlignetError(f"'{file}' cannot be read ({e}); convert the model again") from e
-    rows = {k: len(v) for k, v in state.items() if k.endswith('.weight')}
-    width = next((v.shape[-1] for v in state.values() if v.ndim == 2), 1)
-    heads = ReleasedHeads(width, rows.get('triplet.weight', 0), rows.get('classifier.weight', 0))
-    heads.load_state_dict(state)
-    return heads.eval()
+    with reading(file, 'the heads of a model', 'convert the model again'):
+        state = safetensors.torch.load_file(file)
+        check_exported(folder)
+        rows = {k: len(v) for k, v in state.items() if k.endswith('.weight')}
+        width = next((v.shape[-1] for v in state.values() if v.ndim == 2), 1)
+        heads = ReleasedHeads(width, rows.get('triplet.weight', 0), rows.get('classifier.weight', 0))
+        heads.load_state_dict(state)
+        return heads.eval()
 
 # %% ../../nbs/extras/released_models.ipynb #79d14c66
 _MODEL = r'saved_model\.pb|variables\.index|variables\.data-\d{5}-of-\d{5}'
@@ -375,7 +406,10 @@ def _write_converted(saved, folder, name):
     t = read_tower(saved)
     net, heads = _modules(saved, t, name)
     export_timm(Backbone(net, name), folder, name=name, card=_card(t))
-    save_tensors(heads, folder/'heads.safetensors')
+    file, config = folder/'heads.safetensors', read_json(folder/'config.json')
+    save_tensors(heads, file)
+    config['sha256'][file.name] = file_digest(file)
+    write_json(folder/'config.json', config)
 
 # %% ../../nbs/extras/released_models.ipynb #dfc50ad9
 def convert_released(
@@ -446,7 +480,7 @@ class ResumingDownload:
     def __init__(self,
         part, # File that keeps what has arrived
     ):
-        self.part = Path(part)
+        self.part = check_path(part)
 
     def __call__(self, url, output_file, pooch):
         requests = require('requests')
@@ -487,7 +521,8 @@ def fetch_released(
     "Download the archive of a released model, or take it from the cache"
     check_choice(name, RELEASED_MODELS, 'released model')
     check_choice(variant, RELEASED_VARIANTS, 'variant')
-    pooch, folder = require('pooch'), Path(folder or cache_folder()/'released')
+    folder = cache_folder()/'released' if folder is None else check_path(folder)
+    pooch = require('pooch')
     pooch.get_logger().setLevel('ERROR')
     target, sums = folder/f'{name}-{variant}.tar.gz', folder/'sha256.json'
     seen = _known_sums(sums).get(target.name)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 from ..core import *
+from ..files.disk import *
 
 # %% ../../nbs/extras/savedmodel.ipynb #412b85c6
 def _crc_tables():
@@ -78,6 +79,9 @@ def crc32c(
     if not isinstance(data, (bytes, bytearray, memoryview, np.ndarray)):
         raise AlignetError(f'data must be bytes, not {data!r:.60}')
     check_count(1, step=step)
+    if isinstance(data, np.ndarray):
+        if data.dtype != np.uint8: raise AlignetError(f'data must be bytes, not {data.dtype}')
+        data = np.ascontiguousarray(data)
     data = np.frombuffer(data, np.uint8)
     value = 0xFFFFFFFF
     for lo in range(0, len(data), step):
@@ -279,8 +283,8 @@ class SavedVariables:
     def __init__(self,
         prefix, # Path without its end: FOLDER/variables/variables
     ):
-        self.prefix = Path(prefix)
-        self.index = self.prefix.with_name(f'{self.prefix.name}.index')
+        self.prefix = check_path(prefix)
+        self.index = Path(f'{self.prefix}.index')
         table = read_table(self.index)
         with _reading(self.index, 1 << 28):
             self.n_shards = self._header(table.pop(b'', b''))
@@ -307,7 +311,8 @@ def shard_path(self:SavedVariables,
     shard:int, # Number of a data file, from 0
 ) -> Path: # May not exist
     "Path of a data file"
-    return self.prefix.with_name(f'{self.prefix.name}.data-{shard:05d}-of-{self.n_shards:05d}')
+    check_count(0, shard=shard)
+    return Path(f'{self.prefix}.data-{shard:05d}-of-{self.n_shards:05d}')
 
 # %% ../../nbs/extras/savedmodel.ipynb #9335ee8b
 @patch
@@ -346,13 +351,15 @@ class Signature:
         operation:str, # Such as 'tanh'
     ) -> bool: # Whether the program has it
         "Whether an operation occurs in the program"
-        word = operation.encode()
+        check_text(operation=operation)
+        word = operation.encode('utf-8', 'surrogatepass')
         return word + b'_v' in self.program or b' ' + word + b' ' in self.program
 
     def has_constant(self,
         value:float, # A number
     ) -> bool: # Whether the program has it, as float32
         "Whether a constant occurs in the program"
+        check_between(-3e38, 3e38, value=value)
         return struct.pack('<f', value) in self.program
 
 # %% ../../nbs/extras/savedmodel.ipynb #21f0253d
@@ -478,15 +485,24 @@ def _varint(n):
 # %% ../../nbs/extras/savedmodel.ipynb #5524e5a3
 def _write_field(number, value):
     "A field of a message: a whole number, or bytes, or text"
+    check_count(1, field=number)
+    if not isinstance(value, (int, bytes, str)):
+        raise AlignetError(f'a field must be a whole number, bytes or text, not {value!r:.60}')
     if isinstance(value, int): return _varint(number << 3) + _varint(value)
     value = value.encode() if isinstance(value, str) else value
     return _varint(number << 3 | 2) + _varint(len(value)) + value
 
 # %% ../../nbs/extras/savedmodel.ipynb #0fa720ad
+def _check_pairs(items, what):
+    "Raise if something is no list of pairs"
+    good = isinstance(items, (list, tuple)) and all(isinstance(o, tuple) and len(o) == 2 for o in items)
+    if not good: raise AlignetError(f'{what} must be pairs, not {items!r:.60}')
+
 def write_message(
     *fields, # Pairs (number, value); a value is a whole number, text or bytes
 ) -> bytes: # The message
     "Write a protobuf message"
+    _check_pairs(fields, 'fields')
     return b''.join(_write_field(*o) for o in fields)
 
 # %% ../../nbs/extras/savedmodel.ipynb #39e8f08c
@@ -509,7 +525,12 @@ def write_table(
     compression:int=0, # The byte that says how blocks are compressed; they never are
 ):
     "Write a table in LevelDB's format"
+    check_has('__iter__', 'a list of pairs', items=items)
     items, data, index = list(items), b'', []
+    _check_pairs(items, 'items')
+    check_rows([not isinstance(o, bytes) for pair in items for o in pair], 'items', 'are no bytes')
+    check_count(1, per_block=per_block)
+    check_position(compression, 256, 'compression')
     def add(block):
         nonlocal data
         body, at = block + bytes([compression]), len(data)
@@ -519,16 +540,20 @@ def write_table(
         part = items[lo:lo + per_block]
         index.append((part[-1][0], add(_write_entries(part))))
     footer = add(_write_entries([])) + add(_write_entries(index))
-    Path(path).write_bytes(data + footer.ljust(40, b'\0') + struct.pack('<Q', _MAGIC))
+    with atomic_path(path) as tmp:
+        tmp.write_bytes(data + footer.ljust(40, b'\0') + struct.pack('<Q', _MAGIC))
 
 # %% ../../nbs/extras/savedmodel.ipynb #97a82e4f
 def _write_shape(shape):
+    check_has('__iter__', 'lengths', shape=shape)
+    for n in shape: check_count(0, **{'a length in a shape': 0 if n is None else n})
     return write_message(*((2, write_message((1, -1 if n is None else n))) for n in shape))
 
 # %% ../../nbs/extras/savedmodel.ipynb #a1ccdaea
 def _write_arrays(prefix, arrays, n_shards):
     "Write arrays by name into data files and their index"
     numbers = {np.dtype(v): k for k, v in _DTYPES.items()}
+    check_known([o.dtype for o in arrays.values()], numbers, 'types of arrays', 'convert them to float32')
     files = [open(prefix.with_name(f'{prefix.name}.data-{i:05d}-of-{n_shards:05d}'), 'wb') for i in range(n_shards)]
     items = [(b'', write_message((1, n_shards), (3, write_message((1, 1)))))]
     for i, (name, array) in enumerate(sorted(arrays.items())):
@@ -577,8 +602,15 @@ def write_savedmodel(
     numbers=None, # (n,) number of each argument of the program; its place if None
 ):
     "Write arrays as a SavedModel, for tests"
-    folder, n = Path(folder), len(arrays)
-    stored = list(range(n)) if stored is None else [int(o) for o in stored]
+    check_has('__len__ __iter__', 'a list of arrays', arrays=arrays)
+    check_has('items', 'a dict of shapes', inputs=inputs, outputs=outputs)
+    if not isinstance(program, bytes): raise AlignetError(f'program must be bytes, not {program!r:.60}')
+    check_count(1, n_shards=n_shards)
+    folder, arrays, n = check_path(folder), [to_array(o) for o in arrays], len(arrays)
+    stored = list(range(n)) if stored is None else check_vector(stored, 'stored', n).astype(int).tolist()
+    if numbers is not None: numbers = check_vector(numbers, 'numbers').astype(int).tolist()
+    check_writable(folder, folder=True)
+    if (folder/'variables').exists(): raise AlignetError(f"'{folder}' holds a model already; choose another")
     (folder/'variables').mkdir(parents=True)
     named = {_KEY.format(f'variables/{k}'): o for k, o in zip(stored, arrays)}
     _write_arrays(folder/'variables'/'variables', named, n_shards)

@@ -21,6 +21,8 @@ def concept_photos(
     splits:Splits, # Its parts
 ) -> tuple: # (m,) file names and (m,) concepts, a row for each pair of them
     "Photos of a teacher's concepts: the scored ones, and ImageNet samples of kinds of them"
+    check_has('images items scored_images', 'a World', world=world)
+    check_has('teacher dev test pool', 'Splits', splits=splits)
     root, held = world.images.root, set(splits.dev + splits.test)
     table = things_concepts(root=root)
     table = table[table['WordNet ID'].notna()]
@@ -74,6 +76,7 @@ def fit_things_teacher(
     seed:int=0, # Seed of the folds and of the fit
 ) -> Teacher: # `meta['concepts']` names the concepts that it knows
     "A teacher distilled from the embedding of people's choices"
+    check_callable(features=features)
     files, concepts = concept_photos(world, splits)
     names = list(dict.fromkeys(concepts))
     E = things_embedding('vice', names, root=world.images.root)
@@ -96,6 +99,7 @@ def load_maps(
         found = sorted(folder.rglob('*.npz'))
         if not found: raise AlignetError(f"'{folder}' holds no .npz file; check the path")
         files = {f.relative_to(folder).with_suffix('').as_posix(): f for f in found}
+    if not files: raise AlignetError('files is empty; give {name: file}, or a folder')
     maps, names = {name: Teacher.load(file) for name, file in files.items()}, {}
     for name, teacher in maps.items(): names.setdefault(teacher.digest(), []).append(name)
     for same in names.values():

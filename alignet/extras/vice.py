@@ -6,7 +6,7 @@
 __all__ = ['PRIORS', 'draw_choices', 'log_prior', 'log_posterior', 'significant_weights', 'VICE', 'ViceSettings']
 
 # %% ../../nbs/extras/vice.ipynb #9430bbe8
-import json, math
+import json, math, numbers
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 import numpy as np
@@ -56,6 +56,12 @@ def draw_choices(
     return odd_last(t, np.eye(3)[pick])[0]
 
 # %% ../../nbs/extras/vice.ipynb #862d64c9
+def _check_tensors(**values):
+    "Raise if one of the values is no tensor of real numbers"
+    for name, x in values.items():
+        if isinstance(x, torch.Tensor) and not x.is_complex() and x.dtype != torch.bool: continue
+        raise AlignetError(f'{name} must be a tensor of numbers, not {x!r:.60}')
+
 PRIORS = ('gaussian', 'laplace')
 
 def _log_density(x, scale, prior): # Of one component
@@ -74,7 +80,7 @@ def log_prior(
     check_choice(prior, PRIORS, 'prior')
     check_between(1e-9, 1e9, spike=spike, slab=slab)
     check_between(0, 1, ends=False, pi=pi)
-    if not isinstance(x, torch.Tensor): raise AlignetError(f'x must be a tensor, not {type(x).__name__}')
+    _check_tensors(x=x)
     narrow = math.log(pi) + _log_density(x, spike, prior)
     broad = math.log(1 - pi) + _log_density(x, slab, prior)
     return torch.logaddexp(narrow, broad)
@@ -94,6 +100,9 @@ def log_posterior(
     sigma, # Their standard deviations, of the same shape
 ) -> torch.Tensor: # The same shape
     "Logarithm of the Gaussian density"
+    _check_tensors(x=x, mu=mu, sigma=sigma)
+    if not x.shape == mu.shape == sigma.shape: raise AlignetError('x, mu and sigma must have the same shape')
+    if not (sigma > 0).all(): raise AlignetError('sigma must be above zero')
     return -((x - mu)/sigma)**2/2 - torch.log(sigma) - math.log(2*math.pi)/2
 
 # %% ../../nbs/extras/vice.ipynb #b5db11c5
@@ -147,6 +156,7 @@ class VICE:
         check_count(0, k=k)
         check_between(0, 1, alpha=alpha)
         if not isinstance(meta, (dict, type(None))): raise AlignetError(f'meta must be a dict, not {meta!r:.60}')
+        if history is not None: check_columns(history, (), 'history')
         self.names = None if names is None else check_names(names)
         if self.names is not None and len(self.names) != len(self.mu):
             sizes = f'{len(self.names):,} names for {len(self.mu):,} objects'
@@ -350,11 +360,17 @@ def _load_checkpoint(state, path, about):
     if other:
         differ = '; '.join(f'{k}={found.get(k)!r} there, {about[k]!r} here' for k in other)
         raise AlignetError(f"'{path}' belongs to another fit ({differ}); choose another path or delete it")
-    state.g.set_state(torch.from_numpy(a['generator']))
-    state.history = parse_json(str(a['history']), path, list)
-    for name, p in _weights(state).items():
-        p.copy_(torch.from_numpy(a[name]))
-        state.opt.state[p] = {slot: torch.from_numpy(a[f'{name}.{slot}']) for slot in _SLOTS}
+    history = parse_json(str(a['history']), path, list)
+    figures = ('loss', 'dims', 'valid_loss', 'cooling')
+    with reading(path, 'a checkpoint of VICE.fit', 'delete it to begin anew'):
+        state.history = [{**h, **{k: h[k] for k in figures}} for h in history]
+        state.g.set_state(torch.from_numpy(a['generator']))
+        for name, p in _weights(state).items():
+            slots = {slot: torch.from_numpy(a[f'{name}.{slot}']) for slot in _SLOTS}
+            arrays = [torch.from_numpy(a[name]), *(slots[k] for k in _SLOTS[1:])]
+            if any(v.shape != p.shape for v in arrays): raise ValueError(f'{name} has another shape')
+            p.copy_(arrays[0])
+            state.opt.state[p] = slots
 
 # %% ../../nbs/extras/vice.ipynb #368ce4ae
 def _single_answers(triplets, n):
@@ -374,7 +390,7 @@ def _single_answers(triplets, n):
 def _hold_out(t, n, valid, seed):
     "Trials to fit to and trials to validate with"
     if valid is None: return t, None
-    if isinstance(valid, float):
+    if isinstance(valid, numbers.Real) and not isinstance(valid, bool):
         if not 0 < valid < 1:
             raise AlignetError(f'valid={valid} must be a fraction between 0 and 1, or triplets')
         train, held = Judgements(t, range(n)).split(valid, seed)
@@ -408,6 +424,7 @@ def fit(cls:VICE,
     settings = ViceSettings(**kwargs)
     _check_whole(0, seed=seed)
     _check_whole(1, every=every)
+    if callback is not None: check_callable(callback=callback)
     t, n, names = _single_answers(triplets, n)
     t, v = _hold_out(t, n, valid, seed)
     if settings.batch is None: settings = replace(settings, batch=min(2048, max(64, len(t)//80)))
@@ -435,6 +452,9 @@ def plot(self:VICE,
     import matplotlib.pyplot as plt
     h = self.history
     if h is None or not len(h): raise AlignetError('this VICE has no history; `fit` makes one')
+    check_columns(h, ('loss', 'dims', 'valid_loss', 'cooling'), 'history')
+    if ax is not None and np.shape(ax) != (2,): raise AlignetError(f'ax must be two axes, not {ax!r:.60}')
+    for a in () if ax is None else ax: check_has('plot step', 'two axes of Matplotlib', ax=a)
     if ax is None: ax = plt.subplots(1, 2, figsize=(7, 2.6), dpi=150, layout='constrained')[1]
     e = np.arange(1, len(h) + 1)
     ax[0].plot(e, h.loss, color='#0072B2', label='training, one draw')
@@ -457,7 +477,9 @@ def save(self:VICE,
 ) -> Path: # The file
     "Write the posterior as `.npz`, whole or not at all"
     history = [] if self.history is None else self.history.to_dict('records')
-    about = json.dumps(dict(meta=self.meta, k=self.k, alpha=self.alpha, history=history))
+    about = dict(meta=self.meta, k=self.k, alpha=self.alpha, history=history)
+    try: about = json.dumps(about, default=to_jsonable)
+    except (TypeError, ValueError) as e: raise AlignetError(f'meta must hold plain values ({e})') from e
     names = {} if self.names is None else dict(names=np.array(self.names, np.str_))
     return write_npz(_npz_path(path), mu=self.mu, sigma=self.sigma, about=about, **names)
 
@@ -518,8 +540,11 @@ def show_dimension(self:VICE,
     dims = np.atleast_1d(check_real(dims, 'dims')).tolist()
     rows = [self.top_objects(d, top) for d in dims]
     if not rows: raise AlignetError('dims must name at least one kept dimension')
-    if images is not None and len(files if files is not None else ()) != len(self):
-        raise AlignetError(f'files must name one picture for each of the {len(self):,} objects')
+    if images is not None:
+        files = check_names(files if files is not None else (), 'files')
+        if len(files) != len(self):
+            raise AlignetError(f'files must name one picture for each of the {len(self):,} objects')
+        check_known(files, images.names, 'files')
     names = self.names or [str(i) for i in range(len(self))]
     ncols = min(ncols, len(dims))
     nrows = -(-len(dims)//ncols)
@@ -540,6 +565,7 @@ def show_dimension(self:VICE,
 # %% ../../nbs/extras/vice.ipynb #6c360995
 def _random_triplets(n, t, seed):
     "About `t` random triplets of `n` objects"
+    if n < 3: raise AlignetError(f'triplets need three objects, and there are {n}')
     r = rng(seed, 19)
     if n < 200: drawn = r.random((t, n)).argpartition(2, 1)[:, :3]
     else: drawn = r.integers(n, size=(t, 3))

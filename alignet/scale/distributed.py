@@ -110,6 +110,7 @@ def join_stores(
     check_count(1, chunk=chunk)
     path, parts = check_path(path), [Path(p) for p in check_names(parts, 'parts')]
     if not parts: raise AlignetError('there are no parts to join; give their folders')
+    check_unique([p.resolve() for p in (path, *parts)], 'folders of the whole and the parts')
     if not _is_joined(parts, path): _join([FeatureStore(p) for p in parts], path, chunk)
     if remove:
         for p in parts: _remove_store(p)

@@ -23,6 +23,14 @@ from .shards import LabelShards, label_store
 from ..training import align_learner
 
 # %% ../../nbs/scale/steps.ipynb #stepslabf
+def _check_label_folder(path):
+    "Raise if a folder of labels cannot be made here, or would mix with other files"
+    check_has_name(path)
+    check_writable(path, folder=True)
+    there = [o for o in path.iterdir() if not o.name.startswith('.')] if path.exists() else []
+    ours = [o for o in there if o.is_dir() and o.name.split('.')[0] in ('features', 'clusters', 'labels')]
+    if there and not ours: raise AlignetError(f"'{path}' exists and holds no labels; choose another folder")
+
 def label_folder(
     teacher, # A Teacher; None with `control`
     store, # A FeatureStore of the pool
@@ -35,7 +43,7 @@ def label_folder(
 ) -> LabelShards: # In the folder `labels`
     "Label a pool into a folder of shards"
     path = check_path(path)
-    check_writable(path, folder=True)
+    _check_label_folder(path)
     check_count(1, n=n)
     check_count(0, seed=seed)
     if clusters is not None: check_count(2, clusters=clusters)

@@ -21,7 +21,7 @@ from ..core import *
 from ..features import HEAD_NOTE, Backbone
 from .forward import evaluating
 from .pixels import open_clip_pixels, timm_config
-from .weights import creation_error, reach_hub
+from .weights import check_exported, creation_error, reach_hub
 
 # %% ../../nbs/scale/towers.ipynb #6b28228f
 def _check_open_clip(oc, arch, tag, pretrained):
@@ -35,6 +35,7 @@ def _check_open_clip_folder(folder, pretrained):
     "Raise if a folder is not one that open_clip can load"
     if not (folder/'open_clip_config.json').is_file():
         raise AlignetError(f"'{folder}' is no open_clip folder: it has no open_clip_config.json")
+    if pretrained: check_exported(folder, 'open_clip_config.json')
     if pretrained and not [*folder.glob('*.safetensors'), *folder.glob('*.bin')]:
         raise AlignetError(f"'{folder}' holds no weights; copy it again, or pretrained=False")
 

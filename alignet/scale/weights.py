@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHIPPED', 'shipped_package', 'shipped_weights', 'match_state', 'shipped_state', 'check_name', 'weights_source',
-           'creation_error', 'reach_hub', 'module_digest', 'public_name', 'check_weights']
+           'creation_error', 'reach_hub', 'module_digest', 'public_name', 'check_weights', 'check_exported']
 
 # %% ../../nbs/scale/weights.ipynb #ff600508
 import contextlib, hashlib, importlib.util, re, socket, urllib.parse, urllib.request
@@ -218,3 +218,16 @@ def check_weights(
     for name, p in model.named_parameters():
         if torch.isfinite(p).all(): continue
         raise AlignetError(f"the weights hold NaN or infinity{when} (first '{name}'); lower the learning rate")
+
+# %% ../../nbs/scale/weights.ipynb #checkexported
+def check_exported(
+    folder, # Folder of a model
+    config:str='config.json', # Its configuration, which may know checksums of the files beside it
+):
+    "Raise if a file of a model is not the one that was exported"
+    folder, remedy = check_path(folder), 'copy the folder again, or export the model again'
+    known = read_json(folder/config, dict, remedy).get('sha256')
+    for name, sha in known.items() if isinstance(known, dict) else ():
+        file = folder/name
+        if not file.is_file() or file_digest(file) == sha: continue
+        raise AlignetError(f"'{file}' is not the file that was exported; {remedy}")

@@ -107,8 +107,9 @@ def replace_folder(
     old = path.with_name(f'.{path.name}.{uuid.uuid4().hex[:8]}.old')
     if path.is_dir(): os.replace(path, old)
     try: os.replace(new, path)
-    except BaseException:
+    except BaseException as e:
         if old.exists() and not path.exists(): os.replace(old, path)
+        if isinstance(e, OSError): raise file_error(path, e) from e
         raise
     _remove(old)
 

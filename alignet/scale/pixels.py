@@ -27,6 +27,7 @@ def timm_pixels(
 ) -> dict: # timm's data config
     "Translate open_clip's preprocessing to timm's terms"
     crops = dict(shortest='center', squash='squash')
+    check_has('keys', 'a dict', cfg=cfg)
     needed = 'size', 'mean', 'std', 'interpolation', 'resize_mode'
     check_known(needed, cfg, "settings of open_clip's preprocessing")
     check_choice(cfg['resize_mode'], crops, "open_clip's resize_mode")

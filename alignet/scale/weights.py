@@ -197,7 +197,8 @@ def module_digest(
     h = hashlib.sha256()
     for k, v in module.state_dict().items():
         try: values = v.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        except RuntimeError as e: raise AlignetError(f"weight '{k}' has no values; load the weights") from e
+        except (RuntimeError, ValueError) as e:
+            raise AlignetError(f"weight '{k}' has no values; load the weights") from e
         h.update(f'{k} {v.dtype} {tuple(v.shape)}'.encode())
         h.update(values.numpy())
     of_library = hasattr(module, 'pretrained_cfg') or hasattr(module, 'encode_image')

@@ -140,6 +140,7 @@ def aggregate(self:Judgements,
     smooth:float=1., # Answers added in advance, a third to each choice
 ) -> Judgements: # (q, 3) one row a question, with probs (q, 3)
     "One row for each question, the majority's choice last (of equals, the first), with `probs`"
+    check_at_least(0, smooth=smooth)
     check_between(0, 1e9, smooth=smooth)
     smooth = float(smooth)
     questions, counts = self._answer_counts('aggregate')

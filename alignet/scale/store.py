@@ -238,8 +238,8 @@ def rows_crc(
     X, # (n, d) rows, memory-mapped or not
 ) -> int: # The same for the same bytes
     "Checksum (CRC-32) of the rows of a store"
-    if np.ndim(X) != 2: raise AlignetError(f'X must have the shape (images, dimensions), not {np.shape(X)}')
-    X = np.asarray(X)
+    shape = getattr(X, 'shape', ())
+    if len(shape) != 2: raise AlignetError(f'X must have the shape (images, dimensions), not {shape}')
     crc, step = 0, max(1, (1 << 24)//max(1, X.shape[1]))
     for lo in range(0, len(X), step): crc = zlib.crc32(np.ascontiguousarray(X[lo:lo + step]), crc)
     return crc

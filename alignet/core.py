@@ -29,11 +29,15 @@ _all_ = [
 # %% ../nbs/00_core.ipynb #e906265e
 def to_array(
     x, # An array, a list or a tensor
+    what:str='this list', # What to call it in an error
 ) -> np.ndarray: # The same numbers; half precision becomes float32, since numpy has no bfloat16
     "Turn an array, a list or a tensor into a numpy array"
+    if isinstance(x, (list, tuple)) and len(x) and isinstance(x[0], torch.Tensor):
+        x = [to_array(o, what) for o in x]
     if not isinstance(x, torch.Tensor):
         try: return np.asarray(x)
-        except ValueError as e: raise AlignetError('rows of different lengths are no array; give equal ones') from e
+        except ValueError as e:
+            raise AlignetError(f'{what}: rows of different lengths are no array; give equal ones') from e
     try: x = x.detach().to_dense().cpu()
     except RuntimeError as e: raise AlignetError(f'a tensor on {x.device} has no numbers to read') from e
     half = x.is_floating_point() and x.element_size() < 4
@@ -46,12 +50,13 @@ def check_triplets(
     what:str='triplets', # What to call it in an error
 ) -> np.ndarray: # (t, 3) int64
     "Validate triplets and return them as int64"
-    t = to_array(triplets)
+    t = to_array(triplets, what)
     if t.size == 0 and t.ndim < 2: t = np.zeros((0, 3), np.int64)
     if t.ndim != 2 or t.shape[1] != 3:
         raise AlignetError(f'{what} must have the shape (t, 3), one row a triplet, not {t.shape}')
     if not np.issubdtype(t.dtype, np.integer):
         raise AlignetError(f'{what} must be integers (indices of objects), not {t.dtype}')
+    if n is not None: check_count(0, n=n)
     t = t.astype(np.int64, copy=False)
     check_rows((t < 0).any(1), what, 'have a negative index', rows=t)
     if n is not None:
@@ -68,7 +73,7 @@ def check_real(
     what:str, # What to call them in an error
 ) -> np.ndarray: # The same
     "Validate numbers that are real"
-    X = to_array(x)
+    X = to_array(x, what)
     if X.dtype.kind in 'biuf': return X
     raise AlignetError(f'{what} must be real numbers, not {X.dtype}; convert them first')
 
@@ -187,7 +192,7 @@ def features_for(
     "Features of these names, in this order"
     names = check_names(names)
     if isinstance(features, tuple) and len(features) == 2:
-        have, X = check_names(features[0]), to_array(features[1])
+        have, X = check_unique(features[0], f'names of {what}'), to_array(features[1], what)
         if X.shape[:1] != (len(have),):
             rows = len(X) if X.ndim else 0
             raise AlignetError(f'{what}: {len(have):,} names do not fit {rows:,} rows')
@@ -195,9 +200,10 @@ def features_for(
     known = features if hasattr(features, 'keys') else getattr(features, 'names', None)
     if known is None: X = features
     else:
+        check_has('get', 'a dict or a feature store', **{what: features})
         check_known(names, known, f'names in the {what}', 'extract the features of these pictures')
         X = features.get(names) if hasattr(features, 'names') else [to_array(features[o]) for o in names]
-    X = to_array([to_array(o) for o in X] if isinstance(X, list) else X)
+    X = to_array([to_array(o) for o in X] if isinstance(X, list) else X, what)
     if X.ndim != 2 or len(X) != len(names):
         raise AlignetError(f'{what} must have one row for each of {len(names):,} names, not {X.shape}')
     return check_finite(X, what, names)
@@ -210,10 +216,15 @@ def pair_dots(
     chunk:int=4096, # Pairs at a time
 ) -> np.ndarray: # (t,) float32
     "Dot products of rows `a` and `b`, pair by pair"
+    check_count(1, chunk=chunk)
+    X = check_real(X, 'X')
+    if X.ndim != 2: raise AlignetError(f'X must have the shape (objects, dimensions), not {X.shape}')
+    a, b = (np.atleast_1d(check_index(rows, len(X), name)) for name, rows in (('a', a), ('b', b)))
+    if len(a) != len(b): raise AlignetError(f'a and b must be equally long, not {len(a):,} and {len(b):,}')
     out = np.empty(len(a), np.float32)
     for lo in range(0, len(a), chunk):
         part = slice(lo, lo + chunk)
-        np.einsum('nd,nd->n', X[a[part]], X[b[part]], out=out[part])
+        out[part] = np.einsum('nd,nd->n', X[a[part]], X[b[part]])
     return out
 
 # %% ../nbs/00_core.ipynb #daa7683d
@@ -224,7 +235,9 @@ def of_pairs(
     k, # (t,) third objects
 ) -> list: # Three of (t,): s_ij, s_ik, s_jk
     "Entries of a similarity matrix for the three pairs of each triplet"
-    return [S[i, j], S[i, k], S[j, k]]
+    if getattr(S, 'ndim', 0) != 2: raise AlignetError('S must be a matrix of similarities, as of pair_sims')
+    try: return [S[i, j], S[i, k], S[j, k]]
+    except IndexError as e: raise AlignetError(f'i, j and k must be rows of S, below {len(S):,}') from e
 
 # %% ../nbs/00_core.ipynb #9cc19062
 def _blocked_pairs(X, a, b, limit):
@@ -275,7 +288,7 @@ def choice_probs(
     "Softmax over the three pairs of each triplet"
     check_positive(tau=tau)
     is_tensor = isinstance(sims, torch.Tensor)
-    if not is_tensor: sims = check_real(sims, 'sims')
+    if not is_tensor or sims.is_complex(): sims = check_real(sims, 'sims')
     if sims.shape[-1:] != (3,): raise AlignetError(f'sims must have the shape (t, 3), not {tuple(sims.shape)}')
     with np.errstate(all='ignore'):
         logits = sims.float() / tau if is_tensor else sims.astype(np.float32) / np.float32(tau)
@@ -359,8 +372,9 @@ def odd_last(
     sims, # (t, 3) their similarities [s_01, s_02, s_12]
 ) -> tuple: # (t, 3) triplets, the odd one last; (t, 3) similarities [s_ij, s_ik, s_jk], the first the largest
     "Reorder each row so that the object outside the most similar pair comes last"
-    t, s = to_array(triplets), check_real(sims, 'sims')
+    t, s = to_array(triplets, 'triplets'), check_real(sims, 'sims')
     if t.shape != s.shape: raise AlignetError(f'triplets {t.shape} and sims {s.shape} differ in shape')
+    if s.ndim != 2 or s.shape[1] != 3: raise AlignetError(f'sims must have the shape (t, 3), not {s.shape}')
     check_rows(np.isnan(s).any(1), 'sims', 'hold NaN')
     best = s.argmax(1)                      # 0: pair 01, 1: pair 02, 2: pair 12
     object_order = np.array([[0, 1, 2], [0, 2, 1], [1, 2, 0]])[best]

@@ -23,7 +23,7 @@ _all_ = ['ImageSet']
 # %% ../nbs/01_data.ipynb #074b6320
 def _check_subjects(subjects, n):
     "Validate (n,) numbers of participants and return them as int32"
-    s = to_array(subjects)
+    s = to_array(subjects, 'subjects')
     if s.shape != (n,): raise AlignetError(f'subjects must have the shape ({n},), not {s.shape}')
     recode = 'recode them with pd.factorize(subjects)[0]'
     if n and not np.issubdtype(s.dtype, np.integer):
@@ -141,6 +141,7 @@ def aggregate(self:Judgements,
 ) -> Judgements: # (q, 3) one row a question, with probs (q, 3)
     "One row for each question, the majority's choice last (of equals, the first), with `probs`"
     check_at_least(0, smooth=smooth)
+    check_between(0, 1e9, smooth=smooth)
     smooth = float(smooth)
     questions, counts = self._answer_counts('aggregate')
     # the first object is odd in the pair of the other two, which is the last of three
@@ -225,8 +226,9 @@ def load(cls:Judgements,
     remedy = 'make it with Judgements.save'
     a = read_npz(check_path(path), ('names', 'triplets'), 'a file of judgements', remedy=remedy)
     try:
+        simulated = bool(np.asarray(a.get('simulated', False)).astype(int))
         return cls(a['triplets'], a['names'].tolist(), a.get('probs'), str(a.get('source', '')),
-                   bool(a.get('simulated', False)), a.get('subjects'))
+                   simulated, a.get('subjects'))
     except (ValueError, TypeError) as e: raise AlignetError(f"judgements file '{path}': {e}") from e
 
 # %% ../nbs/01_data.ipynb #3f16dbb6
@@ -248,7 +250,11 @@ class World:
     def __post_init__(self):
         check_has('names index thumb', 'an ImageSet', images=self.images)
         check_has('names triplets', 'Judgements', judgements=self.judgements)
+        if self.also_shows is not None: check_has('get values', 'a dict', also_shows=self.also_shows)
         check_columns(self.items, ITEM_COLUMNS, 'items')
+        check_flag(simulated=self.simulated)
+        for shown in (self.also_shows or {}).values(): check_names(shown, 'objects in also_shows')
+        check_rows(~self.items.scored.isin([True, False]), 'items.scored', 'are not True or False')
         if list(self.items.file) != self.images.names:
             raise AlignetError('items must have one row for each image, in the order of images.names')
         scored = self.items[self.items.scored.astype(bool)]
@@ -284,6 +290,7 @@ def files(self:World,
     "Names of the pictures that show these objects"
     items = self._of_style(style)
     if objects is None: return items.file.tolist()
+    objects = check_names(objects, 'objects')
     check_known(objects, set(self.items.object) - {''}, 'objects', 'check the spelling')
     by_object = items.groupby('object').file.apply(list).to_dict()
     return [f for o in objects for f in by_object.get(o, [])]
@@ -344,6 +351,9 @@ class Splits:
     pool:list # Picture files for distillation; none shows a dev or test object
     seed:int=0 # The seed they were drawn with
 
+    def __post_init__(self):
+        for part in ('teacher', 'dev', 'test', 'pool'): check_names(getattr(self, part), part)
+
     def __repr__(self):
         n = [len(part) for part in (self.teacher, self.dev, self.test)]
         return (f'Splits(seed {self.seed}: {n[0]} teacher, {n[1]} dev, {n[2]} test objects; '
@@ -369,6 +379,7 @@ def splits(self:World,
 ) -> Splits: # Names of the objects of each part, files of the pool
     "Cut the objects into disjoint parts, and find the pictures that show none of the scored ones"
     check_between(0, 1, test=test, dev=dev)
+    check_flag(strict=strict)
     n = len(self.objects)
     a = round(dev*n)
     b = a + round(test*n)
@@ -394,11 +405,12 @@ def show(self:World,
     groups = sorted(set(items.group) - {''}) if groups is None else check_names(groups, 'groups')
     check_known(groups, set(items.group), 'groups', 'check the spelling')
     if not groups: return self.images.show(items.file.tolist(), n=n*4, ncols=n, px=px, title=style)
-    blank, thumbs = Image.new('RGB', (px, px), 'white'), []
+    thumbs = []
     for g in groups:
         files = items.file[items.group == g].to_numpy()
         at = np.linspace(0, len(files)-1, min(n, len(files))).astype(int)
-        thumbs += [self.images.thumb(f, px) for f in files[at]] + [blank]*(n - len(at))
+        thumbs += [self.images.thumb(f, px) for f in files[at]]
+        thumbs += [Image.new('RGB', (px, px), 'white')]*(n - len(at))
     size = n*px/150 + 1.1, len(groups)*px/150 + .1
     ax = show_sheet(thumbs, n, ax=plt.figure(figsize=size, dpi=150, layout='constrained').add_subplot())
     ax.axis('on')
@@ -419,4 +431,5 @@ def ceiling(self:World,
     check_known(objects, set(self.objects), 'objects', 'check the spelling')
     rows = pd.Index(self.objects).get_indexer(objects)
     inside = np.isin(self.judgements.triplets, rows).all(1)
+    if not inside.any(): raise AlignetError('no judgement is about three of these objects; give more of them')
     return float(is_correct(self.truth[inside]).mean())

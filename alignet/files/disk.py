@@ -98,6 +98,8 @@ def replace_folder(
     path:Path, # The name that it gets; a folder of that name is deleted
 ):
     "Give a finished folder its final name; if that fails, an older folder keeps it"
+    new, path = check_path(new, 'the new folder'), check_path(path)
+    if not new.is_dir(): raise AlignetError(f"'{new}' is no folder; give a finished one")
     restore_folder(path)
     if path.is_dir() and not path.is_symlink() and _exchange(new, path):
         _remove(new)
@@ -105,8 +107,9 @@ def replace_folder(
     old = path.with_name(f'.{path.name}.{uuid.uuid4().hex[:8]}.old')
     if path.is_dir(): os.replace(path, old)
     try: os.replace(new, path)
-    except BaseException:
+    except BaseException as e:
         if old.exists() and not path.exists(): os.replace(old, path)
+        if isinstance(e, OSError): raise file_error(path, e) from e
         raise
     _remove(old)
 
@@ -123,6 +126,7 @@ def check_no_device(
     path:Path, # A file or folder that is to be made or replaced
 ):
     "Raise if a path is a device or a pipe, whose place a new file would take"
+    path = check_path(path)
     if path.is_file() or path.is_dir() or not path.exists(): return
     raise AlignetError(f"'{path}' is a device or a pipe, which a file would replace; choose another path")
 
@@ -157,6 +161,7 @@ def check_writable(
 ):
     "Raise if a file or folder of this name could not be written; nothing is left behind"
     path = check_path(path)
+    check_flag(folder=folder)
     try:
         check_no_device(path)
         if path.exists() and path.is_dir() != folder:
@@ -189,8 +194,15 @@ def to_jsonable(
     if isinstance(o, np.generic): return o.item()
     if isinstance(o, np.ndarray): return o.tolist()
     if isinstance(o, os.PathLike): return os.fspath(o)
-    if isinstance(o, (set, frozenset)): return sorted(o)
-    raise TypeError(f'{type(o).__name__} cannot be written as JSON')
+    with contextlib.suppress(TypeError):
+        if isinstance(o, (set, frozenset)): return sorted(o)
+    raise AlignetError(f'JSON knows no {type(o).__name__}; give numbers, texts, lists and dicts')
+
+def _to_json(obj, what, **kw):
+    "JSON as text, or an error about `what`"
+    try: return json.dumps(obj, default=to_jsonable, **kw)
+    except (TypeError, ValueError, RecursionError) as e:
+        raise AlignetError(f'{what} cannot be written as JSON: {e}') from e
 
 # %% ../../nbs/files/disk.ipynb #7cabcbb2
 def write_json(
@@ -198,8 +210,8 @@ def write_json(
     obj, # Anything JSON knows, numpy scalars and arrays, paths
 ):
     "Write `obj` as JSON, whole or not at all"
-    with atomic_path(path) as tmp:
-        tmp.write_text(json.dumps(obj, indent=1, default=to_jsonable), encoding='utf-8')
+    text = _to_json(obj, f"what '{path}' is to hold", indent=1)
+    with atomic_path(path) as tmp: tmp.write_text(text, encoding='utf-8')
 
 # %% ../../nbs/files/disk.ipynb #readingreason
 def _why_unreadable(e, what, remedy, missing):
@@ -350,10 +362,12 @@ def read_npz(
     remedy:str='check the path, or make it again', # What to do if it is damaged
 ) -> dict: # {name: array}
     "Read the arrays of an `.npz`"
+    if keep is not None: check_callable(keep=keep)
     with reading(path, what, remedy), open(path, 'rb') as f, _open_zip(f) as archive:
         _check_members(archive, f)
         members = {o.filename.removesuffix('.npy'): o for o in archive.infolist()}
         wanted = list(members) if keep is None else list(keep(list(members)))
+        check_known(wanted, members, f"arrays of '{path}'")
         size = sum(members[k].file_size for k in wanted)
         check_size(size, path, os.path.getsize(path))
         arrays = {k: _read_member(archive, members[k]) for k in wanted}
@@ -406,10 +420,10 @@ def locked_path(
 def _digest_bytes(part):
     "The bytes of one part of a digest"
     if isinstance(part, bytes): return part
-    if isinstance(part, np.ndarray):
+    if isinstance(part, np.ndarray) and not part.dtype.hasobject:
         head = f'{part.dtype.str} {part.shape} '.encode()
         return head + np.ascontiguousarray(part).tobytes()
-    return json.dumps(part, sort_keys=True, default=to_jsonable).encode()
+    return _to_json(part, 'a part of a digest', sort_keys=True).encode()
 
 # %% ../../nbs/files/disk.ipynb #a030a5a7
 def digest(

@@ -50,6 +50,8 @@ def nearest_names(
     n:int=5, # How many suggestions at most
 ) -> list: # The closest names, best first
     "The `n` members of `names` that look most like `name`"
+    check_has('__iter__', 'a list of names', names=names)
+    check_count(1, n=n)
     name, names = str(name)[:200], [str(o) for o in names]
     if len(names) > 1000:
         runs = {name[i:i + 3] for i in range(len(name) - 2)}
@@ -63,7 +65,9 @@ def check_choice(
     what:str, # What to call it in the error
 ):
     "Raise an `AlignetError` if `value` is not among `options`"
-    if isinstance(value, (str, numbers.Real, type(None))) and value in options: return
+    is_flag = isinstance(value, bool)
+    plain = isinstance(value, (str, numbers.Real, type(None)))
+    if plain and any(value == o and is_flag == isinstance(o, bool) for o in options): return
     known = ', '.join(str(o) for o in options)
     raise AlignetError(f"{what} '{value}' is not known; choose one of {known}")
 
@@ -72,7 +76,7 @@ def _check_number(name, value):
     "Raise an `AlignetError` if a value is not one real number"
     if not isinstance(value, numbers.Real) and getattr(value, 'shape', None) != ():
         raise AlignetError(f'{name} must be a number, not {value!r:.60}')
-    try: value > 0
+    try: bool(value > 0)
     except (TypeError, RuntimeError) as e: raise AlignetError(f'{name} must be a number, not {value!r:.60}') from e
 
 # %% ../../nbs/files/tools.ipynb #00ffa129
@@ -200,6 +204,8 @@ def preview(
     n:int=3, # How many to show
 ) -> str: # The first few, and how many more there are
     "The first items of a list as text"
+    check_has('__iter__', 'a list', items=items)
+    check_count(0, n=n)
     items = list(items)
     shown = ', '.join(f"'{o}'" for o in items[:n])
     return shown if len(items) <= n else f'{shown} and {len(items) - n:,} more'
@@ -217,13 +223,16 @@ def check_known(
     remedy:str='', # What to do about it
 ):
     "Raise an `AlignetError` if some of `names` are not among `known`"
+    check_has('__iter__', 'a list of names', known=known)
     known = known if isinstance(known, (set, dict)) else set(known)
-    try: missing = [o for o in names if o not in known]
+    try:
+        listed = None if isinstance(names, (str, bytes)) else list(names)
+        missing = [o for o in listed if o not in known]
     except TypeError as e: raise AlignetError(f'{what} must be a list of names, not {names!r:.60}') from e
     if not missing: return
     near = nearest_names(missing[0], known, 1)
     hint = _there_is(str(missing[0]), near[0]) if near else ''
-    error = f"{len(missing):,} of {len(names):,} {what} are missing: {preview(missing)}{hint}"
+    error = f"{len(missing):,} of {len(listed):,} {what} are missing: {preview(missing)}{hint}"
     raise AlignetError(f'{error}; {remedy}' if remedy else error)
 
 # %% ../../nbs/files/tools.ipynb #checknames
@@ -303,6 +312,7 @@ def require(
     package:str=None, # Name to install where it differs, e.g. open_clip_torch
 ) -> object: # The imported module
     "Import an optional module, or raise an `AlignetError` with the line that installs it"
+    check_text(module=module)
     package = package or module
     try: return importlib.import_module(module)
     except ImportError as e:
@@ -315,6 +325,7 @@ def with_settings(
     cls, # A dataclass of settings; the comments of its parents count, too
 ) -> object: # Decorator of a function that has `**kwargs`
     "Let a function take the fields of a dataclass in place of `**kwargs`"
+    if not dataclasses.is_dataclass(cls): raise AlignetError(f'cls must be a dataclass, not {cls!r:.60}')
     parents = [o for o in cls.__mro__[1:] if dataclasses.is_dataclass(o)]
     if parents: cls.__delwrap__ = parents[0]
     def decorate(f):
@@ -342,6 +353,8 @@ def progress(
     desc:str='', # What is being done
 ) -> object: # Iterator over the same items
     "Iterate with a progress bar that disappears when done"
+    try: iter(it)
+    except TypeError as e: raise AlignetError(f'it must be a list or an iterator, not {it!r:.60}') from e
     from fastprogress import fastprogress as fp
     if not getattr(fp, 'IN_NOTEBOOK', False) and not sys.stderr.isatty():
         yield from it
@@ -356,7 +369,7 @@ def progress(
 # %% ../../nbs/files/tools.ipynb #2fe1e06f
 def _check_seed(seed):
     "A seed as an int"
-    is_integer = isinstance(seed, (int, np.integer))
+    is_integer = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
     if not (is_integer and seed >= 0):
         raise AlignetError(f'a seed must be zero or a positive integer, not {seed!r}')
     return int(seed)

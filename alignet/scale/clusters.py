@@ -31,7 +31,9 @@ class FeatureRows:
         source, # A FeatureStore, a pair of names (n,) and features (n, d), or an array (n, d) of float16 or float32
     ):
         if isinstance(source, tuple) and len(source) == 2: names, X = source
-        elif hasattr(source, 'names'): names, X = source.names, source.X
+        elif hasattr(source, 'names'):
+            check_has('X', 'a FeatureStore, a pair or an array', source=source)
+            names, X = source.names, source.X
         else: names, X = None, source
         # what lies on a disk stays there
         stays = hasattr(X, 'dtype') and not isinstance(X, torch.Tensor)
@@ -49,10 +51,11 @@ class FeatureRows:
     def __len__(self): return len(self.X)
 
     def __getitem__(self, rows):
+        if not isinstance(rows, slice): rows = check_index(rows, len(self))
         F = np.asarray(self.X[rows], np.float32)
-        bad = ~np.isfinite(F).all(1)
+        bad = ~np.isfinite(F).all(-1)
         if not bad.any(): return F
-        row = int(np.arange(len(self))[rows][bad.argmax()])
+        row = int(np.atleast_1d(np.arange(len(self))[rows])[bad.argmax()])
         name = row if self.names is None else self.names[row]
         raise AlignetError(f"the features of '{name}' (row {row:,} of {len(self):,}) hold NaN or infinity; "
                            'extract them again')
@@ -94,7 +97,9 @@ def transform_store(
     "Write the teacher's features of all images of a store to disk; resumable"
     rows, path = FeatureRows(store), check_path(path)
     if not len(rows): raise AlignetError('the feature store is empty; extract the features of some images')
+    if rows.names is None: raise AlignetError('store must have names: give a FeatureStore, or a tuple')
     check_count(1, chunk=chunk)
+    check_flag(control=control, overwrite=overwrite)
     if teacher is not None: check_has('transform', 'a Teacher', teacher=teacher)
     check_origin(teacher, store)
     if control or teacher is None: teacher = control_teacher(rows, teacher)
@@ -108,6 +113,14 @@ def transform_store(
     return FeatureStore(path)
 
 # %% ../../nbs/scale/clusters.ipynb #3d1bba59
+def _check_sample(S, k, seed):
+    "A sample that `k` centres can be fitted on, as float32; their number and the seed as Python's"
+    S = check_finite(S, 'S')
+    check_count(1, k=k)
+    check_count(0, seed=seed)
+    if k > len(S): raise AlignetError(f'k={k} centres need {k} rows of S, not {len(S):,}')
+    return S, int(k), int(seed)
+
 class FaissKMeans:
     "k-means by faiss, from centres that lie far apart"
     name = 'faiss'
@@ -115,7 +128,9 @@ class FaissKMeans:
         iters:int=25, # Rounds of k-means
         gpu:bool=False, # Use a GPU
     ):
-        self.faiss, self.iters, self.gpu = require('faiss', 'faiss-cpu'), iters, gpu
+        check_count(1, iters=iters)
+        check_flag(gpu=gpu)
+        self.faiss, self.iters, self.gpu = require('faiss', 'faiss-cpu'), int(iters), gpu
         if gpu and not getattr(self.faiss, 'get_num_gpus', int)():
             raise AlignetError('gpu=True, but this faiss sees no GPU; install faiss-gpu, or leave gpu=False')
 
@@ -125,6 +140,7 @@ class FaissKMeans:
         seed:int, # Same seed, same centres
     ) -> np.ndarray: # (k, d) float32
         "Find the centres of a sample"
+        S, k, seed = _check_sample(S, k, seed)
         some = np.sort(rng(seed, k).choice(len(S), min(len(S), 10 * k), replace=False))
         first, _ = kmeans_plusplus(S[some], k, random_state=seed % 2**32)
         km = self.faiss.Kmeans(S.shape[1], k, niter=self.iters, seed=seed % 2**31, gpu=self.gpu,
@@ -136,6 +152,7 @@ class FaissKMeans:
         C, # (k, d) centres
     ) -> object: # Function of (n, d) rows: (n,) nearest centre, (n,) squared distance
         "Make the function that finds the nearest centre"
+        C = check_finite(C, 'C')
         index = self.faiss.IndexFlatL2(C.shape[1])
         index.add(C)
         if self.gpu: index = self.faiss.index_cpu_to_all_gpus(index)
@@ -151,7 +168,8 @@ class SklearnKMeans:
     def __init__(self,
         iters:int=25, # Rounds of k-means
     ):
-        self.iters = iters
+        check_count(1, iters=iters)
+        self.iters = int(iters)
 
     def fit(self,
         S, # (m, d) float32 sample
@@ -159,6 +177,7 @@ class SklearnKMeans:
         seed:int, # Same seed, same centres
     ) -> np.ndarray: # (k, d) float32
         "Find the centres of a sample"
+        S, k, seed = _check_sample(S, k, seed)
         km = MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4 * k), max_iter=self.iters,
                              random_state=seed % 2**32)
         return km.fit(S).cluster_centers_.astype(np.float32)
@@ -167,6 +186,7 @@ class SklearnKMeans:
         C, # (k, d) centres
     ) -> object: # Function of (n, d) rows: (n,) nearest centre, (n,) squared distance
         "Make the function that finds the nearest centre"
+        C = check_finite(C, 'C')
         return lambda F: pairwise_distances_argmin_min(F, C, metric='sqeuclidean')
 
 # %% ../../nbs/scale/clusters.ipynb #ac8dc687
@@ -178,6 +198,7 @@ def kmeans_engine(
     "Choose who does k-means"
     check_choice(name, ('auto', 'faiss', 'sklearn'), 'engine')
     check_count(1, iters=iters)
+    check_flag(gpu=gpu)
     if name != 'sklearn':
         try: return FaissKMeans(iters, gpu)
         except AlignetError:
@@ -198,7 +219,9 @@ class KMeansSettings:
 
     def __post_init__(self):
         check_count(1, sample=self.sample, iters=self.iters, chunk=self.chunk)
-        if self.threads is not None: check_count(1, threads=self.threads)
+        if self.threads is None: return
+        check_count(1, threads=self.threads)
+        self.threads = int(self.threads)
 
 # %% ../../nbs/scale/clusters.ipynb #857fc214
 def library_versions() -> dict: # Name -> version
@@ -365,12 +388,20 @@ def block_sims(
     chunk:int=None, # Triplets at a time; as many as fit the second-level cache if None
 ) -> np.ndarray: # (t, 3) float32, [s_ij, s_ik, s_jk], summed in float32
     "Dot products of the rows of each triplet, read in a given order"
+    Z = to_array(Z, 'Z')
+    if Z.ndim != 2 or Z.dtype.kind != 'f':
+        raise AlignetError(f'Z must be rows of features, not {Z.dtype} {Z.shape}')
+    triplets = check_triplets(triplets, len(Z))
+    for name, value in dict(threads=threads, chunk=chunk).items():
+        if value is not None: check_count(1, **{name: value})
     with warnings.catch_warnings():
         # read-only memory is fine: nothing writes to it
         warnings.simplefilter('ignore')
         T = torch.from_numpy(np.asarray(Z))
     out = np.empty((len(triplets), 3), np.float32)
-    order = np.arange(len(triplets)) if order is None else order
+    order = check_index(slice(None) if order is None else order, len(triplets), 'order')
+    times = np.bincount(order, minlength=len(triplets))
+    if (times != 1).any(): raise AlignetError('order must hold each row once')
     chunk = chunk or max(8, (1 << 17) // T.shape[1])
     before = torch.get_num_threads()
     threads = threads or before

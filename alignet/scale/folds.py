@@ -20,6 +20,7 @@ def settings_to_try(
     d:int, # Number of features
 ) -> list: # dicts of arguments
     "List every combination of strengths and other settings to cross-validate"
+    if lams is None: check_count(1, d=d)
     if lams is None: lams = 3e-4 * d * np.array([.1, .3, 1., 3., 10.])
     lams = check_vector(np.atleast_1d(to_array(lams)), 'lams')
     if not len(lams): raise AlignetError('lams is empty; give at least one strength, or None')
@@ -27,7 +28,8 @@ def settings_to_try(
     grid = {'lam': [float(l) for l in lams], **(grid or {})}
     for name, values in grid.items():
         check_has('__len__ __iter__', 'a list of values to try', **{str(name): values})
-        if not len(values): raise AlignetError(f'grid: {name} has no value to try')
+        if isinstance(values, str) or not len(values):
+            raise AlignetError(f'grid: {name} must be a list of values to try')
     return [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
 
 # %% ../../nbs/scale/folds.ipynb #043cbdaa
@@ -38,6 +40,13 @@ class CVResult:
     folds:np.ndarray # (n,) the fold of each object
     keys:list # Names of the settings that were tried
     best:dict # The settings with the best mean
+
+    def __post_init__(self):
+        check_has('keys', 'a dict', best=self.best)
+        check_known(check_names(self.keys, 'keys'), self.best, 'keys of best')
+        check_columns(self.table, [*self.keys, 'fold', 'accuracy', 'zero_shot'], 'table')
+        if self.keys and len(self.best_rows()): return
+        raise AlignetError('best must be settings that are in keys and in table')
 
     @property
     def lam(self):
@@ -57,6 +66,7 @@ class CVResult:
         skip=(), # Names of settings that may differ
     ) -> pd.DataFrame: # Rows of the table
         "The folds of the best settings"
+        check_has('__contains__', 'a list of names', skip=skip)
         fits = [self.table[k].map(lambda v: v == self.best[k]) for k in self.keys if k not in skip]
         return self.table[np.logical_and.reduce(fits)] if fits else self.table
 

@@ -27,18 +27,23 @@ def timm_pixels(
 ) -> dict: # timm's data config
     "Translate open_clip's preprocessing to timm's terms"
     crops = dict(shortest='center', squash='squash')
+    check_has('keys', 'a dict', cfg=cfg)
+    needed = 'size', 'mean', 'std', 'interpolation', 'resize_mode'
+    check_known(needed, cfg, "settings of open_clip's preprocessing")
     check_choice(cfg['resize_mode'], crops, "open_clip's resize_mode")
     size = cfg['size']
-    height, width = size if isinstance(size, (tuple, list)) else (size, size)
-    return dict(input_size=(3, height, width), interpolation=cfg['interpolation'],
-                mean=tuple(cfg['mean']), std=tuple(cfg['std']), crop_pct=1.,
-                crop_mode=crops[cfg['resize_mode']])
+    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    pixels = dict(input_size=(3, *sides), interpolation=cfg['interpolation'], mean=cfg['mean'],
+                  std=cfg['std'], crop_pct=1., crop_mode=crops[cfg['resize_mode']])
+    check_data_config(pixels, 'open_clip')
+    return {**pixels, 'mean': tuple(cfg['mean']), 'std': tuple(cfg['std'])}
 
 # %% ../../nbs/scale/pixels.ipynb #987d8fb1
 def open_clip_pixels(
     model, # An open_clip model
 ) -> dict: # timm's data config
     "The pixels that an open_clip model wants"
+    check_has('visual', 'a model of open_clip', model=model)
     oc = require('open_clip', 'open_clip_torch')
     return timm_pixels(oc.get_model_preprocess_cfg(model))
 
@@ -47,6 +52,7 @@ def find_data_config(
     model, # Any module
 ) -> dict: # timm's data config: input_size, mean, std, interpolation, crop_pct, crop_mode
     "The pixels that a model wants, at the input size that it was built for"
+    check_has('named_modules', 'a module', model=model)
     visual = getattr(model, 'visual', None)
     if hasattr(model, 'encode_image') and getattr(visual, 'preprocess_cfg', None): return open_clip_pixels(model)
     if getattr(model, 'pretrained_cfg', {}) is not None: cfg = resolve_model_data_config(model)
@@ -76,7 +82,8 @@ _INTERPOLATIONS = 'nearest', 'bilinear', 'bicubic', 'box', 'hamming', 'lanczos',
 
 def _are_numbers(value, shape):
     "Whether a value is a finite number, or as many as the shape says"
-    a = np.asarray(value)
+    try: a = np.asarray(value)
+    except ValueError: return False
     return a.shape == shape and a.dtype.kind in 'iuf' and bool(np.isfinite(a).all())
 
 def check_data_config(
@@ -90,9 +97,11 @@ def check_data_config(
         value, good = cfg[key], True
         if key in shapes: good = _are_numbers(value, shapes[key])
         if good and key in ('input_size', 'std', 'crop_pct'): good = np.min(np.asarray(value)) > 0
-        if key == 'interpolation': good = value in _INTERPOLATIONS
+        if good and key == 'input_size': good = not np.any(np.asarray(value) % 1)
+        if key == 'interpolation': good = isinstance(value, str) and value in _INTERPOLATIONS
         if good: continue
-        raise AlignetError(f"the configuration of '{name}' has {key}={value!r}; correct it in its config.json")
+        remedy = 'correct it, e.g. in its config.json'
+        raise AlignetError(f"the configuration of '{name}' has {key}={value!r}; {remedy}")
 
 # %% ../../nbs/scale/pixels.ipynb #59477179
 SQUASHED_NOTE = 'pixels: squashed, bicubic without antialiasing'
@@ -104,12 +113,16 @@ class SquashedPixels:
         mean:tuple=(0., 0., 0.), # Per channel, in 0..1
         std:tuple=(1., 1., 1.), # Per channel, in 0..1
     ):
-        self.size = tuple(size)
+        if np.shape(size) != (2,): raise AlignetError(f'size must be height and width, not {size!r:.60}')
+        check_count(1, height=size[0], width=size[1])
+        check_data_config(dict(mean=mean, std=std), 'SquashedPixels')
+        self.size = tuple(map(int, size))
         self.mean, self.std = (torch.tensor(o).view(3, 1, 1) for o in (mean, std))
 
     def __call__(self,
         im, # PIL image
     ) -> torch.Tensor: # (3, height, width) float32
+        check_has('convert', 'a PIL image', im=im)
         pixels = torch.from_numpy(np.array(im.convert('RGB'))).permute(2, 0, 1)[None].float()
         if pixels.shape[2:] != self.size:
             pixels = F.interpolate(pixels, self.size, mode='bicubic', align_corners=False, antialias=False)
@@ -130,6 +143,7 @@ def squash_pictures(
     backbone, # A Backbone; its model is noted, too
 ):
     "Make a backbone take squashed pixels of 0 to 1, as the published recipe does"
+    check_has('model data_config', 'a Backbone', backbone=backbone)
     model = backbone.model
     config = getattr(model, 'pretrained_cfg', None) or {}
     notes = [o for o in config.get('notes') or () if o != SQUASHED_NOTE]

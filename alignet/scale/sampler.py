@@ -33,7 +33,8 @@ def _skip(r, taken):
 # %% ../../nbs/scale/sampler.ipynb #c441d88d
 def _group_ids(clusters, classes, rule):
     "The groups by which a rule draws, one integer for each image"
-    clusters, classes = to_array(clusters), None if classes is None else to_array(classes)
+    clusters = to_array(clusters, 'clusters')
+    classes = None if classes is None else to_array(classes, 'classes')
     if classes is not None and classes.shape != clusters.shape:
         raise AlignetError(f'classes {classes.shape} do not fit clusters {clusters.shape}; give one of each an image')
     by_cluster = classes is None or rule in ('cluster_border', 'random')
@@ -110,6 +111,7 @@ def block(self:TripletSampler,
     b:int, # Number of the block
 ) -> np.ndarray: # (block_size, 3) int32 image indices
     "Draw the triplets of block `b`"
+    check_count(0, b=b)
     u = rng(self.seed, b, SAMPLINGS.index(self.rule)).random((6, self.block_size))
     if self.by == 'image' or self.rule == 'random': i = self.first[_pick(u[0], len(self.first))]
     else: i = self._inside(self.able[_pick(u[0], len(self.able))], u[1])

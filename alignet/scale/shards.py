@@ -26,6 +26,8 @@ def publish(
     data:bytes, # What it holds
 ):
     "Write a file, flush it to the disk, then give it its name; other processes may do the same at once"
+    try: memoryview(data)
+    except TypeError as e: raise AlignetError(f'data must be bytes, not {data!r:.60}') from e
     for attempt in range(3):
         try:
             with atomic_path(path) as tmp: tmp.write_bytes(data)
@@ -86,6 +88,8 @@ def is_intact(
     check:str='checksum', # One of CHECKS
 ) -> bool: # Whether it is there and as recorded
     "Compare a file with its record"
+    check_choice(check, CHECKS, 'check')
+    path = check_path(path)
     try:
         if path.stat().st_size != record['bytes']: return False
         return check == 'size' or file_digest(path) == record['sha256']
@@ -146,7 +150,7 @@ def _check_manifest(m, file):
         return bool(named) and isinstance(o.get('sha256'), str) and is_count(o.get('rows')) and is_count(o.get('bytes'))
     texts = 'names', 'clusters', 'transform', 'sampling'
     good = is_count(m.get('n')) and is_count(m.get('block_size')) and m.get('format') in ('npy', 'parquet')
-    good = good and all(isinstance(m.get(k), str) for k in texts)
+    good = good and all(isinstance(m.get(k), str) for k in texts) and isinstance(m.get('versions', {}), dict)
     good = good and isinstance(m.get('features'), dict) and is_count(m.get('groups'))
     shards = m.get('shards')
     if good and shards is not None:
@@ -198,6 +202,8 @@ class ShardWriter:
         path, # The folder
         settings:dict, # All that the labels depend on
     ):
+        check_known(('n', 'block_size', 'format'), settings, 'settings')
+        check_count(1, n=settings['n'], block_size=settings['block_size'])
         self.path, self.settings, self.run = check_path(path), settings, digest(settings)
         self.n_blocks = -(-settings['n'] // settings['block_size'])
 
@@ -205,13 +211,16 @@ class ShardWriter:
         b:int, # Number of a block
     ) -> str: # Its file
         "The name of a shard"
-        return f"labels-{b:05d}.{self.settings['format']}"
+        check_position(b, self.n_blocks, 'a block')
+        return f"labels-{range(self.n_blocks)[b]:05d}.{self.settings['format']}"
 
     def prepare(self,
         names, # (n,) names of the images
         groups, # (n,) int32 group of each image
     ):
         "Make the folder and its small files, or check those that are there"
+        names = check_unique(names, 'image names')
+        groups = check_vector(groups, 'groups', len(names))
         try: self.path.mkdir(parents=True, exist_ok=True)
         except OSError as e: raise file_error(self.path, e) from e
         self.manifest = _same_run(self.path, self.settings)
@@ -244,8 +253,8 @@ def missing(self:ShardWriter,
     check:str='checksum', # One of CHECKS
 ) -> list: # Those that are to be made
     "Find the blocks whose shard is not there or damaged"
-    blocks = range(self.n_blocks) if blocks is None else check_vector(blocks, 'blocks').tolist()
-    for b in blocks: check_position(b, self.n_blocks, 'a block')
+    found = check_index(slice(None) if blocks is None else blocks, self.n_blocks, 'blocks')
+    blocks = np.atleast_1d(found).tolist()
     records = self.records()
     return [b for b in blocks if not is_intact(self.path/self.name(b), records.get(self.name(b)), check)]
 
@@ -257,6 +266,9 @@ def add(self:ShardWriter,
     sims, # (m, 3) float32
 ):
     "Write the record of a shard, then the shard"
+    shapes = np.shape(triplets), np.shape(sims)
+    if shapes[0] != (*shapes[0][:1], 3) or shapes[0] != shapes[1]:
+        raise AlignetError(f'triplets and sims must have one shape (m, 3), not {shapes[0]} and {shapes[1]}')
     data = _encode(triplets, sims, self.settings['format'])
     record = dict(file=self.name(b), rows=len(triplets), bytes=len(data), sha256=sha256(data).hexdigest())
     publish(self.path/f'labels-{b:05d}.json', _json_bytes(dict(record, run=self.run)))
@@ -340,7 +352,9 @@ class _Rows:
     def __len__(self): return len(self.labels)
     def __getitem__(self, i):
         rows, *rest = i if isinstance(i, tuple) else (i,)
-        return self.labels._take(rows, self.field)[(..., *rest)]
+        found = self.labels._take(rows, self.field)
+        try: return found[(..., *rest)]
+        except IndexError as e: raise PositionError(f'{self.field}: {e}; its columns are 0 to 2') from e
     def __array__(self, dtype=None, copy=None): return np.asarray(self[:], dtype)
     def __repr__(self): return f'{len(self):,} rows of {self.field}, on disk'
     @property
@@ -374,6 +388,7 @@ class LabelShards:
         store:FeatureStore=None, # The teacher's features, for what needs embedding
         allow_control:bool=False, # Do not warn about labels of the untransformed teacher
     ):
+        check_flag(allow_control=allow_control)
         self.path, self.store, self._cache, self._intact = check_path(path), store, {}, set()
         self.meta = m = _read_manifest(self.path)
         _check_files(self.path, m)

@@ -32,6 +32,8 @@ def file_column(
     key:str, # One of FILE_COLUMNS
 ) -> list: # (n,); None where it is not known
     "A column of what a store knows of its pictures"
+    check_choice(key, FILE_COLUMNS, 'key')
+    check_known(['names'], files, 'columns of the files')
     return files.get(key) or [None]*len(files['names'])
 
 # %% ../../nbs/scale/store.ipynb #c6e36c9b
@@ -39,6 +41,7 @@ def files_digest(
     files:dict, # Columns of names.json
 ) -> str: # 16 hexadecimal digits
     "Digest of names and sizes"
+    check_known(['names', 'bytes'], files, 'columns of the files')
     return digest(dict(names=files['names'], bytes=files['bytes']))
 
 # %% ../../nbs/scale/store.ipynb #833b54d3
@@ -54,6 +57,7 @@ def _are_columns(files):
 # %% ../../nbs/scale/store.ipynb #01cb2040
 def _read_small_files(path):
     "What meta.json and names.json hold; raise if it is something else"
+    path = check_path(path)
     meta, files = read_json(path/'meta.json'), read_json(path/'names.json')
     is_meta = isinstance(meta, dict) and isinstance(meta.get('data_config') or {}, dict)
     for file, good in (('meta.json', is_meta), ('names.json', _are_columns(files))):
@@ -64,7 +68,7 @@ def read_store_files(
     path, # Folder of a finished store
 ) -> tuple: # The dict of meta.json; the dict of names.json with the lists names and bytes
     "Read the two small files of a store; raise if they hold something else or have changed"
-    meta, files = _read_small_files(Path(path))
+    meta, files = _read_small_files(path)
     if meta.get('images') in (None, files_digest(files)): return meta, files
     raise AlignetError(f"'{Path(path)/'names.json'}' is not what was written; {_REMEDY}")
 
@@ -84,6 +88,7 @@ def pixel_marks(
     images, # Anything with names and pictures by number
 ) -> list: # (n,) integers; None where there is no picture
     "Checksums of the pixels of an image set that has no stamps"
+    check_has('__len__ __getitem__', 'an ImageSet', images=images)
     def mark(i):
         try: return zlib.crc32(np.asarray(images[i]).tobytes())
         except Exception: return None # reading it again gives the error with its name
@@ -95,6 +100,7 @@ def other_model(
     want:dict, # What a model or a name says: any of model, source, arch, weights and keys of the data config
 ) -> list: # Texts
     "How the model of a store differs from one that is wanted, in words"
+    check_has('items get', 'a dict', meta=meta, want=want)
     have = {**meta, **(meta.get('data_config') or {})}
     return [f'{k} {have.get(k)}, not {v}' for k, v in want.items() if have.get(k) != v]
 
@@ -106,6 +112,7 @@ def named_model(
     size:int=None, # Side of the square input in pixels; not compared if None
 ) -> dict: # For `other_model`
     "What a name says of a model, as far as it can be compared with a store"
+    check_has('get', 'a dict', meta=meta)
     want = {} if name in (meta.get('model'), meta.get('arch')) else dict(model=name)
     if not want and meta.get('source'): want = dict(source=source)
     made_at = (meta.get('data_config') or {}).get('input_size')
@@ -128,6 +135,7 @@ def other_images(
     images, # An ImageSet, or anything with names
 ) -> list: # Texts
     "How the files of a store differ from these, in words"
+    check_has('names bytes files', 'a FeatureStore', store=store)
     files = image_files(images)
     if store.names != files['names']:
         missing = [n for n in files['names'] if n not in store]
@@ -143,7 +151,8 @@ def to_half(
     names, # (b,) names of the images
 ) -> np.ndarray: # (b, d) float16, each row to 2^-11 of its largest number
     "Round rows to float16; raise for rows that it cannot hold"
-    check = 'check the image and the weights of the model'
+    X, check = check_real(X, 'features'), 'check the image and the weights of the model'
+    if X.ndim != 2: raise AlignetError(f'features must have the shape (images, dimensions), not {X.shape}')
     check_rows(~np.isfinite(X).all(1), 'features', f'hold NaN or infinity; {check}', names)
     with np.errstate(over='ignore', under='ignore'): half = X.astype('<f2')
     check_rows(~np.isfinite(half).all(1), 'features', f'hold values beyond float16; {check}', names)
@@ -164,6 +173,10 @@ class Rounding:
         step:int=4096, # Rows at a time
     ):
         "Count rows in"
+        X, half = check_real(X, 'X'), check_real(half, 'half')
+        if X.ndim != 2 or X.shape != half.shape:
+            raise AlignetError(f'X and half must have one shape (b, d), not {X.shape} and {half.shape}')
+        check_count(1, step=step)
         for lo in range(0, len(X), step):
             part = X[lo:lo + step].astype(np.float64)
             self.error += np.square(part - half[lo:lo + step]).sum()
@@ -200,7 +213,12 @@ class StoreWriter:
         overwrite:bool=False, # Replace a finished store, or an unfinished one of something else
         resume:bool=True, # Keep the rows of an unfinished run; start at the first if False
     ):
-        self.path, self.part, self.files = check_path(path), part_folder(path), files
+        check_count(1, d=d, step=step)
+        check_flag(overwrite=overwrite, resume=resume)
+        check_has('keys', 'a dict', meta=meta, files=files)
+        if not _are_columns(files): raise AlignetError('files must hold lists names and bytes of one length')
+        check_unique(files['names'], 'names of features')
+        self.path, self.part, self.files, self.file = check_path(path), part_folder(path), files, None
         self.n, self.d, self.step = len(files['names']), d, step
         self.overwrite, self.resume = overwrite, resume
         told = {k: public_name(meta[k]) for k in ('model', 'source') if meta.get(k)}
@@ -220,6 +238,8 @@ def rows_crc(
     X, # (n, d) rows, memory-mapped or not
 ) -> int: # The same for the same bytes
     "Checksum (CRC-32) of the rows of a store"
+    shape = getattr(X, 'shape', ())
+    if len(shape) != 2: raise AlignetError(f'X must have the shape (images, dimensions), not {shape}')
     crc, step = 0, max(1, (1 << 24)//max(1, X.shape[1]))
     for lo in range(0, len(X), step): crc = zlib.crc32(np.ascontiguousarray(X[lo:lo + step]), crc)
     return crc
@@ -241,7 +261,9 @@ def open_rows(
     n:int, # How many rows it must have
 ) -> np.ndarray: # (n, d) float16, memory-mapped
     "The rows of a store, compared with their checksum"
-    file = Path(path)/'features.npy'
+    check_has('get', 'a dict', meta=meta)
+    check_count(0, n=n)
+    file = check_path(path)/'features.npy'
     X = read_npy(file, 'the rows of a store', _REMEDY, mmap=True)
     if X.ndim != 2 or len(X) != n:
         raise AlignetError(f"'{path}' has {n:,} names for features of shape {X.shape}; {_REMEDY}")
@@ -321,8 +343,10 @@ def add(self:StoreWriter,
     X, # (b, d) features of the next b images
 ):
     "Append rows, as float16"
+    if self.file is None: raise AlignetError('add rows in a `with` block of the writer')
+    X = np.atleast_1d(check_real(X, 'features'))
+    with np.errstate(over='ignore'): X = X.astype(np.float32, copy=False)
     names = self.files['names'][self.done:self.done + len(X)]
-    X = np.asarray(X, np.float32)
     if X.shape != (len(names), self.d):
         wanted = f'({len(names)}, {self.d})'
         raise AlignetError(f"features of shape {X.shape} came where {wanted} fit, at row {self.done}")

@@ -164,7 +164,8 @@ def _expand(pattern):
 
 def _shards_of(s):
     "The files that one path or pattern stands for"
-    p = Path(s).expanduser()
+    try: p = Path(s).expanduser()
+    except RuntimeError as e: raise AlignetError(f"'{s}' names no home folder; write the whole path") from e
     if re.match(r'\w{2,}:', s):
         raise AlignetError(f"shard '{s}' is not a local file; download the shards and give the paths")
     if len(s) > 4096: raise AlignetError(f"shard pattern '{s:.80}...' is too long; give a list")
@@ -229,6 +230,7 @@ class TarImages(PackedImages):
         ext=None, # Only members with this ending, or one of these, e.g. 'jpg'; every image if None
         label:str='cls', # Source of labels: the ending of a member of the sample, or 'json:FIELD'
     ):
+        check_flag(prefix=prefix)
         self.shards, self.prefix, self.label = shard_paths(shards), prefix, label
         if not isinstance(label, str): raise AlignetError(f"label must be an ending or 'json:FIELD', not {label!r:.60}")
         endings = [ext] if isinstance(ext, str) else ext
@@ -380,8 +382,9 @@ def names_from_paths(
 ) -> list: # (n,) names; None if paths are missing or not different
     "Names of files below the folder that they share"
     check_has('__len__ __iter__', 'a list of paths', paths=paths)
-    if not len(paths) or not all(paths) or len(set(paths)) < len(paths): return None
+    if not len(paths) or not all(paths): return None
     paths = check_names(paths, 'paths')
+    if len(set(paths)) < len(paths): return None
     posix = [p.replace('\\', '/') for p in paths]
     if root is not None:
         base = check_path(root, 'root').as_posix().rstrip('/') + '/'
@@ -415,10 +418,10 @@ class HFImages(PackedImages):
         cells = ds.with_format(None).select_columns([self.image])
         self._cells = cells.cast_column(self.image, require('datasets').Image(decode=False))
         self._where, names = np.arange(len(ds)), None
-        if isinstance(name, str):
+        if name is not None and name is not False:
             column = _column(ds, name, None, 'name', needed=True)
             names = [_plain_name(str(o)) for o in _values(ds, column)]
-        elif name is not False: names = names_from_paths(_image_field(ds, self.image, 'path'), root)
+        elif name is None: names = names_from_paths(_image_field(ds, self.image, 'path'), root)
         self._by_number = names is None
         if self._by_number: names = [f'{i:09d}.png' for i in range(len(ds))]
         self._named(f"{getattr(ds, 'builder_name', None) or 'dataset'}-{self.fingerprint}", names)
@@ -483,7 +486,7 @@ def labels(self:HFImages) -> dict: # {image name: label}; empty without a column
 # %% ../../nbs/worlds/archives.ipynb #45894096
 def _read_parquet(source):
     "A dataset of one or several Parquet files"
-    given = [source] if isinstance(source, (str, os.PathLike)) else source
+    given = [source] if isinstance(source, (str, os.PathLike)) else check_names(source, 'Parquet files')
     files = [Path(o) for s in given for o in (sorted(glob.glob(os.fspath(s))) or [s])]
     missing = [o for o in files if not o.is_file()]
     if missing: raise AlignetError(f'Parquet files do not exist: {preview(missing)}; check the path')

@@ -41,7 +41,7 @@ def answer_counts(
 # %% ../../nbs/worlds/ceiling.ipynb #da15bb75
 def _person_numbers(subjects, n):
     "People as numbers from 0, one for each answer"
-    s = to_array(subjects)
+    s = to_array(subjects, 'subjects')
     if s.dtype == object: s = np.array(check_names(s.ravel(), 'subjects'))
     s = np.unique(s, return_inverse=True)[1].ravel()
     if len(s) == n: return s
@@ -80,7 +80,8 @@ def pair_agreement(
     c = check_real(counts, 'counts').astype(float)
     if c.ndim != 2 or c.shape[1] != 3: raise AlignetError(f'counts must have the shape (q, 3), not {c.shape}')
     n = c.sum(1)
-    check_rows(~((c >= 0).all(1) & (n >= 2)), 'counts', 'are not the numbers of two answers or more', rows=c)
+    good = (c >= 0).all(1) & (n >= 2) & np.isfinite(n)
+    check_rows(~good, 'counts', 'are not the numbers of two answers or more', rows=c)
     return (c * (c - 1)).sum(1) / (n * (n - 1))
 
 # %% ../../nbs/worlds/ceiling.ipynb #37004281
@@ -217,8 +218,10 @@ def fraction_of_ceiling(
     check_between(0, 1, ceiling=c)
     if not CHANCE < c <= 1:
         raise AlignetError(f'the ceiling must lie between chance (1/3) and 1, not at {c}')
-    try: a = pd.Series(accuracy, dtype=float, name='accuracy')
+    numbers = [np.nan] if accuracy is None else accuracy
+    try: a = pd.Series(numbers, dtype=float, name='accuracy')
     except (TypeError, ValueError) as e: raise AlignetError('accuracy must be a number or a list of them') from e
+    check_real(a, 'accuracy')
     check_rows(~((a >= 0) & (a <= 1)), 'accuracy', 'are not between 0 and 1')
     above = (a - CHANCE) / (c - CHANCE)
     out = pd.DataFrame({'accuracy': a, 'fraction': a / c, 'above chance': above})

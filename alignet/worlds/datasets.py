@@ -32,10 +32,14 @@ class DatasetPictures(ImageSet):
         self.mark = h.hexdigest()[:8]
         self.root = Path(f'{name or type(dataset).__name__}-{self.mark}')
         self.names = [f'{self.mark}-{i:07d}.png' for i in self.rows]
+        check_unique(self.rows, 'rows')
         self._row = {o: i for i, o in enumerate(self.names)}
 
     def _picture(self, i):
-        item = self.dataset[int(i)]
+        try: item = self.dataset[int(i)]
+        except Exception as e:
+            what = f'item {i} of {type(self.dataset).__name__} cannot be read ({type(e).__name__}: {e})'
+            raise AlignetError(f'{what}; give a dataset whose items have numbers') from e
         image = item[0] if isinstance(item, (tuple, list)) and len(item) else item
         if hasattr(image, 'convert'): return image.convert('RGB')
         what = f'items of {type(self.dataset).__name__} hold {type(image).__name__}, not PIL images'
@@ -45,14 +49,6 @@ class DatasetPictures(ImageSet):
         if isinstance(i, str): i = self.index(i)[0]
         check_position(i, len(self), 'the image')
         return self._picture(self.rows[i])
-
-# %% ../../nbs/worlds/datasets.ipynb #62c163bd
-@patch
-def path(self:DatasetPictures,
-    i, # Position or name
-) -> Path: # There need not be such a file
-    "Where a picture lies, for messages"
-    return self.root/self.names[self._row[i] if isinstance(i, str) else i]
 
 # %% ../../nbs/worlds/datasets.ipynb #30e92ec9
 @patch
@@ -78,9 +74,10 @@ def subset(self:DatasetPictures,
     names, # (m,) names, in the order wanted
 ) -> ImageSet: # In that order
     "The set of just these pictures"
+    names = check_unique(names)
     new = object.__new__(type(self))
     new.__dict__.update(self.__dict__)
-    new.names, new.rows = list(names), [self.rows[i] for i in self.index(names)]
+    new.names, new.rows = names, [self.rows[i] for i in self.index(names)]
     new._row = {o: i for i, o in enumerate(new.names)}
     return new
 
@@ -90,7 +87,11 @@ def labels(self:DatasetPictures) -> dict: # {name: label}
     "The label of each picture"
     targets = getattr(self.dataset, 'targets', None)
     if targets is None: targets = getattr(self.dataset, '_labels', None)
-    if targets is None: codes = [self.dataset[r][1] for r in self.rows]
-    else: codes = [int(targets[r]) for r in self.rows]
     classes = getattr(self.dataset, 'classes', None)
-    return {n: str(c) if classes is None else classes[c] for n, c in zip(self.names, codes)}
+    try:
+        if targets is None: codes = [self.dataset[r][1] for r in self.rows]
+        else: codes = [int(targets[r]) for r in self.rows]
+        return {n: str(c) if classes is None else classes[c] for n, c in zip(self.names, codes)}
+    except (TypeError, ValueError, LookupError) as e:
+        what = f'labels of {type(self.dataset).__name__} cannot be read ({e})'
+        raise AlignetError(f'{what}; give items (picture, number of the class)') from e

@@ -97,6 +97,9 @@ def _drawn_before(root, size):
     if not mark.is_file(): return dict(openmoji=version, size=size, looks={})
     done = read_json(mark, dict)
     check_known(('openmoji', 'size', 'looks'), done, f"entries of '{mark}'", 'delete it and draw again')
+    measured = done['looks'].values() if isinstance(done['looks'], dict) else [None]
+    if not all(isinstance(o, list) and len(o) == 13 for o in measured):
+        raise AlignetError(f"'{mark}' is damaged; delete it and draw again")
     if (done['openmoji'], done['size']) != (version, size):
         held = f"drawings of {done['size']} px (OpenMoji {done['openmoji']})"
         wanted = f'{size} px (OpenMoji {version})'
@@ -210,11 +213,12 @@ def simulate_judgements(
     check_has('values keys', 'a dict of numbers', weights=weights)
     check_known(list(weights), parts, 'parts', 'give weights for parts that there are')
     check_vector(list(weights.values()), 'weights')
+    if not len(weights): raise AlignetError('weights is empty; give a weight to one part or more')
     if n < 3: raise AlignetError(f'a triplet needs three objects, not {n}; ask for more with n_objects')
     if not 1 <= n_answers <= n_observers:
         raise AlignetError(f'n_answers={n_answers} must lie between 1 and n_observers={n_observers}')
     t = _questions(n, n_triplets, r)
-    sims = np.stack([triplet_sims(parts[b], t) for b in weights])
+    sims = np.stack([triplet_sims(features_for(parts[b], names, f"part '{b}'"), t) for b in weights])
     p = _observer_probs(sims, _observers(n_observers, weights, tau, r))
     counts = _count_answers(p, n_answers, r)
     objects, pairs = _majority_last(t, counts, r)

@@ -105,7 +105,8 @@ def walk_files(
     left_out:list=None, # Is extended by a text for each folder that was not looked into
 ) -> list: # Relative paths, in no order; without hidden ones
     "Paths of the files of a folder; links to folders are followed, but not back to where they are"
-    found, note = [], [] if left_out is None else left_out
+    root, found, note = check_path(root, 'the folder'), [], [] if left_out is None else left_out
+    check_flag(recursive=recursive)
     def unreadable(e): note.append(f"the folder '{Path(e.filename).relative_to(root)}' may not be read")
     for folder, folders, files in os.walk(root, followlinks=True, onerror=unreadable):
         folder = Path(folder)
@@ -122,6 +123,7 @@ def report_left_out(
     left_out, # A text for each folder that was not looked into, of `walk_files`
 ):
     "Print how many pictures and folders of a folder are not read, and why"
+    check_has('__iter__', 'a list', shown=shown, left_out=left_out)
     counts = Counter(f.suffix.lower() for f in shown)
     kinds = [f'{n:,} {s}' for s, n in counts.items() if s in UNREAD_SUFFIXES and s not in IMAGE_SUFFIXES]
     if kinds: left_out.append(f"files of kinds that are not read ({', '.join(kinds)}); convert them to PNG")
@@ -134,6 +136,7 @@ def find_images(
 ) -> list: # Relative names, sorted; without hidden files
     "Names of the image files in a folder; what is left out is reported"
     root, left_out = check_path(root, 'the image folder'), []
+    if not os.path.isdir(root): raise AlignetError(f"'{root}' is no folder; check the path")
     if not os.access(root, os.R_OK | os.X_OK):
         raise AlignetError(f"image folder '{root}' may not be read; change its permissions")
     shown = walk_files(root, recursive, left_out)
@@ -231,6 +234,7 @@ def contact_sheet(
     "Tile equal images into one"
     check_count(1, ncols=ncols)
     thumbs, ncols = check_pictures(thumbs), int(ncols)
+    if len({t.size for t in thumbs}) > 1: raise AlignetError('thumbs must be of one size; see ImageSet.thumb')
     w, h = thumbs[0].size
     nrows = -(-len(thumbs) // ncols)
     sheet = Image.new('RGB', (w * min(ncols, len(thumbs)), h * nrows), 'white')
@@ -263,6 +267,7 @@ def thumb(self:ImageSet,
 ) -> Image.Image: # PIL image, px by px
     "One image, shrunk and padded with white to a square"
     check_count(1, px=px)
+    check_between(1, 10_000, px=px)
     return ImageOps.pad(self[i], (px, px), color='white')
 
 # %% ../../nbs/worlds/pictures.ipynb #aa8c5a84
@@ -304,7 +309,7 @@ def file_stamp(
     *more, # What else tells it apart
 ) -> str: # 16 hexadecimal digits; None for a file that is not there
     "Mark of a file's place, size and times of change; no byte of it is read"
-    try: at = os.stat(path)
+    try: at = os.stat(check_path(path))
     except OSError: return None
     return stamp_text(path, at.st_size, at.st_mtime_ns, at.st_ctime_ns, *more)
 

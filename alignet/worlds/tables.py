@@ -23,7 +23,8 @@ def read_array(
     path, # An .npy or .npz file
 ) -> np.ndarray: # Its array; of several, the one called 'triplets' or the only one of the shape (t, 3)
     "Read the triplets of a numpy file, without pickles"
-    if Path(path).suffix.lower() == '.npy': return read_npy(path, 'an array of triplets', 'check the path')
+    is_bare = check_path(path).suffix.lower() == '.npy'
+    if is_bare: return read_npy(path, 'an array of triplets', 'check the path')
     arrays = read_npz(path, what='a file of triplets')
     fits = [k for k, x in arrays.items() if x.ndim == 2 and x.shape[1] == 3]
     if 'triplets' in arrays: fits = ['triplets']
@@ -170,7 +171,6 @@ def _find_indices(cells, names, base, what):
 # %% ../../nbs/worlds/tables.ipynb #8514a847
 def _table_objects(df, names, base, what):
     "Rows of indices into `names` (0 where there is none), the names, and faults: (rows, why) pairs"
-    check_choice(base, (None, 0, 1), 'base')
     cells = _cells(df, names)
     given, number = ~cells.missing, np.isfinite(cells.number)
     mostly_numbers = number[given].mean() >= .5 if given.any() else True
@@ -244,7 +244,7 @@ def infer_odd(
 # %% ../../nbs/worlds/tables.ipynb #75ed8e28
 def _check_rows_of_three(t):
     "Objects as an array (t, 3)"
-    t = to_array(t)
+    t = to_array(t, 'objects')
     if t.ndim == 2 and t.shape[1] == 3: return t
     raise AlignetError(f'objects must have the shape (t, 3), one row a triplet, not {t.shape}')
 
@@ -268,6 +268,8 @@ def drop_bad_rows(
     what:str='the table', # What to call them in an error
 ) -> np.ndarray: # (t,) bool, which rows to keep
     "Raise for the first fault, or find the rows without any"
+    check_flag(drop=drop)
+    check_has('__iter__ __len__', 'a list', faults=faults, rows=rows)
     bad, report = np.zeros(len(rows), bool), []
     for faulty, why in faults:
         faulty = faulty & ~bad
@@ -293,7 +295,9 @@ class TableSpec:
     def __post_init__(self):
         check_flag(drop=self.drop)
         if self.columns is not None: check_names(np.atleast_1d(to_array(self.columns)), 'columns')
-        for name in ('odd', 'odd_is', 'subjects'):
+        check_choice(self.base, (None, 0, 1), 'base')
+        check_choice(self.odd_is, (None, *ODD_IS), 'odd_is')
+        for name in ('odd', 'subjects'):
             value = getattr(self, name)
             if isinstance(value, (str, numbers.Real, type(None))): continue
             raise AlignetError(f'{name} must be the title of a column, not {value!r:.60}')
@@ -372,7 +376,7 @@ def from_table(cls:Judgements,
 ) -> Judgements: # (t, 3) rows, odd one last
     "Read odd-one-out answers from any table"
     spec = TableSpec(**kwargs)
-    if names is not None: names = check_names(names)
+    if names is not None: names = check_unique(names)
     df, what, file = _read_table(table, names)
     columns, odd_column, people = infer_columns(df, spec, what)
     if not len(df): raise AlignetError(f'{what} has no rows; give one row an answer')

@@ -38,9 +38,9 @@ def things_concepts(
 def _names(concepts, root=None):
     "Names of the concepts, from a table, a list, or the registry"
     if concepts is None: concepts = things_concepts(root=root)
-    if not isinstance(concepts, pd.DataFrame): return check_names(concepts, 'concepts')
+    if not isinstance(concepts, pd.DataFrame): return check_unique(concepts, 'concepts')
     check_columns(concepts, ['uniqueID'], 'concepts')
-    return concepts.uniqueID.tolist()
+    return check_unique(concepts.uniqueID, 'concepts')
 
 # %% ../../nbs/worlds/things.ipynb #dc5e48e2
 NAME_ORDERS = dict(ids=None, ascii=lambda name: f'{name}.jpg', upper=str.upper)
@@ -87,7 +87,7 @@ def choice_order(
     "Ask choices or a matrix which order the other follows"
     check_choice(unknown, ('choices', 'rows'), 'unknown')
     check_positive(min_z=min_z)
-    ids, orders = check_unique(ids, 'ids'), check_names(orders, 'orders')
+    ids, orders = check_unique(ids, 'ids'), check_unique(orders, 'orders')
     X, t, n = check_finite(X), check_triplets(triplets, len(ids)), len(ids)
     if len(orders) < 2: raise AlignetError(f'orders must be two or more of {list(NAME_ORDERS)}, not {orders}')
     if len(X) != n: raise AlignetError(f'X has {len(X):,} rows, but there are {n:,} concepts')
@@ -131,7 +131,7 @@ def category_order(
     def score(Y):
         S = pair_sims(Y, 'cosine')
         gains = [(S[m, q].mean() - S[m, rest].mean()) / S[m, rest].std() for m, q in peers.items()]
-        return float(np.mean(gains))
+        return float(np.mean(gains)) if gains else np.nan
     return {o: score(X[_read_as(ids, o, 'rows')]) for o in orders} | dict(concepts=len(peers))
 
 # %% ../../nbs/worlds/things.ipynb #d986af9b
@@ -212,7 +212,9 @@ def _text_trials(path, subjects, what):
     # never too few: a progress bar ends with its total
     n = _count_lines(path)//_CHUNK + 1
     with reading(path, 'a table of numbers', 'use Judgements.from_table(..., drop=True)'):
-        pieces = pd.read_csv(path, chunksize=_CHUNK, **kw)
+        # rows of other lengths are errors where all columns are read
+        columns = kw['usecols'] if header else None
+        pieces = pd.read_csv(path, chunksize=_CHUNK, **{**kw, 'usecols': columns})
         for df in progress(pieces, total=n, desc='reading choices') if n > 1 else pieces:
             if 'subject_id' in df: people.append(_number_people(codes, df['subject_id']))
             numbers.append(df[kw['usecols'][:4]].to_numpy(np.float32))
@@ -268,8 +270,9 @@ def _trials_order(t, path, order, ids, reference, root):
 # %% ../../nbs/worlds/things.ipynb #366b72bf
 def _things_path(source, root):
     "The path of a file that is given by path or by its name in the registry"
-    is_path = Path(source).suffix or Path(source).exists()
-    return Path(source) if is_path else things_fetch(str(source), root=root)
+    source = check_path(source, 'source')
+    is_path = source.suffix or source.exists()
+    return source if is_path else things_fetch(str(source), root=root)
 
 # %% ../../nbs/worlds/things.ipynb #ca711f5e
 def things_trials(
@@ -284,6 +287,8 @@ def things_trials(
 ) -> Judgements: # Over the concepts, in the order of the concept table
     "Read public THINGS choices of any format"
     check_choice(order, (None, *NAME_ORDERS), 'order')
+    check_choice(base, (None, 0, 1), 'base')
+    check_flag(subjects=subjects)
     if source is None: source = local_copy(things_file('choices-part'), root) or 'choices'
     path, ids = _things_path(source, root), _names(concepts, root)
     what, n = f"choices '{path}'", len(ids)
@@ -319,7 +324,7 @@ def _read_matrix(path):
             arrays = list(read_npz(path, what=what, remedy=remedy).values())
             if len(arrays) != 1: raise ValueError('it must hold one array')
             X = arrays[0]
-        X = X.astype(np.float32)
+        X = check_real(X, f"matrix '{path}'").astype(np.float32)
     return check_finite(X, f"matrix '{path}'")
 
 # %% ../../nbs/worlds/things.ipynb #fdae9bf4
@@ -347,6 +352,7 @@ def things_embedding(
 ) -> np.ndarray: # (m, d) float32
     "A matrix of the THINGS concepts, joined by name, its order confirmed by human choices"
     check_choice(order, (None, *NAME_ORDERS), 'order')
+    check_choice(similarity, (None, *SIMILARITIES), 'similarity')
     path, ids = _things_path(source, root), _names(concepts, root)
     X = _read_matrix(path)
     if len(X) != len(ids):
@@ -354,7 +360,7 @@ def things_embedding(
         what = f"matrix '{path}' has {len(X):,} rows"
         raise AlignetError(f'{what}, but there are {len(ids):,} concepts; {remedy}')
     order = _rows_order(X, path, order, ids, trials, similarity, root)
-    names = ids if names is None else list(names)
+    names = ids if names is None else check_names(names)
     check_known(names, ids, 'concepts', 'check the spelling')
     return X[pd.Index(names_in_order(ids, order)).get_indexer(names)]
 
@@ -378,9 +384,10 @@ def things_48(
 ) -> tuple: # (48 names, (48, 48) float32 dissimilarities)
     "The objects of which people judged every triple, and their dissimilarities"
     table = things_concepts(root=root) if concepts is None else concepts
+    check_columns(table, ['Word', 'uniqueID'], 'concepts')
     rdm = things_fetch('rdm48', root=root) if rdm is None else rdm
     words = things_fetch('words48', root=root) if words is None else words
-    D = np.asarray(_load_mat(rdm, key), np.float32)
+    D = check_real(_load_mat(rdm, key), key).astype(np.float32)
     objects = [str(o).strip() for o in np.atleast_1d(_load_mat(words, 'words48'))]
     first = table.drop_duplicates('Word').set_index('Word').uniqueID.to_dict()
     check_known(objects, first, f"words of '{words}'", 'give the concept table')

@@ -63,6 +63,7 @@ def local_copy(
     root=None, # Data folder; ALIGNET_DATA if None
 ) -> Path: # None if there is none
     "The copy of a THINGS file in the data folder"
+    check_has('file local', 'an entry of things_file', f=f)
     root = root or os.environ.get('ALIGNET_DATA')
     if not root: return None
     names = [o for o in (f.file, f.local) if o]
@@ -129,11 +130,12 @@ def things_fetch(
 ) -> Path: # A file that is there; the checksum of a cached one is recorded
     "The path of a public THINGS file: a local copy, a cached one, or a download"
     f = things_file(name)
+    check_flag(accept=accept)
     path = local_copy(f, root)
     if path: return path
     if f.licence not in _licences_shown: print(f"THINGS, '{f.file}': {f.licence} ({f.page})")
     _licences_shown.add(f.licence)
-    target = Path(folder or cache_folder()/'things')/f.file
+    target = check_path(folder or cache_folder()/'things')/f.file
     if not target.is_file():
         if f.inside: _unpack(things_fetch(f.inside, folder, accept, root), f, target)
         else: _download(f, target)

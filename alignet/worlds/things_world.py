@@ -39,7 +39,7 @@ def things_images(
     "The photos of THINGS concepts, joined by uniqueID"
     check_choice(missing, ('error', 'drop'), 'missing')
     names = things_concepts(root=root).uniqueID if names is None else names
-    names, photos = [str(o) for o in names], {}
+    names, photos = check_names(names), {}
     # sorted, so that the first photo of a folder comes first
     for f in ImageSet.from_folder(folder).names: photos.setdefault(_concept_of(f), []).append(f)
     found = [o for o in names if o in photos]
@@ -62,6 +62,7 @@ def raters_column(
     concepts, # The concept table
 ) -> pd.Series: # Comma-separated categories, in the order of the concepts
     "The raters' categories, in the order in which they agree more with the lists that go by name"
+    check_columns(concepts, ['uniqueID', RATERS], 'concepts')
     ids, labels = concepts.uniqueID.tolist(), concepts[RATERS]
     found = category_order(labels.fillna('').str.get_dummies(', ').to_numpy(), concepts)
     if found['ids'] >= found['ascii']: return labels
@@ -73,6 +74,7 @@ def things_categories(
     concepts, # The concept table
 ) -> pd.DataFrame: # group and subgroup, by concept name
     "A fine and a coarse category of each concept"
+    check_columns(concepts, ['uniqueID', RATERS, *BY_NAME], 'concepts')
     wordnet, manual = [concepts[c] for c in BY_NAME]
     labels = manual.fillna(raters_column(concepts)).fillna(wordnet).fillna('').str.split(', ')
     often = labels.explode().value_counts()

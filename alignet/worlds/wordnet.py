@@ -27,9 +27,10 @@ def ancestors(
     name, # Where to start
 ) -> set: # Without name itself
     "Everything above a name in a hierarchy"
-    found, todo = set(), [name]
+    check_has('get', 'a dict', up=up)
+    found, todo = set(), check_names([name], 'name')
     while todo:
-        new = set(up.get(todo.pop(), ())) - found
+        new = set(check_names(up.get(todo.pop(), ()), 'parents')) - found
         found |= new
         todo += new
     return found
@@ -43,7 +44,9 @@ def nearest_concepts(
 ) -> dict: # id -> list of the nearest concepts; ids without one are absent
     "The nearest known concept above each WordNet id"
     up, found = read_hierarchy(parents), {}
-    for i in ids:
+    check_has('keys', 'a dict', concepts=concepts)
+    check_count(0, levels=levels)
+    for i in check_names(ids, 'ids'):
         level = [i]
         for _ in range(levels + 1):
             names = list(dict.fromkeys(concepts[o] for o in level if o in concepts))

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['as_label', 'printable', 'AlignetError', 'PositionError', 'nearest_names', 'check_choice', 'check_positive',
-           'check_at_least', 'check_count', 'check_between', 'check_flag', 'check_text', 'check_callable', 'check_has',
-           'as_axes', 'check_position', 'check_index', 'preview', 'check_known', 'check_names', 'check_columns',
-           'check_path', 'check_unique', 'check_rows', 'require', 'with_settings', 'quiet_imports', 'progress', 'rng',
-           'set_seed']
+           'check_at_least', 'check_count', 'check_between', 'check_flag', 'check_text', 'check_callable',
+           'check_tensors', 'check_has', 'as_axes', 'check_position', 'check_index', 'preview', 'check_known',
+           'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows', 'require', 'with_settings',
+           'quiet_imports', 'progress', 'rng', 'set_seed']
 
 # %% ../../nbs/files/tools.ipynb #toolsimports
 import collections, contextlib, dataclasses, difflib, heapq, importlib, numbers
@@ -65,7 +65,9 @@ def check_choice(
     "Raise an `AlignetError` if `value` is not among `options`"
     if isinstance(value, (str, numbers.Real, type(None))) and value in options: return
     known = ', '.join(str(o) for o in options)
-    raise AlignetError(f"{what} '{value}' is not known; choose one of {known}")
+    # the text of a function would hold an address
+    shown = getattr(value, '__name__', value)
+    raise AlignetError(f"{what} '{shown!s:.60}' is not known; choose one of {known}")
 
 # %% ../../nbs/files/tools.ipynb #fb3ef404
 def _check_number(name, value):
@@ -145,6 +147,26 @@ def check_callable(
     "Raise an `AlignetError` if one of the values cannot be called"
     for name, value in values.items():
         if not callable(value): raise AlignetError(f'{name} must be a function, not {value!r:.60}')
+
+# %% ../../nbs/files/tools.ipynb #chktensors
+def check_tensors(
+    shape:str=None, # Their lengths, e.g. 't 3 .': a letter is one length for all, a dot any; not checked if None
+    **values, # By name
+):
+    "Raise an `AlignetError` if one of the values is no tensor of real numbers, or has another shape"
+    lengths = {}
+    for name, value in values.items():
+        plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
+        if not plain or value.is_complex():
+            raise AlignetError(f'{name} must be a tensor of real numbers, not {type(value).__name__}')
+        if shape is None: continue
+        wanted, have = shape.split(), value.shape
+        if len(wanted) == len(have):
+            for o, n in zip(wanted, have): lengths.setdefault(o, int(o) if o.isdigit() else n)
+            if all(o == '.' or lengths[o] == n for o, n in zip(wanted, have)): continue
+        lengths['.'] = 'any'
+        wanted = ', '.join(str(lengths.get(o, o)) for o in wanted)
+        raise AlignetError(f'{name} must have the shape ({wanted}), not {tuple(have)}')
 
 # %% ../../nbs/files/tools.ipynb #chkhas
 def check_has(

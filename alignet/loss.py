@@ -6,7 +6,7 @@
 __all__ = ['TRIPLET_LOSSES', 'SAME_PAIRS', 'TRIPLET_WEIGHTS', 'kl_loss', 'jsd_loss', 'best_pair', 'contrastive_loss',
            'margin_loss', 'at_least_float32', 'triplet_loss', 'dot_products', 'triplet_dots', 'n_triplets',
            'all_triplets', 'weighting_rule', 'TripletWeights', 'check_square', 'batch_triplet_loss', 'AlignLoss',
-           'AlignCallback', 'DecayToInit']
+           'AlignCallback', 'check_callbacks', 'DecayToInit']
 
 # %% ../nbs/05_loss.ipynb #178892fc
 import warnings
@@ -17,6 +17,7 @@ from torch import nn
 from .core import quiet_imports
 with quiet_imports(): from fastai.callback.core import Callback
 from fastcore.basics import patch
+from fastcore.foundation import L
 from .core import *
 from .scale.forward import check_device
 from .scale.processes import *
@@ -349,6 +350,17 @@ class AlignCallback(Callback):
         except AlignetError as e:
             e.args = (e.args[0].rpartition(':\n\t')[2],)
             raise
+
+# %% ../nbs/05_loss.ipynb #chkcallbk
+def check_callbacks(
+    cbs, # A callback of fastai, a list of them, or None
+) -> list: # The callbacks
+    "List callbacks, or raise if one of them is something else"
+    listed = list(L(cbs))
+    for cb in listed:
+        if isinstance(cb, Callback) or isinstance(cb, type) and issubclass(cb, Callback): continue
+        raise AlignetError(f'cbs must be callbacks of fastai, not {cb!r:.60}')
+    return listed
 
 # %% ../nbs/05_loss.ipynb #c64093b2
 def _plain_name(name): return name.replace('_orig_mod.', '').removeprefix('module.')

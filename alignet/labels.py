@@ -7,7 +7,7 @@ __all__ = ['TRANSFORMS', 'cluster_features', 'sample_triplets', 'label_triplets'
            'warn_of_control', 'ControlTeacher', 'control_teacher', 'check_origin', 'pseudo_label', 'teacher_digest']
 
 # %% ../nbs/04_labels.ipynb #4a60eb70
-import json, math, warnings
+import math, warnings
 from pathlib import Path
 import numpy as np
 import sklearn
@@ -65,8 +65,9 @@ def label_triplets(
     check_count(0, limit=limit)
     Z = prep_features(Z, 'dot')
     t = check_triplets(triplets, len(Z)).astype(np.int32)
-    if S is not None and check_real(S, 'S').shape != (len(Z), len(Z)):
-        raise AlignetError(f'S must have the shape ({len(Z)}, {len(Z)}), not {np.shape(S)}')
+    if S is not None: S = check_real(S, 'S')
+    if S is not None and S.shape != (len(Z), len(Z)):
+        raise AlignetError(f'S must have the shape ({len(Z)}, {len(Z)}), not {S.shape}')
     if S is None and len(Z) <= limit and len(t) > len(Z): S = Z @ Z.T
     sims = np.empty(t.shape, np.float32)
     for column, (a, b) in enumerate([(0, 1), (0, 2), (1, 2)]):
@@ -85,7 +86,8 @@ def choice_entropy(
 # %% ../nbs/04_labels.ipynb #fba4e3d2
 def _check_sims(sims, t):
     "Validate the similarities of `t` triplets that have the odd one last"
-    s = check_finite(np.zeros((0, 3)) if sims is None or not len(sims) else sims, 'similarities')
+    none = sims is None or not to_array(sims).size
+    s = check_finite(np.zeros((0, 3)) if none else sims, 'similarities')
     if s.shape != (t, 3):
         raise AlignetError(f'similarities {s.shape} do not fit {t:,} triplets; give three for each')
     check_rows(~np.isfinite(s).all(1), 'similarities', 'hold NaN or infinity')
@@ -94,6 +96,12 @@ def _check_sims(sims, t):
     return s
 
 # %% ../nbs/04_labels.ipynb #5b8d2e90
+def _whole(x, what):
+    "Numbers as int32, or raise if that would change them"
+    same = x.astype(np.int32)
+    check_rows(same != x, what, 'are not whole, or beyond int32; number them 0, 1, ...', rows=x)
+    return same
+
 class PseudoLabels:
     "Triplets of named images with a teacher's similarities, the odd one last; and the teacher's features"
     def __init__(self,
@@ -110,7 +118,7 @@ class PseudoLabels:
         triplets = check_triplets([] if triplets is None else triplets, n, 'pseudo-label triplets')
         self.triplets, self.sims = triplets.astype(np.int32), _check_sims(sims, len(triplets))
         self.embedding = None if embedding is None else prep_features(embedding, 'dot')
-        if clusters is not None: clusters = check_vector(clusters, 'clusters', n).astype(np.int32)
+        if clusters is not None: clusters = _whole(check_vector(clusters, 'clusters', n), 'clusters')
         self.clusters = clusters
         for what, o in (('embedding', self.embedding), ('clusters', self.clusters)):
             if o is not None and len(o) != n:
@@ -174,9 +182,8 @@ def save(self:PseudoLabels,
     released:bool=False, # Also write the names of each triplet's images, as the released files do
 ) -> Path: # The file
     "Write one `.npz`, whole or not at all"
-    try: meta = json.dumps(self.meta, default=to_jsonable)
-    except (TypeError, ValueError, RecursionError) as e:
-        raise AlignetError(f'meta cannot be written as JSON ({e}); keep plain values in it') from e
+    check_flag(released=released)
+    meta = json_text(self.meta, 'meta')
     arrays = dict(names=np.array(self.names, dtype=np.str_), indices=self.triplets,
                   similarities=self.sims, meta=np.array(meta))
     if self.embedding is not None: arrays['embedding'] = self.embedding
@@ -227,6 +234,7 @@ def load(cls:PseudoLabels,
     allow_control:bool=False, # Do not warn about labels of the untransformed teacher
 ) -> PseudoLabels: # The odd one last
     "Read pseudo-labels; rows are reordered so that the odd one is last"
+    check_flag(allow_control=allow_control)
     path = check_path(path)
     a = _read_arrays(path)
     try:
@@ -286,7 +294,8 @@ def control_teacher(
     seed:int=0, # Seed of the 2,000 triplets of 400 rows that are compared
 ) -> ControlTeacher: # Its choices have the same mean entropy as the teacher's
     "Make the untransformed teacher, as uncertain in its choices as `teacher` is (or as people are)"
-    check_has('__len__ __getitem__', 'an array of features', X=X)
+    X = check_real(X, 'features')
+    if X.ndim != 2 or len(X) < 3: raise AlignetError(f'features must have three rows or more, not {X.shape}')
     if teacher is not None: check_has('transform', 'a Teacher', teacher=teacher)
     standardise = 'features' if np.ndim(getattr(teacher, 'mean', 0.)) else 'scalars'
     step = math.ceil(len(X) / 4000)
@@ -310,7 +319,7 @@ def check_origin(
     store, # A FeatureStore, or anything else, of which nothing is known
 ):
     "Raise if a store holds the features of another network than the one that the teacher was fitted on"
-    want = getattr(teacher, 'meta', {}).get('features') or {}
+    want = (getattr(teacher, 'meta', None) or {}).get('features') or {}
     if not isinstance(want, dict): raise AlignetError("the teacher's meta['features'] must be a dict; fit it again")
     have = store.origin() if hasattr(store, 'origin') else {}
     known = {k for k in want if want[k] and have.get(k)}
@@ -332,10 +341,11 @@ def _in_pieces(f, X, desc, step=1 << 16):
 def _clusters_for(Z, clusters, seed):
     "Cluster of each image, and how many clusters there are, from a number, a list or None"
     if clusters is None: clusters = max(2, min(500, len(Z) // 10))
-    if np.ndim(clusters) == 0:
+    given = to_array(clusters)
+    if given.ndim == 0:
         check_count(2, clusters=clusters)
         return cluster_features(Z, int(clusters), seed), int(clusters)
-    clusters = to_array(clusters)
+    clusters = given
     if len(clusters) != len(Z): raise AlignetError(f'{len(clusters):,} clusters do not fit {len(Z):,} images')
     return clusters, len(np.unique(clusters))
 
@@ -366,8 +376,10 @@ def pseudo_label(
     n, seed = int(n), int(seed)
     check_flag(control=control)
     if teacher is not None: check_has('transform', 'a Teacher', teacher=teacher)
-    if not isinstance(store, tuple): check_has('names get', 'a FeatureStore, or a tuple (names, features)', store=store)
-    if names is None: names = store[0] if isinstance(store, tuple) else store.names
+    is_pair = isinstance(store, tuple) and len(store) == 2
+    if not is_pair: check_has('names get', 'a FeatureStore, or a tuple (names, features)', store=store)
+    if names is None: names = store[0] if is_pair else store.names
+    names = check_unique(names, 'image names')
     X = features_for(store, names)
     if len(X) < 3: raise AlignetError(f'pseudo-labels need at least three images, there are {len(X)}')
     check_origin(teacher, store)

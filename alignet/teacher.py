@@ -7,7 +7,6 @@ __all__ = ['Teacher', 'soft_labels', 'triplets_from_embedding', 'object_folds', 
            'check_folds', 'cross_validate']
 
 # %% ../nbs/03_teacher.ipynb #a8ec1163
-import json
 from pathlib import Path
 import numpy as np
 import pandas as pd
@@ -80,10 +79,11 @@ def save(self:Teacher,
     path, # The .npz file to make or replace
 ) -> Path: # The file
     "Write the map as `.npz`, whole or not at all"
-    path = check_path(path)
+    check_has_name(path)
+    path = Path(path)
     if path.suffix != '.npz': path = path.with_name(path.name + '.npz')
     arrays = dict(weights=self.weights, bias=self.bias, mean=self.mean, std=self.std)
-    return write_npz(path, **arrays, meta=json.dumps(self.meta, default=str))
+    return write_npz(path, **arrays, meta=json_text(self.meta, 'meta', str))
 
 # %% ../nbs/03_teacher.ipynb #a2eb3c20
 @patch(cls_method=True)
@@ -195,14 +195,18 @@ def object_folds(
     return rng(seed, 5).permutation(np.arange(n) % folds)
 
 # %% ../nbs/03_teacher.ipynb #d979eb78
+def _held_out(held_out, n=None):
+    "Validate which of n objects are held out"
+    held_out = to_array(held_out)
+    if held_out.ndim == 1 and held_out.dtype == bool and n in (None, len(held_out)): return held_out
+    raise AlignetError(f"held_out must be ({n or 'n'},) True or False, not {held_out.dtype} {held_out.shape}")
+
 def split_by_objects(
     triplets, # (t, 3) indices
     held_out, # (n,) bool, the objects that are held out
 ) -> tuple: # (t,) bool: all three are kept; (t,) bool: all three are held out
     "Which triplets may be trained on, and which count as held out"
-    held_out = to_array(held_out)
-    if held_out.ndim != 1 or held_out.dtype != bool:
-        raise AlignetError(f'held_out must be (n,) True or False, not {held_out.dtype} {held_out.shape}')
+    held_out = _held_out(held_out)
     inside = held_out[check_triplets(triplets, len(held_out))]
     return ~inside.any(1), inside.all(1)
 
@@ -215,7 +219,8 @@ def fit_fold(
     **kwargs, # Arguments of fit
 ) -> Teacher: # Fitted without the fold
     "Fit a teacher on the objects that are not held out"
-    kwargs['objects'] = np.flatnonzero(~held_out)
+    check_has('X triplets probs', 'JudgedFeatures', judged=judged)
+    kwargs['objects'] = np.flatnonzero(~_held_out(held_out, len(judged.X)))
     if fit is not None: check_callable(fit=fit)
     if embedding is not None: return (fit or Teacher.distil)(judged.X, embedding, **kwargs)
     kept, _ = split_by_objects(judged.triplets, held_out)
@@ -229,6 +234,7 @@ def score_fold(
     held_out, # (n,) bool, the objects of the fold
 ) -> dict: # accuracy (dot products), cosine, zero_shot (cosines of features), held_out (triplets)
     "Accuracy of a teacher on the triplets of a fold"
+    check_has('X triplets', 'JudgedFeatures', judged=judged)
     t = judged.triplets[split_by_objects(judged.triplets, held_out)[1]]
     check_has('transform', 'a Teacher, as fit returns it', teacher=teacher)
     Z = teacher.transform(judged.X)
@@ -242,6 +248,7 @@ def check_folds(
 ):
     "Raise an `AlignetError` if a fold has no triplets to train on or none to score"
     if triplets is None: raise AlignetError('cross-validation needs triplets: the choices to score')
+    fold = check_vector(fold, 'fold')
     for f in np.unique(fold):
         kept, out = split_by_objects(triplets, fold == f)
         if kept.any() and out.any(): continue

@@ -25,7 +25,6 @@ with quiet_imports():
 # give a Learner fit_one_cycle, lr_find and to_bf16
 from fastai.callback import fp16, schedule # noqa: F401
 from fastcore.basics import patch
-from fastcore.foundation import L
 from fastcore.meta import delegates
 from .core import *
 from .data import ImageSet
@@ -69,6 +68,7 @@ class Student(nn.Module):
         x, # (B, 3, H, W) images, normalised
     ) -> torch.Tensor: # (B, C, h, w)
         "Output of the frozen stages"
+        check_tensors('B C h w', x=x)
         for m in self.stages[0]: x = m(x)
         return x
 
@@ -76,6 +76,7 @@ class Student(nn.Module):
         x, # (B, C, h, w) output of the frozen stages
     ) -> torch.Tensor: # (B, num_features) pre-logits
         "Pre-logits from the output of the frozen stages"
+        check_tensors('B C h w', x=x)
         for m in self.stages[1]: x = m(x)
         return self.backbone.model.forward_head(x, pre_logits=True)
 
@@ -88,6 +89,11 @@ def forward(self:Student,
     "A representation of each image"
     if not isinstance(x, torch.Tensor) or x.ndim < 4:
         raise AlignetError(f'images must be a tensor (B, 3, H, W), not {type(x).__name__} {np.shape(x)}')
+    check_flag(from_stages=from_stages)
+    if from_stages and not self.freeze: raise AlignetError('from_stages=True is for students with freeze above 0')
+    channels = self.backbone.data_config['input_size'][0]
+    if not from_stages and x.shape[-3] != channels:
+        raise AlignetError(f'images must have {channels} channels, not the shape {tuple(x.shape)}')
     lead, x = x.shape[:-3], x.flatten(0, -4)
     z = self.body(x) if from_stages else self.backbone(x)
     z = self.head(z).float()
@@ -103,7 +109,11 @@ def teacher_agreement(
     "Fraction of triplets on which the student picks the teacher's odd one out"
     check_tensors(pred=pred, targ=targ)
     pred, targ = pred.float(), targ.float()
-    if pred.ndim == 2: return batch_agreement(pred @ pred.T, targ @ targ.T)
+    if pred.ndim == 2:
+        check_tensors('B .', pred=pred, targ=targ)
+        return batch_agreement(pred @ pred.T, targ @ targ.T)
+    check_tensors('T 3 d', pred=pred)
+    check_tensors(f'{len(pred)} 3', targ=targ)
     sims = triplet_dots(pred)
     best, second = sims.topk(2, -1).values.T
     same = sims.argmax(-1) == targ.argmax(-1)
@@ -197,7 +207,7 @@ def _plans(labels, settings, train, n_items):
         clusters = np.asarray(labels.clusters)[train]
         plan = ClusterPlan(**common, clusters=clusters, per_cluster=settings.per_cluster)
     elif settings.balance is not None and settings.triplets == 'batch':
-        balance, n = np.asarray(settings.balance), len(labels.names)
+        balance, n = to_array(settings.balance), len(labels.names)
         if balance.shape != (n,):
             raise AlignetError(f'balance must have one source for each of the {n:,} images, not {balance.shape}')
         plan = BatchPlan(**common, groups=balance[train])
@@ -212,6 +222,8 @@ def set_pictures(
     settings:BatchSettings, # With size and pictures
 ):
     "Make a backbone take the pictures that it will be trained on"
+    check_has('model data_config config_at', 'a Backbone', backbone=backbone)
+    check_has('size pictures', 'BatchSettings', settings=settings)
     if settings.pictures == 'squashed': squash_pictures(backbone)
     takes_any = timm_config(backbone.model) and not has_fixed_size(backbone.model)
     backbone.data_config = backbone.config_at(settings.size or (128 if takes_any else None))
@@ -227,6 +239,7 @@ def align_dls(
 ) -> DataLoaders: # Batches of (pictures, embeddings[, clusters]), or of (triplets, similarities)
     "Training and validation batches for a student"
     s = BatchSettings(**kwargs)
+    check_flag(give_clusters=give_clusters)
     _check_labels(labels, s, give_clusters)
     train, valid = _split_pool(len(labels.names), s)
     check_has('names index __getitem__', 'an ImageSet', images=images)
@@ -277,6 +290,7 @@ def student_groups(
     student:Student, # A student
 ) -> list: # Parameters of the backbone; of head and scale
     "Two parameter groups; frozen and unused parameters stay out, also after unfreeze()"
+    check_has('backbone head log_scale', 'a Student', student=student)
     backbone = [p for p in params(student.backbone) if p.requires_grad]
     return [backbone, params(student.head) + [student.log_scale]]
 
@@ -304,9 +318,11 @@ def align_learner(
     check_has('names embedding', 'PseudoLabels', labels=labels)
     check_at_least(0, decay_to_init=decay_to_init)
     check_flag(freeze_bn=freeze_bn)
-    for cb in L(kwargs.get('cbs')): check_has('learn run', 'callbacks of fastai', cbs=cb)
     if not (isinstance(loss, str) or callable(loss)):
         raise AlignetError(f'loss must be a key of TRIPLET_LOSSES or a function such as AlignLoss(), not {loss!r:.60}')
+    if not isinstance(loss, str) and (weighting_rule(weights), tau_teacher) != ('all', 1.):
+        raise AlignetError('weights and tau_teacher are for a loss by name; give them to AlignLoss instead')
+    added = check_callbacks(kwargs.pop('cbs', None))
     batches = _take(kwargs, BatchSettings)
     settings = BatchSettings(**batches)
     by_name = isinstance(student, (str, Path))
@@ -315,10 +331,12 @@ def align_learner(
     model = Student(backbone, **_take(kwargs, Student))
     loss_func = AlignLoss(loss, tau_teacher=tau_teacher, weights=weights) if isinstance(loss, str) else loss
     rule = weighting_rule(getattr(loss_func, 'weights', 'all'))
+    if settings.triplets == 'sampled' and rule not in ('all', *SAME_PAIRS):
+        raise AlignetError("weights are for triplets='batch'; sampled triplets count alike")
     dls = align_dls(labels, images, model, give_clusters=rule in SAME_PAIRS, **batches)
     cbs = [ServeBatches(), StopAtNaN()]
     if freeze_bn: cbs.append(FreezeBatchNormStats())
     if decay_to_init: cbs.append(DecayToInit(decay_to_init, skip='log_scale'))
-    cbs += L(kwargs.pop('cbs', None))
+    cbs += added
     kwargs = dict(opt_func=partial(Adam, eps=1e-8), splitter=student_groups) | kwargs
     return Learner(dls, model, loss_func, metrics=teacher_agreement, wd=0., cbs=cbs, **kwargs)

@@ -38,6 +38,10 @@ def toy_shapes(
     size:int=64, # Side length in pixels
 ) -> tuple: # The ImageSet, and a teacher's representation (n, 5)
     "Draw discs and squares in three colours into a folder"
+    check_count(1, n=n, size=size)
+    folder = check_path(folder)
+    check_writable(folder, folder=True)
+    folder.mkdir(parents=True, exist_ok=True)
     gen, rows = rng(0), []
     for i in range(n):
         shape, colour = i % 2, (i // 2) % 3
@@ -46,24 +50,30 @@ def toy_shapes(
         box = gen.integers(4, 20, 2).tolist() + gen.integers(42, 60, 2).tolist()
         draw_shape = draw.ellipse if shape else draw.rectangle
         draw_shape(box, fill=['#0072b2', '#e69f00', '#009e73'][colour])
-        im.save(Path(folder)/f'{i:02d}.png')
+        im.save(folder/f'{i:02d}.png')
         rows.append(np.r_[2 * np.eye(2)[shape], np.eye(3)[colour]])
     return ImageSet.from_folder(folder), np.array(rows, np.float32)
 
 # %% ../../nbs/scale/batches.ipynb #ownpixels
+def _rgb(im):
+    "A PIL image in RGB"
+    check_has('convert getbbox', 'a PIL image', im=im)
+    return im if im.mode == 'RGB' else im.convert('RGB')
+
 class BackbonePixels:
     "Pixels as a backbone's own transform makes them, before they are normalised"
     def __init__(self,
         backbone, # A Backbone
         size:int, # Side length in pixels
     ):
+        check_has('transform normalize', 'a Backbone', backbone=backbone)
         self.transform = backbone.transform(size)
         self.mean, self.std = (torch.tensor(o).view(3, 1, 1) for o in backbone.normalize)
 
     def __call__(self,
         im, # PIL image
     ) -> torch.Tensor: # (3, size, size) uint8
-        pixels = self.transform(im) * self.std + self.mean
+        pixels = self.transform(_rgb(im)) * self.std + self.mean
         return (pixels * 255).round().clamp(0, 255).to(torch.uint8)
 
     def __repr__(self): return repr(self.transform)
@@ -75,10 +85,15 @@ class CentrePixels:
     size:int # Side length in pixels
     crop_pct:float=1. # Fraction of the short side that the crop leaves, as in timm's data configuration
 
+    def __post_init__(self):
+        check_count(1, size=self.size)
+        check_positive(crop_pct=self.crop_pct)
+        check_between(0, 1, crop_pct=self.crop_pct)
+
     def __call__(self,
         im, # PIL image
     ) -> torch.Tensor: # (3, size, size) uint8
-        im = TF.resize(im, math.floor(self.size / self.crop_pct), InterpolationMode.BICUBIC)
+        im = TF.resize(_rgb(im), math.floor(self.size / self.crop_pct), InterpolationMode.BICUBIC)
         return TF.pil_to_tensor(TF.center_crop(im, self.size))
 
 # %% ../../nbs/scale/batches.ipynb #2cf2a529
@@ -92,17 +107,28 @@ class PictureCache:
         crop_pct:float=1., # Fraction of the short side that the crop leaves, as in timm's data configuration
         pixels=None, # Function of a PIL image to (3, size, size) uint8, such as BackbonePixels
     ):
+        check_has('names index __getitem__', 'an ImageSet', images=images)
+        check_count(1, size=size)
+        check_at_least(0, max_gb=max_gb)
+        if pixels is None: pixels = CentrePixels(size, crop_pct)
+        check_callable(pixels=pixels)
         images.index(names)
         self.images, self.names, self.store = images, list(names), None
-        self.pixels = pixels or CentrePixels(size, crop_pct)
+        self.pixels = pixels
         fits = len(self.names) * 3 * size * size <= max_gb * 1e9
         if fits and self.names:
             self.store = torch.stack([self._read(n) for n in progress(self.names, desc='reading pictures')])
 
-    def _read(self, name): return self.pixels(self.images[int(self.images.index([name])[0])])
+    def _read(self, name):
+        "Pixels of a file"
+        x = self.pixels(self.images[int(self.images.index([name])[0])])
+        check_tensors('3 . .', **{'what pixels returns': x})
+        return x
 
     def __len__(self): return len(self.names)
-    def __getitem__(self, i): return self._read(self.names[i]) if self.store is None else self.store[i]
+    def __getitem__(self, i):
+        check_position(i, len(self), 'picture')
+        return self._read(self.names[i]) if self.store is None else self.store[i]
 
     def new_empty(self) -> object: # A PictureCache that holds none
         "The same without its files, for `Learner.export`"
@@ -123,6 +149,11 @@ def read(self:PictureCache,
     return self.pixels(item.convert('RGB') if isinstance(item, Image.Image) else load_image(item))
 
 # %% ../../nbs/scale/batches.ipynb #705ecd08
+def _check_frozen(student):
+    "Raise unless a student has frozen stages"
+    check_has('stem freeze backbone stages', 'a Student', student=student)
+    if not student.freeze: raise AlignetError('student has no frozen stages; make it with freeze above 0')
+
 class StageCache:
     "Output of a student's frozen stages for each picture, float16, computed once"
     @torch.no_grad()
@@ -131,6 +162,10 @@ class StageCache:
         pictures:PictureCache, # The pictures
         batch:int=64, # Pictures a forward pass
     ):
+        _check_frozen(student)
+        check_has('read new_empty', 'a PictureCache', pictures=pictures)
+        check_count(1, batch=batch)
+        if not len(pictures): raise AlignetError('pictures is empty; give a PictureCache with some')
         config = student.backbone.data_config
         mean, std = (torch.tensor(config[o]).view(3, 1, 1) for o in ('mean', 'std'))
         student, device, out = student.eval(), next(student.parameters()).device, []
@@ -142,7 +177,10 @@ class StageCache:
         self.store, self.pictures = torch.cat(out), pictures
 
     def __len__(self): return len(self.store)
-    def __getitem__(self, i): return self.store[i]
+    def __getitem__(self, i):
+        check_position(i, len(self), 'picture')
+        return self.store[i]
+
     def new_empty(self) -> PictureCache: # It holds none
         "The pictures without their files, for `Learner.export`"
         return self.pictures.new_empty()
@@ -164,6 +202,10 @@ def stages_of(
     **kwargs, # For PictureCache: max_gb, pixels
 ) -> StageCache: # For these pictures
     "The `StageCache` of some pictures; the last one again if weights and pictures are the same"
+    _check_frozen(student)
+    check_has('names subset index', 'an ImageSet', images=images)
+    check_count(1, size=size)
+    check_at_least(0, max_gb=kwargs.get('max_gb', 0))
     config, pool = student.backbone.data_config, images.subset(names)
     files = image_files(pool)
     if None in files['stamps']: files['stamps'] = pixel_marks(pool)
@@ -186,6 +228,11 @@ def crop_and_flip(
     min_area:float=.5, # Smallest area of a crop, as a fraction of the picture
 ) -> torch.Tensor: # (B, 3, H, W)
     "A random square crop, resized back, and a mirror image half of the time, for each image"
+    check_tensors('B C H W', x=x)
+    if not x.is_floating_point(): raise AlignetError(f'x must be float images in 0..1, not {x.dtype}')
+    check_has('uniform random', "numpy's generator", gen=gen)
+    check_positive(min_area=min_area)
+    check_between(0, 1, min_area=min_area)
     side = np.sqrt(gen.uniform(min_area, 1, len(x)))
     shift = gen.uniform(-1, 1, (2, len(x))) * (1 - side)
     theta = np.zeros((len(x), 2, 3), np.float32)
@@ -195,6 +242,13 @@ def crop_and_flip(
     return F.grid_sample(x, grid, padding_mode='reflection', align_corners=False)
 
 # %% ../../nbs/scale/batches.ipynb #16496246
+def _check_groups(groups, n):
+    "Raise unless groups are one number or text for each item"
+    if groups.shape != (n,): raise AlignetError(f'groups must have the shape ({n},), not {groups.shape}')
+    check_rows(groups != groups, 'groups', 'are NaN; name each source')
+    try: np.unique(groups)
+    except TypeError as e: raise AlignetError('groups must be all numbers or all texts, none missing') from e
+
 @dataclass
 class BatchPlan:
     "Which items each training batch holds, by seed, epoch and process"
@@ -206,13 +260,19 @@ class BatchPlan:
     one_pass:tuple=None # (images in the pool, images in a batch), where an item is not one image
 
     def __post_init__(self):
+        check_count(0, n=self.n, seed=self.seed)
         check_count(1, bs=self.bs)
         if self.steps is not None: check_count(1, steps=self.steps)
+        if self.one_pass is not None:
+            if np.shape(self.one_pass) != (2,): raise AlignetError('one_pass must be two numbers: pool and batch')
+            for one_pass in self.one_pass: check_count(1, one_pass=one_pass)
+        if self.groups is not None: _check_groups(to_array(self.groups), self.n)
 
     def size(self,
         n_procs:int=1, # How many processes share a batch
     ) -> tuple: # Items in an epoch and in a batch, of one process
         "How much one process serves"
+        check_count(1, n_procs=n_procs)
         pool, bs = self.one_pass or (self.n, self.bs)
         steps = self.steps or pool // (bs * n_procs)
         if steps: return steps * self.bs, self.bs
@@ -224,6 +284,7 @@ class BatchPlan:
         n_procs:int=1, # How many processes share a batch
     ) -> np.ndarray: # (items,) int64, batch after batch
         "Items of an epoch for one process"
+        check_rank(rank, n_procs)
         items, bs = self.size(n_procs)
         order = self.order(epoch, items * n_procs, bs * n_procs)
         return order.reshape(-1, n_procs, bs)[:, rank].ravel()
@@ -236,7 +297,8 @@ def order(self:BatchPlan,
     bs:int, # Items in a batch, of all processes
 ) -> np.ndarray: # (n,) int64
     "Items of an epoch: one of each source in turn, in any order within a batch"
-    groups = np.zeros(self.n, int) if self.groups is None else np.asarray(self.groups)
+    check_count(1, n=n, bs=bs)
+    groups = np.zeros(self.n, int) if self.groups is None else to_array(self.groups)
     sources = [np.flatnonzero(groups == g) for g in np.unique(groups)]
     need = -(-n // len(sources))
     dealt = []
@@ -258,15 +320,16 @@ class ClusterPlan(BatchPlan):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.clusters is None: raise AlignetError('per_cluster needs the cluster of each item')
+        if self.clusters is None: raise AlignetError('per_cluster needs the cluster of each item; give clusters')
         check_count(2, per_cluster=self.per_cluster)
-        k, self.clusters = self.per_cluster, np.asarray(self.clusters)
+        k, self.clusters = self.per_cluster, check_vector(self.clusters, 'clusters')
         if len(self.clusters) != self.n:
             raise AlignetError(f'{len(self.clusters):,} clusters do not fit {self.n:,} items')
-        if self.bs % k: raise AlignetError(f'per_cluster={k} must divide the batch size {self.bs}')
+        if self.bs % k: raise AlignetError(f'per_cluster={k} must divide the batch size, bs={self.bs}')
         ids, sizes = np.unique(self.clusters, return_counts=True)
         usable = (sizes >= k) & (ids >= 0)
-        if not usable.any(): raise AlignetError(f'per_cluster={k}: no cluster has that many items; lower it')
+        if not usable.any():
+            raise AlignetError(f'per_cluster={k}: no cluster has that many items; lower it, or give other clusters')
         self.skipped = int(sizes[~usable].sum())
 
 # %% ../../nbs/scale/batches.ipynb #6f3c3419
@@ -277,6 +340,7 @@ def order(self:ClusterPlan,
     bs:int, # Items in a batch, of all processes; not used
 ) -> np.ndarray: # (n,) int64
     "Items of an epoch in groups of one cluster"
+    check_count(1, n=n)
     k, parts, have = self.per_cluster, [], 0
     while have < n:
         gen = rng(self.seed, epoch, 17, len(parts))
@@ -298,10 +362,15 @@ class InOrder:
     n:int # Items
     bs:int # Items in a batch, for each process
 
+    def __post_init__(self):
+        check_count(0, n=self.n)
+        check_count(1, bs=self.bs)
+
     def size(self,
         n_procs:int=1, # How many processes there are
     ) -> tuple: # Items in all, and in a batch
         "How much each process serves"
+        check_count(1, n_procs=n_procs)
         return self.n, self.bs * n_procs
 
     def rows(self,
@@ -311,6 +380,13 @@ class InOrder:
         return np.arange(self.n)
 
 # %% ../../nbs/scale/batches.ipynb #fe4f6cae
+def _check_dataset(dataset, plan):
+    "Raise unless a dataset has all items of a plan"
+    check_has('__len__ __getitem__', 'a dataset', dataset=dataset)
+    if isinstance(dataset, (str, bytes)): raise AlignetError(f'dataset must be a dataset, not {dataset!r:.60}')
+    if plan.n <= len(dataset): return
+    raise AlignetError(f'the plan has {plan.n:,} items, the dataset {len(dataset):,}; give one of this size')
+
 class AlignDL(DataLoader):
     "Batches of pictures and targets in the order of a plan"
     def __init__(self,
@@ -322,11 +398,17 @@ class AlignDL(DataLoader):
         from_stages=False, # Whether the pictures are outputs of a student's frozen stages
         **kwargs # More arguments of fastai's DataLoader
     ):
+        check_has('size rows n bs', 'a BatchPlan, ClusterPlan or InOrder', plan=plan)
+        _check_dataset(dataset, plan)
+        if augment is not None: check_callable(augment=augment)
+        mean, std = check_vector(mean, 'mean', 3), check_vector(std, 'std', 3)
+        check_rows(std <= 0, 'std', 'are not above zero', rows=std)
+        check_flag(from_stages=from_stages)
         n, bs = plan.size()
         super().__init__(dataset, bs=bs, n=n, **kwargs)
         self.plan, self.augment, self.from_stages = plan, augment, from_stages
         self.n_inp = 2 if from_stages else 1
-        self.mean, self.std = (torch.tensor(o, dtype=torch.float32).view(3, 1, 1) for o in (mean, std))
+        self.mean, self.std = (torch.tensor(o).float().view(3, 1, 1) for o in (mean, std))
         self.rank, self.n_procs = 0, 1
         self.set_epoch(0)
 
@@ -335,6 +417,7 @@ class AlignDL(DataLoader):
         first_step:int=0, # Batches to leave out at its start
     ):
         "Serve this epoch next"
+        check_count(0, epoch=epoch, first_step=first_step)
         self.epoch, self.first_step, self.step = epoch, first_step, first_step
 
     def share(self,
@@ -342,6 +425,7 @@ class AlignDL(DataLoader):
         n_procs:int, # How many there are
     ) -> 'AlignDL': # Itself
         "Serve one process's part of each batch"
+        check_rank(rank, n_procs)
         self.n, self.bs = self.plan.size(n_procs)
         self.rank, self.n_procs = rank, n_procs
         return self
@@ -352,12 +436,21 @@ class AlignDL(DataLoader):
         return rows[self.first_step * self.bs:].tolist()
 
 # %% ../../nbs/scale/batches.ipynb #a0a16d42
+def _pictures_of(b):
+    "Pictures of a batch, and the rest of it"
+    if not isinstance(b, (tuple, list, L)) or not len(b):
+        raise AlignetError(f'b must be a tuple of pictures and targets, not {b!r:.60}')
+    x, *rest = b
+    check_tensors(**{'pictures in b': x})
+    if x.ndim > 3: return x, rest
+    raise AlignetError(f'pictures in b must have the shape (B, 3, H, W), not {tuple(x.shape)}')
+
 @patch
 def after_batch(self:AlignDL,
     b:tuple, # (B, 3, H, W) or (T, 3, 3, H, W) uint8 pictures, or outputs of frozen stages; targets
 ) -> tuple: # float32 in channels-last layout; True for outputs of frozen stages; targets
     "Augment and normalise a batch"
-    x, *targets = b
+    x, targets = _pictures_of(b)
     lead, x = x.shape[:-3], x.flatten(0, -4)
     if not self.from_stages:
         x = x.float() / 255
@@ -377,7 +470,8 @@ def show_batch(self:AlignDL,
     **kwargs, # Of fastai, not used
 ) -> object: # Matplotlib figure
     "Draw the first images of a batch"
-    x, *targets = self.one_batch() if b is None else b
+    check_count(1, max_n=max_n)
+    x, targets = _pictures_of(self.one_batch() if b is None else b)
     if x.ndim == 4: return self._draw(x[None, :max_n], figsize=figsize)
     # the pair without an image is the most similar one
     odd = choice_probs(targets[0].cpu())[:max_n].flip(1)
@@ -390,7 +484,8 @@ def _draw(self:AlignDL, rows, titles=(), figsize=None):
     if self.from_stages: raise AlignetError('outputs of frozen stages are no pictures; draw those of freeze=0')
     rows = (rows.cpu() * self.std + self.mean).clamp(0, 1)
     n_rows, n = rows.shape[:2]
-    size = figsize or (1.3 * n, 1.5 * n_rows)
+    size = (1.3 * n, 1.5 * n_rows) if figsize is None else check_vector(figsize, 'figsize', 2)
+    check_rows(np.asarray(size) <= 0, 'figsize', 'are not above zero', rows=size)
     fig, axs = plt.subplots(n_rows, n, figsize=size, dpi=150, squeeze=False, layout='constrained')
     for ax, im in zip(axs.ravel(), rows.flatten(0, 1)):
         ax.imshow(im.permute(1, 2, 0))
@@ -406,10 +501,16 @@ class LabelledImages:
         targets, # (n, k) the teacher's representation
         rows, # Which pictures to serve
         clusters=None, # (n,) cluster of each picture
-    ): self.pictures, self.targets, self.rows, self.clusters = pictures, targets, rows, clusters
+    ):
+        check_has('read new_empty', 'a PictureCache or StageCache', pictures=pictures)
+        check_has('__len__ __getitem__ shape', 'an array', targets=targets)
+        rows = check_index(to_array(rows), len(targets))
+        if clusters is not None: clusters = check_vector(clusters, 'clusters', len(targets))
+        self.pictures, self.targets, self.rows, self.clusters = pictures, targets, rows, clusters
 
     def __len__(self): return len(self.rows)
     def __getitem__(self, i):
+        check_position(i, len(self), 'item')
         # a row of the file, where the features are memory-mapped
         row = int(self.rows[i])
         item = self.pictures[row], torch.from_numpy(np.array(self.targets[row], np.float32))
@@ -422,10 +523,17 @@ class LabelledTriplets:
         pictures, # A PictureCache or StageCache
         triplets, # (t, 3) indices of pictures
         sims, # (t, 3) the teacher's similarities
-    ): self.pictures, self.triplets, self.sims = pictures, triplets, sims
+    ):
+        check_has('read new_empty', 'a PictureCache or StageCache', pictures=pictures)
+        triplets, sims = to_array(triplets), check_real(sims, 'sims')
+        check_triplets(triplets, len(pictures))
+        if sims.shape != (len(triplets), 3):
+            raise AlignetError(f'sims {sims.shape} do not fit {len(triplets):,} triplets')
+        self.pictures, self.triplets, self.sims = pictures, triplets, sims
 
     def __len__(self): return len(self.triplets)
     def __getitem__(self, i):
+        check_position(i, len(self), 'item')
         pictures = torch.stack([self.pictures[int(o)] for o in self.triplets[i]])
         return pictures, torch.from_numpy(np.array(self.sims[i], np.float32))
 
@@ -435,10 +543,16 @@ class UnlabelledImages:
     def __init__(self,
         pictures, # A PictureCache or StageCache, which reads them
         items, # What PictureCache.read takes
-    ): self.pictures, self.items = pictures, list(items)
+    ):
+        check_has('read new_empty', 'a PictureCache or StageCache', pictures=pictures)
+        if isinstance(items, str): items = None
+        check_has('__iter__', 'a list of pictures', items=items)
+        self.pictures, self.items = pictures, list(items)
 
     def __len__(self): return len(self.items)
-    def __getitem__(self, i): return (self.pictures.read(self.items[i]),)
+    def __getitem__(self, i):
+        check_position(i, len(self), 'item')
+        return (self.pictures.read(self.items[i]),)
 
 # %% ../../nbs/scale/batches.ipynb #newloader
 @patch
@@ -449,9 +563,11 @@ def new(self:AlignDL,
     **kwargs, # Of fastai's DataLoader; items come in order, whatever `shuffle` says
 ) -> AlignDL: # All items in order, without augmentation
     "Another loader with the same pictures or others"
-    listed = isinstance(dataset, (list, tuple, L))
+    if bs is not None: check_count(1, bs=bs)
+    listed = isinstance(dataset, (list, tuple, L, np.ndarray))
     if listed: dataset = UnlabelledImages(self.dataset.pictures, dataset)
     elif dataset is None: dataset = self.dataset
+    check_has('__len__ __getitem__', 'a dataset, or a list of pictures', dataset=dataset)
     plan = InOrder(len(dataset), bs or self.bs)
     kept = {k: v for k, v in kwargs.items() if k not in ('shuffle', 'drop_last', 'n')}
     mean, std = (o.ravel().tolist() for o in (self.mean, self.std))
@@ -483,7 +599,7 @@ def decode_batch(self:AlignDL,
     **kwargs, # Of fastai, not used
 ) -> list: # One tuple an item
     "Bring the pictures of a batch back to 0..1"
-    x, *rest = b
+    x, rest = _pictures_of(b)
     pictures = x.cpu() * self.std + self.mean
     flags = [[True] * len(x)] if self.from_stages else []
     return list(zip(pictures, *flags, *rest))
@@ -498,9 +614,15 @@ def show_results(self:AlignDL,
     **kwargs, # Of fastai, not used
 ) -> object: # Matplotlib figure
     "Draw triplets, with the probability that an image is the odd one for the teacher and for the student"
-    x, y = b[0], b[self.n_inp]
+    check_count(1, max_n=max_n)
+    x, rest = _pictures_of(b)
+    if len(rest) < self.n_inp: raise AlignetError('b has no targets to compare with; give a batch with them')
+    y = rest[self.n_inp - 1]
+    check_tensors(out=out, targets=y)
     if out.ndim == 2:
+        check_tensors(f'{len(x)} .', out=out, targets=y)
         n = len(x) // 3
+        if not n: raise AlignetError('b must have three pictures or more to show a triplet')
         x, y, out = (o[:3 * n].unflatten(0, (n, 3)) for o in (x, y, out))
         y = triplet_dots(y)
     teacher, student = (choice_probs(o.cpu())[:max_n].flip(1).ravel() for o in (y, triplet_dots(out)))

@@ -33,10 +33,17 @@ def _to_plain(o):
     return o.item() if isinstance(o, np.generic) else o
 
 # %% ../../nbs/scale/checkpoint.ipynb #d7d2d99c
+def _check_in_fit(learn):
+    "Raise unless a learner has begun to fit"
+    check_has('cbs dls model', 'a Learner', learn=learn)
+    if getattr(learn, 'opt', None) is not None and hasattr(learn, 'n_epoch'): return
+    raise AlignetError('the learner (learn) has not begun to fit; call this within a fit')
+
 def schedule_points(
     learn, # A learner within a fit
 ) -> list: # Plain lists and numbers
     "Values of the schedules at some points of the run; of the optimiser if there are none"
+    _check_in_fit(learn)
     points = []
     for cb in learn.cbs:
         if not isinstance(cb, ParamScheduler): continue
@@ -51,6 +58,7 @@ def run_signature(
     run_id:str='', # Name of the run; without one, what can be seen
 ) -> dict: # Plain values by name
     "What must be the same for a checkpoint to be continued"
+    _check_in_fit(learn)
     loader = learn.dls.train
     steps = learn.n_epoch * len(loader)
     if run_id: return dict(run_id=run_id, steps=steps)
@@ -87,6 +95,7 @@ def stateful_callbacks(
     learn, # A learner
 ) -> list: # Callbacks with `state_dict` and `load_state_dict`
     "Callbacks whose state a checkpoint keeps"
+    check_has('cbs dls model', 'a Learner', learn=learn)
     # of the class: a callback passes other names on to its learner
     methods = ('state_dict', 'load_state_dict')
     return [cb for cb in learn.cbs if all(hasattr(type(cb), m) for m in methods)]
@@ -96,6 +105,7 @@ def learner_state(
     learn, # A learner
 ) -> dict: # Tensors and plain values
     "The state of a learner within a fit"
+    _check_in_fit(learn)
     state = dict(
         model=get_model(learn.model).state_dict(), opt=_to_plain(learn.opt.state_dict()),
         rng=torch.get_rng_state(), callbacks={cb.name: cb.state_dict() for cb in stateful_callbacks(learn)})
@@ -109,6 +119,10 @@ def restore_learner(
     step:int, # Steps that are done, over all epochs
 ):
     "Bring a learner to a state that was kept"
+    _check_in_fit(learn)
+    check_count(0, step=step)
+    missing = [o for o in ('model', 'opt', 'rng', 'callbacks') if not isinstance(state, dict) or o not in state]
+    if missing: raise AlignetError(f'state lacks {preview(missing)}; give that of learner_state')
     get_model(learn.model).load_state_dict(state['model'])
     learn.opt.load_state_dict(state['opt'])
     torch.set_rng_state(state['rng'])
@@ -129,6 +143,8 @@ class Checkpoint(AlignCallback):
         run_id:str='', # Name of the run; a file with another one raises. See run_signature
     ):
         check_count(1, every=every)
+        check_text(run_id=run_id)
+        check_writable(path)
         self.path, self.every, self.run_id = check_path(path), every, run_id
         self._start_counting()
 
@@ -177,7 +193,7 @@ def read_checkpoint(
         if archive.testzip() is not None: raise BadZipFile
         state = torch.load(path, map_location='cpu', weights_only=True)
         wrong = [k for k, kind in _PARTS.items() if not isinstance(state[k], kind)]
-        if wrong: raise TypeError(wrong[0])
+        if wrong or state['step'] < 0 or state['step'] is True: raise TypeError('its parts')
     return state
 
 # %% ../../nbs/scale/checkpoint.ipynb #readstate
@@ -237,6 +253,7 @@ def _write_state(state, path):
 @patch
 def save(self:Checkpoint):
     "Write the present state to the file, unless gradients are half accumulated"
+    _check_in_fit(self.learn)
     if getattr(getattr(self.learn, 'gradient_accumulation', None), 'count', 0): return
     self.due, self.saved = False, self.step
     rank, _ = process_rank()

@@ -14,6 +14,8 @@ import torch
 import torch.distributed as dist
 from ..core import *
 from ..loss import *
+from .forward import check_device
+from .processes import *
 
 # %% ../../nbs/scale/fast_loss.ipynb #74c64b5a
 def _kl_slope(z, log_p):
@@ -64,6 +66,7 @@ def slope_of(
     loss:str, # A key of TRIPLET_LOSSES
 ) -> Callable: # Logits and log probabilities, both (3, n) -> losses (n,), slopes (3, n)
     "The function that gives value and slope of a loss: a formula of `LOSS_SLOPES`, or autograd"
+    check_choice(loss, TRIPLET_LOSSES, 'loss')
     return LOSS_SLOPES.get(loss) or partial(_autograd_slope, loss=loss)
 
 # %% ../../nbs/scale/fast_loss.ipynb #9f45b636
@@ -98,9 +101,11 @@ class ChunkPlan:
     n_procs:int=1 # How many processes share the list
 
     def __post_init__(self):
+        check_count(0, B=self.B)
+        if not isinstance(self.device, torch.device): self.device = check_device(self.device)
         if self.chunk is None: self.chunk = 1 << 15 if self.device.type == 'cpu' else 1 << 22
-        check_count(1, chunk=self.chunk, n_procs=self.n_procs)
-        check_count(0, rank=self.rank)
+        check_count(1, chunk=self.chunk)
+        check_rank(self.rank, self.n_procs)
         self.chunk, self.rank, self.n_procs = int(self.chunk), int(self.rank), int(self.n_procs)
         # at least one chunk for each process
         if self.n_procs > 1: self.chunk = min(self.chunk, -(-n_triplets(self.B) // self.n_procs))
@@ -125,6 +130,9 @@ def chunk_triplets(
     plan:ChunkPlan, # The plan that the chunk belongs to
 ) -> torch.Tensor: # (3, n) int64
     "The triplets of a chunk, kept for the next step if there are few"
+    check_has('B device', 'a ChunkPlan', plan=plan)
+    check_count(0, lo=lo, hi=hi)
+    check_between(lo, n_triplets(plan.B), hi=hi)
     make = _kept_triplets if n_triplets(plan.B) <= KEEP_TRIPLETS else _make_triplets
     return make(lo, hi, plan.B, plan.device)
 
@@ -179,6 +187,13 @@ class DenseLoss:
     plan:ChunkPlan # Which triplets, and how many at a time
     compile:bool=False # One kernel instead of many
 
+    def __post_init__(self):
+        check_choice(self.loss, TRIPLET_LOSSES, 'loss')
+        check_positive(tau=self.tau, tau_teacher=self.tau_teacher)
+        check_has('of keep rule', 'TripletWeights', weights=self.weights)
+        check_has('B n_procs', 'a ChunkPlan', plan=self.plan)
+        check_flag(compile=self.compile)
+
     def _chunk(self, s, t, lo, hi, grad):
         "Loss and sum of weights of one chunk"
         B = self.plan.B
@@ -191,6 +206,7 @@ class DenseLoss:
 
     def __call__(self, S, T, need_grad):
         "Value; gradient (B, B), or None"
+        check_tensors(f'{self.plan.B} {self.plan.B}', S=S, T=T)
         dtype = torch.promote_types(at_least_float32(S).dtype, at_least_float32(T).dtype)
         s = S.detach().to(dtype).reshape(-1) / self.tau
         t = T.detach().to(dtype).reshape(-1) / self.tau_teacher
@@ -241,8 +257,6 @@ def fast_triplet_loss(
 ) -> torch.Tensor: # Scalar; 0 if no triplet of the batch has a weight
     "Mean of the triplet loss over all triplets of a batch, in bounded memory"
     check_square(S_student=S_student, S_teacher=S_teacher)
-    check_choice(loss, TRIPLET_LOSSES, 'loss')
-    check_positive(tau=tau, tau_teacher=tau_teacher)
     B, device = len(S_student), S_student.device
     weights = TripletWeights(weights, B, clusters, device)
     if compile and weights.rule == 'function':

@@ -7,6 +7,7 @@ __all__ = ['evaluating', 'check_device', 'rows_of_batch', 'forward_batches']
 
 # %% ../../nbs/scale/forward.ipynb #fwdimport
 import contextlib, re
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 from ..core import *
@@ -18,6 +19,8 @@ def evaluating(
     device=None, # Where it is in the meantime; where it was if None
 ) -> object: # Context manager: the module
     "Run a block with a module in eval mode, and put every part of it back as it was"
+    check_has('modules parameters eval', 'a PyTorch module', module=module)
+    if device is not None: device = check_device(device)
     modes = [(m, m.training) for m in module.modules()]
     home = getattr(next(module.parameters(), None), 'device', None)
     module.eval()
@@ -43,7 +46,10 @@ class _Pixels(Dataset):
 def _stack(items):
     "A batch of images, or the first error among them"
     errors = [o for o in items if isinstance(o, AlignetError)]
-    return errors[0] if errors else torch.stack(items)
+    if errors: return errors[0]
+    try: return torch.stack(items)
+    except (TypeError, RuntimeError) as e:
+        return AlignetError(f'transform must return tensors of one shape ({str(e)[:100]})')
 
 # %% ../../nbs/scale/forward.ipynb #2db890f3
 def check_device(
@@ -61,6 +67,8 @@ def rows_of_batch(
     x, # (B, 3, H, W) pixels
 ) -> torch.Tensor: # (B, d)
     "Features of a batch; an error of the model names it and what it was given"
+    check_has('name __call__', 'a model with a name, e.g. a Backbone', model=model)
+    check_tensors(x=x)
     try: return model(x)
     except torch.OutOfMemoryError as e:
         raise AlignetError(f"'{model.name}' fills the memory of {x.device}; lower batch_size={len(x)}") from e
@@ -88,6 +96,12 @@ def forward_batches(
     num_workers:int=0, # Processes that read images; 0 reads in this one
 ) -> object: # Iterator over (b, d) float32 arrays
     "Send pictures through a model, batch by batch"
+    check_has('name modules __call__', 'a model with a name, e.g. a Backbone', model=model)
+    check_has('names __getitem__', 'an ImageSet', images=images)
+    check_callable(transform=transform)
+    check_count(1, batch_size=batch_size)
+    check_count(0, num_workers=num_workers)
+    rows = np.atleast_1d(check_index(to_array(rows), len(images.names))).tolist()
     if device is None: device = 'cuda' if torch.cuda.is_available() else 'cpu'
     device = check_device(device)
     layout = _layout_for(model, device)

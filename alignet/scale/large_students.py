@@ -20,6 +20,8 @@ def checkpoint_gradients(
     enable:bool=True, # Switch it on or off
 ) -> Learner: # The same learner
     "Compute the inside of each block twice instead of keeping it: less memory, the same gradients"
+    check_has('model dls opt_func', 'a Learner', learn=learn)
+    check_flag(enable=enable)
     student = get_model(learn.model)
     tower = image_tower(student)
     if student.freeze: raise AlignetError('checkpoint_gradients: frozen stages are called one by one; use freeze=0')

@@ -74,6 +74,7 @@ def fit_mixed(
     "Train a student, then set its weights between where they were and where they are"
     levers = _check_levers(levers)
     check_positive(lr=lr, head_lr=head_lr)
+    check_has('model dls fit_one_cycle', 'a Learner', learn=learn)
     base = copy.deepcopy(learn.model.state_dict())
     settings = dict(div=10., pct_start=.1) | kwargs
     learn.fit_one_cycle(levers.epochs, slice(lr, head_lr), **settings)
@@ -116,6 +117,11 @@ def align_soup(
     **kwargs, # For align
 ) -> object: # A Backbone; export_timm takes it
     "Align several students of one base, and average them and the base"
+    check_between(0, 1, mix=mix)
+    check_count(0, seed=seed)
+    check_has('__len__ __iter__', 'a list of Levers', members=members)
+    for levers in members: check_has('mix local pull epochs', 'a list of Levers', members=levers)
+    if not len(members): raise AlignetError('members is empty; give at least one Levers')
     base, trained = as_backbone(student), []
     for i, levers in enumerate(members):
         learn = align(copy.deepcopy(base), labels, images, replace(levers, mix=1.), untransformed,
@@ -134,7 +140,12 @@ def mix_curve(
     base, student = as_backbone(base), as_backbone(student)
     if not callable(score): raise AlignetError(f'score must be a function of a Backbone, not {score!r:.60}')
     mixes = check_vector(mixes, 'mixes').tolist()
-    rows = [dict(mix=mix) | score(mix_models(base, student, mix)) for mix in mixes]
+    for mix in mixes: check_between(0, 1, mixes=mix)
+    rows = []
+    for mix in mixes:
+        measures = score(mix_models(base, student, mix))
+        check_has('items keys', 'a dict {measure: number}', **{'what score returns': measures})
+        rows.append(dict(mix=mix) | dict(measures))
     return pd.DataFrame(rows)
 
 # %% ../../nbs/scale/levers.ipynb #lev00024
@@ -158,12 +169,22 @@ def compare_settings(
     slack:float=0., # How far a measure may fall below the base
 ) -> pd.DataFrame: # levers, gain (mean over seeds), mean (smallest mean change), worst (change in any seed), allowed
     "What each setting gains in alignment, and where it does worst in recognition"
+    check_text(alignment=alignment, by=by)
+    check_flag(each_seed=each_seed)
     recognition = [recognition] if isinstance(recognition, str) else check_names(recognition, 'recognition')
-    measures, levers = [alignment, *recognition], check_names(levers, 'levers')
+    measures, levers = [alignment, *recognition], check_unique(levers, 'levers')
+    errors = check_names(errors, 'errors')
+    check_known(errors, measures, 'errors', 'name some of the measures')
     check_columns(scores, ['mix', *measures, *levers, by], 'scores')
     check_at_least(0, slack=slack)
     if not recognition or not levers: raise AlignetError('recognition and levers must name a column each, at least')
-    change = _changes(scores, measures, check_names(errors, 'errors'), by)
+    for column in ('mix', *measures):
+        values = check_real(scores[column], f"column '{column}'")
+        check_rows(~np.isfinite(values), f"column '{column}' of scores", 'are NaN or infinite')
+        if values.dtype == bool: scores = scores.assign(**{column: values.astype(float)})
+    if scores[[*levers, by]].isna().any(axis=None): raise AlignetError(f'columns of scores: levers or {by} are missing')
+    if not scores.index.is_unique: scores = scores.reset_index(drop=True)
+    change = _changes(scores, measures, errors, by)
     rows = []
     for setting, part in scores.groupby(levers, sort=False):
         d = change.loc[part.index]

@@ -14,9 +14,12 @@ from ..features import Backbone, as_backbone
 # %% ../../nbs/scale/mix.ipynb #mix00008
 def _check_alike(base, student):
     "Raise unless two dictionaries have tensors of the same names and shapes"
-    other = sorted(base.keys() ^ student.keys())
+    check_has('items keys', 'a dict of tensors', base=base, student=student)
+    other = sorted(map(str, base.keys() ^ student.keys()))
     if other: raise AlignetError(f"'{other[0]}' is in one network only; mix a base and its own student")
     for name, a in base.items():
+        if not (isinstance(a, torch.Tensor) and isinstance(student[name], torch.Tensor)):
+            raise AlignetError(f"'{name}' must be a tensor in both networks; give their state_dict()")
         if a.shape == student[name].shape: continue
         shapes = f'{tuple(a.shape)} and {tuple(student[name].shape)}'
         raise AlignetError(f"'{name}' has the shapes {shapes}; mix a base and its own student")
@@ -29,7 +32,6 @@ def mix_states(
 ) -> dict: # Name -> tensor, on the student's device and in its precision
     "Tensors on the line between those of two networks"
     check_between(0, 1, fraction=fraction)
-    check_has('items keys', 'a dict of tensors', base=base, student=student)
     _check_alike(base, student)
     def between(a, b):
         a = a.to(b)
@@ -55,14 +57,20 @@ def mix_models(
     return mixed
 
 # %% ../../nbs/scale/mix.ipynb #mix00021
+def _listed(networks, what):
+    "A list of networks; a single one, or its name, is none"
+    if isinstance(networks, (str, dict)): networks = None
+    check_has('__iter__', 'a list of networks', **{what: networks})
+    return list(networks)
+
 def average_states(
     states, # Dictionaries of tensors, as from state_dict(), with the same names and shapes
 ) -> dict: # Name -> tensor, on the first one's device and in its precision
     "The mean of each tensor over several networks"
-    states = list(states)
+    states = _listed(states, 'states')
     if not states: raise AlignetError('states is empty; give at least one network')
-    first, *others = states
-    for other in others: _check_alike(first, other)
+    first = states[0]
+    for other in states: _check_alike(first, other)
     def mean(name, a):
         if not a.is_floating_point(): return a.clone()
         return torch.stack([s[name].to(a.device, torch.float64) for s in states]).mean(0).to(a.dtype)
@@ -73,7 +81,7 @@ def average_models(
     models, # Students of the same base: names, folders or models
 ) -> Backbone: # A new model; the others stay as they are
     "The network whose weights are the mean of several students' weights"
-    backbones = [as_backbone(o) for o in models]
+    backbones = [as_backbone(o) for o in _listed(models, 'models')]
     tensors = average_states(b.model.state_dict() for b in backbones)
     if len({str(b.normalize) for b in backbones}) > 1:
         raise AlignetError('the models normalise pixels differently; average students of one base')

@@ -27,6 +27,7 @@ from timm.utils import ModelEmaV3
 from torch import nn
 from ..core import *
 from .batches import *
+from ..loss import check_callbacks
 from .forward import check_device
 from .processes import *
 from ..training import *
@@ -41,6 +42,7 @@ def image_tower(
     student:Student, # A student
 ) -> nn.Module: # A timm model, or a tower of open_clip's own
     "The module whose layers are counted"
+    check_has('backbone head log_scale', 'a Student', student=student)
     net = student.backbone.model
     tower = getattr(net, 'visual', net)
     return getattr(tower, 'trunk', tower)
@@ -64,7 +66,7 @@ def layer_groups(
     student, # A Student, also wrapped for several processes
 ) -> list: # Lists of parameters, from the stem to the top; the last holds the head and the scale
     "Parameter groups by layer, as timm's `group_matcher` says; a fastai splitter"
-    student = get_model(student)
+    if isinstance(student, nn.Module): student = get_model(student)
     depths, groups = layer_depths(student), defaultdict(list)
     added = [*student.head.parameters(), student.log_scale]
     added_ids = {id(p) for p in added}
@@ -95,6 +97,13 @@ def layer_lrs(
     return lrs + [lr if head_lr is None else head_lr]
 
 # %% ../../nbs/scale/recipes.ipynb #30f416f1
+def _check_rates(lr):
+    "Raise unless learning rates are a number, a list of them, or a slice"
+    several = isinstance(lr, (list, tuple, np.ndarray)) and np.ndim(lr) == 1 and len(lr)
+    rates = [o for o in (lr.start, lr.stop) if o is not None] if isinstance(lr, slice) else lr if several else [lr]
+    if not len(rates): raise AlignetError('lr is a slice without a rate; give slice(lowest, highest)')
+    for rate in rates: check_at_least(0, lr=rate)
+
 @dataclasses.dataclass
 class Recipe:
     "Settings of a learner, and how to train it"
@@ -111,6 +120,8 @@ class Recipe:
         check_count(1, steps=self.steps)
         check_count(0, warmup=self.warmup)
         check_has('items keys', 'a dict', settings=self.settings)
+        check_text(name=self.name, source=self.source)
+        _check_rates(self.lr)
         if 0 <= self.warmup < self.steps: return
         raise AlignetError(f'warmup={self.warmup} must be below the number of steps, {self.steps}')
 
@@ -168,8 +179,11 @@ def scheds(self:Recipe,
     moms=(.95, .85, .95), # Momentum at the start, the top and the end of one cycle
 ) -> dict: # Hyper-parameter -> function of the fraction of the run that is done
     "How learning rate and momentum move"
+    _check_rates(lr)
+    if isinstance(lr, (list, tuple)): lr = np.array(lr)
     warm = self.warmup / self.steps
     if self.schedule == '1cycle':
+        moms = check_vector(moms, 'moms', 3).tolist()
         return dict(lr=combined_cos(warm, lr / 10, lr, lr / 1e5), mom=combined_cos(warm, *moms))
     return dict(lr=combine_scheds([warm, 1 - warm], [SchedLin(lr * 0, lr), SchedCos(lr, lr * 0)]))
 
@@ -181,6 +195,9 @@ class RecipeSchedule(ParamScheduler):
         steps:int, # Steps of the run
         batches_a_step:int=1, # Batches that a step takes
     ):
+        check_has('items keys', 'a dict of functions', scheds=scheds)
+        check_callable(**scheds)
+        check_count(1, steps=steps, batches_a_step=batches_a_step)
         super().__init__(scheds)
         self.n_steps, self.batches_a_step = steps, batches_a_step
 
@@ -194,7 +211,9 @@ class StopAt(Callback):
     order, run_valid, stopped = 100, False, False
     def __init__(self,
         n_batches:int, # Batches
-    ): self.n_batches = n_batches
+    ):
+        check_count(1, n_batches=n_batches)
+        self.n_batches = n_batches
 
     def after_batch(self):
         "Leave the epoch, unless it ends by itself here"
@@ -230,12 +249,13 @@ def fit(self:Recipe,
     cbs=None, # More callbacks
 ) -> Learner: # The same learner
     "Train with the recipe's schedule for exactly so many steps"
-    steps, lr, cbs = self.steps if steps is None else steps, self.lr if lr is None else lr, list(cbs or [])
+    steps, lr, cbs = self.steps if steps is None else steps, self.lr if lr is None else lr, check_callbacks(cbs)
+    _check_rates(lr)
     check_count(1, steps=steps)
     check_has('opt model dls', 'a Learner', learn=learn)
     if not learn.opt: learn.create_opt()
     groups = len(learn.opt.hypers)
-    if isinstance(lr, (list, tuple)) and len(lr) != groups:
+    if not isinstance(lr, slice) and np.ndim(lr) and len(lr) != groups:
         raise AlignetError(f'{len(lr)} learning rates do not fit the {groups} parameter groups of this learner')
     learn.opt.set_hyper('lr', lr)
     k = _batches_a_step(learn, cbs)
@@ -257,6 +277,7 @@ class EMA(Callback):
         device=None, # Where to keep them; with the model if None
     ):
         check_between(0, 1, decay=decay)
+        check_flag(warmup=warmup, validate=validate, final=final)
         if decay == 1: raise AlignetError('decay must be below 1, or the average never moves')
         if device is not None: check_device(device)
         super().__init__()
@@ -266,6 +287,7 @@ class EMA(Callback):
     @torch.no_grad()
     def swap(self):
         "Exchange the model's weights and their average"
+        if self.average is None: raise AlignetError('EMA has no average before a fit; fit with it first')
         weights, average = (o.state_dict().values() for o in (get_model(self.model), self.average.module))
         for p, q in zip(weights, average):
             kept = p.clone()
@@ -339,6 +361,8 @@ def load_state_dict(self:EMA,
 ):
     "Go on from a checkpoint"
     if not state: return
+    if not isinstance(state, dict) or not {'steps', 'average'} <= state.keys():
+        raise AlignetError('state must be what state_dict of an EMA returned')
     if self.average is None: raise AlignetError('EMA goes on from a checkpoint within a fit only')
     self.steps = state['steps']
     self.average.module.load_state_dict(state['average'])

@@ -18,6 +18,7 @@ def split_stages(
     k:int, # Number of early stages
 ) -> tuple: # Modules of the stem and the early stages; modules of the later ones
     "Cut a timm model after its first `k` stages"
+    check_count(1, k=k)
     def has(*names): return all(hasattr(model, o) for o in ('forward_head', *names))
     if has('conv_stem', 'bn1', 'blocks'):
         stem, stages = [model.conv_stem, model.bn1], list(model.blocks)
@@ -35,6 +36,7 @@ def unused_parameters(
     backbone:nn.Module, # A Backbone
 ) -> list: # Trainable parameters without a gradient
     "Parameters that the pre-logits do not depend on, such as those of a classifier"
+    check_has('parameters data_config name', 'a Backbone', backbone=backbone)
     ps = [p for p in backbone.parameters() if p.requires_grad]
     if not ps: return []
     blank = torch.zeros(1, *backbone.data_config['input_size']).to(ps[0])
@@ -51,6 +53,7 @@ def published_head(
     features:int, # Number of outputs
 ) -> nn.Linear: # Its weights are normal, cut off at two deviations
     "A linear layer that starts with weights of variance 1/n and a bias of zero"
+    check_count(1, n=n, features=features)
     layer = nn.Linear(n, features)
     std = n ** -.5 / .87962566103423978 # cutting off takes this much of the deviation
     nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
@@ -62,6 +65,7 @@ def use_tanh_gelu(
     model:nn.Module, # A timm model
 ):
     "Compute each GELU of a model by its tanh formula, also once it is exported"
+    check_has('modules state_dict', 'a PyTorch module', model=model)
     exact = [(parent, name) for parent in model.modules() for name, m in parent.named_children()
              if isinstance(m, (nn.GELU, GELU)) and getattr(m, 'approximate', 'none') == 'none']
     for parent, name in exact: setattr(parent, name, nn.GELU('tanh'))

@@ -21,16 +21,19 @@ def choice_kl(
     tau:float=1., # Temperature of the model's softmax
 ) -> torch.Tensor: # The mean over triplets, in nats
     "KL divergence of the model's choice probabilities from the target's"
+    check_tensors('t 3', sims=sims, probs=probs)
+    check_positive(tau=tau)
     log_q = torch.log_softmax(sims / tau, -1)
     return (torch.xlogy(probs, probs) - probs * log_q).sum(-1).mean()
 
 # %% ../../nbs/scale/teacher_fit.ipynb #8f87fd53
 def flat_pairs(
-    triplets, # (t, 3) tensor of indices
+    triplets, # (t, 3) indices
     n:int, # Number of objects
 ) -> torch.Tensor: # (3 t,), pairs ij of all triplets, then ik, then jk
     "Where the pairs of triplets lie in a flattened (n, n) matrix"
-    i, j, k = triplets.T
+    check_count(1, n=n)
+    i, j, k = torch.as_tensor(check_triplets(triplets, n)).T
     return torch.cat([i * n + j, i * n + k, j * n + k])
 
 # %% ../../nbs/scale/teacher_fit.ipynb #54e2aca3
@@ -54,6 +57,8 @@ def pair_exp_sums(
     S, # (n, n) tensor of similarities; the diagonal does not count
 ) -> tuple: # (n, n) exp(S - top), zero diagonal; (n, n, n) sums over a triplet's pairs; top, a number
     "Exponentials of pairs, and their sums for each triplet (infinite where objects repeat)"
+    check_tensors('n n', S=S)
+    if len(S) < 3: raise AlignetError(f'S has {len(S)} objects; a triplet needs three')
     S = S.clone()
     S.fill_diagonal_(-torch.inf)
     top = S.max()
@@ -87,6 +92,7 @@ def all_triplets_kl(
     P, # (n, n) tensor, similarities of the target, the same
 ) -> torch.Tensor: # One number, in nats
     "Mean KL divergence over all triplets of n objects"
+    check_tensors('n n', S=S, P=P)
     pairs = ~torch.eye(len(S), dtype=torch.bool)
     return 3 * (pair_mass(P) * (P - S))[pairs].mean() + _mean_log_sum(S) - _mean_log_sum(P)
 
@@ -108,6 +114,7 @@ def identity_penalty(
     W, # (d, d) tensor
 ) -> torch.Tensor: # One number
     "Squared Frobenius distance of `W` to the nearest multiple of the identity"
+    check_tensors('d d', W=W)
     return (W - W.diagonal().mean() * torch.eye(len(W)).to(W)).square().sum()
 
 # %% ../../nbs/scale/teacher_fit.ipynb #9f30c4f8
@@ -122,6 +129,8 @@ def local_kl(
     tau:float=.1, # Temperature of the softmax over neighbours
 ) -> torch.Tensor: # The mean over pictures, in nats
     "Divergence of each picture's neighbour probabilities after the map from those before it"
+    check_tensors('m .', X=X, Z=Z)
+    check_positive(tau=tau)
     log_p, log_q = _log_neighbours(X, tau), _log_neighbours(Z, tau)
     return (log_p.exp() * (log_p - log_q)).sum() / len(X)
 
@@ -133,6 +142,13 @@ class LocalTerm:
     alpha:float=.1 # Fraction of the objective, from 0 to below 1
     tau:float=.1 # Temperature of the softmax over neighbours
     batch:int=512 # Pictures of a step
+
+    def __post_init__(self):
+        check_has('__len__', 'features, or a FeatureStore', X=self.X)
+        check_positive(tau=self.tau)
+        check_count(2, batch=self.batch)
+        check_between(0, 1, alpha=self.alpha)
+        if self.alpha == 1: raise AlignetError('alpha must be a fraction below 1, or the judgements do not count')
 
     def __repr__(self):
         return f'LocalTerm({len(self.X):,} pictures, alpha={self.alpha}, tau={self.tau})'
@@ -150,11 +166,6 @@ class LocalTerm:
         if X.shape[1] != d:
             raise AlignetError(f'local has {X.shape[1]} features and X has {d}; use one backbone')
         if len(X) < 3: raise AlignetError(f'local has {len(X)} pictures; it needs at least three')
-        check_at_least(0, alpha=self.alpha)
-        check_positive(tau=self.tau)
-        check_count(2, batch=self.batch)
-        if not 0 <= self.alpha < 1:
-            raise AlignetError(f'alpha must be a fraction from 0 to below 1, not {self.alpha}')
         return X
 
 # %% ../../nbs/scale/teacher_fit.ipynb #ecc993e4
@@ -173,6 +184,7 @@ def to_span(
     X, # (n, d) tensor, standardised
 ) -> tuple: # (n, m) tensor Y; (d, m) orthonormal tensor Q with X = Y Q^T, None where nothing is gained
     "Coordinates of the rows of `X` in a basis of their own span"
+    check_tensors('n d', X=X)
     if len(X) >= X.shape[1]: return X, None
     Q, R = torch.linalg.qr(X.T)
     return R.T.contiguous(), Q
@@ -185,7 +197,11 @@ def from_span(
     penalty:str='identity', # What happens outside the span: 'identity' scales, 'zero' deletes
 ) -> tuple: # (d, d) and (d,) tensors
     "The map between features that a map between coordinates stands for"
+    check_tensors('m m', W=W)
+    check_tensors(f'{len(W)}', b=b)
+    check_choice(penalty, ('identity', 'zero'), 'penalty')
     if Q is None: return W, b
+    check_tensors(f'd {len(W)}', Q=Q)
     if penalty == 'zero': return Q @ W @ Q.T, Q @ b
     c = W.diagonal().mean()
     full = Q @ (W - c * torch.eye(len(W))) @ Q.T
@@ -198,10 +214,12 @@ def check_objects(
     n:int, # Number of objects
 ) -> np.ndarray: # Sorted, each once
     "Validate indices of objects"
+    check_count(0, n=n)
     if objects is None: return np.arange(n)
-    o = np.unique(to_array(objects))
-    if len(o) and o.dtype.kind not in 'iu': raise AlignetError(f'objects must be whole numbers, not {o.dtype}')
-    o = o.astype(np.int64)
+    o = to_array(objects)
+    if o.ndim != 1 or o.size and o.dtype.kind not in 'iu':
+        raise AlignetError(f'objects must be a list of whole numbers, not {o.dtype} {o.shape}')
+    o = np.unique(o).astype(np.int64)
     if len(o) and not (o[0] >= 0 and o[-1] < n):
         wrong = f'they run from {o[0]} to {o[-1]}'
         raise AlignetError(f'objects must be rows of X, from 0 to {n - 1}; {wrong}')
@@ -241,7 +259,8 @@ def check_meta(
     "Validate the parts of a teacher's meta that are used"
     parts = dict(meta=(meta, dict))
     if isinstance(meta, dict):
-        parts.update(features=(meta.get('features') or {}, dict), tau=(meta.get('tau', 1.), (int, float)))
+        parts["meta['features']"] = meta.get('features') or {}, dict
+        parts["meta['tau']"] = meta.get('tau', 1.), (int, float)
     for name, (value, kind) in parts.items():
         if not isinstance(value, kind): raise AlignetError(f'{what}: {name} cannot be a {type(value).__name__}')
     return dict(meta)
@@ -261,6 +280,7 @@ class JudgedFeatures:
     ) -> tuple: # triplets and probs
         "The judgements that are about these objects alone"
         if objects is None: return self.triplets, self.probs
+        if self.triplets is None: raise AlignetError('there are no triplets to choose from; give them with X')
         keep = np.isin(self.triplets, check_objects(objects, len(self.X))).all(1)
         return self.triplets[keep], None if self.probs is None else self.probs[keep]
 
@@ -268,6 +288,7 @@ class JudgedFeatures:
         rows, # (m,) the objects that a teacher was fitted on
     ) -> dict: # For the meta of the teacher
         "What is known about names and features"
+        rows = check_index(to_array(rows), len(self.X))
         known = {} if self.names is None else dict(names=[self.names[o] for o in rows])
         return dict(known, features=self.features) if self.features else known
 
@@ -313,6 +334,7 @@ class FitSettings:
 
     def __post_init__(self):
         check_choice(self.penalty, ('identity', 'zero'), 'penalty')
+        check_choice(self.standardise, ('scalars', 'features'), 'standardise')
         check_count(1, steps=self.steps)
         if self.init is not None: check_at_least(0, init=self.init)
 
@@ -336,6 +358,7 @@ def mean_and_std(
 ) -> tuple: # float32 numbers, or (d,) float32 each
     "Mean and standard deviation over all entries, or of each feature, summed in float64"
     check_choice(standardise, ('scalars', 'features'), 'standardise')
+    X = check_finite(X)
     m, s = np.mean(X, dtype=np.float64), np.std(X, dtype=np.float64)
     if not s > 0: raise AlignetError('the features are constant; check the feature store')
     if standardise == 'scalars': return np.float32(m), np.float32(s)
@@ -377,6 +400,8 @@ class FitData:
     ) -> tuple: # weights, bias, mean and std of a teacher
         "The map between features, with its standardisation"
         W, b = from_span(W, b, self.basis, self.settings.penalty)
+        if not (torch.isfinite(W).all() and torch.isfinite(b).all()):
+            raise AlignetError(f'the fit diverged at lam={self.lam:g}; lower lam, init or lr')
         return W.numpy(), b.numpy(), *self.scale
 
 # %% ../../nbs/scale/teacher_fit.ipynb #95041e80
@@ -389,7 +414,9 @@ def prepare_fit(
     settings:FitSettings, # The rest
 ) -> FitData: # Ready for the descent
     "Standardise features, take them to their span, and put the objective together"
+    X = check_finite(X)
     n, d = X.shape
+    check_has('steps penalty standardise init', 'FitSettings', settings=settings)
     if lam is None: lam = 3e-4 * d
     if settings.init is None: settings = replace(settings, init=.5 / d**.5)
     check_at_least(0, lam=lam)
@@ -420,10 +447,14 @@ def fit_listed(
     steps:int, # Most steps
 ) -> tuple: # W, b, and a list of (evaluation, KL)
     "Minimise the mean KL over listed triplets and the other terms, by L-BFGS over all trials"
+    check_has('Y start loss', 'FitData', data=data)
+    check_positive(tau=tau)
+    check_count(1, steps=steps)
     W, b = data.start()
-    if probs is None: probs = torch.tensor([[1., 0, 0]]).repeat(len(triplets), 1)
-    probs = torch.as_tensor(probs).T.contiguous()
-    pairs = flat_pairs(torch.from_numpy(triplets), len(data.Y))
+    pairs = flat_pairs(triplets, len(data.Y))
+    if probs is None: probs = np.tile([1., 0, 0], (len(triplets), 1))
+    probs = check_probs(probs, len(triplets)).astype(np.float32)
+    probs = torch.from_numpy(probs).T.contiguous()
     history = []
     opt = torch.optim.LBFGS(
         [W, b], max_iter=steps, max_eval=2 * steps, history_size=10, tolerance_grad=1e-6,
@@ -448,8 +479,13 @@ def fit_embedding(
     settings:DistilSettings, # Steps, learning rate and batch
 ) -> tuple: # W, b, and a list of (step, KL over the triplets of one batch)
     "Minimise the mean KL over all triplets of random batches, and the other terms, by Adam"
-    (n, m), steps, E = data.Y.shape, settings.steps, torch.from_numpy(E)
-    if weights is not None: weights = torch.from_numpy(weights)
+    check_has('Y start loss', 'FitData', data=data)
+    check_has('steps lr batch', 'DistilSettings', settings=settings)
+    check_positive(tau=tau)
+    check_count(0, seed=seed)
+    (n, m), steps, E = data.Y.shape, settings.steps, torch.tensor(check_finite(E, 'E'))
+    if len(E) != n: raise AlignetError(f'E has {len(E):,} rows for {n:,} objects')
+    if weights is not None: weights = torch.from_numpy(check_weights(weights, n))
     g = torch.Generator().manual_seed(int(seed) % 2**63)
     def draw():
         if weights is None: return torch.randperm(n, generator=g)[:settings.batch]

@@ -8,8 +8,9 @@ __all__ = ['SIMILARITIES', 'CHANCE', 'TIE', 'to_array', 'check_triplets', 'check
            'choice_probs', 'is_correct', 'ooo_correct', 'ooo_accuracy', 'odd_last', 'AlignetError', 'printable',
            'as_label', 'nearest_names', 'preview', 'PositionError', 'check_choice', 'check_positive', 'check_at_least',
            'check_count', 'check_between', 'check_flag', 'check_text', 'check_callable', 'check_has', 'as_axes',
-           'check_position', 'check_index', 'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique',
-           'check_rows', 'require', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
+           'check_number', 'check_dict', 'check_position', 'check_index', 'check_known', 'check_names', 'check_columns',
+           'check_path', 'check_unique', 'check_rows', 'require', 'with_settings', 'quiet_imports', 'progress', 'rng',
+           'set_seed']
 
 # %% ../nbs/00_core.ipynb #54674024
 import numpy as np
@@ -22,6 +23,7 @@ _all_ = [
     'AlignetError', 'printable', 'as_label', 'nearest_names', 'preview',
     'PositionError', 'check_choice', 'check_positive', 'check_at_least', 'check_count',
     'check_between', 'check_flag', 'check_text', 'check_callable', 'check_has', 'as_axes',
+    'check_number', 'check_dict',
     'check_position', 'check_index',
     'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows',
     'require', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
@@ -276,7 +278,8 @@ def choice_probs(
     check_positive(tau=tau)
     is_tensor = isinstance(sims, torch.Tensor)
     if not is_tensor: sims = check_real(sims, 'sims')
-    if sims.shape[-1:] != (3,): raise AlignetError(f'sims must have the shape (t, 3), not {tuple(sims.shape)}')
+    if sims.shape[-1:] != (3,):
+        raise AlignetError(f'sims must have the shape (t, 3), not {tuple(sims.shape)}')
     with np.errstate(all='ignore'):
         logits = sims.float() / tau if is_tensor else sims.astype(np.float32) / np.float32(tau)
     bad = ~np.isfinite(to_array(logits)).all(-1).reshape(-1)
@@ -300,7 +303,8 @@ def is_correct(
     check_rows(~np.isfinite(s).all(1), 'sims', 'hold NaN or infinity')
     if scale is None: scale = np.abs(s).max(1)
     scale = check_real(scale, 'scale')
-    if scale.shape not in ((), (len(s),)): raise AlignetError(f'scale must be a number or have the shape ({len(s)},)')
+    if scale.shape not in ((), (len(s),)):
+        raise AlignetError(f'scale must be a number or have the shape ({len(s)},)')
     check_rows(~(np.isfinite(scale) & (scale >= 0)), 'scale', 'are negative, NaN or infinite')
     return s[:, 0] - s[:, 1:].max(1) > TIE * scale
 

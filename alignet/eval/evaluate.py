@@ -30,7 +30,7 @@ from .models import about_model, name_models, rows_only
 from .plots import MARKERS, model_colours, plot_rdms
 from .report import Report, escape_markdown
 from .suites import suite_modules
-from .tasks import Candidate, Difference, Row, Scores, Task, as_shots, report_figure
+from .tasks import Candidate, Difference, Row, Scores, Task, as_shots, check_scores, report_figure
 
 # %% ../../nbs/eval/evaluate.ipynb #3fe29a68
 for module in suite_modules(): import_module(module)
@@ -204,6 +204,7 @@ def summary(self:Evaluation,
     brief:bool=False, # Leave out what is needed for that which could not be measured
 ) -> str: # Values, comparisons, what was skipped, and notes
     "The whole as plain text"
+    check_flag(brief=brief)
     base, *others = self.models
     values = self.wide() if others else self.table.drop(columns=['model', 'ceiling'])
     lines = [_table_text(values)]
@@ -245,6 +246,9 @@ class PicturesTask(Task):
         maps='pca', # One of MAP_METHODS, or False for no maps
         max_images:int=150, # Show at most so many pictures
     ):
+        check_has('name images files groups', 'a Task', task=task)
+        _check_maps(maps, ('pictures',))
+        check_count(1, max_images=max_images)
         super().__init__(task.name, task.images, task.files, task.notes, task.groups, task.cached_files)
         self.task, self.maps, self.max_images = task, maps, max_images
 
@@ -263,6 +267,7 @@ class PicturesTask(Task):
 @patch
 def figures(self:PicturesTask, scores, seed=0, n_boot=2000):
     "Maps, matrices, neighbours and disagreements"
+    check_scores(scores)
     files = sorted(self.files)
     files = [files[i] for i in sorted(rng(seed, 68).permutation(len(files))[:self.max_images])]
     X = {s.model.name: features_for(s.model.features, files) for s in scores[:2]}

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['as_label', 'printable', 'AlignetError', 'PositionError', 'nearest_names', 'check_choice', 'check_positive',
            'check_at_least', 'check_count', 'check_between', 'check_flag', 'check_text', 'check_callable', 'check_has',
-           'as_axes', 'check_position', 'check_index', 'preview', 'check_known', 'check_names', 'check_columns',
-           'check_path', 'check_unique', 'check_rows', 'require', 'with_settings', 'quiet_imports', 'progress', 'rng',
-           'set_seed']
+           'check_number', 'check_dict', 'as_axes', 'check_position', 'check_index', 'preview', 'check_known',
+           'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows', 'require', 'with_settings',
+           'quiet_imports', 'progress', 'rng', 'set_seed']
 
 # %% ../../nbs/files/tools.ipynb #toolsimports
 import collections, contextlib, dataclasses, difflib, heapq, importlib, numbers
@@ -105,7 +105,8 @@ def check_count(
         if not whole: raise AlignetError(f'{name} must be a whole number, not {value!r:.60}')
         check_at_least(least, **{name: value})
         # a seed may be of any size
-        if value >= 2**63 and not name.endswith('seed'): raise AlignetError(f'{name}={value:.3g} is too large')
+        if value >= 2**63 and not name.endswith('seed'):
+            raise AlignetError(f'{name}={value:.3g} is too large')
 
 # %% ../../nbs/files/tools.ipynb #chkbetween
 def check_between(
@@ -157,6 +158,23 @@ def check_has(
         if not isinstance(value, type) and all(hasattr(value, o) for o in needs.split()): continue
         first_line = repr(value).split('\n')[0]
         raise AlignetError(f'{name} must be {what}, not {first_line:.60}')
+
+# %% ../../nbs/files/tools.ipynb #chknumber
+def check_number(
+    **values, # By name
+):
+    "Raise an `AlignetError` if one of the values is not one real number; NaN is one"
+    for name, value in values.items(): _check_number(name, value)
+
+# %% ../../nbs/files/tools.ipynb #chkdict
+def check_dict(
+    what:str, # What it holds, for the error
+    **values, # By name
+):
+    "Raise an `AlignetError` if one of the values is no dict, or is empty"
+    check_has('items keys values', f'a dict of {what}', **values)
+    for name, value in values.items():
+        if not len(value): raise AlignetError(f'{name} is empty; give {what}')
 
 # %% ../../nbs/files/tools.ipynb #asaxes
 def as_axes(

@@ -57,7 +57,20 @@ class Evaluation:
         n_boot:int=2000, # Number of resamples
         about:dict=None, # What made it: version, date, settings, pictures of each data set
     ):
+        check_has('__iter__', 'a list of pairs of a Task and its Scores', results=results)
+        check_has('__iter__', 'a list', figures=figures)
         self.results, self.figures = list(results), list(figures)
+        if not self.results:
+            raise AlignetError('results is empty; give at least one pair of a Task and its Scores')
+        for pair in self.results:
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise AlignetError(f'results must be pairs of a Task and its Scores, not {pair!r:.60}')
+            check_has('suite compare', 'a Task', **{'the first of each pair': pair[0]})
+            check_scores(pair[1])
+        if skipped is not None: check_columns(skipped, ('suite', 'data', 'why', 'needs'), 'skipped')
+        if about is not None: check_has('items keys', 'a dict', about=about)
+        check_count(0, seed=seed)
+        check_count(1, n_boot=n_boot)
         self.seed, self.n_boot = seed, n_boot
         self.skipped = skipped_table([]) if skipped is None else skipped
         self.about = about or {}
@@ -347,6 +360,8 @@ def task_features(
     **kwargs, # How pictures are read, as in `extract_features`
 ) -> list: # For each task {name of a picture set: features}; its own pictures have the name ''
     "Extract what the tasks need, one store for each image set"
+    check_has('__iter__', 'a list of tasks', tasks=tasks)
+    for task in tasks: check_has('images files extra', 'a Task', **{'each of tasks': task})
     if not isinstance(model, Backbone): return [dict.fromkeys(_picture_sets(t), model) for t in tasks]
     wanted = {}
     for task in tasks:

@@ -32,9 +32,21 @@ class LevelQuestions:
     time:np.ndarray # (q,) mean log time
     half_times:np.ndarray # (q, 2) the same of two random halves of the answers
 
+    def __post_init__(self):
+        self.triplets, self.level = check_triplets(self.triplets), to_array(self.level)
+        for name in ('counts', 'agreement', 'time', 'half_times'):
+            setattr(self, name, check_real(getattr(self, name), name))
+        n = len(self)
+        shapes = dict(counts=(n, 3), level=(n,), agreement=(n,), time=(n,), half_times=(n, 2))
+        for name, shape in shapes.items():
+            given = getattr(self, name).shape
+            if given != shape: raise AlignetError(f'{name} must have the shape {shape}, not {given}')
+
     def __len__(self): return len(self.triplets)
 
-    def __getitem__(self, rows): return LevelQuestions(*(getattr(self, f.name)[rows] for f in fields(self)))
+    def __getitem__(self, rows):
+        rows = np.atleast_1d(check_index(rows, len(self)))
+        return LevelQuestions(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     @property
     def probs(self):

@@ -7,9 +7,10 @@ __all__ = ['SIMILARITIES', 'CHANCE', 'TIE', 'to_array', 'check_triplets', 'check
            'check_finite', 'prep_features', 'pair_sims', 'features_for', 'pair_dots', 'of_pairs', 'triplet_sims',
            'choice_probs', 'is_correct', 'ooo_correct', 'ooo_accuracy', 'odd_last', 'AlignetError', 'printable',
            'as_label', 'nearest_names', 'preview', 'PositionError', 'check_choice', 'check_positive', 'check_at_least',
-           'check_count', 'check_between', 'check_flag', 'check_text', 'check_callable', 'check_has', 'as_axes',
-           'check_position', 'check_index', 'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique',
-           'check_rows', 'require', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
+           'check_count', 'check_number', 'check_between', 'check_flag', 'check_text', 'check_callable',
+           'check_tensors', 'check_has', 'as_axes', 'check_position', 'check_index', 'check_dict', 'check_known',
+           'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows', 'require', 'with_settings',
+           'quiet_imports', 'progress', 'rng', 'set_seed']
 
 # %% ../nbs/00_core.ipynb #54674024
 import numpy as np
@@ -20,9 +21,9 @@ from .files.tools import *
 # names of files.tools that come with those of this page
 _all_ = [
     'AlignetError', 'printable', 'as_label', 'nearest_names', 'preview',
-    'PositionError', 'check_choice', 'check_positive', 'check_at_least', 'check_count',
-    'check_between', 'check_flag', 'check_text', 'check_callable', 'check_has', 'as_axes',
-    'check_position', 'check_index',
+    'PositionError', 'check_choice', 'check_positive', 'check_at_least', 'check_count', 'check_number',
+    'check_between', 'check_flag', 'check_text', 'check_callable', 'check_tensors', 'check_has', 'as_axes',
+    'check_position', 'check_index', 'check_dict',
     'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows',
     'require', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
 
@@ -313,7 +314,8 @@ def is_correct(
     check_rows(~np.isfinite(s).all(1), 'sims', 'hold NaN or infinity')
     if scale is None: scale = np.abs(s).max(1)
     scale = check_real(scale, 'scale')
-    if scale.shape not in ((), (len(s),)): raise AlignetError(f'scale must be a number or have the shape ({len(s)},)')
+    if scale.shape not in ((), (len(s),)):
+        raise AlignetError(f'scale must be a number or have the shape ({len(s)},)')
     check_rows(~(np.isfinite(scale) & (scale >= 0)), 'scale', 'are negative, NaN or infinite')
     return s[:, 0] - s[:, 1:].max(1) > TIE * scale
 

@@ -39,6 +39,12 @@ def _triplets_of(judgements, n):
     return check_triplets(getattr(judgements, 'triplets', judgements), n)
 
 # %% ../nbs/07_evaluation.ipynb #a29210de
+def _check_similarities(similarities):
+    "Names of one similarity or more"
+    similarities = check_names(similarities, 'similarities')
+    if similarities: return similarities
+    raise AlignetError(f'similarities is empty; give some of {SIMILARITIES}')
+
 def _table_row(right, base, ceiling, unit, n_boot, seed):
     "Accuracy and gain of one model, with intervals"
     accuracy = float(right.mean())
@@ -60,7 +66,7 @@ def odd_one_out_table(
     seed:int=0, # Seed of the resampling
 ) -> pd.DataFrame: # model, similarity, n, accuracy, low, high, [of_ceiling], gain, gain_low, gain_high
     "Odd-one-out accuracy of each model, with intervals and paired gains"
-    models, similarities = check_models(models), check_names(similarities, 'similarities')
+    models, similarities = check_models(models), _check_similarities(similarities)
     names = list(models)
     if ceiling is not None:
         check_positive(ceiling=ceiling)
@@ -135,7 +141,8 @@ def chance_ece(
 ) -> np.ndarray: # (n_draws,) calibration errors
     "Calibration errors by chance: of answers that are right as often as claimed"
     check_count(1, n_draws=n_draws)
-    r, conf = rng(seed, 63), _check_claims(conf, np.zeros(np.size(conf)))[0]
+    conf = check_real(conf, 'conf')
+    r, conf = rng(seed, 63), _check_claims(conf, np.zeros(conf.shape))[0]
     draws = (r.random(len(conf)) < conf for _ in range(n_draws))
     return np.array([ece(conf, right, **kwargs) for right in draws])
 
@@ -151,7 +158,7 @@ def brier(
         c, a = _check_claims(p, outcome)
         return float(((c - a)**2).mean())
     y = to_array(outcome)
-    if p.ndim == 2: check_rows(~np.isfinite(p).all(1), 'probs', 'hold NaN or infinity')
+    if p.ndim == 2: check_rows(~((p >= 0) & (p <= 1 + 1e-6)).all(1), 'probs', 'are not between 0 and 1')
     if y.shape != (len(p),) or y.dtype.kind not in 'iub' or y.min() < 0 or y.max() >= p.shape[1]:
         raise AlignetError(f'outcome must hold one class from 0 to {p.shape[1] - 1} for each of {len(p):,} rows')
     return float(((p - np.eye(p.shape[1])[y.astype(int)])**2).sum(1).mean())
@@ -162,7 +169,7 @@ def _check_sims(sims):
     s = check_real(sims, 'similarities').astype(np.float64)
     if s.ndim != 2 or s.shape[1] != 3 or not len(s):
         raise AlignetError(f'similarities must have the shape (t, 3) with t > 0, not {s.shape}')
-    check_rows(~np.isfinite(s).all(1), 'similarities', 'hold NaN or infinity')
+    check_finite(s, 'similarities')
     return s
 
 def choice_nll(
@@ -247,7 +254,7 @@ def calibration_table(
 ) -> pd.DataFrame: # model, similarity, and what choice_calibration gives
     "Calibration of each model and similarity"
     check_has('triplets probs', 'Judgements', judgements=judgements)
-    models, similarities, rows = check_models(models), check_names(similarities, 'similarities'), []
+    models, similarities, rows = check_models(models), _check_similarities(similarities), []
     if fit_judgements is None and fit_models is not None:
         raise AlignetError('fit_models need fit_judgements, which set the temperatures')
     if fit_judgements is not None:

@@ -105,6 +105,7 @@ def model_card(
 ) -> str: # Markdown
     "Write a model card with the model's own evidence"
     check_has('model arch num_features', 'a Backbone', backbone=backbone)
+    if table is not None: check_columns(table, (), 'table')
     for what, text in dict(data=data, terms=terms, license=license, notes=notes, summary=summary).items():
         if not isinstance(text, (str, type(None))): raise AlignetError(f'{what} must be text, not {text!r:.60}')
     library = 'open_clip' if hasattr(backbone.model, 'encode_image') else 'timm'
@@ -129,6 +130,7 @@ def check_model_folder(
 ):
     "Raise if a model cannot be written to this folder, or would replace something else"
     path = check_path(path)
+    check_text(config=config)
     check_has_name(path)
     check_writable(path, folder=True)
     if path.exists() and any(path.iterdir()) and not (path/config).is_file():
@@ -146,7 +148,7 @@ def model_folder(
         tmp.mkdir()
         yield tmp
 
-# %% ../nbs/08_export.ipynb #22d596bd
+# %% ../nbs/08_export.ipynb #fdfe2e0a
 def write_card(
     folder, # The folder of the model
     card, # Arguments of model_card as a dict, a table (DataFrame), or the card itself; None for a bare one
@@ -157,9 +159,10 @@ def write_card(
     if isinstance(card, pd.DataFrame): card = dict(table=card)
     if not isinstance(card, (str, dict, type(None))):
         raise AlignetError(f'card must be text, a table, or a dict of arguments of model_card, not {card!r:.60}')
-    if isinstance(card, dict):
-        known = ('table', 'data', 'terms', 'license', 'notes', 'summary')
-        check_known(list(card), known, 'parts of the card')
+    folder = check_path(folder, 'folder')
+    if not folder.is_dir(): raise AlignetError(f"'{folder}' is no folder; make it first")
+    known = ('table', 'data', 'terms', 'license', 'notes', 'summary')
+    if isinstance(card, dict): check_known(card, known, 'entries of card', 'see model_card')
     text = card if isinstance(card, str) else model_card(name, backbone, **(card or {}))
     (folder/'README.md').write_bytes(text.encode('utf-8', 'backslashreplace'))
 
@@ -169,6 +172,10 @@ def save_tensors(
     file, # The file to write, beside a README.md
 ):
     "Write all tensors of a module as safetensors, readable by all who may read the folder"
+    check_has('state_dict parameters', 'a PyTorch module', net=net)
+    file = check_path(file, 'file')
+    readme = file.with_name('README.md')
+    if not readme.is_file(): raise AlignetError(f"'{file}' must lie beside a README.md; write the card first")
     def plain(v): return v.detach().cpu().clone(memory_format=torch.contiguous_format)
     tensors = {k: plain(v) for k, v in net.state_dict().items()}
     try: safetensors.torch.save_file(tensors, file, metadata=dict(format='pt'))
@@ -177,7 +184,7 @@ def save_tensors(
         code = re.search(r'os error (\d+)', str(e))
         raise file_error(file.parent, OSError(int(code[1]) if code else 0, str(e))) from e
     # safetensors makes it readable by its owner only
-    shutil.copymode(file.with_name('README.md'), file)
+    shutil.copymode(readme, file)
 
 # %% ../nbs/08_export.ipynb #d1cdf300
 def _same_tensor(a, b):
@@ -193,6 +200,9 @@ def check_export(
     tol:float=1e-4, # Largest difference of a feature, as a fraction of the largest feature
 ):
     "Load an exported model as a stranger would; raise unless tensors and (up to rounding) features are the same"
+    check_has('model name data_config', 'a Backbone', backbone=backbone)
+    check_text(name=name)
+    check_at_least(0, tol=tol)
     net, again = backbone.model, create_backbone(name)
     old, new = net.state_dict(), again.model.state_dict()
     differ = [k for k in {**old, **new} if not _same_tensor(old.get(k), new.get(k))]
@@ -298,6 +308,10 @@ def push_to_hub(
 ) -> str: # Address of the commit, or of the proposal
     "Upload a model with its card"
     if not isinstance(repo_id, str): raise AlignetError(f"repo_id must be 'OWNER/NAME', not {repo_id!r:.60}")
+    check_flag(private=private)
+    for what, text in dict(token=token, endpoint=endpoint).items():
+        if text is not None: check_text(**{what: text})
+    check_callable(export=export)
     token = token or get_token()
     if not token: raise AlignetError('there is no access token; run `hf auth login`, or give token=')
     is_folder = isinstance(model, (str, Path)) and Path(model).is_dir()

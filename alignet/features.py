@@ -42,7 +42,9 @@ class Backbone(nn.Module):
         self.arch = cfg.get('architecture') or type(model).__name__
         self.name = self.arch if name is None else str(name)
         if data_config is not None: check_data_config(data_config, self.name)
-        self.data_config = dict(data_config or find_data_config(model))
+        known = dict(data_config or {})
+        if not {'input_size', 'mean', 'std'} <= known.keys(): known = {**find_data_config(model), **known}
+        self.data_config = known
         check_data_config(self.data_config, self.name)
         if num_features is not None: check_count(1, num_features=num_features)
         self.projected = HEAD_NOTE in (cfg.get('notes') or ())
@@ -72,7 +74,7 @@ def forward(self:Backbone,
 ) -> torch.Tensor: # (B, num_features) float
     "The pre-logits of a batch"
     m = self.model
-    if not isinstance(x, torch.Tensor) or x.ndim != 4:
+    if not isinstance(x, torch.Tensor) or x.ndim != 4 or x.is_complex():
         raise AlignetError(f'images must be a tensor (B, 3, H, W), not {type(x).__name__} {np.shape(x)}')
     weight = next(m.parameters(), x)
     if weight.is_floating_point() and not torch.is_autocast_enabled(x.device.type): x = x.to(weight.dtype)
@@ -98,6 +100,7 @@ def config_at(self:Backbone,
     channels, *own = cfg['input_size']
     if size is None: return cfg
     check_count(1, size=size)
+    check_between(1, 100_000, size=size)
     size = int(size)
     if own == [size, size]: return cfg
     if has_fixed_size(self.model):
@@ -139,6 +142,7 @@ def create_backbone(
     "Make a `Backbone` from a name"
     from alignet.scale.towers import FAMILIES # they are made of this page's parts
     check_choice(weights, ('auto', 'shipped', 'hub'), 'weights')
+    check_flag(pretrained=pretrained)
     family, _, rest = str(name).partition(':')
     if family in FAMILIES and weights != 'auto':
         raise AlignetError(f"'{name}' says which weights are meant; leave out weights='{weights}'")
@@ -264,6 +268,7 @@ def signature(
     size:int=None, # Side of the square input in pixels; the model's own if None
 ) -> dict: # Keys arch, weights, data_config; plain enough for JSON
     "What makes the features of two runs comparable row by row"
+    check_has('config_at digest arch', 'a Backbone', backbone=backbone)
     cfg = json.loads(json.dumps(backbone.config_at(size)))
     return dict(arch=backbone.arch, weights=backbone.digest(), data_config=cfg)
 
@@ -281,6 +286,8 @@ def remember(self:FeatureStore,
     stamps, # (n,) marks of the files as they are now
 ):
     "Note where the pictures are now, if the folder can be written; they need not be read again"
+    check_has('__len__', 'a list', stamps=stamps)
+    if len(stamps) != len(self): raise AlignetError(f'{len(stamps):,} stamps do not fit {len(self):,} images')
     self.files['stamps'] = stamps
     with contextlib.suppress(AlignetError, OSError): write_json(self.path/'names.json', self.files)
 
@@ -319,10 +326,11 @@ def extract_features(
     overwrite:bool=False, # Make a store anew that is there
 ) -> FeatureStore: # (n, d) float16 on disk, a row an image
     "Compute the features of an image set, or take them from the store; resumable"
-    check_has('names __len__', 'an ImageSet', images=images)
+    check_has('names __len__ __getitem__', 'an ImageSet', images=images)
     if not len(images): raise AlignetError('the image set has no images; check the folder')
     check_count(1, batch_size=batch_size)
     check_count(0, num_workers=num_workers)
+    check_flag(overwrite=overwrite)
     batch_size = int(batch_size)
     backbone, files = _backbone_at(model, size), image_files(images)
     made_by, cached = signature(backbone, size), path is None

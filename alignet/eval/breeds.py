@@ -80,7 +80,8 @@ def breeds_task(
 # %% ../../nbs/eval/breeds.ipynb #79823dba
 def _named_side(labels, numbers, classes):
     "{superclass: IDs of its subclasses} of class numbers"
-    return {k: [classes[int(c)] for c in of] for k, of in zip(labels, numbers, strict=True)}
+    class_of = dict(enumerate(classes))
+    return {k: [class_of[c] for c in of] for k, of in zip(labels, numbers, strict=True)}
 
 # %% ../../nbs/eval/breeds.ipynb #1c745739
 def read_breeds_split(
@@ -117,7 +118,8 @@ def load_breeds(
     per_class:int=None, # At most this many training photos a subclass, drawn at random; all if None
 ) -> ShiftData: # A row a photo: to fit on, source or target
     "A BREEDS task on ImageNet: fitted on train photos, tested on val photos"
-    task = name if isinstance(name, ShiftTask) else breeds_task(name, hierarchy, split, seed)
+    if isinstance(name, ShiftTask): task = name
+    else: task = breeds_task(name, check_path(hierarchy, 'hierarchy'), split, seed)
     if per_class is not None: check_count(1, per_class=per_class)
     root, rows, r = check_path(root), [], rng(seed, 74)
     for row in task.table.itertuples():
@@ -206,7 +208,8 @@ def folder_task(
     check_known(linked.node.tolist(), tree.level, 'nodes of the links', 'link them with this tree')
     check_names(linked.id, 'id of the links')
     above = {i: tree.above(k, level) for i, k in zip(linked.id, linked.node) if tree.level[k] >= level}
-    if not above: raise AlignetError(f"task '{name}': no category is linked to a node on level {level} or deeper")
+    if not above:
+        raise AlignetError(f"task '{name}': no category is linked to a node on level {level} or deeper")
     nodes = sorted(set(above.values()))
     label_of = dict(zip(nodes, _short_labels(tree.names, nodes)))
     return table_task({i: label_of[node] for i, node in above.items()}, n, seed, name)

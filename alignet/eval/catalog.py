@@ -67,6 +67,7 @@ def add_suite(
 ):
     "Add a suite to those that `evaluate` knows"
     check_text(name=name, description=description)
+    if name in ('', 'all'): raise AlignetError(f"a suite cannot be called '{name}'; give it another name")
     check_flag(in_all=in_all)
     made_by = dict(sources=sources, labelled=labelled, taxonomy=taxonomy)
     check_callable(**{k: f for k, f in made_by.items() if f is not None})
@@ -209,7 +210,11 @@ def style_split(
     seed:int=0, # Seed of the split
 ) -> ShiftData: # Subclasses are groups in a style
     "Other objects of the same groups, in the same style and in another"
-    a, b = sorted(items['style'].unique())
+    check_has('images name', 'a World', world=world)
+    check_columns(items, ('file', 'object', 'group', 'style'), 'items')
+    styles = sorted(check_names(items['style'].unique(), 'styles'))
+    if len(styles) != 2: raise AlignetError(f'items must have two styles, not {len(styles)}')
+    a, b = styles
     per_group = items[items['style'] == a].group.value_counts()
     d = items[items.group.map(per_group) > 3].copy()
     r, in_a = rng(seed, 67), d['style'] == a
@@ -294,6 +299,8 @@ def labelled_task(
     keep_class:Callable=None, # A test of class names; all may be used if None
 ) -> FewShotTask: # Its features are kept for all labelled pictures
     "The few-shot task of a set of pictures that has labels"
+    check_has('labels root names', 'an image set with labels', images=images)
+    if keep_class is not None: check_callable(keep_class=keep_class)
     labels, name = dict(images.labels), str(images.root)
     use = {f: c for f, c in labels.items() if keep_class is None or keep_class(c)}
     n_hidden = len(labels) - len(use)
@@ -584,6 +591,7 @@ def find_tasks(
 ) -> tuple: # List of Task; DataFrame of what was skipped: suite, data, why, needs
     "What can be measured with the data at hand, and what cannot"
     suites, shots = check_suites(suites), as_shots(few_shot)
+    check_flag(restrict=restrict)
     if data is None: data = os.environ.get('ALIGNET_DATA') or offline_world()
     data = list(data) if isinstance(data, (list, tuple)) else [data]
     loaders = [_load_world(d) for d in data]
@@ -607,6 +615,8 @@ def skipped_table(
     skipped, # Each a `Skipped`
 ) -> pd.DataFrame: # suite, data, why, needs
     "What could not be measured, as a table"
+    check_has('__iter__', 'a list', skipped=skipped)
+    for o in skipped: check_has('suite data why needs', 'a Skipped', **{'each of skipped': o})
     return pd.DataFrame(sorted(set(skipped)), columns=['suite', 'data', 'why', 'needs'])
 
 # %% ../../nbs/eval/catalog.ipynb #1291e3a7

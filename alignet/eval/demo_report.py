@@ -13,7 +13,7 @@ import pandas as pd
 import seaborn as sns
 from ..core import *
 from ..data import Splits, World
-from ..evaluation import ooo_correct
+from ..evaluation import check_models, ooo_correct
 from .demo_scores import ERRORS, MEASURES, demo_table, seed_values, summarise_demo
 from .plots import image_array, model_styles, plot_rdm, plot_reliability
 from .report import Report
@@ -50,7 +50,10 @@ def plot_changes(
     values:pd.DataFrame, # From seed_values
 ) -> plt.Figure: # A row a measure; small points are seeds
     "Change of each measure from the base of the same seed, in points"
-    wide = values.pivot(index=['measure', 'seed'], columns='model', values='value')
+    check_columns(values, ('measure', 'seed', 'model', 'value'), 'values', 'make them with seed_values')
+    check_known(MODEL_STYLES, check_names(values.model, 'models of values'), 'models of values')
+    check_vector(values.value, 'value')
+    wide = values.pivot_table(index=['measure', 'seed'], columns='model', values='value')
     rows = [m for m in MEASURES if m in values.measure.values]
     fig, ax = plt.subplots(figsize=(4.2, .42 * len(rows) + .8), dpi=150, layout='constrained')
     ax.axvline(0, color=MODEL_STYLES['base']['color'], lw=2, zorder=0)
@@ -110,6 +113,12 @@ def plot_triplets(
     ncols:int=1, # Triplets side by side
 ) -> plt.Figure: # Three pictures a triplet
     "Triplets, and who calls which picture the odd one out"
+    check_has('scored_images images', 'a World', world=world)
+    check_text(who=who)
+    check_count(1, ncols=ncols)
+    objects = check_names(objects, 'objects')
+    triplets, models = check_triplets(triplets, len(objects)), check_models(models, len(objects))
+    if not len(triplets): raise AlignetError('triplets is empty; give at least one')
     files = world.scored_images([objects[i] for i in np.ravel(triplets)])
     thumbs = iter([world.images.thumb(f, 128) for f in files])
     nrows, widths = -(-len(triplets) // ncols), ([1, 1, 1, .3] * ncols)[:-1]
@@ -178,6 +187,11 @@ def demo_headline(
     who:str, # Whose judgements
 ) -> tuple: # One sentence; and a paragraph
     "The result in words and numbers"
+    need = ('measure', 'model', 'mean', 'gain', 'better', 'seeds')
+    check_columns(summary, need, 'summary', 'make it with summarise_demo')
+    measured = check_names(summary.model[summary.measure == 'agreement'], 'models of the summary')
+    check_known(MODEL_STYLES, measured, 'models with agreement')
+    for name in need[2:]: check_vector(summary[name], name)
     of = {name: s.set_index('measure') for name, s in summary.groupby('model')}
     base, control, aligned = [of[m].loc['agreement'] for m in ('base', 'control', 'aligned')]
     lead = (f"The aligned model agrees with {who} on {aligned['mean']:.1%} of the held-out triplets, its base on"
@@ -228,6 +242,11 @@ def demo_report(
     settings:dict, # What the run was made with; student and shots among it
 ) -> Report: # To be written
     "The report of the demo"
+    check_has('scored_images images judgements', 'a World', world=world)
+    check_has('test', 'Splits', splits=splits)
+    check_dict('settings', settings=settings)
+    check_known(('student', 'shots'), settings, 'settings')
+    check_known(MODEL_STYLES, check_models(models, len(splits.test)), 'models')
     who = 'simulated observers' if world.simulated else 'people'
     short, shots, values = who.split()[-1], settings['shots'], seed_values(tables)
     summary = summarise_demo(values)
@@ -271,6 +290,9 @@ def demo_card(
     settings:dict, # What the run was made with; seeds among it
 ) -> dict: # table, summary, data, terms, notes
     "The model card of the aligned model of seed 0"
+    check_has('simulated notes', 'a World', world=world)
+    check_dict('settings', settings=settings)
+    check_known(['seeds'], settings, 'settings')
     summary, data = _CARD[world.simulated]
     notes = f"Mean over {settings['seeds']} seeds; this is the model of seed 0. Settings: {settings}"
     return dict(table=table, summary=summary, data=data + world.notes, terms=_TERMS, notes=notes)

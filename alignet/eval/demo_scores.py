@@ -10,18 +10,26 @@ __all__ = ['MEASURES', 'ERRORS', 'frequent_kinds', 'corrupt_one_each', 'recognit
 import numpy as np
 import pandas as pd
 from ..core import *
-from .probes import probe_draws, probe_table, score_probe
+from .probes import check_labels, probe_draws, probe_table, score_probe
 from .stats import summarise_seeds
 from .suite_corruptions import CorruptedImages, corrupted_probe, deal_severities
 from ..evaluation import ece
 
 # %% ../../nbs/eval/demo_scores.ipynb #dsc0007b
+def _first_style(items):
+    "Pictures of the style that the first one has"
+    check_columns(items, ('file', 'style', 'subgroup'), 'items')
+    if not len(items): raise AlignetError('items has no rows; give labelled pictures')
+    for column in ('file', 'style', 'subgroup'): check_labels(items[column], what=f'{column} of items')
+    return items[items['style'] == items['style'].iloc[0]]
+
 def frequent_kinds(
     items:pd.DataFrame, # Labelled pictures: file, subgroup and style
     need:int, # Fewest pictures of the first style
 ) -> pd.DataFrame: # Some of its rows
     "Pictures of the subgroups that have enough of them"
-    count = items[items['style'] == items['style'].iloc[0]].subgroup.value_counts()
+    check_count(1, need=need)
+    count = _first_style(items).subgroup.value_counts()
     rows = items[items.subgroup.isin(count.index[count >= need])]
     if rows.subgroup.nunique() < 2:
         raise AlignetError(f'the probe needs two subgroups of at least {need} objects outside the pool')
@@ -34,7 +42,7 @@ def corrupt_one_each(
     side:int, # Side of the corrupted pictures in pixels
 ) -> CorruptedImages: # One picture of each subgroup, once in each kind of corruption
     "A few corrupted pictures, as many of each severity"
-    first = items[items['style'] == items['style'].iloc[0]]
+    first = _first_style(items)
     files = first.groupby('subgroup', sort=True).file.first().tolist()
     return deal_severities(CorruptedImages(images, files, side=side))
 
@@ -59,7 +67,10 @@ def recognition_tables(
     C:float=100., # Strength of every probe
 ) -> dict: # few_shot, corrupted and probe_error: tables with the column model
     "What probes recognise, and how well they know it"
-    first = items[items['style'] == items['style'].iloc[0]]
+    check_dict('features', models=models, corrupted=corrupted)
+    check_known(models, corrupted, 'models', 'give the features of the corrupted pictures of each')
+    check_positive(C=C)
+    first = _first_style(items)
     files, y = first.file.tolist(), first.subgroup.to_numpy(str)
     few_shot = probe_table(models, items, 'subgroup', k, draws, seed, (C,))
     hard, errors = [], []
@@ -83,10 +94,19 @@ MEASURES = {
 ERRORS = 'choice error', 'probe error'
 
 # %% ../../nbs/eval/demo_scores.ipynb #dsc00016
+_TABLES = dict(
+    odd_one_out=('similarity', 'accuracy'), few_shot=('train', 'test', 'accuracy'), corrupted=('accuracy',),
+    calibration=('ece',), probe_error=('ece',))
+
 def seed_values(
     tables:dict, # odd_one_out, calibration, few_shot, corrupted and probe_error, with rows of all seeds
 ) -> pd.DataFrame: # measure, model, seed, value
     "One number a measure, model and seed"
+    check_dict('tables', tables=tables)
+    check_known(_TABLES, tables, 'tables')
+    for name, columns in _TABLES.items():
+        check_columns(tables[name], ('model', 'seed', *columns), f"the table '{name}'")
+        check_real(tables[name][columns[-1]], f"{columns[-1]} of '{name}'")
     odd, probes = tables['odd_one_out'], tables['few_shot']
     within = probes.train == probes.test
     columns = {
@@ -104,6 +124,9 @@ def summarise_demo(
     values:pd.DataFrame, # From seed_values
 ) -> pd.DataFrame: # measure, model, seeds, mean, sd, gain over the base, seeds in which it is better
     "Means and standard deviations over seeds, and changes from the base"
+    check_columns(values, ('measure', 'model', 'seed', 'value'), 'values', 'make them with seed_values')
+    check_labels(values.measure, what='measure')
+    if not len(values): raise AlignetError('values has no rows; make them with seed_values')
     parts = []
     for measure, d in values.groupby('measure', sort=False):
         s = summarise_seeds(d, value='value', baseline=dict(model='base')).assign(measure=measure)
@@ -120,7 +143,7 @@ def with_spread(
     sd:float, # Its standard deviation; not shown if NaN, as with one seed
 ) -> str: # '0.413 ± 0.013'
     "A mean and its spread in one cell"
-    mean, sd = check_real([mean, sd], 'mean and sd').tolist()
+    check_number(mean=mean, sd=sd)
     return f'{mean:.3f}' if np.isnan(sd) else f'{mean:.3f} ± {sd:.3f}'
 
 # %% ../../nbs/eval/demo_scores.ipynb #dsc00020
@@ -130,6 +153,10 @@ def demo_table(
     k:int, # Training pictures a kind of the probes
 ) -> pd.DataFrame: # A row a measure, a column a model, cells of text
     "The summary as it is printed"
+    check_columns(summary, ('measure', 'model', 'mean', 'sd'), 'summary', 'make it with summarise_demo')
+    check_text(who=who)
+    check_count(1, k=k)
+    check_known(('base', 'control', 'aligned'), check_names(summary.model, 'models'), 'models of the summary')
     cells = [with_spread(*row) for row in zip(summary['mean'], summary.sd)]
     table = summary.assign(cell=cells).pivot(index='measure', columns='model', values='cell')
     rows = [m for m in MEASURES if m in table.index]

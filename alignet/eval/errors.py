@@ -31,7 +31,7 @@ def error_consistency(
     right:dict, # Name -> (n,) bool, whether the model is right about each picture
 ) -> pd.DataFrame: # Models by models, 1 on the diagonal
     "Cohen's kappa of the errors of each pair of models"
-    check_has('items keys', 'a dict', right=right)
+    check_dict('right and wrong answers', right=right)
     answers = {name: check_answers(x, f"right of '{name}'") for name, x in right.items()}
     lengths = {name: len(x) for name, x in answers.items()}
     if len(answers) < 2: raise AlignetError(f'right: two models are needed, not {len(answers)}')

@@ -30,7 +30,7 @@ from .models import about_model, name_models, rows_only
 from .plots import MARKERS, model_colours, plot_rdms
 from .report import Report, escape_markdown
 from .suites import suite_modules
-from .tasks import Candidate, Difference, Row, Scores, Task, as_shots, report_figure
+from .tasks import Candidate, Difference, Row, Scores, Task, as_shots, check_scores, report_figure
 
 # %% ../../nbs/eval/evaluate.ipynb #3fe29a68
 for module in suite_modules(): import_module(module)
@@ -57,7 +57,20 @@ class Evaluation:
         n_boot:int=2000, # Number of resamples
         about:dict=None, # What made it: version, date, settings, pictures of each data set
     ):
+        check_has('__iter__', 'a list of pairs of a Task and its Scores', results=results)
+        check_has('__iter__', 'a list', figures=figures)
         self.results, self.figures = list(results), list(figures)
+        if not self.results:
+            raise AlignetError('results is empty; give at least one pair of a Task and its Scores')
+        for pair in self.results:
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise AlignetError(f'results must be pairs of a Task and its Scores, not {pair!r:.60}')
+            check_has('suite compare', 'a Task', **{'the first of each pair': pair[0]})
+            check_scores(pair[1])
+        if skipped is not None: check_columns(skipped, ('suite', 'data', 'why', 'needs'), 'skipped')
+        if about is not None: check_has('items keys', 'a dict', about=about)
+        check_count(0, seed=seed)
+        check_count(1, n_boot=n_boot)
         self.seed, self.n_boot = seed, n_boot
         self.skipped = skipped_table([]) if skipped is None else skipped
         self.about = about or {}
@@ -204,6 +217,7 @@ def summary(self:Evaluation,
     brief:bool=False, # Leave out what is needed for that which could not be measured
 ) -> str: # Values, comparisons, what was skipped, and notes
     "The whole as plain text"
+    check_flag(brief=brief)
     base, *others = self.models
     values = self.wide() if others else self.table.drop(columns=['model', 'ceiling'])
     lines = [_table_text(values)]
@@ -245,6 +259,9 @@ class PicturesTask(Task):
         maps='pca', # One of MAP_METHODS, or False for no maps
         max_images:int=150, # Show at most so many pictures
     ):
+        check_has('name images files groups', 'a Task', task=task)
+        _check_maps(maps, ('pictures',))
+        check_count(1, max_images=max_images)
         super().__init__(task.name, task.images, task.files, task.notes, task.groups, task.cached_files)
         self.task, self.maps, self.max_images = task, maps, max_images
 
@@ -263,6 +280,7 @@ class PicturesTask(Task):
 @patch
 def figures(self:PicturesTask, scores, seed=0, n_boot=2000):
     "Maps, matrices, neighbours and disagreements"
+    check_scores(scores)
     files = sorted(self.files)
     files = [files[i] for i in sorted(rng(seed, 68).permutation(len(files))[:self.max_images])]
     X = {s.model.name: features_for(s.model.features, files) for s in scores[:2]}
@@ -342,6 +360,8 @@ def task_features(
     **kwargs, # How pictures are read, as in `extract_features`
 ) -> list: # For each task {name of a picture set: features}; its own pictures have the name ''
     "Extract what the tasks need, one store for each image set"
+    check_has('__iter__', 'a list of tasks', tasks=tasks)
+    for task in tasks: check_has('images files extra', 'a Task', **{'each of tasks': task})
     if not isinstance(model, Backbone): return [dict.fromkeys(_picture_sets(t), model) for t in tasks]
     wanted = {}
     for task in tasks:

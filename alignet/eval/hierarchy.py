@@ -126,7 +126,7 @@ def plot_hierarchy(
 ) -> plt.Axes: # What it was drawn on
     "Plot the change of distance of related and unrelated pairs, with intervals"
     changes = changes if isinstance(changes, dict) else {'': changes}
-    if not changes: raise AlignetError('changes is empty; make them with hierarchy_change')
+    check_dict('tables of hierarchy_change', changes=changes)
     numbers = 'pairs', 'change', 'low', 'high'
     for table in changes.values():
         check_columns(table, ('relation', *numbers), 'changes', 'make them with hierarchy_change')

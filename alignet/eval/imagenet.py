@@ -69,7 +69,7 @@ def imagenet_photos(
     seed:int=0, # Seed of the draw
 ) -> tuple: # ImageSet with names such as 'train/n02099601/x.JPEG'; {name: WordNet ID}
     "Labelled photos of ImageNet classes, to fit a probe on"
-    check_text(part=part)
+    check_choice(part, ('train', 'val'), 'part')
     if per_class is not None: check_count(1, per_class=per_class)
     folder, number = check_path(root)/part, {c: i for i, c in enumerate(imagenet_classes())}
     if not folder.is_dir(): raise needs_error('imagenet', f"'{folder}' does not exist")

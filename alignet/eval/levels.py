@@ -32,9 +32,21 @@ class LevelQuestions:
     time:np.ndarray # (q,) mean log time
     half_times:np.ndarray # (q, 2) the same of two random halves of the answers
 
+    def __post_init__(self):
+        self.triplets, self.level = check_triplets(self.triplets), to_array(self.level)
+        for name in ('counts', 'agreement', 'time', 'half_times'):
+            setattr(self, name, check_real(getattr(self, name), name))
+        n = len(self)
+        shapes = dict(counts=(n, 3), level=(n,), agreement=(n,), time=(n,), half_times=(n, 2))
+        for name, shape in shapes.items():
+            given = getattr(self, name).shape
+            if given != shape: raise AlignetError(f'{name} must have the shape {shape}, not {given}')
+
     def __len__(self): return len(self.triplets)
 
-    def __getitem__(self, rows): return LevelQuestions(*(getattr(self, f.name)[rows] for f in fields(self)))
+    def __getitem__(self, rows):
+        rows = np.atleast_1d(check_index(rows, len(self)))
+        return LevelQuestions(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     @property
     def probs(self):
@@ -85,6 +97,7 @@ def level_questions(
     "Gather the answers to each question"
     check_has('judgements times level', 'Levels', levels=levels)
     check_count(1, min_answers=min_answers)
+    check_flag(centre=centre)
     triplets, people = levels.judgements.triplets, levels.judgements.subjects
     questions, row = np.unique(np.sort(triplets), axis=0, return_inverse=True)
     row, n = row.ravel(), len(questions)
@@ -113,7 +126,10 @@ def model_choices(
     tau:float=None, # Temperature; fitted to people's choices if None
 ) -> dict: # odd (q,) position 0..2, -1 for a tie; probs (q, 3) that each is odd; entropy (q,); tau
     "What a model chooses and how undecided it is"
+    if tau is not None: check_positive(tau=tau)
+    check_has('judgements files', 'Levels', levels=levels)
     q = level_questions(levels) if questions is None else questions
+    check_has('triplets probs', 'LevelQuestions', questions=q)
     X = features_for(features, levels.files)
     # reversed: the last pair leaves out the first picture
     sims = triplet_sims(X, q.triplets, similarity)[:, ::-1].astype(np.float64)
@@ -233,9 +249,8 @@ def plot_levels(
 ) -> plt.Axes: # What it was drawn on
     "One measure of several models by level, with intervals, people and the ceiling"
     check_choice(measure, LEVEL_MEASURES, 'measure')
-    check_has('items values', 'a dict of results of score_levels', scores=scores)
+    check_dict('results of score_levels', scores=scores)
     tables = {model: _level_table(model, s) for model, s in scores.items()}
-    if not tables: raise AlignetError('scores: there is no model to draw')
     first = next(iter(tables.values()))
     present = [level for level in LEVEL_NAMES if f'{measure}: {level}' in first.index]
     rows = [f'{measure}: {level}' for level in present]
@@ -270,6 +285,8 @@ def plot_hesitation(
     min_answers:int=2, # Fewest answers to a question
 ) -> plt.Figure: # A panel for each level
     "People's time against the entropy of each model's choices, by level"
+    check_dict('features', models=models)
+    check_count(1, bins=bins)
     q = level_questions(levels, min_answers)
     present = [level for level in LEVEL_NAMES if level in q.level]
     size = dict(figsize=(1 + 2.4 * len(present), 2.7), dpi=150)
@@ -333,6 +350,7 @@ def beside_published(
     seed:int=0, # Seed of the answers that are drawn
 ) -> pd.DataFrame: # One row a measure: published, people, and a column for each model
     "People and models beside the published correlations and ceilings"
+    if models is not None: check_has('items keys', 'a dict of features', models=models)
     q = level_questions(levels, min_answers=4, centre=False)
     drawn = _draw_answers(q.counts, 4, seed)
     ceilings = {

@@ -100,9 +100,12 @@ def _answer_files(path):
 # %% ../../nbs/eval/levels_files.ipynb #b2bbf7ae
 def _field_names(columns):
     "The names to look for in a record, by role"
+    if columns is not None: check_has('items keys', 'a dict {role: name of a column}', columns=columns)
     given = dict(columns or {})
     for role in given: check_choice(role, LEVELS_COLUMNS, 'columns: the role')
-    given = {role: (names,) if isinstance(names, str) else names for role, names in given.items()}
+    def names_of(role, names):
+        return check_names([names] if isinstance(names, str) else names, f"columns['{role}']")
+    given = {role: names_of(role, names) for role, names in given.items()}
     return LEVELS_COLUMNS | given
 
 # %% ../../nbs/eval/levels_files.ipynb #6f042196
@@ -119,7 +122,7 @@ def _check_trials(trials, fields, seen, path):
     absent = [role for role in (*_IMAGES, 'choice') if seen.isdisjoint(fields[role])]
     lack = 'three pictures and a choice'
     if absent: lack = f'the fields for {", ".join(absent)}'
-    have = preview(sorted(seen), 30)
+    have = preview(sorted(map(str, seen)), 30)
     raise AlignetError(f"'{path}': no record has {lack}; map them with columns=; its fields are {have}")
 
 # %% ../../nbs/eval/levels_files.ipynb #b5791cf5
@@ -132,6 +135,8 @@ def _read_trials(path, columns):
             seen.update(record)
             trial = _wanted_fields(record, fields)
             if not all(isinstance(trial[k], str) and trial[k] for k in _IMAGES): continue
+            nested = [k for k, v in trial.items() if not pd.api.types.is_scalar(v)]
+            if nested: raise AlignetError(f"'{file}': {nested[0]} is no text or number; map it with columns=")
             name = person if pd.isna(trial['person']) else trial['person']
             trials.append(trial | dict(person=f'{file.name}|{person}|{name}', id=str(name)))
     _check_trials(trials, fields, seen, path)
@@ -209,7 +214,7 @@ def _trial_levels(df):
 def _seconds(times, unit):
     "Response times in seconds, NaN where not known"
     seconds = pd.to_numeric(times, errors='coerce').to_numpy(float) / dict(ms=1000, s=1)[unit]
-    seconds[~(seconds > 0)] = np.nan
+    seconds[~((seconds > 0) & np.isfinite(seconds))] = np.nan
     known = seconds[np.isfinite(seconds)]
     if len(known) and not .2 < np.median(known) < 60:
         other = dict(ms='s', s='ms')[unit]
@@ -326,6 +331,10 @@ def load_levels(
 ) -> Levels: # Judgements, response times in seconds, levels
     "Read the Levels set"
     check_choice(unit, ('ms', 's'), 'unit')
+    if max_time is not None: check_positive(max_time=max_time)
+    if min_catch is not None: check_between(0, 1, min_catch=min_catch)
+    if max_unanswered is not None: check_count(0, max_unanswered=max_unanswered)
+    if images is not None: check_has('names subset', 'an ImageSet', images=images)
     path, skipped = _levels_folder() if path is None else check_path(path), {}
     path = Path(path)
     df = _read_trials(path, columns)
@@ -348,6 +357,7 @@ def levels_counts(
     levels:Levels, # As load_levels returns it
 ) -> pd.DataFrame: # One row a count: here, published (NaN where it is not)
     "Sessions, trials and times beside the published ones"
+    check_has('judgements times notes skipped', 'Levels', levels=levels)
     here = dict(levels.notes)
     slow = sum(n for why, n in levels.skipped.items() if why.startswith('slower than'))
     if slow: here['slower than 10 s'] = slow / (slow + len(levels))

@@ -36,15 +36,16 @@ def _check_named_features(features):
     "Validate features that were computed already"
     if isinstance(features, FeatureStore): return features      # a store never takes NaN
     if isinstance(features, dict): features = list(features), list(features.values())
-    if len(features) != 2 or not len(features[0]):
+    sized = len(features) == 2 and all(hasattr(o, '__len__') and not isinstance(o, str) for o in features)
+    if not sized or not len(features[0]):
         raise AlignetError('features must be a pair (names, array) or {file: row}, and not empty')
-    names, X = features
+    names, X = check_unique(features[0], 'file names'), features[1]
     if len(names) != len(X):
         raise AlignetError(f'there are {len(names):,} file names for {len(X):,} rows of features')
     shapes = {np.shape(to_array(x)) for x in X}
     if len(shapes) > 1 or np.ndim(X[0]) != 1:
         raise AlignetError(f'features must be vectors of one length, not {sorted(shapes)[:3]}')
-    return list(names), check_finite(np.stack([to_array(x) for x in X]), 'features', names)
+    return names, check_finite(np.stack([to_array(x) for x in X]), 'features', names)
 
 # %% ../../nbs/eval/models.ipynb #61f4fa21
 _WEIGHT_FILES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')

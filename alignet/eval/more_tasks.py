@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from ..core import *
 from ..data import ImageSet
 from .report import escape_markdown
-from .tasks import Candidate, Difference, Item, Row, Scores, Task, report_figure
+from .tasks import Candidate, Difference, Item, Row, Scores, Task, check_scores, report_figure
 from .hierarchy import (
     RELATIONS, Taxonomy, hierarchy_change, plot_hierarchy, plot_trees, relations, score_hierarchy)
 from .levels import score_levels
@@ -51,11 +51,16 @@ class SubclassTask(Task):
         files=None, # Photos that any split may ask for; all of images if None
         cached_files=None, # Photos whose features are extracted and kept; `files` if None
     ):
+        check_callable(make=make)
+        check_count(1, splits=splits)
+        check_has('names index', 'an ImageSet', images=images)
         files = images.names if files is None else files
         super().__init__(name, images, files, notes, cached_files=cached_files)
         self.make, self.splits = cache(make), splits
 
     def measure(self, model, seed=0, n_boot=2000):
+        check_has('name features', 'a Candidate', model=model)
+        check_count(0, seed=seed)
         parts = {'source': [], 'target': []}
         for split in range(self.splits):
             data = self.make(seed * self.splits + split)
@@ -81,6 +86,7 @@ def robustness_row(
     n:int=0, # Number of target subclasses
 ) -> Row: # Target over source
     "The ratio of two accuracies, with an interval where there is one"
+    check_has('value draws', 'Draws', source=source, target=target)
     value, low, high = target.value / max(source.value, 1e-9), np.nan, np.nan
     if np.isfinite(source.draws).all() and np.quantile(source.draws, .025) > 0:
         ratios = target.draws.clip(0) / source.draws.clip(1e-9)
@@ -102,13 +108,17 @@ class HeadTask(Task):
     def __init__(self,
         data:ShiftedImages, # From `load_shift`
     ):
+        check_has('check_classes files outputs', 'ShiftedImages', data=data)
         data.check_classes()
         notes = [data.notes, _HEAD_NOTE.format(data.name)]
         super().__init__(data.name, data.images, data.files, '; '.join(filter(None, notes)))
         self.data = data
 
     def measure(self, model, seed=0, n_boot=2000):
+        check_has('name features head', 'a Candidate', model=model)
         if model.head is None: return Scores(model, [])
+        if not isinstance(model.head, (tuple, list)) or len(model.head) != 2:
+            raise AlignetError(f'head must be a pair of weights and bias, not {model.head!r:.60}')
         logits = head_logits(model.features, self.data.files, *model.head)
         table = score_head(logits, self.data, n_boot, seed)['table']
         return Scores(model, table_rows(model.name, table))
@@ -116,7 +126,11 @@ class HeadTask(Task):
 # %% ../../nbs/eval/more_tasks.ipynb #6a4f33a6
 def _photos_by_class(photos, wanted):
     "Names of the photos of each wanted class"
+    if not isinstance(photos, (tuple, list)) or len(photos) != 2:
+        raise AlignetError(f'photos must be a pair (ImageSet, {{file: WordNet ID}}), not {photos!r:.60}')
     images, class_of = photos
+    check_has('names index', 'an ImageSet', images=images)
+    check_has('get items', 'a dict {file: WordNet ID}', photos=class_of)
     by_class = {c: [] for c in sorted(wanted)}
     for f in images.names:
         if class_of.get(f) in by_class: by_class[class_of[f]].append(f)
@@ -143,7 +157,10 @@ class ProbeTask(Task):
         max_images:int=10_000, # Fit on at most so many photos in all
         Cs=(1e-3, 1e-2, .1), # Strengths that the probe chooses from
     ):
+        check_has('check_classes files outputs', 'ShiftedImages', data=data)
         data.check_classes()
+        check_count(1, max_images=max_images)
+        if train is None: raise AlignetError('train is missing; give photos of imagenet_photos')
         name = f'{data.name}, probe'
         wanted = {imagenet_classes()[o] for outputs in data.outputs for o in outputs}
         extra, self.class_of = {}, {}
@@ -167,6 +184,9 @@ class ProbeTask(Task):
 @patch
 def measure(self:ProbeTask, model, seed=0, n_boot=2000):
     "Fit a probe on the training photos, and ask about the shifted ones and those held out"
+    check_has('name features', 'a Candidate', model=model)
+    check_dict('features of further pictures', extra=model.extra)
+    check_known(self.extra, model.extra, 'extra features')
     parts = {}
     for part, (_, files) in self.extra.items():
         X = features_for(model.extra[part], files)
@@ -197,6 +217,7 @@ class HierarchyTask(Task):
         super().__init__(name, tax.images, tax.files, notes or tax.notes, groups, cached_files)
 
     def measure(self, model, seed=0, n_boot=2000):
+        check_has('name features', 'a Candidate', model=model)
         out = score_hierarchy(model.features, self.taxonomy, n_boot=n_boot, seed=seed)
         categories = np.asarray(self.taxonomy.superordinate)
         items = [Item(measure, values, categories[out['items_rows'][measure]], 'superordinate')
@@ -204,6 +225,7 @@ class HierarchyTask(Task):
         return Scores(model, table_rows(model.name, out['table'], self.unplotted), items)
 
     def _change(self, a, b, seed, n_boot):
+        check_scores([a, b])
         pair = a.model.features, b.model.features
         return hierarchy_change(*pair, self.taxonomy, n_boot=n_boot, seed=seed)
 
@@ -227,6 +249,7 @@ def compare(self:HierarchyTask, a, b, level=.95, n_boot=2000, seed=0):
 @patch
 def figures(self:HierarchyTask, scores, seed=0, n_boot=2000):
     "Changes of distance against the first model, and trees of the categories"
+    check_scores(scores)
     found, (first, *others) = [], scores
     name, base = self.name, first.model.name
     if others:
@@ -256,11 +279,13 @@ class RsaTask(Task):
         self.human = human
 
     def measure(self, model, seed=0, n_boot=2000):
+        check_has('name features', 'a Candidate', model=model)
         out = score_human_rdms(model.features, self.human, n_boot=n_boot, seed=seed)
         table = out['table'].drop(columns='ceiling_low', errors='ignore')
         return Scores(model, table_rows(model.name, table))
 
     def compare(self, a, b, level=.95, n_boot=2000, seed=0):
+        check_scores([a, b])
         features = a.model.features, b.model.features
         table = compare_rsa(*features, self.human, n_boot=n_boot, seed=seed)
         differences = []
@@ -282,6 +307,7 @@ class LevelsTask(Task):
         self.levels = levels
 
     def measure(self, model, seed=0, n_boot=2000):
+        check_has('name features', 'a Candidate', model=model)
         out = score_levels(model.features, self.levels, n_boot=n_boot, seed=seed)
         items = [Item(measure, values, unit='question') for measure, values in out['items'].items()]
         return Scores(model, table_rows(model.name, out['table']), items)

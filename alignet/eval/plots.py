@@ -80,9 +80,8 @@ def plot_reliability(
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "Fraction of right answers against claimed confidence"
-    check_has('items', 'a dict of pairs (conf, correct)', claims=claims)
+    check_dict('pairs (conf, correct)', claims=claims)
     claims = {str(name): pair for name, pair in claims.items()}
-    if not claims: raise AlignetError('claims is empty; give the claims of at least one model')
     for name, pair in claims.items():
         is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
         if not is_pair: raise AlignetError(f"claims of '{name}' must be a pair (conf, correct)")
@@ -152,7 +151,8 @@ def check_thumbs(
     check_count(0, n=n)
     if thumbs is None: return
     check_has('__len__ __getitem__', 'a list of images', thumbs=thumbs)
-    if len(thumbs) != n: raise AlignetError(f'thumbs must be one image for each of {n:,} objects, not {len(thumbs):,}')
+    if len(thumbs) != n:
+        raise AlignetError(f'thumbs must be one image for each of {n:,} objects, not {len(thumbs):,}')
 
 # %% ../../nbs/eval/plots.ipynb #172a46cd
 def _draw_edge_images(ax, images, rows, px=20):
@@ -206,8 +206,7 @@ def plot_rdms(
     similarity:str='cosine', # One of SIMILARITIES
 ) -> plt.Figure: # A matrix for each model, side by side
     "Heat maps of several models side by side, with one colour scale"
-    check_has('items', 'a dict of features', models=models)
-    if not models: raise AlignetError('models is empty; give at least one')
+    check_dict('features', models=models)
     matrices = {name: _as_rdm(X, similarity) for name, X in models.items()}
     n = len(matrices)
     fig, axs = plt.subplots(1, n, figsize=(1.6 + 2.8*n, 3.1), dpi=150, layout='constrained', squeeze=False)

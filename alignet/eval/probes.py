@@ -57,6 +57,16 @@ class ProbeScores:
     target:np.ndarray # (t,) number of the true class, 0 to c - 1
     C:float # Strength of the probe
 
+    def __post_init__(self):
+        check_finite(self.probs, 'probs')
+        check_positive(C=self.C)
+        self.probs = to_array(self.probs)
+        n, n_classes = self.probs.shape
+        target = check_vector(self.target, 'target', n)
+        known = np.isin(target, np.arange(n_classes))
+        check_rows(~known, 'target', f'are no class from 0 to {n_classes - 1}')
+        self.target = target.astype(int)
+
     @property
     def right(self):
         "(t,) whether the most probable class is the true one"
@@ -91,7 +101,7 @@ def score_probe(
     y, # (t,) their labels, all of classes that the probe knows
 ) -> ProbeScores: # Its answers
     "Ask a probe about test images"
-    check_has('classes_ predict_proba', 'a probe from fit_probe', probe=probe)
+    check_has('classes_ predict_proba steps', 'a probe from fit_probe', probe=probe)
     X = check_finite(X)
     width = getattr(probe, 'n_features_in_', X.shape[1])
     if X.shape[1] != width: raise AlignetError(f'the probe was fitted on {width} features, not {X.shape[1]}')
@@ -103,11 +113,13 @@ def score_probe(
 # %% ../../nbs/eval/probes.ipynb #3cdb203f
 def check_labels(
     y, # (n,) labels
-    n:int, # Number of rows that there must be
+    n:int=None, # Number of rows that there must be; not checked if None
     what:str='y', # What to call them in an error
 ) -> np.ndarray: # (n,) labels
     "Validate labels: one for each row, none missing"
     y = to_array(y)
+    n = y.size if n is None else n
+    check_count(0, n=n)
     if y.dtype == object and y.ndim and all(isinstance(v, str) for v in y): y = y.astype(str)
     if y.shape != (n,):
         raise AlignetError(f'{what} must have one label for each of the {n:,} rows, not the shape {y.shape}')
@@ -124,8 +136,9 @@ def check_shots(
     where:str='', # Which images these are, for an error
 ):
     "Raise if there is one class only, or if a class has too few images"
-    check_count(1, k=k)
-    classes, n = np.unique(y, return_counts=True)
+    check_count(1, k=k, need=need)
+    check_text(where=where)
+    classes, n = np.unique(check_labels(y), return_counts=True)
     if len(classes) < 2:
         only = classes.tolist()
         raise AlignetError(f'the probe needs at least two classes{where}; the only label is {only}')
@@ -142,8 +155,7 @@ def draw_shots(
     r:np.random.Generator, # The stream
 ) -> np.ndarray: # (k * c,) rows, ascending
     "Draw `k` random rows of each class"
-    y = to_array(y)
-    y = check_labels(y, y.size)
+    y = check_labels(y)
     rows = check_index(rows, len(y))
     check_count(1, k=k)
     check_has('permutation', 'a stream of rng', r=r)
@@ -255,8 +267,7 @@ def probe_table(
     Cs=STRENGTHS, # Strengths to choose from
 ) -> pd.DataFrame: # model, train, test (styles), draw, k, accuracy, balanced, n_test, C, n_train
     "Few-shot probes of several models, within and across styles"
-    check_has('items', 'a dict of features', models=models)
-    if not models: raise AlignetError('models: there is none to score')
+    check_dict('features', models=models)
     check_columns(items, (label, 'file', 'style', 'object'), 'items')
     y, style, objects = (items[c].astype(str).to_numpy() for c in (label, 'style', 'object'))
     # an unnamed picture is an object of its own

@@ -24,6 +24,19 @@ class RatedPairs:
     ratings:np.ndarray # (s, n) rating of each person, NaN where there is none
     near:np.ndarray=None # (n,) whether the pair is near for AligNet; None if not known
 
+    def __post_init__(self):
+        self.pairs = to_array(self.pairs)
+        if self.pairs.ndim != 2 or self.pairs.shape[1] != 2:
+            raise AlignetError(f'pairs must have the shape (n, 2), two names each, not {self.pairs.shape}')
+        check_names(self.pairs.ravel(), 'names of the pairs')
+        self.ratings, n = check_real(self.ratings, 'ratings'), len(self)
+        if self.ratings.ndim != 2 or self.ratings.shape[1] != n:
+            raise AlignetError(f'ratings must have the shape (people, {n}), not {self.ratings.shape}')
+        if self.near is None: return
+        self.near = check_vector(self.near, 'near', n)
+        check_rows(~np.isin(self.near, (0, 1)), 'near', 'are not True or False')
+        self.near = self.near.astype(bool)
+
     def __len__(self): return len(self.pairs)
     @property
     def mean(self):
@@ -57,7 +70,9 @@ def _near_pairs(path, pairs):
     columns = ('Image1', 'Image2', 'align_unalign_z_diff_signed')
     df = read_table(path, columns)
     keys = [tuple(sorted(map(_base_name, o))) for o in zip(df.Image1, df.Image2)]
-    known = dict(zip(keys, pd.to_numeric(df[columns[2]], errors='coerce')))
+    difference = pd.to_numeric(df[columns[2]], errors='coerce')
+    check_rows(difference.isna(), f"'{path}'", f'have no number under {columns[2]}; get it again')
+    known = dict(zip(keys, difference))
     check_known([' / '.join(o) for o in pairs], {' / '.join(o) for o in known}, f"pairs of '{path}'")
     return np.array([known[o] < 0 for o in pairs])
 
@@ -68,9 +83,12 @@ def load_rated_pairs(
     top:int=5, # End of the scale; people with a larger rating are dropped
 ) -> RatedPairs: # A row a pair, in the order of the names
     "Read the ratings of pairs"
+    check_positive(top=top)
     df = read_table(ratings, RATED_COLUMNS)
     if 'exp_trial_type' in df: df = df[df.exp_trial_type == 'exp_trial']
     if df.empty: raise AlignetError(f"'{ratings}' holds no exp_trial; get it again")
+    empty = (df[[c for c in RATED_COLUMNS if c != 'response']] == '').any(axis=1)
+    check_rows(empty, f"'{ratings}'", 'lack a picture or a person; delete them')
     table = _mean_table(df, top)
     pairs = list(table.columns)
     near = None if divergence is None else _near_pairs(divergence, pairs)

@@ -205,16 +205,10 @@ def from_matrix(cls:HumanRDM,
     return cls(_to_dissimilarity(v, numbers), range(n) if names is None else names, **kwargs)
 
 # %% ../../nbs/eval/rdm.ipynb #0c7472a7
-def _as_frame(table):
-    "A table as a data frame"
-    try: return pd.DataFrame(table)
-    except (TypeError, ValueError) as e:
-        raise AlignetError(f'the table must be a DataFrame or a path, not {table!r:.60}') from e
-
 def _read_ratings(table, columns):
     "The two pictures, the rating and the number of the person in each row of a table"
     is_path = isinstance(table, (str, Path))
-    df = read_table(table).replace('', np.nan) if is_path else _as_frame(table)
+    df = read_table(table).replace('', np.nan) if is_path else as_frame(table, 'the table')
     check_names(columns, 'columns')
     columns = list(columns)
     if len(columns) not in (3, 4): raise AlignetError(f'columns must be three or four, not {len(columns)}')

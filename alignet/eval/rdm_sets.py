@@ -46,7 +46,7 @@ def _set_folder(name, root):
     "The folder of a set, or an error that says how to get it"
     need = HUMAN_RDM_NEEDS[name]
     base = root or os.environ.get('ALIGNET_DATA')
-    base = None if base is None else Path(base)
+    base = None if base is None else check_path(base, 'root')
     tried = [] if base is None else [base/'human_similarity'/name, base/name, base]
     parts = PETERSON if name == 'peterson' else ()
     for folder in tried:
@@ -132,7 +132,9 @@ def load_cichy(
     found = _read_mat(path)
     if np.ndim(found.get('judgments')) not in (2, 3):
         raise AlignetError(f"'{path}' has no matrices under judgments, but {preview(found)}; get it again")
-    M = np.asarray(found['judgments'], float)
+    try: M = np.asarray(found['judgments'], float)
+    except (TypeError, ValueError) as e:
+        raise AlignetError(f"'{path}' has no numbers under judgments ({e}); get it again") from e
     names, images = _pictures(folder/'images', order, M.shape[-1], what)
     return HumanRDM.from_matrix(M, names, source=what, images=images)
 
@@ -146,7 +148,9 @@ def _rated_pairs(ratings, n, path):
         if len(ends) != 2 or not all(len(e) == 1 and 1 <= e[0] <= n for e in ends):
             raise AlignetError(f"'{path}': the pair {pair!r} does not name two of {n:,} pictures by number")
         i, j = sorted(e[0] - 1 for e in ends)
-        x = np.asarray(x, float).ravel()
+        try: x = np.asarray(x, float).ravel()
+        except (TypeError, ValueError) as e:
+            raise AlignetError(f"'{path}': the ratings of {pair!r} are no numbers ({e}); get it again") from e
         x = x[~np.isnan(x)]
         total[i, j] += x.sum()
         count[i, j] += len(x)
@@ -201,6 +205,7 @@ def load_human_rdms(
     out=print, # Where to say what is missing
 ) -> dict: # Name of the set -> HumanRDM
     "All public sets that are there"
+    check_callable(out=out)
     calls = {f'king2019-{s}': (load_king, root, s, order) for s in ('set1', 'set2')}
     calls['cichy2019'] = (load_cichy, root, order)
     calls |= {f'peterson-{c}': (load_peterson, c, root, order) for c in PETERSON}

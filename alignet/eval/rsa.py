@@ -274,11 +274,11 @@ def plot_human_rdms(
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "Correlation of several models with people, by set, with intervals and ceilings"
-    check_has('items values', 'a dict of results of score_human_rdms', scores=scores)
-    if not scores: raise AlignetError('scores: there is no model to draw')
+    check_dict('results of score_human_rdms', scores=scores)
     tables = {}
     for name, score in scores.items():
-        if not isinstance(score, dict): raise AlignetError(f"scores: '{name}' has no result of score_human_rdms")
+        if not isinstance(score, dict):
+            raise AlignetError(f"scores: '{name}' has no result of score_human_rdms")
         check_known(['table'], score, f"entries of '{name}'", 'give results of score_human_rdms')
         check_columns(score['table'], _DRAWN, f"the table of '{name}'")
         table = score['table']

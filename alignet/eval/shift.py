@@ -92,9 +92,11 @@ def split_subclasses(
 # %% ../../nbs/eval/shift.ipynb #bb47d181
 def _check_sides(task):
     "Raise unless every superclass has subclasses of its own on both sides"
+    check_text(name=task.name)
     check_has('values keys', 'a dict {superclass: subclasses}', source=task.source, target=task.target)
     for side in (task.source, task.target):
         for subclasses in side.values(): check_names(subclasses, 'subclasses')
+    check_names(task.source, 'superclasses')
     if list(task.source) != list(task.target):
         raise AlignetError(f"task '{task.name}': source and target have different superclasses")
     if len(task.source) < 2:
@@ -146,6 +148,7 @@ def load(cls:ShiftTask,
 ) -> ShiftTask: # Superclasses with their source and target subclasses
     "Read a split that `save` wrote"
     path = check_path(path)
+    if name is not None: check_text(name=name)
     t = read_table(path, ['superclass', 'subclass', 'side']).map(unescape_formula)
     for side in t.side.unique(): check_choice(side, ('source', 'target'), f"'{path}': side")
     sides = {side: {k: [] for k in t.superclass} for side in ('source', 'target')}
@@ -164,8 +167,8 @@ def table_task(
     try: table = dict(table)
     except (TypeError, ValueError) as e:
         raise AlignetError('table must be a dict {subclass: superclass}, or pairs') from e
-    groups = {}
-    for c, k in table.items(): groups.setdefault(str(k), []).append(str(c))
+    groups, superclasses = {}, check_names(table.values(), 'superclasses')
+    for c, k in zip(check_names(table, 'subclasses'), superclasses): groups.setdefault(k, []).append(c)
     groups = {k: sorted(v) for k, v in sorted(groups.items()) if len(v) >= (n or 2)}
     n = n or min(map(len, groups.values()), default=0) // 2 * 2
     r, source, target = random_state(seed), {}, {}
@@ -180,6 +183,14 @@ class ShiftData:
     items:pd.DataFrame # A row a photo: file, subclass, superclass, part ('fit', 'source' or 'target')
     images:ImageSet # The photos, named as in `items.file`
 
+    def __post_init__(self):
+        check_has('name table', 'a ShiftTask', task=self.task)
+        check_has('names index', 'an ImageSet', images=self.images)
+        check_columns(self.items, ('file', 'subclass', 'superclass', 'part'), 'items')
+        for column in ('file', 'subclass', 'superclass'): check_labels(self.items[column], what=column)
+        parts = check_names(self.items.part, 'part')
+        check_known(('fit', 'source', 'target'), parts, 'parts', 'items must have photos of each')
+
     @property
     def files(self):
         "(n,) names of the photos"
@@ -193,7 +204,8 @@ class ShiftData:
 def _rows_to_fit(subclass, rows, held_out, r):
     "Rows of a source subclass that are not held out"
     n = len(rows)
-    if n < 2: raise AlignetError(f"source subclass '{subclass}' has one photo; it needs two, to fit and to test")
+    if n < 2:
+        raise AlignetError(f"source subclass '{subclass}' has one photo; it needs two, to fit and to test")
     n_test = min(max(1, round(held_out * n)), n - 1)
     return r.permutation(rows)[n_test:]
 
@@ -235,6 +247,7 @@ def class_draws(
     "Resample classes, and in each the answers"
     check_count(1, n_boot=n_boot)
     right = check_vector(right, 'right')
+    if not len(right): raise AlignetError('right is empty; give at least one answer')
     check_rows(~np.isin(right, (0, 1)), 'right', 'are not right or wrong, 1 or 0')
     group = pd.factorize(check_labels(classes, len(right), 'classes'))[0]
     n = np.bincount(group)
@@ -253,6 +266,7 @@ def draws_row(
     ceiling:float=np.nan, # Its highest value
 ) -> dict: # measure, value, low, high, n, chance, ceiling
     "A row of a table with a 95 % interval"
+    check_has('value draws', 'Draws', d=d)
     low, high = np.nanquantile(d.draws, [.025, .975])
     return dict(measure=measure, value=d.value, low=low, high=high, n=n, chance=chance, ceiling=ceiling)
 
@@ -323,11 +337,14 @@ def shift_over_splits(
     **kwargs, # Passed to score_shift
 ) -> tuple: # DataFrame of a row a model, seed and measure; DataFrame of their means and gains
     "Several random splits, and each model's gain over the first on the same splits"
+    check_dict('features', models=models)
+    check_callable(make=make)
+    if not check_unique(seeds, 'seeds'): raise AlignetError('seeds is empty; give at least one')
     tables = []
     for seed in progress(list(seeds), desc='splits'):
         data = make(seed)
         for name, features in models.items():
-            table = score_shift(features, data, n_boot=50, **kwargs)['table']
+            table = score_shift(features, data, **dict(dict(n_boot=50), **kwargs))['table']
             tables.append(table.assign(model=name, seed=seed))
     runs = pd.concat(tables, ignore_index=True)[['model', 'seed', 'measure', 'value', 'n', 'chance']]
     return runs, _summarise_splits(runs, next(iter(models)))
@@ -338,15 +355,20 @@ def plot_shift(
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "Source and target accuracy of each model, a line a split"
+    need = ('model', 'seed', 'measure', 'value', 'chance')
+    check_columns(runs, need, 'runs', 'make them with shift_over_splits')
+    accuracies = ['source accuracy', 'target accuracy']
+    check_known(accuracies, check_names(runs.measure, 'measures'), 'measures of runs')
+    check_vector(runs.value, 'value')
     ax = as_axes(ax, (5.2, 2.9))
     names = list(dict.fromkeys(runs.model))
     for m, (name, style) in enumerate(model_styles(names).items()):
-        wide = runs[runs.model == name].pivot(index='seed', columns='measure', values='value')
-        y = wide[['source accuracy', 'target accuracy']].to_numpy().T
+        wide = runs[runs.model == name].pivot_table(index='seed', columns='measure', values='value')
+        y = wide[accuracies].to_numpy().T
         x = np.array([0, 1]) + (m - (len(names) - 1)/2) * .27 / len(names)
         ax.plot(x, y, color=style['color'], lw=.7, alpha=.45)
         ax.plot(x, y.mean(1), lw=2, label=as_label(name), **style)
-    chance = runs.chance.dropna().iloc[0]
+    chance = runs.chance[runs.measure == accuracies[0]].iloc[0]
     ax.axhline(chance, color='grey', ls=':', lw=1)
     ax.text(1.25, chance, 'chance', color='dimgrey', ha='right', va='bottom')
     labels = ['source subclasses\n(new photos)', 'target subclasses\n(new kinds)']

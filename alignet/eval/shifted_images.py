@@ -17,6 +17,17 @@ from ..files.disk import *
 from .imagenet import NEEDS, folder_names, imagenet_classes, needs_error, picture_names
 
 # %% ../../nbs/eval/shifted_images.ipynb #8a731bd6
+def _check_outputs(outputs, n):
+    "Lists of outputs of a head of 1,000, one list or more for each of `n` classes"
+    check_has('__len__ __iter__', 'a list of lists', outputs=outputs)
+    if len(outputs) != n:
+        raise AlignetError(f'outputs must be one list for each of {n} classes, not {len(outputs)}')
+    outputs = [check_vector(o, 'outputs').tolist() for o in outputs]
+    for of in outputs:
+        if not of or not set(of) <= set(range(1000)):
+            raise AlignetError(f'outputs of a class must be whole numbers from 0 to 999, not {of!r:.60}')
+    return outputs
+
 @dataclass(repr=False)
 class ShiftedImages:
     "Pictures of ImageNet classes from elsewhere"
@@ -28,6 +39,14 @@ class ShiftedImages:
     notes:str='' # What to know
 
     def __post_init__(self):
+        check_text(name=self.name, notes=self.notes)
+        check_has('names index', 'an ImageSet', images=self.images)
+        classes = check_names(self.classes, 'classes')
+        self.y = check_vector(self.y, 'y', len(self.images))
+        known = np.isin(self.y, np.arange(len(classes)))
+        check_rows(~known, 'y', f'are no index into the {len(classes)} classes')
+        self.y = self.y.astype(int)
+        self.outputs = _check_outputs(self.outputs, len(classes))
         every = np.concatenate(self.outputs)
         if len(np.unique(every)) < len(every):
             raise AlignetError(f"'{self.name}': an ImageNet class belongs to two of its classes")
@@ -97,7 +116,8 @@ def load_shift(
     root, folders = _class_folders(path, pattern, name)
     number = {f: int(f) if f.isdigit() else number.get(f) for f in folders}
     unknown = [f for f, i in number.items() if i is None]
-    if unknown: raise AlignetError(f"{NEEDS[name]['name']}: no class of ImageNet-1k: the folders {preview(unknown)}")
+    if unknown:
+        raise AlignetError(f"{NEEDS[name]['name']}: no class of ImageNet-1k: the folders {preview(unknown)}")
     rows = []
     for f in sorted(folders, key=number.get):
         files = [f'{f}/{o}' for o in picture_names(root/f)]
@@ -139,11 +159,16 @@ def _outputs_by_description():
     return found
 
 # %% ../../nbs/eval/shifted_images.ipynb #55a71abe
+def _read_mapping(path):
+    "A dictionary of texts in a file"
+    found = read_json(path, dict)
+    return dict(zip(found, check_names(found.values(), f"values of '{path}'")))
+
 def _load_objectnet(path):
     "ObjectNet: folders of objects, and the mappings that come with them"
     root = _objectnet_root(path)
-    label_of = read_json(root/'mappings/folder_to_objectnet_label.json', dict)
-    classes_of = read_json(root/'mappings/objectnet_to_imagenet_1k.json', dict)
+    label_of = _read_mapping(root/'mappings/folder_to_objectnet_label.json')
+    classes_of = _read_mapping(root/'mappings/objectnet_to_imagenet_1k.json')
     outputs_of, rows = _outputs_by_description(), []
     folders = folder_names(root/'images')
     check_known(folders, label_of, 'folders of ObjectNet', 'mappings/folder_to_objectnet_label.json lacks them')
@@ -152,6 +177,7 @@ def _load_objectnet(path):
         if label not in classes_of: continue
         names = classes_of[label].split('; ')
         unclear = [n for n in names if len(outputs_of.get(n, ())) != 1]
-        if unclear: raise AlignetError(f"ObjectNet: '{unclear[0]}' of '{label}' does not describe one ImageNet class")
+        if unclear:
+            raise AlignetError(f"ObjectNet: '{unclear[0]}' of '{label}' does not describe one ImageNet class")
         if files: rows.append((label, [outputs_of[n][0] for n in names], [f'{folder}/{f}' for f in files]))
     return _to_shifted('objectnet', root/'images', rows, CroppedImages)

@@ -23,9 +23,10 @@ def head_logits(
     bias=None, # (1000,) bias
 ) -> tuple: # names, (n, 1000) float32
     "Logits of an ImageNet head on stored features"
-    files = list(files)
+    files = check_names(files, 'files')
     X, W = features_for(features, files), check_finite(weight, 'weight')
-    b = 0 if bias is None else check_finite(to_array(bias)[None], 'bias')[0]
+    if len(W) != 1000: raise AlignetError(f'weight must have 1,000 rows, one for each class, not {len(W):,}')
+    b = 0 if bias is None else check_vector(bias, 'bias', len(W)).astype(np.float32)
     if X.shape[1] != W.shape[1]:
         raise AlignetError(f'features have {X.shape[1]} columns and the head {W.shape[1]}; use those of its model')
     return files, (X @ W.T + b).astype(np.float32)
@@ -38,6 +39,7 @@ def score_head(
     seed:int=0, # Seed of the resampling
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit
     "Accuracy of a head of 1,000 outputs, within the classes of the set and against all"
+    check_has('check_classes files outputs', 'ShiftedImages', data=data)
     data.check_classes()
     L = features_for(logits, data.files, 'logits')
     if L.shape[1] != 1000:
@@ -57,8 +59,11 @@ def score_head(
 # %% ../../nbs/eval/shifted_scores.ipynb #e1a73af6
 def _photos_of_set(photos, data, what):
     "Features of the photos that show a class of the set, and these classes"
-    X, wnids = check_finite(photos[0], what), [str(c) for c in photos[1]]
-    if len(X) != len(wnids): raise AlignetError(f'{what}: {len(X):,} rows of features for {len(wnids):,} classes')
+    if not isinstance(photos, (tuple, list)) or len(photos) != 2:
+        raise AlignetError(f'{what} must be a pair of features and classes, not {photos!r:.60}')
+    X, wnids = check_finite(photos[0], what), check_names(photos[1], f'classes of {what}')
+    if len(X) != len(wnids):
+        raise AlignetError(f'{what}: {len(X):,} rows of features for {len(wnids):,} classes')
     class_of = dict(zip(imagenet_classes(), data.class_of_output))
     y = np.array([class_of.get(c, -1) for c in wnids], int)
     return X[y >= 0], y[y >= 0]
@@ -98,10 +103,12 @@ def score_shift_probe(
     **kwargs, # Passed to fit_probe
 ) -> dict: # table; items: {measure: (n,) right or wrong}; items_unit; probe
     "A linear probe from ImageNet's classes to the shifted pictures"
+    check_has('check_classes files outputs', 'ShiftedImages', data=data)
     data.check_classes()
     X, y = _photos_of_set(train, data, 'train')
     absent = [c for k, c in enumerate(data.classes) if k not in y]
-    if absent: raise AlignetError(f"train lacks photos of {len(absent)} classes of '{data.name}': {preview(absent)}")
+    if absent:
+        raise AlignetError(f"train lacks photos of {len(absent)} classes of '{data.name}': {preview(absent)}")
     F, n_classes = features_for(features, data.files), len(data.classes)
     _check_same_width(X, F, 'the shifted pictures')
     if held_out is not None: held_out = _held_out_photos(held_out, X, data)

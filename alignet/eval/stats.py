@@ -19,6 +19,11 @@ class Draws:
     value:float # The number itself
     draws:np.ndarray # (n_boot,) the number in each resample
 
+    def __post_init__(self):
+        check_number(value=self.value)
+        self.draws = check_real(self.draws, 'draws')
+        if not self.draws.size: raise AlignetError('draws is empty; give one number or more')
+
     def ci(self,
         level:float=.95, # Coverage wanted
     ) -> tuple: # Lower and upper end
@@ -54,7 +59,8 @@ def object_influence(
     triplets, # (t, 3) which objects each triplet shows
 ) -> tuple: # (n,) influence R_o of each object, and the standard error of the mean
     "How much each object moves the mean, and its standard error when triplets share objects"
-    t = np.sort(check_triplets(triplets), 1)
+    # three indices must fit into one integer
+    t = np.sort(check_triplets(triplets, 2**21), 1)
     if not len(t): raise AlignetError('there are no triplets; give at least one')
     r = check_vector(values, 'values', len(t)).astype(np.float64)
     r = r - r.mean()
@@ -76,6 +82,11 @@ def influence_draws(
     r:np.random.Generator, # The stream
 ) -> np.ndarray: # (n_boot,) the number in each resample
     "Resample units by their influence on a number, scaled to its standard error"
+    check_number(value=value, se=se)
+    check_count(1, n_boot=n_boot)
+    check_has('multinomial', 'a stream of rng', r=r)
+    influence = check_real(influence, 'influence')
+    if influence.ndim != 1: raise AlignetError(f'influence must have the shape (n,), not {influence.shape}')
     n, size = len(influence), np.sqrt(influence @ influence)
     if not size > 0: return np.full(n_boot, value)
     counts = r.multinomial(n, np.full(n, 1/n), n_boot)
@@ -94,7 +105,11 @@ def widen_draws(
     n_groups:int, # Number of groups that were resampled
 ) -> np.ndarray: # (n_boot, ...) draws, further from the value
     "Spread draws of few groups as Student's t spreads a mean of as many values"
-    if n_groups < 2: return np.full_like(draws, np.nan)
+    check_count(0, n_groups=n_groups)
+    draws, value = check_real(draws, 'draws'), check_real(value, 'value')
+    if value.shape not in ((), draws.shape[1:]):
+        raise AlignetError(f'value {value.shape} does not fit draws {draws.shape}; give one for each column')
+    if n_groups < 2: return np.full_like(draws, np.nan, float)
     spread = (draws - value) * np.sqrt(n_groups / (n_groups - 1))
     return value + spread * stats.t.ppf(.975, n_groups - 1) / stats.norm.ppf(.975)
 
@@ -123,7 +138,8 @@ def resample(
     r = rng(seed, stream)
     if unit is None: return Draws(float(v.mean()), _trial_draws(v, n_boot, r))
     unit = to_array(unit)
-    if unit.ndim not in (1, 2): raise AlignetError(f'unit must be (t, 3) triplets or (t,) groups, not {unit.shape}')
+    if unit.ndim not in (1, 2):
+        raise AlignetError(f'unit must be (t, 3) triplets or (t,) groups, not {unit.shape}')
     if unit.dtype == object: unit = np.array(check_names(unit, 'unit'))
     if len(unit) != len(v):
         what = 'triplet' if unit.ndim == 2 else 'group'
@@ -223,10 +239,16 @@ def summarise_seeds(
 ) -> pd.DataFrame: # by, seeds, mean, sd, values, [gain, gain_low, gain_high]
     "Mean and spread over seeds, and the paired gain over a baseline"
     by = [by] if isinstance(by, str) else check_names(by, 'by')
+    if not by: raise AlignetError('by is empty; name the columns that make a setting')
+    check_columns(df, check_unique([*by, value, seed], 'columns'))
+    if not len(df): raise AlignetError('df has no rows; give one for each seed and setting')
+    for column in (*by, seed): check_names(df[column], column)
+    check_rows(df[[*by, seed]].isna().any(axis=1), 'df', 'lack a setting or a seed; leave them out')
+    check_vector(df[value], value)
     if not isinstance(baseline, (dict, type(None))):
         raise AlignetError(f'baseline must be a dict, not {baseline!r:.60}')
-    check_columns(df, [*by, value, seed, *(baseline or {})])
-    check_real(df[value], value)
+    check_known(baseline or {}, by, 'columns of the baseline', 'gains refer to columns of by')
+    check_names((baseline or {}).values(), 'values of the baseline')
     check_between(0, 1, ends=False, level=level)
     wide = _seeds_wide(df, by, value, seed)
     out = pd.DataFrame(dict(seeds=wide.shape[1], mean=wide.mean(axis=1), sd=wide.std(axis=1)))

@@ -10,7 +10,7 @@ import numpy as np
 from ..core import *
 from .catalog import add_suite
 from .probes import check_labels
-from .tasks import Item, Scores, Task
+from .tasks import Item, Scores, Task, as_labels
 
 # %% ../../nbs/eval/suite_class_mean.ipynb #07f3ce48
 def _unit(X):
@@ -48,11 +48,12 @@ class ClassMeanTask(Task):
         name:str='pictures', # The data set
         notes:str='', # What a reader must know
     ):
+        labels = as_labels(labels)
         super().__init__(name, images, list(labels), notes)
         self.labels = np.array(list(labels.values()))
 
     def measure(self, model, seed=0, n_boot=2000):
-        right = nearest_mean_correct(features_for(model.features, self.files), self.labels)
+        right = nearest_mean_correct(self.features_of(model), self.labels)
         item = Item('nearest-mean accuracy', right, self.labels, 'category', bounds=(0, 1))
         chance = 1 / len(np.unique(self.labels))
         return Scores(model, [item.row(model.name, n_boot, seed, chance=chance, ceiling=1.)], [item])

@@ -25,6 +25,8 @@ def coarse_task(
     shots:Shots=Shots(), # How many pictures, draws and questions
 ) -> CoarseTask: # About the superordinates that have enough pictures
     "Few-shot probes of the superordinate categories of a taxonomy"
+    check_has('superordinate files images', 'a Taxonomy', taxonomy=taxonomy)
+    check_has('ks draws max_test', 'Shots', shots=shots)
     count = pd.Series(taxonomy.superordinate).value_counts()
     most = max(shots.ks)
     small = count.index[count <= most]

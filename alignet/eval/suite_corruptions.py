@@ -18,7 +18,7 @@ from ..core import *
 from ..data import ImageSet
 from .catalog import add_suite
 from .probes import STRENGTHS, check_shots, probe_draws
-from .tasks import Item, Row, Scores, Task
+from .tasks import Item, Row, Scores, Task, as_labels
 
 # %% ../../nbs/eval/suite_corruptions.ipynb #cor00008
 def _gaussian_noise(x, strength, r):
@@ -153,7 +153,7 @@ CORRUPTIONS = dict(
 
 # %% ../../nbs/eval/suite_corruptions.ipynb #cor00018
 def corrupt(
-    image, # A PIL image, mode RGB
+    image, # A PIL image
     kind:str, # A key of CORRUPTIONS
     severity:int=3, # 1 to 5
     r=None, # Stream of random numbers; that of seed 0 if None
@@ -163,12 +163,14 @@ def corrupt(
     check_choice(kind, CORRUPTIONS, 'kind')
     check_choice(severity, range(1, 6), 'severity')
     check_count(1, severity=severity, side=side)
-    check_has('size resize crop', 'a PIL image', image=image)
+    check_has('size resize crop convert', 'a PIL image', image=image)
+    if r is not None: check_has('random normal poisson', 'a stream of rng', r=r)
+    if not min(image.size): raise AlignetError(f'image has no pixels: its size is {image.size}; give another')
     severity, side = int(severity), int(side)
     make, first, last = CORRUPTIONS[kind]
     strength = np.geomspace(first, last, 5)[severity - 1]
     ratio = side / min(image.size)
-    image = image.resize([max(side, round(n * ratio)) for n in image.size], Image.BICUBIC)
+    image = image.convert('RGB').resize([max(side, round(n * ratio)) for n in image.size], Image.BICUBIC)
     left, top = [(n - side) // 2 for n in image.size]
     x = np.asarray(image.crop((left, top, left + side, top + side))) / 255
     return _as_image(make(x, strength, rng(0, 91) if r is None else r))
@@ -187,25 +189,23 @@ class CorruptedImages(ImageSet):
         kinds, files = check_names(kinds, 'kinds'), check_names(files, 'files')
         images.index(files)
         for kind in kinds: check_choice(kind, CORRUPTIONS, 'kind')
+        severities = check_names(severities, 'severities')
+        for severity in severities: check_choice(severity, tuple('12345'), 'severity')
+        check_count(1, side=side)
         self.images, self.side, self.root = images, side, Path(f'corrupted-{side}')
-        conditions = [(k, s) for k in kinds for s in severities]
+        conditions = [(k, int(s)) for k in kinds for s in severities]
         rows = [(k, s, f) for k, s in conditions for f in files]
         self.names, self.rows = [f'{k}/{s}/{f}' for k, s, f in rows], rows
         self._row = {o: i for i, o in enumerate(self.names)}
 
     def __getitem__(self, i):
+        if isinstance(i, str): i = self.index(i)[0]
+        check_position(i, len(self), 'the image')
         kind, severity, file = self.rows[i]
         clean = self.images[int(self.images.index(file)[0])]
         return corrupt(clean, kind, severity, rng(0, 91, zlib.crc32(self.names[i].encode())), self.side)
 
 # %% ../../nbs/eval/suite_corruptions.ipynb #cor00026
-@patch
-def path(self:CorruptedImages,
-    i, # Position or name
-) -> Path: # There is no such file
-    "Where a picture would lie, for messages"
-    return self.root/self.names[self._row[i] if isinstance(i, str) else i]
-
 @patch
 def sizes(self:CorruptedImages) -> list: # (n,) None
     "Not known: there are no files"
@@ -234,6 +234,8 @@ def deal_severities(
     corrupted:CorruptedImages, # All conditions of some pictures
 ) -> CorruptedImages: # Each picture once in each kind
     "Deal the severities evenly over pictures, in another order for each kind"
+    check_has('rows names subset', 'CorruptedImages', corrupted=corrupted)
+    if not len(corrupted): raise AlignetError('corrupted holds no picture; name some files')
     rows = pd.DataFrame(corrupted.rows, columns=['kind', 'severity', 'file'])
     kind, severity, file = (pd.factorize(rows[c])[0] for c in rows)
     keep = (kind + file) % (severity.max() + 1) == severity
@@ -251,7 +253,10 @@ def corrupted_probe(
     Cs=STRENGTHS, # Strengths that the probe chooses from
 ) -> pd.DataFrame: # kind, severity, file, label, right: fraction of the draws in which it was recognised
     "Probes learned from clean pictures and tested on corrupted ones"
+    check_has('rows names', 'CorruptedImages', images=images)
+    labels = as_labels(labels)
     table = pd.DataFrame(images.rows, columns=['kind', 'severity', 'file'])
+    check_known(table.file.tolist(), labels, 'labels of pictures', 'give the label of each')
     table['label'] = table.file.map(labels)
     train = [f for f in labels if f not in set(table.file)]
     X, y = features_for(clean, train), np.array([labels[f] for f in train])
@@ -286,7 +291,8 @@ class CorruptionTask(Task):
         most:int=200, # Pictures that are corrupted in all
         **kwargs, # kinds, severities and side, as for CorruptedImages
     ):
-        self.labels, self.k = {f: str(y) for f, y in labels.items()}, k
+        check_count(1, k=k, per_class=per_class, most=most)
+        self.labels, self.k = as_labels(labels), k
         files = _test_files(self.labels, k, per_class, most)
         self.corrupted = deal_severities(CorruptedImages(images, files, **kwargs))
         extra = dict(corrupted=(self.corrupted, self.corrupted.names))
@@ -296,6 +302,9 @@ class CorruptionTask(Task):
 @patch
 def measure(self:CorruptionTask, model, seed=0, n_boot=2000):
     "Mean over kinds and severities, and each kind by itself"
+    check_has('name features', 'a Candidate', model=model)
+    check_dict('features of further pictures', extra=model.extra)
+    check_known(['corrupted'], model.extra, 'extra features')
     corrupted = model.extra['corrupted']
     table = corrupted_probe(model.features, corrupted, self.labels, self.corrupted, self.k, seed=seed)
     chance, measure = 1 / table.label.nunique(), f'corrupted {self.k}-shot accuracy'

@@ -32,6 +32,7 @@ def hierarchy_file(
     name:str, # Name of one of its files
 ) -> Path: # Where it lies
     "One of the files of a hierarchy"
+    check_text(name=name)
     path = check_path(folder)/name
     if path.is_file(): return path
     raise AlignetError(f"class hierarchy: '{path}' does not exist; get it from {HIERARCHY_NEEDS['where']}")
@@ -45,7 +46,8 @@ def read_names(
     for number, line in enumerate(read_text(path).split('\n'), 1):
         if not line.strip(): continue
         node, tab, name = line.partition('\t')
-        if not tab: raise AlignetError(f"line {number} of '{path}' is not an ID, a tab and a name; copy it again")
+        if not tab:
+            raise AlignetError(f"line {number} of '{path}' is not an ID, a tab and a name; copy it again")
         names[node] = name.strip()
     return names
 
@@ -84,7 +86,8 @@ class ClassTree:
         classes = list(dict.fromkeys(check_names(classes, 'classes')))
         if names is not None: check_has('items keys', 'a dict {ID: name}', names=names)
         if root is not None: check_known([root], {*up, *(p for o in up.values() for p in o)}, 'roots')
-        self.names = dict(names or {})
+        names = names or {}
+        self.names = dict(zip(names, check_names(names.values(), 'names of the nodes')))
         self.classes = [c for c in classes if c in up]
         self.missing = [c for c in classes if c not in up]          # classes that the hierarchy omits
         if not self.classes:
@@ -106,7 +109,7 @@ class ClassTree:
 def _read_classes(path):
     "IDs and names of the classes of a data set, in the order of their numbers"
     try: rows = sorted((int(n), str(i), str(name)) for n, i, name in read_json(path))
-    except (TypeError, ValueError) as e:
+    except (TypeError, ValueError, OverflowError) as e:
         raise AlignetError(f"'{path}' does not hold a list of [number, ID, name]; copy the file again") from e
     if [n for n, *_ in rows] != list(range(len(rows))):
         raise AlignetError(f"'{path}': the classes are not numbered 0, 1, ..., {len(rows) - 1}")
@@ -174,6 +177,7 @@ def call(self:ClassTree,
     node:str, # ID
 ) -> str: # The first of its names, with the ID where two nodes share it
     "Short name of a node"
+    check_known([node], self.level, 'nodes', 'check the ID')
     def short(n): return self.names.get(n, n).split(',')[0].strip()
     if not hasattr(self, '_name_counts'):
         self._name_counts = pd.Series([short(n) for n in self.level]).value_counts()
@@ -201,11 +205,13 @@ class Taxonomy:
         images:ImageSet=None, # The pictures
         notes:str='', # Where it comes from
     ):
-        if not isinstance(levels, dict): check_columns(levels, (), 'levels')
+        levels = as_frame(levels, 'levels')
+        check_unique(levels.columns, 'levels')
+        check_rows(levels.isna().any(axis=1), 'levels', 'lack a category; leave them out')
         if images is not None: check_has('names index', 'an ImageSet', images=images)
         self.names = check_names(names)
         self.files = self.names if files is None else check_names(files, 'files')
-        self.levels = pd.DataFrame(levels).reset_index(drop=True).astype(str)
+        self.levels = levels.reset_index(drop=True).astype(str)
         self.images, self.notes = images, notes
         n = len(self.names), len(self.files), len(self.levels)
         if len(set(n)) > 1:
@@ -256,8 +262,8 @@ def from_table(cls:Taxonomy,
     "A taxonomy from any table; rows with an empty category are excluded"
     is_frame = isinstance(table, pd.DataFrame)
     df = table if is_frame else read_table(table)
-    file, levels = file or item, list(levels)
-    check_known([item, file, *levels], df.columns, 'columns of the table')
+    file, levels = file or item, check_names(levels, 'levels')
+    check_columns(df, [item, file, *levels])
     named = df[levels].notna() & (df[levels].astype(str) != '')
     df = df[named.all(axis=1)]
     if df.empty: raise AlignetError(f'taxonomy: no row of the table has all of the categories {levels}')
@@ -271,6 +277,7 @@ def from_world(cls:Taxonomy,
     levels=('subgroup', 'group'), # Columns of world.items
 ) -> Taxonomy: # A row an object
     "A taxonomy of a world's objects, each on its scored picture"
+    check_has('scored_images items images', 'a World', world=world)
     files = world.scored_images(objects)
     table = world.items.set_index('file').loc[files].reset_index()
     return cls.from_table(table, levels, 'object', 'file', world.images)
@@ -285,6 +292,11 @@ def from_classes(cls:Taxonomy,
     images:ImageSet=None, # The pictures
 ) -> Taxonomy: # A row a picture
     "A taxonomy of pictures of a class hierarchy; pictures of classes that it omits are excluded"
+    check_has('above level call', 'a ClassTree', tree=tree)
+    check_has('__iter__', 'a list of levels', levels=levels)
+    files, classes = check_names(files, 'files'), check_names(classes, 'classes')
+    if len(files) != len(classes):
+        raise AlignetError(f'{len(files):,} files for {len(classes):,} classes; give one each')
     pairs = [(f, c) for f, c in zip(files, classes) if c in tree.level]
     if not pairs: raise AlignetError('taxonomy: no picture shows a class of the hierarchy; check the IDs')
     files, classes = zip(*pairs)
@@ -309,7 +321,9 @@ def load_hierarchy(
     "Photos of ImageNet classes with their place in the class hierarchy"
     root = root or os.environ.get('ALIGNET_DATA')
     if not root: raise AlignetError('give the folder of the ImageNet photos, or set ALIGNET_DATA')
-    tree, folder = ClassTree.load(check_path(root)/hierarchy), check_path(root)/samples
+    root = check_path(root, 'root')
+    folder = root/check_path(samples, 'samples')
+    tree = ClassTree.load(root/check_path(hierarchy, 'hierarchy'))
     if not folder.is_dir():
         raise AlignetError(f"'{folder}' does not exist; put <wnid>_<name>.JPEG files of image-net.org there")
     images = ImageSet.from_folder(folder)

@@ -65,6 +65,8 @@ class NestedCV:
         f:int, # Number of the fold, from 0
     ) -> np.ndarray: # (h, 3), odd one last
         "The triplets of fold `f` that its teacher was scored on"
+        check_position(f, len(self.teachers), 'f')
+        f = range(len(self.teachers))[f]
         return self.triplets[split_by_objects(self.triplets, self.folds == f)[1]]
 
     def probs(self) -> np.ndarray: # (h, 3) float32; the first column is the choice that people made
@@ -156,7 +158,7 @@ def plot_dissimilarities(
     groups=None, # (n,) category of each object, to order the matrix by; '' comes last
 ):
     "Matrix of one minus cosine, objects of a category side by side"
-    D = 1 - pair_sims(X, 'cosine')
+    ax, D = as_axes(ax, (4, 4)), 1 - pair_sims(X, 'cosine')
     if groups is not None:
         named = np.asarray(groups).astype(str)
         order = np.lexsort((named, named == ''))
@@ -172,6 +174,9 @@ def plot_accuracy_bars(
     cv:CVResult=None, # A cross-validation, whose folds are drawn as dashes
 ):
     "Bars of accuracy before and after the map"
+    check_number(before=before, after=after)
+    if cv is not None: check_has('best_rows', 'a CVResult', cv=cv)
+    ax = as_axes(ax, (3, 3))
     ax.bar(['before', 'after'], [before, after], color=['.7', '#0072B2'])
     ax.axhline(CHANCE, color='.4', ls=':')
     top, note = max(before, after), 'dotted: chance'
@@ -189,6 +194,10 @@ def plot_gains(
     rows:int=12, # Most categories; of more, both ends are drawn
 ):
     "Accuracy before and after by category, with 95 % intervals of the gain"
+    check_columns(gains, ('triplets', 'before', 'after', 'se'), 'gains', 'make them with gains_by_group')
+    for column in ('triplets', 'before', 'after', 'se'): check_real(gains[column], column)
+    check_count(1, rows=rows)
+    ax = as_axes(ax, (5, 4))
     cut = len(gains) > rows
     shown = pd.concat([gains[:rows // 2], gains[-(rows // 2):]]) if cut else gains
     y = np.arange(len(shown))[::-1]
@@ -263,6 +272,10 @@ class AffineMap(torch.nn.Module):
         x, # (B, d_in) features
     ) -> torch.Tensor: # (B, d_out)
         "The map of a batch"
+        floats = isinstance(x, torch.Tensor) and x.is_floating_point()
+        if not floats or x.shape[-1:] != self.weights.shape[:1]:
+            got = f'{type(x).__name__} {tuple(getattr(x, "shape", ()))}'
+            raise AlignetError(f'x must be a tensor of floats (B, {len(self.weights)}), not a {got}')
         if self.normalize: x = torch.nn.functional.normalize(x, dim=-1)
         return ((x - self.mean) / self.std) @ self.weights + self.bias
 
@@ -273,6 +286,7 @@ def attach_teacher(
     normalize:bool=False, # Bring the features to unit length first
 ) -> torch.nn.Module: # Images to (B, d_out)
     "A teacher behind a model, as one module"
+    check_has('d_in meta weights', 'a Teacher', teacher=teacher)
     b = as_backbone(model)
     if b.num_features != teacher.d_in:
         fitted = f'this teacher was fitted on {teacher.d_in}; use its backbone'

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MAX_UNPACKED', 'file_error', 'flush', 'restore_folder', 'replace_folder', 'check_has_name', 'check_no_device',
-           'atomic_path', 'check_writable', 'remove_unfinished', 'cache_folder', 'to_jsonable', 'write_json', 'reading',
-           'parse_json', 'read_json', 'escape_formula', 'unescape_formula', 'write_npz', 'check_size', 'read_npy',
-           'read_npz', 'folder_lock', 'locked_path', 'digest', 'file_digest', 'static_path']
+           'atomic_path', 'check_writable', 'remove_unfinished', 'cache_folder', 'to_jsonable', 'json_text',
+           'write_json', 'reading', 'parse_json', 'read_json', 'escape_formula', 'unescape_formula', 'write_npz',
+           'check_size', 'read_npy', 'read_npz', 'folder_lock', 'locked_path', 'digest', 'file_digest', 'static_path']
 
 # %% ../../nbs/files/disk.ipynb #65606878
 import contextlib, ctypes, errno, hashlib, json, math, os, re, shutil, uuid, zipfile
@@ -203,6 +203,17 @@ def _to_json(obj, what, **kw):
     try: return json.dumps(obj, default=to_jsonable, **kw)
     except (TypeError, ValueError, RecursionError) as e:
         raise AlignetError(f'{what} cannot be written as JSON: {e}') from e
+
+# %% ../../nbs/files/disk.ipynb #jsontext
+def json_text(
+    obj, # Anything JSON knows, numpy scalars and arrays, paths
+    what:str, # What to call it in an error
+    default=to_jsonable, # What turns anything else into what JSON knows
+) -> str: # JSON
+    "Write an object as JSON, or raise an `AlignetError` that names it"
+    try: return json.dumps(obj, default=default)
+    except (TypeError, ValueError, RecursionError) as e:
+        raise AlignetError(f'{what} cannot be written as JSON ({e}); keep plain values in it') from e
 
 # %% ../../nbs/files/disk.ipynb #7cabcbb2
 def write_json(

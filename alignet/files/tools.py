@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['as_label', 'printable', 'AlignetError', 'PositionError', 'nearest_names', 'check_choice', 'check_positive',
-           'check_at_least', 'check_count', 'check_between', 'check_flag', 'check_text', 'check_callable', 'check_has',
-           'as_axes', 'check_position', 'check_index', 'preview', 'check_known', 'check_names', 'check_columns',
-           'check_path', 'check_unique', 'check_rows', 'require', 'with_settings', 'quiet_imports', 'progress', 'rng',
-           'set_seed']
+           'check_at_least', 'check_count', 'check_between', 'check_flag', 'check_text', 'check_callable',
+           'check_tensors', 'check_has', 'check_number', 'check_dict', 'as_axes', 'check_position', 'check_index',
+           'preview', 'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows',
+           'require', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
 
 # %% ../../nbs/files/tools.ipynb #toolsimports
 import collections, contextlib, dataclasses, difflib, heapq, importlib, numbers
@@ -69,7 +69,9 @@ def check_choice(
     plain = isinstance(value, (str, numbers.Real, type(None)))
     if plain and any(value == o and is_flag == isinstance(o, bool) for o in options): return
     known = ', '.join(str(o) for o in options)
-    raise AlignetError(f"{what} '{value}' is not known; choose one of {known}")
+    # the text of a function would hold an address
+    shown = getattr(value, '__name__', value)
+    raise AlignetError(f"{what} '{shown!s:.60}' is not known; choose one of {known}")
 
 # %% ../../nbs/files/tools.ipynb #fb3ef404
 def _check_number(name, value):
@@ -109,7 +111,8 @@ def check_count(
         if not whole: raise AlignetError(f'{name} must be a whole number, not {value!r:.60}')
         check_at_least(least, **{name: value})
         # a seed may be of any size
-        if value >= 2**63 and not name.endswith('seed'): raise AlignetError(f'{name}={value:.3g} is too large')
+        if value >= 2**63 and not name.endswith('seed'):
+            raise AlignetError(f'{name}={value:.3g} is too large')
 
 # %% ../../nbs/files/tools.ipynb #chkbetween
 def check_between(
@@ -150,6 +153,26 @@ def check_callable(
     for name, value in values.items():
         if not callable(value): raise AlignetError(f'{name} must be a function, not {value!r:.60}')
 
+# %% ../../nbs/files/tools.ipynb #chktensors
+def check_tensors(
+    shape:str=None, # Their lengths, e.g. 't 3 .': a letter is one length for all, a dot any; not checked if None
+    **values, # By name
+):
+    "Raise an `AlignetError` if one of the values is no tensor of real numbers, or has another shape"
+    lengths = {}
+    for name, value in values.items():
+        plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
+        if not plain or value.is_complex():
+            raise AlignetError(f'{name} must be a tensor of real numbers, not {type(value).__name__}')
+        if shape is None: continue
+        wanted, have = shape.split(), value.shape
+        if len(wanted) == len(have):
+            for o, n in zip(wanted, have): lengths.setdefault(o, int(o) if o.isdigit() else n)
+            if all(o == '.' or lengths[o] == n for o, n in zip(wanted, have)): continue
+        lengths['.'] = 'any'
+        wanted = ', '.join(str(lengths.get(o, o)) for o in wanted)
+        raise AlignetError(f'{name} must have the shape ({wanted}), not {tuple(have)}')
+
 # %% ../../nbs/files/tools.ipynb #chkhas
 def check_has(
     needs:str, # Names of attributes, with blanks between
@@ -161,6 +184,23 @@ def check_has(
         if not isinstance(value, type) and all(hasattr(value, o) for o in needs.split()): continue
         first_line = repr(value).split('\n')[0]
         raise AlignetError(f'{name} must be {what}, not {first_line:.60}')
+
+# %% ../../nbs/files/tools.ipynb #chknumber
+def check_number(
+    **values, # By name
+):
+    "Raise an `AlignetError` if one of the values is not one real number; NaN is one"
+    for name, value in values.items(): _check_number(name, value)
+
+# %% ../../nbs/files/tools.ipynb #chkdict
+def check_dict(
+    what:str, # What it holds, for the error
+    **values, # By name
+):
+    "Raise an `AlignetError` if one of the values is no dict, or is empty"
+    check_has('items keys values', f'a dict of {what}', **values)
+    for name, value in values.items():
+        if not len(value): raise AlignetError(f'{name} is empty; give {what}')
 
 # %% ../../nbs/files/tools.ipynb #asaxes
 def as_axes(

@@ -108,6 +108,7 @@ def fit(self:TrainRun,
     learn, # A learner
 ):
     "Train with the recipe's schedule, or one cycle"
+    check_has('model dls fit_one_cycle', 'a Learner', learn=learn)
     recipe = RECIPES[self.recipe] if self.recipe else None
     usual = recipe.lr if recipe else slice(3e-5, 2e-2)
     rates = _learning_rates(self.lr, self.head_lr, usual)
@@ -145,6 +146,11 @@ def train_model(
 ) -> Path: # The folder
     "Train from the checkpoint beside a folder, if there is one, and write the model to the folder"
     check_has('settings fit', 'a TrainRun', run=run)
+    if isinstance(student, Path): student = str(student)
+    check_text(student=student)
+    check_has('names embedding', 'PseudoLabels', labels=labels)
+    taken = [o for o in ('seed', 'cbs') if o in options]
+    if taken: raise AlignetError(f'train_model takes no {taken[0]}; give the seed to TrainRun')
     path, settings = check_path(path), run.settings | options
     check_model_folder(path)
     checkpoint = Checkpoint(path.with_name(f'{path.name}.checkpoint'), every=run.save_every)

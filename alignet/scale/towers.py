@@ -60,6 +60,9 @@ def open_clip_backbone(
 ) -> Backbone: # Images to the image embedding (B, d), not normalised
     "Make a `Backbone` of the image tower of an open_clip model"
     oc = require('open_clip', 'open_clip_torch')
+    name = str(check_path(name, 'the name of an open_clip model'))
+    check_flag(pretrained=pretrained)
+    if size is not None: check_count(1, size=size)
     if name.startswith('local-dir:'):
         _check_open_clip_folder(Path(name.removeprefix('local-dir:')), pretrained)
         arch, load = name, dict(load_weights=pretrained)
@@ -157,6 +160,9 @@ def timm_tower(
     tol:float=1e-4, # Largest difference of a feature, as a fraction of the largest feature
 ) -> Backbone: # On a timm model
     "Convert the image tower of an open_clip model to a timm model with the same features"
+    check_has('model data_config name', 'a Backbone', backbone=backbone)
+    check_has('visual', 'a Backbone on an open_clip model', backbone=backbone.model)
+    check_at_least(0, tol=tol)
     visual, size = backbone.model.visual, backbone.data_config['input_size']
     if next(visual.parameters()).dtype != torch.float32:
         raise AlignetError(f"'{backbone.name}' is in half precision; call .float() first")
@@ -183,6 +189,7 @@ def toy_tower(
     "Make a small open_clip model with random weights"
     torch.manual_seed(0)
     if vision is None: vision = dict(image_size=64, layers=2, width=64, patch_size=16, head_width=32)
+    check_has('items keys', 'a dict in the terms of open_clip', vision=vision)
     text = dict(context_length=8, vocab_size=100, width=32, heads=2, layers=1)
     kw = dict(kw, pretrained=False, embed_dim=24, vision_cfg=vision, text_cfg=text)
     return open_clip_backbone(arch, **kw).eval()
@@ -265,6 +272,8 @@ def pixel_difference(
     processor, # Its image processor
 ) -> float: # In units of 1/255 of the range of a pixel; infinite if the shapes differ
     "Mean difference between the pixels of an image processor and of a backbone's own transform"
+    check_has('model transform normalize', 'a Backbone', backbone=backbone)
+    check_callable(processor=processor)
     grid = np.random.default_rng(0).integers(0, 255, (6, 9, 3), np.uint8)
     image = Image.fromarray(grid).resize((288, 192), Image.BICUBIC)
     want = processor(images=image, return_tensors='pt')['pixel_values'][0].float()
@@ -296,12 +305,17 @@ def hf_backbone(
     size:int=None, # Side of the square input in pixels; the model's own if None
 ) -> Backbone: # Images to features (B, d)
     "Make a `Backbone` of a vision model of the transformers library"
+    check_flag(pretrained=pretrained)
+    if not isinstance(model, (str, Path, nn.Module)):
+        raise AlignetError(f'model must be a name or a model of transformers, not {model!r:.60}')
     name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
     by_name, source = name == str(model), 'transformers'
     if by_name:
         model, processor = _load_hf(name, processor, pretrained)
         source = f'hf:{name}' if pretrained else 'random'
-    pixels = _processor_pixels(processor, getattr(model, 'config', None))
+    try: pixels = _processor_pixels(processor, getattr(model, 'config', None))
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as e:
+        raise AlignetError(f"the image processor of 'hf:{name}' has settings that cannot be read ({e})") from e
     bgr = bool(_settings_of(processor).get('do_flip_channel_order'))
     backbone = Backbone(_HFTower(model, bgr), f'hf:{name}', pixels, source=source)
     if callable(processor) and pixel_difference(backbone, processor) > 2:

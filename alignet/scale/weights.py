@@ -43,6 +43,7 @@ def shipped_weights(
     arch:str, # timm's name of the architecture, a key of SHIPPED
 ) -> Path: # The weights file, its SHA-256 checked; None if the package is not installed
     "Path of the weights of an architecture that come as a package"
+    check_choice(arch, SHIPPED, 'packaged model')
     package, file, sha = SHIPPED[arch]
     spec = importlib.util.find_spec(package.replace('-', '_'))
     if spec is None: return None
@@ -60,11 +61,13 @@ def match_state(
 ) -> dict: # The source's tensors under the target's names
     "Rename tensors by their order; raise if names or shapes do not fit"
     remedy = 'choose the file of this model'
+    check_has('items', 'a dict of tensors', source=source, target=target)
+    for o in source.values(): check_has('shape', 'a dict of tensors', source=o)
     if len(source) != len(target):
         sizes = f'{len(source)} tensors where the model has {len(target)}'
         raise AlignetError(f"'{what}' holds {sizes}; {remedy}")
     for (a, s), (b, t) in zip(source.items(), target.items()):
-        if s.shape != t.shape or a.split('.')[-1] != b.split('.')[-1]:
+        if s.shape != t.shape or str(a).split('.')[-1] != b.split('.')[-1]:
             pair = f'tensor {a} {tuple(s.shape)} does not fit {b} {tuple(t.shape)}'
             raise AlignetError(f"'{what}': {pair}; {remedy}")
     return dict(zip(target, source.values()))
@@ -91,6 +94,7 @@ def check_name(
     families, # Prefixes of other libraries
 ):
     "Raise if a name is no timm model, has an unknown tag, or says a folder without a model"
+    check_text(name=name)
     scheme, _, rest = name.partition(':')
     if rest:
         check_choice(scheme, ['local-dir', 'hf-hub', 'hf_hub', *families], 'the prefix of a model,')
@@ -189,10 +193,14 @@ def module_digest(
     module, # A PyTorch module
 ) -> str: # 16 hexadecimal digits
     "Fingerprint of the weights, and of the code of a module that is of no known library"
+    check_has('state_dict named_modules', 'a module', module=module)
     h = hashlib.sha256()
     for k, v in module.state_dict().items():
+        try: values = v.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        except (RuntimeError, ValueError) as e:
+            raise AlignetError(f"weight '{k}' has no values; load the weights") from e
         h.update(f'{k} {v.dtype} {tuple(v.shape)}'.encode())
-        h.update(v.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        h.update(values.numpy())
     of_library = hasattr(module, 'pretrained_cfg') or hasattr(module, 'encode_image')
     if not of_library: h.update(repr(list(_behaviour(module))).encode())
     return h.hexdigest()[:16]
@@ -215,6 +223,7 @@ def check_weights(
     when:str='', # When it was looked at, for the error
 ):
     "Raise if a parameter holds NaN or infinity"
+    check_has('named_parameters', 'a module', model=model)
     for name, p in model.named_parameters():
         if torch.isfinite(p).all(): continue
         raise AlignetError(f"the weights hold NaN or infinity{when} (first '{name}'); lower the learning rate")

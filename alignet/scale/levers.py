@@ -182,7 +182,8 @@ def compare_settings(
         values = check_real(scores[column], f"column '{column}'")
         check_rows(~np.isfinite(values), f"column '{column}' of scores", 'are NaN or infinite')
         if values.dtype == bool: scores = scores.assign(**{column: values.astype(float)})
-    if scores[[*levers, by]].isna().any(axis=None): raise AlignetError(f'columns of scores: levers or {by} are missing')
+    if scores[[*levers, by]].isna().any(axis=None):
+        raise AlignetError(f'scores: values of {by} or of levers are missing; fill them in')
     if not scores.index.is_unique: scores = scores.reset_index(drop=True)
     change = _changes(scores, measures, errors, by)
     rows = []

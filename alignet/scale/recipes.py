@@ -100,7 +100,8 @@ def layer_lrs(
 def _check_rates(lr):
     "Raise unless learning rates are a number, a list of them, or a slice"
     several = isinstance(lr, (list, tuple, np.ndarray)) and np.ndim(lr) == 1 and len(lr)
-    rates = [o for o in (lr.start, lr.stop) if o is not None] if isinstance(lr, slice) else lr if several else [lr]
+    rates = lr if several else [lr]
+    if isinstance(lr, slice): rates = [o for o in (lr.start, lr.stop) if o is not None]
     if not len(rates): raise AlignetError('lr is a slice without a rate; give slice(lowest, highest)')
     for rate in rates: check_at_least(0, lr=rate)
 

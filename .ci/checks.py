@@ -118,21 +118,12 @@ def check_figures(cells):
 
 ON_A_PAGE = [check_title, check_outputs, check_lost_outputs, check_alt_texts, check_figures, long_sentences,
              wide_outputs]
-NOT_YET = {                                         # pages that do not pass a check yet
-    check_figures: {
-        'nbs/benchmarks/labelling.ipynb',
-        'nbs/benchmarks/pictures.ipynb'},
-    wide_outputs: {
-        'nbs/benchmarks/labelling.ipynb',
-        'nbs/benchmarks/pictures.ipynb'}}
 
 
 def check_page(page, root):
     "What is wrong with a notebook"
     cells, name = read_cells(page, root), page.relative_to(root)
     for check in ON_A_PAGE:
-        if name.as_posix() in NOT_YET.get(check, ()):
-            continue
         yield from (f'{cell.where}: {wrong}' for cell, wrong in check(cells))
     if page.stat().st_size > MAX_PAGE:
         yield f'{name}: over {MAX_PAGE/1e6:.0f} MB; draw smaller figures or fewer of them'

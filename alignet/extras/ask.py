@@ -79,10 +79,12 @@ def _is_number(text):
     except ValueError: return False
     return True
 
+def _is_utf8(text): return text == text.encode('utf-8', 'replace').decode()
+
 def _bad_name(o):
     "Whether a table would not read this name back as it is"
     has_edges = o != o.strip() or '\n' in o or '\r' in o
-    return not o.strip() or has_edges or _is_number(o) or o.lower() in _MISSING_WORDS
+    return not o.strip() or has_edges or not _is_utf8(o) or _is_number(o) or o.lower() in _MISSING_WORDS
 
 # %% ../../nbs/extras/ask.ipynb #b761bd17
 def object_names(
@@ -179,7 +181,7 @@ class OddOneOut(StaticWidget):
 def _check_annotator(annotator):
     "The pseudonym as text"
     annotator = check_names([annotator], 'annotator')[0]
-    if not annotator.strip() or re.search(r'[\r\n]', annotator):
+    if not annotator.strip() or not _is_utf8(annotator) or re.search(r'[\r\n]', annotator):
         raise AlignetError('annotator must be a pseudonym without line breaks, such as p01')
     if annotator.strip().lower() in _MISSING_WORDS:
         raise AlignetError(f"annotator '{annotator}' reads as a missing value in a table; choose e.g. p01")
@@ -198,6 +200,7 @@ def _check_pictures(images):
     "Raise if a picture cannot be read"
     names = progress(images.names, desc='reading pictures') if len(images) > 500 else images.names
     for name in names:
+        if not _is_utf8(name): raise AlignetError(f"the file name '{name}' is no UTF-8; rename the picture")
         # load_image is slower, knows more kinds, and says what is wrong
         if not _decodes(images.path(name)): load_image(images.path(name))
 
@@ -396,7 +399,7 @@ def static(self:OddOneOut) -> plt.Figure: # Three pictures and the question
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set(color='silver')
         ax.set_xlabel(f'{as_label(self.names[i])}\n{number}' if self.labels else f'{number}')
-    title = self.question if now else f'Done: all {self.n_trials} trials are answered'
+    title = as_label(self.question) if now else f'Done: all {self.n_trials} trials are answered'
     below = f'trial {self.n_done + 1} of {self.n_trials}' if now else f'trial {self.n_done}, the last'
     fig.suptitle(title, fontsize=12)
     fig.supxlabel(below, fontsize=9, color='dimgray')

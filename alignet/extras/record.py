@@ -24,12 +24,12 @@ def _to_line(row):
     "A row as a line of CSV"
     text = io.StringIO(newline='')
     csv.writer(text, lineterminator='\n').writerow([escape_formula(row[c]) for c in LOG_COLUMNS])
-    return text.getvalue().encode('utf-8', 'surrogatepass')
+    return text.getvalue().encode('utf-8')
 
 # %% ../../nbs/extras/record.ipynb #995da1e9
 def _from_line(line):
     "A line of CSV as a row, or None where it is not one"
-    try: cells = next(csv.reader([line.decode('utf-8', 'surrogatepass')], strict=True))
+    try: cells = next(csv.reader([line.decode('utf-8')], strict=True))
     except (UnicodeDecodeError, csv.Error, StopIteration): return
     if len(cells) != len(LOG_COLUMNS): return
     row = dict(zip(LOG_COLUMNS, map(unescape_formula, cells)))
@@ -196,7 +196,8 @@ def append(self:AnswerLog,
     "Add one answer, on the disk when this returns"
     check_has('keys', 'a dict', row=row)
     check_known(LOG_COLUMNS, row, 'columns of the row')
-    line = _to_line(row)
+    try: line = _to_line(row)
+    except UnicodeEncodeError as e: raise AlignetError(f'the row is no UTF-8 ({e}); rename what it shows') from e
     if b'\n' in line[:-1] or not _from_line(line[:-1]):
         raise AlignetError(f'the row cannot be read back: {line!r:.300}; mend it')
     with self._open() as fd:

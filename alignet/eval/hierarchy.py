@@ -102,9 +102,11 @@ def hierarchy_change(  # noqa: PLR0913
     unit:str='superordinate', # What to resample: 'superordinate', 'basic' or 'thing'
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of the resampling
+    level:float=.95, # Coverage of the intervals
 ) -> pd.DataFrame: # relation, pairs, categories, before, after, change, low, high, units
     "Relative distance of related and unrelated pairs, before and after"
     _check_superordinates(tax)
+    check_between(0, 1, ends=False, level=level)
     R, units = relations(tax), _unit_of(tax, unit)
     n_units = int(units.max()) + 1
     counts = _unit_counts(n_units, n_boot, seed)
@@ -114,7 +116,7 @@ def hierarchy_change(  # noqa: PLR0913
         D = relative_distances(features_for(X, tax.files, what), similarity, scale)
         means.append(_relation_means(D, R, W, units, counts))
     a, b = means
-    with np.errstate(all='ignore'): low, high = _intervals(b - a, n_units)
+    with np.errstate(all='ignore'): low, high = _intervals(b - a, n_units, level)
     n_pairs = [int((R[np.triu_indices(len(R), 1)] == k).sum()) for k in range(3)]
     return pd.DataFrame(dict(relation=RELATIONS, pairs=n_pairs, categories=n_cells, before=a[0], after=b[0],
                              change=b[0] - a[0], low=low, high=high, units=n_units))

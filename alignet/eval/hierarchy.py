@@ -12,7 +12,7 @@ import pandas as pd
 import seaborn as sns
 from ..core import *
 from .distances import *
-from .plots import MARKERS, model_colours
+from .plots import MARKERS, check_intervals, model_colours
 from .stats import resample, widen_draws
 from .taxonomy import *
 from .trees import *
@@ -129,12 +129,11 @@ def plot_hierarchy(
     "Plot the change of distance of related and unrelated pairs, with intervals"
     changes = changes if isinstance(changes, dict) else {'': changes}
     check_dict('tables of hierarchy_change', changes=changes)
-    numbers = 'pairs', 'change', 'low', 'high'
+    remedy, first = 'make them with hierarchy_change', next(iter(changes.values()))
     for table in changes.values():
-        check_columns(table, ('relation', *numbers), 'changes', 'make them with hierarchy_change')
-        for name in numbers: check_real(table[name], name)
-        outside = (table.low > table.change) | (table.change > table.high)
-        check_rows(outside, 'changes', 'have a change outside of low and high')
+        check_intervals(table, 'change', ('relation',), ('pairs',), 'changes', remedy)
+        if table.relation.tolist() != first.relation.tolist():
+            raise AlignetError(f'changes: the tables have different relations; {remedy}')
     n = len(changes)
     ax = as_axes(ax, (6.4, 2.1 + .25*n))
     for m, ((name, t), colour) in enumerate(zip(changes.items(), model_colours(n))):

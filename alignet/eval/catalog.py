@@ -28,6 +28,7 @@ from .breeds import BREEDS, folder_task, link_categories, load_breeds, name_key
 from .imagenet import NEEDS, imagenet_photos
 from .shift import ShiftData, ShiftTask, folder_data
 from .shifted_images import SHIFTS, load_shift
+from .probes import check_labels
 from .suites import SUITES
 from .tasks import FewShotTask, Shots, Task, as_shots, odd_one_out_tasks, trial_certainty
 from ..worlds.datasets import DatasetPictures
@@ -212,7 +213,8 @@ def style_split(
     "Other objects of the same groups, in the same style and in another"
     check_has('images name', 'a World', world=world)
     check_columns(items, ('file', 'object', 'group', 'style'), 'items')
-    styles = sorted(check_names(items['style'].unique(), 'styles'))
+    for column in ('file', 'object', 'group', 'style'): check_labels(items[column], what=f'{column} of items')
+    styles = sorted(items['style'].unique())
     if len(styles) != 2: raise AlignetError(f'items must have two styles, not {len(styles)}')
     a, b = styles
     per_group = items[items['style'] == a].group.value_counts()
@@ -556,6 +558,8 @@ class Skipped:
     data:str # The data set
     why:str # What is wrong or missing
     needs:str # What it needs, and where that is published
+
+    def __post_init__(self): check_text(suite=self.suite, data=self.data, why=self.why, needs=self.needs)
 
 # %% ../../nbs/eval/catalog.ipynb #4b1ed281
 def short_reason(

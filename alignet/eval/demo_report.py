@@ -16,6 +16,7 @@ from ..data import Splits, World
 from ..evaluation import check_models, ooo_correct
 from .demo_scores import ERRORS, MEASURES, demo_table, seed_values, summarise_demo
 from .plots import image_array, model_styles, plot_rdm, plot_reliability
+from .probes import check_labels
 from .report import Report
 from .stats import summarise_seeds
 from .tasks import report_figure
@@ -32,9 +33,11 @@ def plot_seeds(
     check_columns(odd, ('model', 'similarity', 'seed', 'accuracy'), 'odd')
     check_known(order, check_names(odd.model, 'models of odd'), 'models of odd')
     check_vector(odd.accuracy, 'accuracy')
+    check_known(['cosine'], check_names(odd.similarity, 'similarities'), 'similarities of odd')
+    check_labels(odd.seed, what='seed')
     fig, ax = plt.subplots(figsize=(4.2, 2.9), dpi=150, layout='constrained')
     d = odd[(odd.similarity == 'cosine') & odd.model.isin(order)]
-    wide = d.pivot(index='seed', columns='model', values='accuracy')[order]
+    wide = d.pivot_table(index='seed', columns='model', values='accuracy')[order]
     for values in wide.to_numpy(): ax.plot(range(3), values, color='.7', lw=1, zorder=1)
     for x, model in enumerate(order):
         ax.plot([x] * len(wide), wide[model], ls='', ms=8, **MODEL_STYLES[model])
@@ -53,6 +56,7 @@ def plot_changes(
     check_columns(values, ('measure', 'seed', 'model', 'value'), 'values', 'make them with seed_values')
     check_known(MODEL_STYLES, check_names(values.model, 'models of values'), 'models of values')
     check_vector(values.value, 'value')
+    for column in ('measure', 'seed'): check_labels(values[column], what=column)
     wide = values.pivot_table(index=['measure', 'seed'], columns='model', values='value')
     rows = [m for m in MEASURES if m in values.measure.values]
     fig, ax = plt.subplots(figsize=(4.2, .42 * len(rows) + .8), dpi=150, layout='constrained')

@@ -157,6 +157,9 @@ def demo_table(
     check_text(who=who)
     check_count(1, k=k)
     check_known(('base', 'control', 'aligned'), check_names(summary.model, 'models'), 'models of the summary')
+    check_labels(summary.measure, what='measure')
+    twice = summary.duplicated(['measure', 'model'])
+    check_rows(twice, 'summary', 'repeat a measure of a model; give each once')
     cells = [with_spread(*row) for row in zip(summary['mean'], summary.sd)]
     table = summary.assign(cell=cells).pivot(index='measure', columns='model', values='cell')
     rows = [m for m in MEASURES if m in table.index]

@@ -6,7 +6,7 @@
 __all__ = ['Evaluation', 'PicturesTask', 'task_features', 'evaluate']
 
 # %% ../../nbs/eval/evaluate.ipynb #a6d95001
-import hashlib, json, re
+import hashlib, inspect, json, re
 from importlib import import_module
 from dataclasses import asdict, fields
 from datetime import datetime, timezone
@@ -226,7 +226,7 @@ def summary(self:Evaluation,
     for model in others:
         differences = self.compare(base, model).drop(columns=['p', 'n'])
         lines.append(f'\n{printable(model)} against {printable(base)}:\n{_table_text(differences)}')
-    if len(self.skipped): lines.append(f"\nleft out{' (the report says what each needs)' * brief}:")
+    if len(self.skipped): lines.append(f"\nleft out{' (the report says what each needs)' * bool(brief)}:")
     for row in self.skipped.itertuples():
         needs = '' if brief else f'. Needs: {row.needs}'
         lines.append(printable(f"  {row.suite}:{' ' * bool(row.data)}{row.data} ({row.why}){needs}"))
@@ -348,7 +348,7 @@ def _store_path(folder, model, key, images, size):
     if folder is None: return None
     identity = repr((key, list(images.names), size, model.digest()))
     name = f'{model.name[-40:]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}'
-    return Path(folder)/re.sub(r'[^\w.-]+', '_', name)
+    return check_path(folder)/re.sub(r'[^\w.-]+', '_', name)
 
 # %% ../../nbs/eval/evaluate.ipynb #38806d89
 @delegates(extract_features, but=['path', 'size', 'overwrite'])
@@ -361,6 +361,10 @@ def task_features(
 ) -> list: # For each task {name of a picture set: features}; its own pictures have the name ''
     "Extract what the tasks need, one store for each image set"
     check_has('__iter__', 'a list of tasks', tasks=tasks)
+    check_known(kwargs, inspect.signature(extract_features).parameters, 'settings')
+    is_model = isinstance(model, (str, Path, nn.Module, type(None)))
+    if is_model and not isinstance(model, Backbone):
+        raise AlignetError(f'model must be a Backbone or features, not {model!r:.60}; as_model makes one')
     for task in tasks: check_has('images files extra', 'a Task', **{'each of tasks': task})
     if not isinstance(model, Backbone): return [dict.fromkeys(_picture_sets(t), model) for t in tasks]
     wanted = {}

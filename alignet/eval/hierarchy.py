@@ -12,7 +12,7 @@ import pandas as pd
 import seaborn as sns
 from ..core import *
 from .distances import *
-from .plots import MARKERS, model_colours
+from .plots import MARKERS, check_intervals, model_colours
 from .stats import resample, widen_draws
 from .taxonomy import *
 from .trees import *
@@ -102,9 +102,11 @@ def hierarchy_change(  # noqa: PLR0913
     unit:str='superordinate', # What to resample: 'superordinate', 'basic' or 'thing'
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of the resampling
+    level:float=.95, # Coverage of the intervals
 ) -> pd.DataFrame: # relation, pairs, categories, before, after, change, low, high, units
     "Relative distance of related and unrelated pairs, before and after"
     _check_superordinates(tax)
+    check_between(0, 1, ends=False, level=level)
     R, units = relations(tax), _unit_of(tax, unit)
     n_units = int(units.max()) + 1
     counts = _unit_counts(n_units, n_boot, seed)
@@ -114,7 +116,7 @@ def hierarchy_change(  # noqa: PLR0913
         D = relative_distances(features_for(X, tax.files, what), similarity, scale)
         means.append(_relation_means(D, R, W, units, counts))
     a, b = means
-    with np.errstate(all='ignore'): low, high = _intervals(b - a, n_units)
+    with np.errstate(all='ignore'): low, high = _intervals(b - a, n_units, level)
     n_pairs = [int((R[np.triu_indices(len(R), 1)] == k).sum()) for k in range(3)]
     return pd.DataFrame(dict(relation=RELATIONS, pairs=n_pairs, categories=n_cells, before=a[0], after=b[0],
                              change=b[0] - a[0], low=low, high=high, units=n_units))
@@ -127,12 +129,11 @@ def plot_hierarchy(
     "Plot the change of distance of related and unrelated pairs, with intervals"
     changes = changes if isinstance(changes, dict) else {'': changes}
     check_dict('tables of hierarchy_change', changes=changes)
-    numbers = 'pairs', 'change', 'low', 'high'
+    remedy, first = 'make them with hierarchy_change', next(iter(changes.values()))
     for table in changes.values():
-        check_columns(table, ('relation', *numbers), 'changes', 'make them with hierarchy_change')
-        for name in numbers: check_real(table[name], name)
-        outside = (table.low > table.change) | (table.change > table.high)
-        check_rows(outside, 'changes', 'have a change outside of low and high')
+        check_intervals(table, 'change', ('relation',), ('pairs',), 'changes', remedy)
+        if table.relation.tolist() != first.relation.tolist():
+            raise AlignetError(f'changes: the tables have different relations; {remedy}')
     n = len(changes)
     ax = as_axes(ax, (6.4, 2.1 + .25*n))
     for m, ((name, t), colour) in enumerate(zip(changes.items(), model_colours(n))):

@@ -17,7 +17,7 @@ from scipy.special import softmax
 from ..core import *
 from ..evaluation import fit_temperature
 from .levels_data import LEVEL_NAMES, Levels
-from .plots import model_styles
+from .plots import check_intervals, model_styles
 from .stats import bootstrap_ci, paired_bootstrap, spearman_influence
 from ..worlds.ceiling import leave_one_out
 
@@ -239,7 +239,7 @@ def _level_table(model, score):
     what = f"scores of '{model}'"
     if not isinstance(score, dict): raise AlignetError(f'{what} are no result of score_levels')
     check_known(['table'], score, what, 'give results of score_levels')
-    check_columns(score['table'], ('measure', 'value', 'low', 'high', 'chance', 'ceiling', 'people'), what)
+    check_intervals(score['table'], 'value', ('measure',), ('chance', 'ceiling', 'people'), what)
     return score['table'].set_index('measure')
 
 def plot_levels(
@@ -250,10 +250,14 @@ def plot_levels(
     "One measure of several models by level, with intervals, people and the ceiling"
     check_choice(measure, LEVEL_MEASURES, 'measure')
     check_dict('results of score_levels', scores=scores)
-    tables = {model: _level_table(model, s) for model, s in scores.items()}
+    tables = {str(model): _level_table(model, s) for model, s in scores.items()}
     first = next(iter(tables.values()))
     present = [level for level in LEVEL_NAMES if f'{measure}: {level}' in first.index]
     rows = [f'{measure}: {level}' for level in present]
+    if not rows: raise AlignetError(f"scores have no row '{measure}: ...' of a level; choose another measure")
+    for name, table in tables.items():
+        check_known(rows, table.index.tolist(), f"rows of '{name}'", 'score all models on the same answers')
+        check_unique(table.index, f"rows of '{name}'")
     ax = as_axes(ax, (6.5, 3))
     _draw_references(ax, first.loc[rows], measure)
     for m, (name, style) in enumerate(model_styles(tables).items()):
@@ -291,6 +295,7 @@ def plot_hesitation(
     present = [level for level in LEVEL_NAMES if level in q.level]
     size = dict(figsize=(1 + 2.4 * len(present), 2.7), dpi=150)
     fig, axs = plt.subplots(1, len(present), sharey=True, squeeze=False, layout='constrained', **size)
+    models = {str(name): features for name, features in models.items()}
     for name, style in model_styles(models).items():
         entropy = model_choices(models[name], levels, q, similarity)['entropy']
         for ax, level in zip(axs[0], present):

@@ -224,16 +224,16 @@ class HierarchyTask(Task):
                  for measure, values in out['items'].items()]
         return Scores(model, table_rows(model.name, out['table'], self.unplotted), items)
 
-    def _change(self, a, b, seed, n_boot):
+    def _change(self, a, b, seed, n_boot, level=.95):
         check_scores([a, b])
         pair = a.model.features, b.model.features
-        return hierarchy_change(*pair, self.taxonomy, n_boot=n_boot, seed=seed)
+        return hierarchy_change(*pair, self.taxonomy, n_boot=n_boot, seed=seed, level=level)
 
 # %% ../../nbs/eval/more_tasks.ipynb #67a3df34
 @patch
 def compare(self:HierarchyTask, a, b, level=.95, n_boot=2000, seed=0):
     "Changes of distance as `hierarchy_change` finds them, then the items"
-    change = self._change(a, b, seed, n_boot).set_index('relation')
+    change = self._change(a, b, seed, n_boot, level).set_index('relation')
     kinds = relations(self.taxonomy)
     kinds = kinds[np.triu_indices(len(kinds), 1)]
     differences = []
@@ -287,7 +287,7 @@ class RsaTask(Task):
     def compare(self, a, b, level=.95, n_boot=2000, seed=0):
         check_scores([a, b])
         features = a.model.features, b.model.features
-        table = compare_rsa(*features, self.human, n_boot=n_boot, seed=seed)
+        table = compare_rsa(*features, self.human, n_boot=n_boot, level=level, seed=seed)
         differences = []
         for measure, numbers in table.astype(float).iterrows():
             unit = 'picture and person' if 'each' in measure else 'picture'

@@ -103,6 +103,8 @@ def near_test(
     if rated.near is None: raise AlignetError('near is not known; give the table of divergences')
     near, far = (np.nanmean(rated.ratings[:, o], 1) for o in (rated.near, ~rated.near))
     test = stats.ttest_rel(near, far, nan_policy='omit')
+    if not np.isfinite(test.df):
+        raise AlignetError('rated: nobody rated both near and far pairs; give more ratings')
     means = dict(near=float(np.nanmean(near)), far=float(np.nanmean(far)))
     return means | dict(t=float(test.statistic), df=int(test.df), p=float(test.pvalue))
 

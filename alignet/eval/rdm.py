@@ -161,7 +161,10 @@ def from_vectors(cls:HumanRDM,
     **kwargs, # source, simulated, images
 ) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "From triangles as lists"
-    v = np.atleast_2d(_to_dissimilarity(vectors, numbers))
+    v = np.atleast_2d(check_real(vectors, 'vectors'))
+    if v.ndim != 2 or not v.size:
+        raise AlignetError(f'vectors must have the shape (s, p), one row a person, not {v.shape}')
+    v = _to_dissimilarity(v, numbers)
     check_choice(order, ('upper', 'lower'), 'order')
     n = n_pictures(v.shape[-1], 'vectors')
     if order == 'lower':

@@ -180,6 +180,7 @@ def load_peterson(
 ) -> HumanRDM: # Dissimilarities, pairs (1, p): the mean over people
     "Ratings of Peterson et al. 2016, 2018"
     check_choice(category, PETERSON, 'category')
+    if order is not None: check_choice(order, ORDERS, 'order')
     folder, what = _set_folder('peterson', root)/category, f'Peterson et al., {category}'
     pictures = folder/'images' if (folder/'images').is_dir() else folder
     found = _rating_files(folder)
@@ -193,6 +194,8 @@ def load_peterson(
             return HumanRDM.from_vectors(v, names, 'similarity', source=what, images=images)
         M = _similarity_matrix(path)
         if M is None: continue
+        if np.ndim(M) != 2:
+            raise AlignetError(f"'{path}' holds no matrix, but {np.shape(M)} numbers; get it again")
         names, images = _pictures(pictures, order, len(M), what)
         return HumanRDM.from_matrix(M, names, 'similarity', source=what, images=images)
     files = preview([f.name for f in found])

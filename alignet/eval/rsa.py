@@ -13,7 +13,7 @@ import numpy as np, pandas as pd
 import seaborn as sns
 from scipy import stats
 from ..core import *
-from .plots import model_styles
+from .plots import check_intervals, model_styles
 from .rdm import RDM_METHODS, RDM_SIMILARITIES, HumanRDM, pair_correlation, rdm
 from .stats import Draws, influence_draws, spearman_influence
 
@@ -119,6 +119,11 @@ class Agreement:
     pairs:np.ndarray # (p,) contribution of each pair
     people:np.ndarray=None # (s,) correlation with each person, where they were compared one by one
 
+    def __post_init__(self):
+        check_number(value=self.value)
+        self.pairs = check_real(self.pairs, 'pairs')
+        if self.people is not None: self.people = check_real(self.people, 'people')
+
     def __sub__(self, other):
         people = None if self.people is None else self.people - other.people
         return Agreement(self.value - other.value, self.pairs - other.pairs, people)
@@ -129,7 +134,8 @@ def pearson_influence(
     b, # (p,) finite numbers
 ) -> tuple: # The correlation, and (p,) the influence of each entry; their mean is 0
     "Pearson correlation and how much each entry moves it"
-    a, b = check_vector(a, 'a').astype(np.float64), check_vector(b, 'b', np.size(a)).astype(np.float64)
+    a = check_vector(a, 'a').astype(np.float64)
+    b = check_vector(b, 'b', len(a)).astype(np.float64)
     n = len(a)
     if n < 3 or np.ptp(a) == 0 or np.ptp(b) == 0: return float('nan'), np.full(n, np.nan)
     u, v = ((x - x.mean()) / x.std() for x in (a, b))
@@ -266,8 +272,6 @@ def _draw_ceilings(ax, y, table):
         ax.fill_betweenx([at - .4, at + .4], low, max(high, low + .004), **band)
 
 # %% ../../nbs/eval/rsa.ipynb #09904967
-_DRAWN = 'measure', 'value', 'low', 'high', 'ceiling', 'ceiling_low'
-
 def plot_human_rdms(
     scores:dict, # Name of the model -> result of score_human_rdms
     measure:str='mean of the people', # Or 'each person'
@@ -275,16 +279,20 @@ def plot_human_rdms(
 ) -> plt.Axes: # What it was drawn on
     "Correlation of several models with people, by set, with intervals and ceilings"
     check_dict('results of score_human_rdms', scores=scores)
+    check_choice(measure, ('mean of the people', 'each person'), 'measure')
     tables = {}
     for name, score in scores.items():
         if not isinstance(score, dict):
             raise AlignetError(f"scores: '{name}' has no result of score_human_rdms")
         check_known(['table'], score, f"entries of '{name}'", 'give results of score_human_rdms')
-        check_columns(score['table'], _DRAWN, f"the table of '{name}'")
-        table = score['table']
-        tables[name] = table[table.measure.str.endswith(measure)].reset_index(drop=True)
+        table, what = score['table'], f"the table of '{name}'"
+        check_intervals(table, 'value', ('measure',), ('ceiling', 'ceiling_low'), what)
+        tables[str(name)] = table[table.measure.str.endswith(measure)].reset_index(drop=True)
     first = next(iter(tables.values()))
     if not len(first): check_choice(measure, list(next(iter(scores.values()))['table'].measure), 'measure')
+    for name, table in tables.items():
+        if table.measure.tolist() != first.measure.tolist():
+            raise AlignetError(f"scores: '{name}' is about other sets than the first; score all on the same")
     size = (6.5, .6 + max(1.4, .55 * len(first)))
     ax = as_axes(ax, size)
     y = np.arange(len(first))[::-1]

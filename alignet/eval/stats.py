@@ -22,7 +22,8 @@ class Draws:
     def __post_init__(self):
         check_number(value=self.value)
         self.draws = check_real(self.draws, 'draws')
-        if not self.draws.size: raise AlignetError('draws is empty; give one number or more')
+        if self.draws.ndim != 1 or not len(self.draws):
+            raise AlignetError(f'draws must have the shape (n_boot,) with n_boot > 0, not {self.draws.shape}')
 
     def ci(self,
         level:float=.95, # Coverage wanted

@@ -225,7 +225,8 @@ def subset(self:CorruptedImages,
     "The set of just these pictures"
     new = object.__new__(type(self))
     new.__dict__.update(self.__dict__)
-    new.names, new.rows = list(names), [self.rows[i] for i in self.index(names)]
+    names = check_names(names)
+    new.names, new.rows = names, [self.rows[i] for i in self.index(names)]
     new._row = {o: i for i, o in enumerate(new.names)}
     return new
 

@@ -216,6 +216,7 @@ class Taxonomy:
         n = len(self.names), len(self.files), len(self.levels)
         if len(set(n)) > 1:
             raise AlignetError('taxonomy: {:,} names, {:,} files and {:,} rows of categories differ'.format(*n))
+        if not self.names: raise AlignetError('taxonomy: names is empty; give at least one thing')
         if self.levels.shape[1] < 2:
             raise AlignetError(f'taxonomy: two levels are needed; the only one is {list(self.levels.columns)}')
         twice = pd.Series(self.names).duplicated()
@@ -260,6 +261,8 @@ def from_table(cls:Taxonomy,
     images:ImageSet=None, # The pictures
 ) -> Taxonomy: # A row a thing
     "A taxonomy from any table; rows with an empty category are excluded"
+    check_text(item=item)
+    if file is not None: check_text(file=file)
     is_frame = isinstance(table, pd.DataFrame)
     df = table if is_frame else read_table(table)
     file, levels = file or item, check_names(levels, 'levels')

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from fastcore.meta import delegates
 from ..core import *
+from .errors import check_answers
 from .plots import plot_reliability
 from .probes import check_labels
 from ..features import as_backbone, signature
@@ -137,7 +138,9 @@ def gains_by_group(
     groups = check_names(groups, 'groups')
     t = check_triplets(triplets, len(groups))
     check_count(1, min_trials=min_trials)
-    before, after = (check_vector(x, what, len(t)).astype(float) for x, what in ((before, 'before'), (after, 'after')))
+    before, after = (
+        check_answers(check_vector(x, what, len(t)), what).astype(float)
+        for x, what in ((before, 'before'), (after, 'after')))
     has = [set(g.split(', ')) for g in groups]
     rows = {}
     for c in sorted(set().union(*has) - {''}):
@@ -159,8 +162,9 @@ def plot_dissimilarities(
 ):
     "Matrix of one minus cosine, objects of a category side by side"
     ax, D = as_axes(ax, (4, 4)), 1 - pair_sims(X, 'cosine')
+    if not len(D): raise AlignetError('X has no rows; give at least one')
     if groups is not None:
-        named = np.asarray(groups).astype(str)
+        named = check_labels(check_names(groups, 'groups'), len(D), 'groups')
         order = np.lexsort((named, named == ''))
         D = D[np.ix_(order, order)]
     ax.imshow(D, cmap='cividis', vmin=np.quantile(D, .02), vmax=np.quantile(D, .98))
@@ -174,7 +178,7 @@ def plot_accuracy_bars(
     cv:CVResult=None, # A cross-validation, whose folds are drawn as dashes
 ):
     "Bars of accuracy before and after the map"
-    check_number(before=before, after=after)
+    check_between(0, 1, before=before, after=after)
     if cv is not None: check_has('best_rows', 'a CVResult', cv=cv)
     ax = as_axes(ax, (3, 3))
     ax.bar(['before', 'after'], [before, after], color=['.7', '#0072B2'])
@@ -276,6 +280,7 @@ class AffineMap(torch.nn.Module):
         if not floats or x.shape[-1:] != self.weights.shape[:1]:
             got = f'{type(x).__name__} {tuple(getattr(x, "shape", ()))}'
             raise AlignetError(f'x must be a tensor of floats (B, {len(self.weights)}), not a {got}')
+        x = x.to(self.weights.dtype)
         if self.normalize: x = torch.nn.functional.normalize(x, dim=-1)
         return ((x - self.mean) / self.std) @ self.weights + self.bias
 

@@ -52,7 +52,7 @@ _WEIGHT_FILES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
 
 def _find_model(name):
     "What a name or folder stands for"
-    name = str(name).removeprefix('timm/')
+    name = str(check_path(name, 'the model')).removeprefix('timm/')
     folder = Path(name)
     is_store = (folder/'meta.json').is_file() and (folder/'features.npy').is_file()
     if is_store: return FeatureStore(folder)
@@ -82,14 +82,14 @@ def _is_pair(models):
     if not isinstance(models, tuple) or len(models) != 2: return False
     names, X = models
     is_array = isinstance(X, (np.ndarray, torch.Tensor, list))
-    return isinstance(names, (list, np.ndarray)) and is_array and np.ndim(X) == 2
+    return isinstance(names, (list, np.ndarray)) and is_array and to_array(X).ndim == 2
 
 # %% ../../nbs/eval/models.ipynb #829318b3
 def _name_of(model, depth=1):
     "The name of a model that the user did not name; of a folder the last parts of its path"
     if not isinstance(model, (str, Path)):
         return public_name(getattr(model, 'name', None) or type(model).__name__)
-    name = str(model).removeprefix('timm/')
+    name = str(check_path(model, 'the model')).removeprefix('timm/')
     folder = Path(name.removeprefix('local-dir:'))
     return '/'.join(folder.resolve().parts[-depth:]) if folder.is_dir() else name
 

@@ -297,7 +297,8 @@ class BeforeAfter(StaticWidget):
         self.images, self.titles, self.k = images, tuple(titles), int(k)
         self.names, _ = object_names(images, names)
         self.features = [features_for(X, images.names, t) for X, t in zip((before, after), self.titles)]
-        self.groups = [''] * len(images) if groups is None else list(map(printable, check_names(groups, 'groups')))
+        groups = [''] * len(images) if groups is None else check_names(groups, 'groups')
+        self.groups = list(map(printable, groups))
         if len(self.groups) != len(images):
             raise AlignetError(f'groups must be one for each of the {len(images):,} pictures')
         *self.maps, self.disparity = map_2d(*self.features, similarity=similarity, **kwargs)

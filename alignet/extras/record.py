@@ -197,7 +197,7 @@ def append(self:AnswerLog,
     check_has('keys', 'a dict', row=row)
     check_known(LOG_COLUMNS, row, 'columns of the row')
     try: line = _to_line(row)
-    except UnicodeEncodeError as e: raise AlignetError(f'the row is no UTF-8 ({e}); rename what it shows') from e
+    except UnicodeEncodeError as e: raise AlignetError(f'the row is no UTF-8 ({e}); rename the pictures') from e
     if b'\n' in line[:-1] or not _from_line(line[:-1]):
         raise AlignetError(f'the row cannot be read back: {line!r:.300}; mend it')
     with self._open() as fd:

@@ -299,7 +299,7 @@ class _FitState:
     "All that changes during a fit of `n` objects"
     def __init__(self, settings, n, seed=0):
         self.settings, self.seed, self.history = settings, int(seed), []
-        self.g = torch.Generator().manual_seed(self.seed)
+        self.g = torch.Generator().manual_seed(self.seed % 2**64)
         self.mu = torch.randn((n, settings.dims), generator=self.g)*.1
         self.log_sigma = torch.full_like(self.mu, math.log(.1))
         self.opt = torch.optim.Adam([self.mu, self.log_sigma], lr=settings.lr, fused=True)

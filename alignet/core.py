@@ -37,6 +37,7 @@ def to_array(
         x = [to_array(o, what) for o in x]
     if not isinstance(x, torch.Tensor):
         try: return np.asarray(x)
+        except AlignetError: raise
         except ValueError as e:
             raise AlignetError(f'{what}: rows of different lengths are no array; give equal ones') from e
     try: x = x.detach().to_dense().cpu()

@@ -52,7 +52,8 @@ _WEIGHT_FILES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
 
 def _find_model(name):
     "What a name or folder stands for"
-    name = str(check_path(name, 'the model')).removeprefix('timm/')
+    check_path(name, 'the model')
+    name = str(name).removeprefix('timm/')
     folder = Path(name)
     is_store = (folder/'meta.json').is_file() and (folder/'features.npy').is_file()
     if is_store: return FeatureStore(folder)
@@ -89,7 +90,8 @@ def _name_of(model, depth=1):
     "The name of a model that the user did not name; of a folder the last parts of its path"
     if not isinstance(model, (str, Path)):
         return public_name(getattr(model, 'name', None) or type(model).__name__)
-    name = str(check_path(model, 'the model')).removeprefix('timm/')
+    check_path(model, 'the model')
+    name = str(model).removeprefix('timm/')
     folder = Path(name.removeprefix('local-dir:'))
     return '/'.join(folder.resolve().parts[-depth:]) if folder.is_dir() else name
 

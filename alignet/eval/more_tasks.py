@@ -129,7 +129,7 @@ def _photos_by_class(photos, wanted):
     if not isinstance(photos, (tuple, list)) or len(photos) != 2:
         raise AlignetError(f'photos must be a pair (ImageSet, {{file: WordNet ID}}), not {photos!r:.60}')
     images, class_of = photos
-    check_has('names index', 'an ImageSet', images=images)
+    check_has('names index', 'an ImageSet', **{'images of photos': images})
     check_has('get items', 'a dict {file: WordNet ID}', photos=class_of)
     by_class = {c: [] for c in sorted(wanted)}
     for f in images.names:

@@ -60,7 +60,8 @@ def open_clip_backbone(
 ) -> Backbone: # Images to the image embedding (B, d), not normalised
     "Make a `Backbone` of the image tower of an open_clip model"
     oc = require('open_clip', 'open_clip_torch')
-    name = str(check_path(name, 'the name of an open_clip model'))
+    check_path(name, 'the name of an open_clip model')
+    name = str(name)
     check_flag(pretrained=pretrained)
     if size is not None: check_count(1, size=size)
     if name.startswith('local-dir:'):

@@ -288,7 +288,7 @@ def things_trials(
     "Read public THINGS choices of any format"
     check_choice(order, (None, *NAME_ORDERS), 'order')
     check_choice(base, (None, 0, 1), 'base')
-    check_flag(subjects=subjects)
+    check_flag(subjects=subjects, drop=drop)
     if source is None: source = local_copy(things_file('choices-part'), root) or 'choices'
     path, ids = _things_path(source, root), _names(concepts, root)
     what, n = f"choices '{path}'", len(ids)

@@ -91,6 +91,7 @@ def _check_pairs(pairs, names):
     p = n * (n - 1) // 2
     if pairs.ndim != 2 or pairs.shape[1] != p:
         raise AlignetError(f'{n:,} pictures have {p:,} pairs, but there are {pairs.shape[-1]:,} numbers a person')
+    if not len(pairs): raise AlignetError('dissimilarities: there is no person; give one row or more')
     check_rows(np.isinf(pairs).any(1), 'dissimilarities', 'hold infinity; use NaN for a pair without a rating')
     check_rows(np.isnan(pairs).all(1), 'people', 'rated no pair at all; leave them out')
     return pairs
@@ -195,6 +196,7 @@ def from_matrix(cls:HumanRDM,
 ) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "From square matrices; one triangle may be empty"
     check_at_least(0, tol=tol)
+    check_flag(symmetrise=symmetrise)
     M = check_real(M, 'M').astype(np.float64)
     if M.ndim == 2: M = M[None]
     if M.ndim != 3 or M.shape[1] != M.shape[2]:
@@ -222,7 +224,7 @@ def _read_ratings(table, columns):
     a, b = (df[c].astype(str).to_numpy() for c in columns[:2])
     given = df[columns[2]]
     rating = pd.to_numeric(given, errors='coerce')
-    bad = rating.isna() & given.notna()
+    bad = rating.isna() & given.notna() | np.isinf(rating)
     if bad.any():
         first = given[bad].iloc[0]
         raise AlignetError(f"{int(bad.sum()):,} ratings are no numbers, the first is {first!r}; correct them")

@@ -209,6 +209,8 @@ def load_human_rdms(
 ) -> dict: # Name of the set -> HumanRDM
     "All public sets that are there"
     check_callable(out=out)
+    if root is not None: check_path(root, 'root')
+    if order is not None: check_choice(order, ORDERS, 'order')
     calls = {f'king2019-{s}': (load_king, root, s, order) for s in ('set1', 'set2')}
     calls['cichy2019'] = (load_cichy, root, order)
     calls |= {f'peterson-{c}': (load_peterson, c, root, order) for c in PETERSON}

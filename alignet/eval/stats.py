@@ -89,7 +89,7 @@ def influence_draws(
     influence = check_real(influence, 'influence')
     if influence.ndim != 1: raise AlignetError(f'influence must have the shape (n,), not {influence.shape}')
     n, size = len(influence), np.sqrt(influence @ influence)
-    if not size > 0: return np.full(n_boot, value)
+    if not size > 0: return np.full(n_boot, value if size == 0 else np.nan)
     counts = r.multinomial(n, np.full(n, 1/n), n_boot)
     return value + (counts - 1) @ influence * (se / size)
 

@@ -175,6 +175,8 @@ def weighting_rule(
     raise AlignetError(f'weights must be one of {known}, a function, or a number for each triplet')
 
 # %% ../nbs/05_loss.ipynb #8232916e
+#| code-fold: true
+#| code-summary: "Values of weights"
 def _one_each(values, n, what):
     "Values as a tensor of n numbers"
     if not isinstance(values, torch.Tensor): values = torch.as_tensor(check_real(values, what))
@@ -352,6 +354,8 @@ class AlignCallback(Callback):
             raise
 
 # %% ../nbs/05_loss.ipynb #chkcallbk
+#| code-fold: true
+#| code-summary: "Callbacks"
 def check_callbacks(
     cbs, # A callback of fastai, a list of them, or None
 ) -> list: # The callbacks

@@ -142,8 +142,8 @@ def plot_hierarchy(
         style = dict(fmt=MARKERS[m % len(MARKERS)], color=colour, capsize=3, label=as_label(name))
         ax.errorbar(t.change, y, xerr=ends, **style)
     ax.axvline(0, color='grey', lw=1, ls=':')
-    labels = [f'{r}\n({k:,} pairs)' for r, k in zip(t.relation, t.pairs)]
-    ax.set(yticks=np.arange(len(t))[::-1], yticklabels=list(map(as_label, labels)), ylim=(-.5, len(t) - .5))
+    labels = [f'{as_label(r)}\n({k:,} pairs)' for r, k in zip(t.relation, t.pairs)]
+    ax.set(yticks=np.arange(len(t))[::-1], yticklabels=labels, ylim=(-.5, len(t) - .5))
     ax.set_xlabel('← nearer        change of relative distance        farther →')
     if any(changes): ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5))
     sns.despine(ax=ax)

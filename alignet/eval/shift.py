@@ -372,7 +372,7 @@ def plot_shift(
     ax.axhline(chance, color='grey', ls=':', lw=1)
     ax.text(1.25, chance, 'chance', color='dimgrey', ha='right', va='bottom')
     labels = ['source subclasses\n(new photos)', 'target subclasses\n(new kinds)']
-    ax.set(xticks=[0, 1], xticklabels=list(map(as_label, labels)), xlim=(-.25, 1.25), ylabel='accuracy', ylim=(0, 1.04))
+    ax.set(xticks=[0, 1], xticklabels=labels, xlim=(-.25, 1.25), ylabel='accuracy', ylim=(0, 1.04))
     ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5))
     sns.despine(ax=ax)
     return ax

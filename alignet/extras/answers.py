@@ -157,10 +157,9 @@ def _plot_sides(ax, bias, colours):
         label = f"{as_label(who)}: p = {row['p']:.2g}"
         ax.errorbar(x, y, half, fmt='osDv^Pp*hX'[k % 10], color=colour, ms=4, label=label)
     ax.axhline(1/3, color='gray', lw=.8, ls=':')
-    top = 1.6*max(.6, bias[list(SIDES)].to_numpy(float).max())
-    ax.set(xticks=range(3), xticklabels=SIDES, ylim=(0, top))
+    ax.set(xticks=range(3), xticklabels=SIDES, ylim=(0, 1))
     ax.set(ylabel='fraction of choices', title='Preference for a side')
-    if len(bias) < 9: ax.legend(fontsize=8, frameon=False)
+    if len(bias) < 9: ax.legend(fontsize=8, frameon=False, loc='center left', bbox_to_anchor=(1, .5))
 
 # %% ../../nbs/extras/answers.ipynb #f2d5a10e
 def plot_answers(

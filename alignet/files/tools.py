@@ -393,8 +393,9 @@ def progress(
     desc:str='', # What is being done
 ) -> object: # Iterator over the same items
     "Iterate with a progress bar that disappears when done"
-    try: iter(it)
-    except TypeError as e: raise AlignetError(f'it must be a list or an iterator, not {it!r:.60}') from e
+    # iter(it) would start the workers of a DataLoader
+    if not (hasattr(it, '__iter__') or hasattr(it, '__getitem__')):
+        raise AlignetError(f'it must be a list or an iterator, not {it!r:.60}')
     from fastprogress import fastprogress as fp
     if not getattr(fp, 'IN_NOTEBOOK', False) and not sys.stderr.isatty():
         yield from it

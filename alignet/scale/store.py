@@ -80,7 +80,7 @@ def image_files(
     check_has('names', 'an ImageSet', images=images)
     names = check_unique(images.names, 'image names')
     unknown = [None]*len(names)
-    sizes = images.sizes() if hasattr(images, 'sizes') else unknown
+    sizes = list(images.sizes()) if hasattr(images, 'sizes') else unknown
     return dict(names=names, bytes=sizes, stamps=images.stamps() if hasattr(images, 'stamps') else unknown)
 
 # %% ../../nbs/scale/store.ipynb #6b6e3121

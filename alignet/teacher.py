@@ -44,7 +44,9 @@ class Teacher:
         return digest(self.weights, self.bias, self.mean, self.std)
 
     def __repr__(self):
-        facts = ', '.join(f'{k}={v}' for k, v in self.meta.items() if np.isscalar(v))
+        plain = {k: v for k, v in self.meta.items() if np.isscalar(v)}
+        shown = {k: float(f'{v:.10g}') if isinstance(v, float) else v for k, v in plain.items()}
+        facts = ', '.join(f'{k}={v}' for k, v in shown.items())
         return f'Teacher({self.d_in} -> {self.d_out}, {facts})'
 
 # %% ../nbs/03_teacher.ipynb #b4703119

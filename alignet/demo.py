@@ -23,7 +23,7 @@ from .eval.demo_scores import (
     corrupt_one_each, demo_table, frequent_kinds, recognition_tables, seed_values, summarise_demo)
 from .evaluation import calibration_table, odd_one_out_table
 from .export import export_timm
-from .extras.things_teacher import fit_things_teacher
+from .extras.things_teacher import fit_things_teacher, late_backbone
 from .features import create_backbone, extract_features
 from .labels import PseudoLabels, pseudo_label
 from .loss import TRIPLET_LOSSES
@@ -42,6 +42,7 @@ class DemoSettings:
     seeds:int=3 # How many seeds: other splits, teachers and students
     student:str='tf_efficientnet_lite0' # Backbone to align
     teachers:tuple=('tf_efficientnet_lite0',) # Backbones whose features, side by side, carry the teacher
+    late_stages:int=0 # Late stages whose means stand beside the pre-logits of these
     size:int=128 # Side length of the pictures for the student, in pixels
     bs:int=48 # Images in a batch
     epochs:int=4 # Epochs of `steps` batches
@@ -77,7 +78,7 @@ def demo_settings(
     check_count(1, **{name: getattr(cfg, name) for name in counts})
     if cfg.objects is not None: check_count(3, objects=cfg.objects)
     if cfg.objects and world != 'offline': raise AlignetError("objects belongs to the world 'offline'")
-    check_count(0, freeze=cfg.freeze)
+    check_count(0, freeze=cfg.freeze, late_stages=cfg.late_stages)
     rates = ('lr', 'scale_lr', 'scale', 'strength')
     check_between(0, 1e9, ends=False, **{name: getattr(cfg, name) for name in rates})
     check_between(0, 1e9, decay_to_init=cfg.decay_to_init)
@@ -152,7 +153,8 @@ def extract(self:Pipeline):
     n = len(self.world.images)
     self.log(f'[2/6] features of {n:,} pictures (kept in the cache for the next time)')
     self.base = extract_features(self.cfg.student, self.world.images, size=self.cfg.size)
-    self.stores = [extract_features(name, self.world.images) for name in self.cfg.teachers]
+    seen = [late_backbone(name, self.cfg.late_stages) for name in self.cfg.teachers]
+    self.stores = [extract_features(backbone, self.world.images) for backbone in seen]
 
 # %% ../nbs/09_demo.ipynb #bbb2f9c0
 @patch

@@ -296,6 +296,8 @@ def fit_cv(cls:Teacher,
     **kwargs, # More arguments of `Teacher.fit`, or of `Teacher.distil` with an embedding
 ) -> Teacher: # Fitted on all objects; the cross-validation is in .cv
     "Choose the strength of the penalty by cross-validation over objects, then fit on all of them"
+    for o in ('fit', 'grid'):
+        if o in kwargs: raise AlignetError(f'{o} is for cross_validate, which fits no teacher on all objects')
     cv = cross_validate(X, triplets, probs, embedding, lams, folds, seed, **kwargs)
     if embedding is None: self = cls.fit(X, triplets, probs, lam=cv.lam, seed=seed, **kwargs)
     else:

@@ -68,7 +68,7 @@ class Student(nn.Module):
         x, # (B, 3, H, W) images, normalised
     ) -> torch.Tensor: # (B, C, h, w)
         "Output of the frozen stages"
-        check_tensors('B C h w', x=x)
+        check_tensors(f"B {self.backbone.data_config['input_size'][0]} h w", x=x)
         for m in self.stages[0]: x = m(x)
         return x
 

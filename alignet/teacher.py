@@ -199,7 +199,7 @@ def object_folds(
 # %% ../nbs/03_teacher.ipynb #d979eb78
 def _held_out(held_out, n=None):
     "Validate which of n objects are held out"
-    held_out = to_array(held_out)
+    held_out = to_array(held_out, 'held_out')
     if held_out.ndim == 1 and held_out.dtype == bool and n in (None, len(held_out)): return held_out
     raise AlignetError(f"held_out must be ({n or 'n'},) True or False, not {held_out.dtype} {held_out.shape}")
 

@@ -302,7 +302,7 @@ def write_npz(
     "Write arrays as `.npz`, whole or not at all"
     check_flag(compressed=compressed)
     path, save = check_path(path), np.savez_compressed if compressed else np.savez
-    arrays = {name: to_array(a) for name, a in arrays.items()}
+    arrays = {name: to_array(a, name) for name, a in arrays.items()}
     for name, a in arrays.items():
         if a.dtype.hasobject: raise AlignetError(f'{name} must be numbers or texts, not objects')
     with atomic_path(path) as tmp, open(tmp, 'wb') as f: save(f, **arrays)

@@ -253,6 +253,7 @@ def preview(
 # %% ../../nbs/files/tools.ipynb #e0525d30
 def _there_is(name, near):
     "Point to a name that looks like the one that is missing, or even the same"
+    if name == near: return f" (there is '{near}' of another type)"
     same = unicodedata.normalize('NFC', name) == unicodedata.normalize('NFC', near)
     return f' (there is {near!a}, the same letters in another Unicode form)' if same else f" (there is '{near}')"
 
@@ -327,7 +328,7 @@ def check_unique(
     names = check_names(names, what)
     if len(set(names)) == len(names): return names
     repeated = [o for o, n in collections.Counter(names).items() if n > 1]
-    raise AlignetError(f'{len(repeated):,} {what} occur more than once: {preview(repeated)}; {remedy}')
+    raise AlignetError(f'{what} occur more than once: {preview(repeated)}; {remedy}')
 
 # %% ../../nbs/files/tools.ipynb #bcebbd4b
 def check_rows(

@@ -25,7 +25,7 @@ def _launched_rank():
 # %% ../../nbs/scale/distributed.ipynb #5e38a57f
 def _part_path(path, rank, n_procs):
     "Folder of the features of one process"
-    return path.with_name(f'{path.name}.{rank}-of-{n_procs}')
+    return path.parent/f'{path.name}.{rank}-of-{n_procs}'
 
 # %% ../../nbs/scale/distributed.ipynb #a2242456
 @delegates(extract_features)
@@ -40,6 +40,7 @@ def extract_shared(
 ) -> FeatureStore: # The whole store; this process's part if not joined
     "Compute the features of an image set in several processes; resumable"
     check_has('names subset __len__', 'an ImageSet', images=images)
+    check_flag(join=join)
     path, launched = check_path(path), rank is None
     if launched: rank, n_procs = _launched_rank()
     elif n_procs is None: raise AlignetError(f'rank={rank} needs n_procs too: how many processes there are')

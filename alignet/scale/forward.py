@@ -101,7 +101,7 @@ def forward_batches(
     check_callable(transform=transform)
     check_count(1, batch_size=batch_size)
     check_count(0, num_workers=num_workers)
-    rows = np.atleast_1d(check_index(to_array(rows), len(images.names))).tolist()
+    rows = np.atleast_1d(check_index(to_array(rows, 'rows'), len(images.names))).tolist()
     if device is None: device = 'cuda' if torch.cuda.is_available() else 'cpu'
     device = check_device(device)
     layout = _layout_for(model, device)

@@ -334,7 +334,7 @@ def label_store(
 def _positions(i, n):
     "Row numbers from 0, of a number, a slice, or an array of numbers or booleans"
     if isinstance(i, slice): return check_index(i, n)
-    i = to_array(i)
+    i = to_array(i, 'i')
     if i.dtype == bool:
         if i.shape != (n,): raise PositionError(f'{i.shape} booleans do not fit {n:,} labels')
         return np.flatnonzero(i)

@@ -216,7 +216,7 @@ def check_objects(
     "Validate indices of objects"
     check_count(0, n=n)
     if objects is None: return np.arange(n)
-    o = to_array(objects)
+    o = to_array(objects, 'objects')
     if o.ndim != 1 or o.size and o.dtype.kind not in 'iu':
         raise AlignetError(f'objects must be a list of whole numbers, not {o.dtype} {o.shape}')
     o = np.unique(o).astype(np.int64)
@@ -234,9 +234,9 @@ def check_map(
     what:str='the teacher', # What to call it in an error
 ) -> tuple: # The four arrays as float32
     "Validate the arrays of a teacher; an error says which one is wrong"
-    weights = to_array(weights)
+    weights = to_array(weights, 'weights')
     bias = np.zeros(weights.shape[-1:]) if bias is None else bias
-    arrays = {k: to_array(v) for k, v in dict(weights=weights, bias=bias, mean=mean, std=std).items()}
+    arrays = {k: to_array(v, k) for k, v in dict(weights=weights, bias=bias, mean=mean, std=std).items()}
     for name, a in arrays.items():
         if a.dtype.kind not in 'biuf': raise AlignetError(f'{what}: {name} must be real numbers, not {a.dtype}')
     shape = arrays['weights'].shape
@@ -288,7 +288,7 @@ class JudgedFeatures:
         rows, # (m,) the objects that a teacher was fitted on
     ) -> dict: # For the meta of the teacher
         "What is known about names and features"
-        rows = check_index(to_array(rows), len(self.X))
+        rows = check_index(to_array(rows, 'rows'), len(self.X))
         known = {} if self.names is None else dict(names=[self.names[o] for o in rows])
         return dict(known, features=self.features) if self.features else known
 
@@ -318,7 +318,7 @@ def check_weights(
     n:int, # Number of objects
 ) -> np.ndarray: # (n,) float64
     "Validate weights of objects"
-    w = to_array(weights)
+    w = to_array(weights, 'weights')
     if w.dtype.kind not in 'biuf' or w.shape != (n,) or not np.isfinite(w).all() or not (w > 0).all():
         raise AlignetError(f'weights must be {n} positive numbers, one for each row of X')
     return w.astype(np.float64)

@@ -193,6 +193,9 @@ def features_for(
 ) -> np.ndarray: # (n, d) float32
     "Features of these names, in this order"
     names = check_names(names)
+    if hasattr(features, 'columns') and not set(names) <= set(features.columns):
+        rows = to_array(features, what)
+        features = rows if features.index.dtype.kind in 'iu' else (features.index, rows)
     if isinstance(features, tuple) and len(features) == 2:
         have, X = check_unique(features[0], f'names of {what}'), to_array(features[1], what)
         if X.shape[:1] != (len(have),):

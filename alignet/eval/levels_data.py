@@ -116,6 +116,8 @@ def simulated_levels(
     "Make answers and response times from a known embedding"
     check_count(1, people=people, per_level=per_level, answers=answers)
     check_between(1, people, answers=answers)
+    # 56 of each of the 24 classes
+    check_between(1, 24 * 56, per_level=per_level)
     check_positive(tau=tau)
     check_at_least(0, slope=slope)
     r = rng(seed, 71)

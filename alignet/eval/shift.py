@@ -20,7 +20,7 @@ from ..data import ImageSet
 from ..files.disk import *
 from ..files.text import *
 from .plots import model_styles
-from .probes import check_labels, fit_probe
+from .probes import check_labels, check_table, fit_probe
 from .stats import Draws
 
 # %% ../../nbs/eval/shift.ipynb #fb50d92a
@@ -186,8 +186,7 @@ class ShiftData:
     def __post_init__(self):
         check_has('name table', 'a ShiftTask', task=self.task)
         check_has('names index', 'an ImageSet', images=self.images)
-        check_columns(self.items, ('file', 'subclass', 'superclass', 'part'), 'items')
-        for column in ('file', 'subclass', 'superclass'): check_labels(self.items[column], what=column)
+        check_table(self.items, ('file', 'subclass', 'superclass', 'part'), what='items')
         parts = check_names(self.items.part, 'part')
         check_known(('fit', 'source', 'target'), parts, 'parts', 'items must have photos of each')
 
@@ -355,8 +354,8 @@ def plot_shift(
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "Source and target accuracy of each model, a line a split"
-    need = ('model', 'seed', 'measure', 'value', 'chance')
-    check_columns(runs, need, 'runs', 'make them with shift_over_splits')
+    remedy = 'make them with shift_over_splits'
+    check_table(runs, ('model', 'seed', 'measure'), ('value', 'chance'), 'runs', remedy)
     accuracies = ['source accuracy', 'target accuracy']
     check_known(accuracies, check_names(runs.measure, 'measures'), 'measures of runs')
     check_vector(runs.value, 'value')

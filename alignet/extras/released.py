@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
 from ..labels import PseudoLabels, TRANSFORMS, choice_entropy, warn_of_control
@@ -423,6 +424,7 @@ def _trying(what, wanted):
         why = str(e).strip().split('\n')[0]
         raise AlignetError(f'{what} cannot be used ({type(e).__name__}: {why:.80}); give {wanted}') from e
 
+# %% ../../nbs/extras/released.ipynb #c997bd40
 class LinearHead:
     "A linear head on frozen features"
     def __init__(self,
@@ -450,41 +452,42 @@ class LinearHead:
         "Similarities of the head's features"
         with torch.no_grad(): return triplet_sims(self(X).numpy(), t, 'dot')
 
-    def fit(self,  # noqa: PLR0913
-        X, # (n, width) features
-        t, # (t, 3) rows of X
-        p, # (t, 3) choice probabilities to reach
-        loss=jsd_loss, # Loss of similarities and probabilities
-        tau:float=100., # Temperature of the student's choices
-        steps:int=40, # Number of steps
-        lr:float=1e-2, # Learning rate
-        bs:int=512, # Triplets in a batch
-        opt=torch.optim.Adam, # Optimiser
-    ) -> list: # The loss of each step
-        "Train on triplets with choice probabilities"
-        check_positive(tau=tau, lr=lr)
-        check_between(0, 1e30, tau=tau, lr=lr)
-        check_count(1, steps=steps, bs=bs)
-        X = check_finite(X)
-        t = check_triplets(t, len(X))
-        check_probs(p, len(t), 'p')
-        check_callable(loss=loss, opt=opt)
-        if not len(t): raise AlignetError('there are no triplets to fit')
-        t, p, losses = torch.as_tensor(t), torch.as_tensor(np.array(to_array(p))), []
-        with _trying('opt', 'a class like torch.optim.Adam'):
-            optimiser = opt([self.W], lr=lr)
+# %% ../../nbs/extras/released.ipynb #40741cd8
+@patch
+def fit(self:LinearHead,  # noqa: PLR0913
+    X, # (n, width) features
+    t, # (t, 3) rows of X
+    p, # (t, 3) choice probabilities to reach
+    loss=jsd_loss, # Loss of similarities and probabilities
+    tau:float=100., # Temperature of the student's choices
+    steps:int=40, # Number of steps
+    lr:float=1e-2, # Learning rate
+    bs:int=512, # Triplets in a batch
+    opt=torch.optim.Adam, # Optimiser
+) -> list: # The loss of each step
+    "Train on triplets with choice probabilities"
+    check_between(0, 1e30, tau=tau, lr=lr)
+    check_positive(tau=tau, lr=lr)
+    check_count(1, steps=steps, bs=bs)
+    check_callable(loss=loss, opt=opt)
+    X = check_finite(X)
+    t = check_triplets(t, len(X))
+    check_probs(p, len(t), 'p')
+    if not len(t): raise AlignetError('there are no triplets to fit')
+    t, p = torch.as_tensor(t), torch.as_tensor(np.array(to_array(p)))
+    with _trying('opt', 'a class like torch.optim.Adam'): optimiser = opt([self.W], lr=lr)
+    losses = []
+    for _ in range(steps):
+        batch = torch.randint(len(t), (bs,), generator=self.gen)
+        photos, at = torch.unique(t[batch], return_inverse=True)
+        sims = _torch_sims(self(X[photos.numpy()]), at) / tau
+        with _trying('loss or opt', 'functions like jsd_loss and torch.optim.Adam'):
+            value = loss(sims, p[batch]).mean()
             optimiser.zero_grad()
-        for _ in range(steps):
-            batch = torch.randint(len(t), (bs,), generator=self.gen)
-            photos, at = torch.unique(t[batch], return_inverse=True)
-            sims = _torch_sims(self(X[photos.numpy()]), at) / tau
-            with _trying('loss', 'a function like jsd_loss'):
-                value = loss(sims, p[batch]).mean()
-                optimiser.zero_grad()
-                value.backward()
-            with _trying('opt', 'a class like torch.optim.Adam'): optimiser.step()
-            losses.append(float(value.detach()))
-        return losses
+            value.backward()
+            optimiser.step()
+        losses.append(float(value.detach()))
+    return losses
 
 # %% ../../nbs/extras/released.ipynb #f5239c17
 def _agreement_row(t, X, seed):

@@ -110,6 +110,8 @@ def check_vector(
         wanted = 'n' if n is None else n
         raise AlignetError(f'{what} must have the shape ({wanted},), one number each, not {x.shape}')
     check_rows(~np.isfinite(x), what, 'are NaN or infinite', rows=x)
+    with np.errstate(over='ignore'): huge = np.isinf(np.square(x, dtype=np.float64))
+    check_rows(huge, what, 'are too large; divide all by one number', rows=x)
     return x
 
 # %% ../nbs/00_core.ipynb #3f0f4e14
@@ -193,6 +195,9 @@ def features_for(
 ) -> np.ndarray: # (n, d) float32
     "Features of these names, in this order"
     names = check_names(names)
+    # a data frame has its names in the index, or over its columns
+    by_row = hasattr(features, 'columns') and not set(names) <= set(features.columns)
+    if by_row: features = features.index, features
     if isinstance(features, tuple) and len(features) == 2:
         have, X = check_unique(features[0], f'names of {what}'), to_array(features[1], what)
         if X.shape[:1] != (len(have),):

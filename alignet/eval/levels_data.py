@@ -31,6 +31,8 @@ class Levels:
 
     def __post_init__(self):
         check_has('names triplets subjects', 'Judgements', judgements=self.judgements)
+        check_has('items', 'a dict', skipped=self.skipped, notes=self.notes)
+        if self.images is not None: check_has('names index', 'an ImageSet', images=self.images)
         self.times = check_real(self.times, 'times').astype(np.float32)
         self.level = to_array(self.level).astype(str)
         shape = (len(self.judgements),)

@@ -117,7 +117,7 @@ def check_labels(
     what:str='y', # What to call them in an error
 ) -> np.ndarray: # (n,) labels
     "Validate labels: one for each row, none missing"
-    y = to_array(y)
+    y = to_array(y, what)
     n = y.size if n is None else n
     check_count(0, n=n)
     if y.dtype == object and y.ndim and all(isinstance(v, str) for v in y): y = y.astype(str)

@@ -92,7 +92,8 @@ def split_subclasses(
 # %% ../../nbs/eval/shift.ipynb #bb47d181
 def _check_sides(task):
     "Raise unless every superclass has subclasses of its own on both sides"
-    check_text(name=task.name)
+    check_text(name=task.name, notes=task.notes)
+    if task.ids is not None: check_has('items', 'a dict {superclass: ID}', ids=task.ids)
     check_has('values keys', 'a dict {superclass: subclasses}', source=task.source, target=task.target)
     for side in (task.source, task.target):
         for subclasses in side.values(): check_names(subclasses, 'subclasses')
@@ -187,6 +188,8 @@ class ShiftData:
         check_has('name table', 'a ShiftTask', task=self.task)
         check_has('names index', 'an ImageSet', images=self.images)
         check_table(self.items, ('file', 'subclass', 'superclass', 'part'), what='items')
+        known = check_names(self.task.table.subclass)
+        check_known(check_names(self.items.subclass), set(known), 'subclasses of items', 'use those of the task')
         parts = check_names(self.items.part, 'part')
         check_known(('fit', 'source', 'target'), parts, 'parts', 'items must have photos of each')
 
@@ -266,6 +269,7 @@ def draws_row(
 ) -> dict: # measure, value, low, high, n, chance, ceiling
     "A row of a table with a 95 % interval"
     check_has('value draws', 'Draws', d=d)
+    check_number(n=n, chance=chance, ceiling=ceiling)
     low, high = np.nanquantile(d.draws, [.025, .975])
     return dict(measure=measure, value=d.value, low=low, high=high, n=n, chance=chance, ceiling=ceiling)
 

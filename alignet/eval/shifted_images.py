@@ -41,7 +41,7 @@ class ShiftedImages:
     def __post_init__(self):
         check_text(name=self.name, notes=self.notes)
         check_has('names index', 'an ImageSet', images=self.images)
-        classes = check_names(self.classes, 'classes')
+        classes = check_unique(self.classes, 'classes')
         self.y = check_vector(self.y, 'y', len(self.images))
         known = np.isin(self.y, np.arange(len(classes)))
         check_rows(~known, 'y', f'are no index into the {len(classes)} classes')

@@ -253,6 +253,7 @@ def preview(
 # %% ../../nbs/files/tools.ipynb #e0525d30
 def _there_is(name, near):
     "Point to a name that looks like the one that is missing, or even the same"
+    if name == near: return f" (there is '{near}' of another type)"
     same = unicodedata.normalize('NFC', name) == unicodedata.normalize('NFC', near)
     return f' (there is {near!a}, the same letters in another Unicode form)' if same else f" (there is '{near}')"
 

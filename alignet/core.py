@@ -110,6 +110,8 @@ def check_vector(
         wanted = 'n' if n is None else n
         raise AlignetError(f'{what} must have the shape ({wanted},), one number each, not {x.shape}')
     check_rows(~np.isfinite(x), what, 'are NaN or infinite', rows=x)
+    with np.errstate(over='ignore'): huge = np.isinf(np.square(x, dtype=np.float64))
+    check_rows(huge, what, 'are too large; divide all by one number', rows=x)
     return x
 
 # %% ../nbs/00_core.ipynb #3f0f4e14
@@ -185,7 +187,7 @@ def pair_sims(
     X = prep_features(X, similarity)
     with np.errstate(over='ignore', invalid='ignore'): return _check_products(X @ X.T)
 
-# %% ../nbs/00_core.ipynb #cd143eaa
+# %% ../nbs/00_core.ipynb #2d310110
 def features_for(
     features, # {name: (d,) vector}, a pair (names, X), a feature store, or (n, d) rows in the order of names
     names, # (n,) names of the rows that are wanted

@@ -49,7 +49,7 @@ def pair_correlation(
     if a.ndim != 1 or a.shape != b.shape:
         raise AlignetError(f'two lists of as many numbers are needed, not {a.shape} and {b.shape}')
     ok = np.isfinite(a) & np.isfinite(b)
-    a, b = a[ok], b[ok]
+    a, b = check_vector(a[ok], 'a'), check_vector(b[ok], 'b')
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0: return float('nan')
     if method == 'spearman': a, b = stats.rankdata(a), stats.rankdata(b)
     return float(np.corrcoef(a, b)[0, 1])

@@ -260,7 +260,7 @@ def fast_triplet_loss(
     tau_teacher:float=1., # Teacher temperature
     weights='all', # See TripletWeights
     clusters=None, # (B,) cluster of each image, for the weightings that need it
-    compile:bool=False, # One compiled kernel instead of many; pays on large batches
+    compile:bool=False, # One compiled kernel instead of many; measure first whether it pays
     **kwargs, # For ChunkPlan
 ) -> torch.Tensor: # Scalar; 0 if no triplet of the batch has a weight
     "Mean of the triplet loss over all triplets of a batch, in bounded memory"

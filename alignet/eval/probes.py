@@ -43,6 +43,7 @@ def fit_probe(
     "Fit a linear probe whose strength is chosen on a split of its own training images"
     X = check_finite(X)
     y, Cs = check_labels(y, len(X)), check_vector(np.atleast_1d(to_array(Cs)), 'Cs').tolist()
+    if y.dtype.kind == 'f': check_rows(y % 1 != 0, 'y', 'are fractions; give the class of each', rows=y)
     if not Cs: raise AlignetError('Cs is empty; give at least one strength')
     check_positive(**{'the smallest of Cs': min(Cs)})
     if len(set(y.tolist())) < 2:

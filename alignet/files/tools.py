@@ -210,7 +210,9 @@ def as_axes(
     "The axes that are given, or those of a new figure"
     if ax is None:
         from matplotlib import pyplot
-        return pyplot.subplots(figsize=figsize, dpi=150, layout='constrained')[1]
+        try: return pyplot.subplots(figsize=figsize, dpi=150, layout='constrained')[1]
+        except (TypeError, ValueError) as e:
+            raise AlignetError(f'figsize must be two numbers above zero, not {figsize!r:.60}') from e
     check_has('imshow errorbar', 'axes of Matplotlib', ax=ax)
     return ax
 

@@ -67,6 +67,28 @@ def check_outputs(cells):
                 yield cell, f'its output names a folder of one machine: {path[0]}'
 
 
+VISIBLE = re.compile(r'<(img|svg|canvas|iframe|video|audio|input|button|table)\b')
+
+
+def is_empty(output):
+    "Whether a stored output is an empty box: no words, a style sheet alone, or a progress bar"
+    data = output.get('data', {})
+    if output['output_type'] == 'error' or set(data) - {'text/plain', 'text/html'}:
+        return False
+    if 'text/html' not in data:
+        return not text_of(output).strip()
+    html = re.sub(r'<style.*?</style>', '', joined(data['text/html']), flags=re.S)
+    words = re.sub(r'<[^>]*>', '', html).strip()
+    return '<progress' in html or not (words or VISIBLE.search(html))
+
+
+def check_empty_outputs(cells):
+    "No stored output is an empty box"
+    for cell in cells:
+        if any(map(is_empty, cell.outputs)):
+            yield cell, 'an empty output is stored: delete it, or show no progress'
+
+
 def shows_something(cell):
     "Whether a code cell surely shows something: it prints, or ends with a bare value"
     body = ast.parse(re.sub(r'^(?=[%!])', '#', cell.source, flags=re.M)).body
@@ -116,8 +138,8 @@ def check_figures(cells):
                 yield cell, f'its figure has {dots_an_inch(joined(png))} dots an inch: draw it with dpi=150'
 
 
-ON_A_PAGE = [check_title, check_outputs, check_lost_outputs, check_alt_texts, check_figures, long_sentences,
-             wide_outputs]
+ON_A_PAGE = [check_title, check_outputs, check_empty_outputs, check_lost_outputs, check_alt_texts,
+             check_figures, long_sentences, wide_outputs]
 
 
 def check_page(page, root):

@@ -110,6 +110,8 @@ def check_vector(
         wanted = 'n' if n is None else n
         raise AlignetError(f'{what} must have the shape ({wanted},), one number each, not {x.shape}')
     check_rows(~np.isfinite(x), what, 'are NaN or infinite', rows=x)
+    with np.errstate(over='ignore'): huge = np.isinf(np.square(x, dtype=np.float64))
+    check_rows(huge, what, 'are too large; divide all by one number', rows=x)
     return x
 
 # %% ../nbs/00_core.ipynb #3f0f4e14
@@ -185,7 +187,7 @@ def pair_sims(
     X = prep_features(X, similarity)
     with np.errstate(over='ignore', invalid='ignore'): return _check_products(X @ X.T)
 
-# %% ../nbs/00_core.ipynb #cd143eaa
+# %% ../nbs/00_core.ipynb #2d310110
 def features_for(
     features, # {name: (d,) vector}, a pair (names, X), a feature store, or (n, d) rows in the order of names
     names, # (n,) names of the rows that are wanted
@@ -193,6 +195,9 @@ def features_for(
 ) -> np.ndarray: # (n, d) float32
     "Features of these names, in this order"
     names = check_names(names)
+    if hasattr(features, 'columns') and not set(names) <= set(features.columns):
+        rows = to_array(features, what)
+        features = rows if features.index.dtype.kind in 'iu' else (features.index, rows)
     if isinstance(features, tuple) and len(features) == 2:
         have, X = check_unique(features[0], f'names of {what}'), to_array(features[1], what)
         if X.shape[:1] != (len(have),):

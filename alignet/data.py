@@ -261,7 +261,7 @@ class World:
         check_unique(scored.object, 'objects with a scored picture', 'mark one of each in items.scored')
         self._scored = dict(zip(scored.object, scored.file))
         check_known(self.objects, self._scored, 'scored pictures of objects', 'use Judgements.among')
-        if self.embedding is not None: features_for(to_array(self.embedding), self.objects, 'embedding')
+        if self.embedding is not None: features_for(to_array(self.embedding, 'embedding'), self.objects, 'embedding')
         if self.truth is not None: check_probs(self.truth, len(self.judgements), 'truth')
 
     @property

@@ -45,7 +45,8 @@ def markdown_table(
 ) -> str: # Markdown, floats with three decimals
     "Turn a `DataFrame` into a Markdown table"
     check_columns(df, ())
-    if df.index.name or not pd.api.types.is_integer_dtype(df.index.dtype): df = df.reset_index()
+    named = df.index.name or not pd.api.types.is_integer_dtype(df.index.dtype)
+    if named: df = df.reset_index(allow_duplicates=True)
     rule = ['---'] + ['---:']*(df.shape[1] - 1)
     rows = [df.columns, rule, *df.itertuples(index=False)]
     return '\n'.join(f"| {' | '.join(_cell(v) for v in row)} |" for row in rows)

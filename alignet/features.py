@@ -253,7 +253,7 @@ def write(cls:FeatureStore,
     **meta, # More to remember
 ) -> FeatureStore: # The store, opened
     "Make a store from an array, e.g. of published features"
-    X, names = to_array(X), check_unique(names, 'names of features')
+    X, names = to_array(X, 'features'), check_unique(names, 'names of features')
     if X.ndim != 2 or len(X) != len(names):
         raise AlignetError(f'{len(names):,} names do not fit features of shape {X.shape}')
     X = check_finite(X, names=names)

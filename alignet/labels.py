@@ -80,7 +80,7 @@ def choice_entropy(
 ) -> np.ndarray: # (t,) nats; 0 is a certain answer, log 3 no preference at all
     "Entropy of the choice in each triplet"
     check_probs(probs)
-    probs = to_array(probs)
+    probs = to_array(probs, 'probs')
     return -(probs * np.log(np.maximum(probs, 1e-12))).sum(1)
 
 # %% ../nbs/04_labels.ipynb #fba4e3d2
@@ -341,7 +341,7 @@ def _in_pieces(f, X, desc, step=1 << 16):
 def _clusters_for(Z, clusters, seed):
     "Cluster of each image, and how many clusters there are, from a number, a list or None"
     if clusters is None: clusters = max(2, min(500, len(Z) // 10))
-    given = to_array(clusters)
+    given = to_array(clusters, 'clusters')
     if given.ndim == 0:
         check_count(2, clusters=clusters)
         return cluster_features(Z, int(clusters), seed), int(clusters)

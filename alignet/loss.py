@@ -26,6 +26,7 @@ from .scale.processes import *
 def _check_choices(z, p):
     "Raise unless logits and probabilities are tensors of one shape (..., 3)"
     check_tensors(z=z, p=p)
+    if not z.is_floating_point(): raise AlignetError(f'z must hold floats, not {z.dtype}; use z.float()')
     if z.shape == p.shape and z.shape[-1:] == (3,): return
     raise AlignetError(f'z {tuple(z.shape)} and p {tuple(p.shape)} must have one shape (t, 3)')
 

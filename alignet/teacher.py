@@ -199,7 +199,7 @@ def object_folds(
 # %% ../nbs/03_teacher.ipynb #d979eb78
 def _held_out(held_out, n=None):
     "Validate which of n objects are held out"
-    held_out = to_array(held_out)
+    held_out = to_array(held_out, 'held_out')
     if held_out.ndim == 1 and held_out.dtype == bool and n in (None, len(held_out)): return held_out
     raise AlignetError(f"held_out must be ({n or 'n'},) True or False, not {held_out.dtype} {held_out.shape}")
 
@@ -296,6 +296,8 @@ def fit_cv(cls:Teacher,
     **kwargs, # More arguments of `Teacher.fit`, or of `Teacher.distil` with an embedding
 ) -> Teacher: # Fitted on all objects; the cross-validation is in .cv
     "Choose the strength of the penalty by cross-validation over objects, then fit on all of them"
+    for o in ('fit', 'grid'):
+        if o in kwargs: raise AlignetError(f'{o} is for cross_validate, which fits no teacher on all objects')
     cv = cross_validate(X, triplets, probs, embedding, lams, folds, seed, **kwargs)
     if embedding is None: self = cls.fit(X, triplets, probs, lam=cv.lam, seed=seed, **kwargs)
     else:

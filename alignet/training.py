@@ -68,7 +68,7 @@ class Student(nn.Module):
         x, # (B, 3, H, W) images, normalised
     ) -> torch.Tensor: # (B, C, h, w)
         "Output of the frozen stages"
-        check_tensors('B C h w', x=x)
+        check_tensors(f"B {self.backbone.data_config['input_size'][0]} h w", x=x)
         for m in self.stages[0]: x = m(x)
         return x
 
@@ -206,7 +206,7 @@ def _plans(labels, settings, train, n_items):
         clusters = np.asarray(labels.clusters)[train]
         plan = ClusterPlan(**common, clusters=clusters, per_cluster=settings.per_cluster)
     elif settings.balance is not None and settings.triplets == 'batch':
-        balance, n = to_array(settings.balance), len(labels.names)
+        balance, n = to_array(settings.balance, 'balance'), len(labels.names)
         if balance.shape != (n,):
             raise AlignetError(f'balance must have one source for each of the {n:,} images, not {balance.shape}')
         plan = BatchPlan(**common, groups=balance[train])

@@ -135,7 +135,8 @@ def test_one_section_runs_after_those_above_it(tested):
 def test_a_good_page_passes(project):
     notebook(
         project/'nbs/00_small.ipynb', TITLE,
-        ('code', 'draw(); 1'), ('code', 'x = 1'), ('code', '#| fig-alt: "A line"\nplot()', PICTURE),
+        ('code', 'draw(); 1'), ('code', 'x = 1'), ('code', 'f()', page_part('<style>b {}</style><b>1</b>')),
+        ('code', 'f()', page_part('<img src="a.png" alt="A">')), ('code', '#| fig-alt: "A line"\nplot()', PICTURE),
         ('markdown', '## Two\n\n![A line](a.png) `![](b.png)` ![](c.png){fig-alt="C"}'),
         ('markdown', '```sh\n# no title\n```'))
     assert checks.check_pages(project) == []
@@ -143,6 +144,11 @@ def test_a_good_page_passes(project):
 
 def stream(text, name='stdout'):
     return {'output_type': 'stream', 'name': name, 'text': [text]}
+
+
+def page_part(html):
+    return {'output_type': 'display_data', 'metadata': {},
+            'data': {'text/html': html, 'text/plain': '<IPython.core.display.HTML object>'}}
 
 
 @pytest.mark.parametrize('cell, message', [
@@ -156,6 +162,10 @@ def stream(text, name='stdout'):
     (('code', 'f()', stream('a warning', 'stderr')), 'an error or a warning'),
     (('code', 'f()', {'output_type': 'error', 'ename': 'KeyError'}), 'an error or a warning'),
     (('code', 'f()', stream('/ho' 'me/me/x.npz')), 'names a folder of one machine'),
+    (('code', 'f()', page_part('')), 'an empty output is stored'),
+    (('code', 'f()', page_part('<style>b {}</style>\n<div></div>')), 'an empty output is stored'),
+    (('code', 'f()', page_part('<progress></progress> 100%')), 'an empty output is stored'),
+    (('code', 'f()', stream('\n')), 'an empty output is stored'),
     (('code', 'x', stream(('x' * 79 + '\n') * 14_000)), 'over 1 MB'),
     (('markdown', f'It is {"very " * 44}long.'), 'a sentence of 47 words: It is very'),
 ])

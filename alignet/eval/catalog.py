@@ -28,7 +28,7 @@ from .breeds import BREEDS, folder_task, link_categories, load_breeds, name_key
 from .imagenet import NEEDS, imagenet_photos
 from .shift import ShiftData, ShiftTask, folder_data
 from .shifted_images import SHIFTS, load_shift
-from .probes import check_labels
+from .probes import check_table
 from .suites import SUITES
 from .tasks import FewShotTask, Shots, Task, as_shots, odd_one_out_tasks, trial_certainty
 from ..worlds.datasets import DatasetPictures
@@ -212,8 +212,7 @@ def style_split(
 ) -> ShiftData: # Subclasses are groups in a style
     "Other objects of the same groups, in the same style and in another"
     check_has('images name', 'a World', world=world)
-    check_columns(items, ('file', 'object', 'group', 'style'), 'items')
-    for column in ('file', 'object', 'group', 'style'): check_labels(items[column], what=f'{column} of items')
+    check_table(items, ('file', 'object', 'group', 'style'), what='items')
     styles = sorted(items['style'].unique())
     if len(styles) != 2: raise AlignetError(f'items must have two styles, not {len(styles)}')
     a, b = styles

@@ -16,7 +16,7 @@ from ..data import Splits, World
 from ..evaluation import check_models, ooo_correct
 from .demo_scores import ERRORS, MEASURES, demo_table, seed_values, summarise_demo
 from .plots import image_array, model_styles, plot_rdm, plot_reliability
-from .probes import check_labels
+from .probes import check_table
 from .report import Report
 from .stats import summarise_seeds
 from .tasks import report_figure
@@ -30,11 +30,10 @@ def plot_seeds(
 ) -> plt.Figure: # A line for each seed
     "Accuracy of base, control and aligned model"
     order = ['base', 'control', 'aligned']
-    check_columns(odd, ('model', 'similarity', 'seed', 'accuracy'), 'odd')
+    check_table(odd, ('model', 'similarity', 'seed'), ('accuracy',), 'odd')
     check_known(order, check_names(odd.model, 'models of odd'), 'models of odd')
     check_vector(odd.accuracy, 'accuracy')
     check_known(['cosine'], check_names(odd.similarity, 'similarities'), 'similarities of odd')
-    check_labels(odd.seed, what='seed')
     fig, ax = plt.subplots(figsize=(4.2, 2.9), dpi=150, layout='constrained')
     d = odd[(odd.similarity == 'cosine') & odd.model.isin(order)]
     wide = d.pivot_table(index='seed', columns='model', values='accuracy')[order]
@@ -53,10 +52,9 @@ def plot_changes(
     values:pd.DataFrame, # From seed_values
 ) -> plt.Figure: # A row a measure; small points are seeds
     "Change of each measure from the base of the same seed, in points"
-    check_columns(values, ('measure', 'seed', 'model', 'value'), 'values', 'make them with seed_values')
+    check_table(values, ('measure', 'seed', 'model'), ('value',), 'values', 'make them with seed_values')
     check_known(MODEL_STYLES, check_names(values.model, 'models of values'), 'models of values')
     check_vector(values.value, 'value')
-    for column in ('measure', 'seed'): check_labels(values[column], what=column)
     wide = values.pivot_table(index=['measure', 'seed'], columns='model', values='value')
     rows = [m for m in MEASURES if m in values.measure.values]
     fig, ax = plt.subplots(figsize=(4.2, .42 * len(rows) + .8), dpi=150, layout='constrained')
@@ -191,11 +189,11 @@ def demo_headline(
     who:str, # Whose judgements
 ) -> tuple: # One sentence; and a paragraph
     "The result in words and numbers"
-    need = ('measure', 'model', 'mean', 'gain', 'better', 'seeds')
-    check_columns(summary, need, 'summary', 'make it with summarise_demo')
+    need = ('mean', 'gain', 'better', 'seeds')
+    check_table(summary, ('measure', 'model'), need, 'summary', 'make it with summarise_demo')
     measured = check_names(summary.model[summary.measure == 'agreement'], 'models of the summary')
     check_known(MODEL_STYLES, measured, 'models with agreement')
-    for name in need[2:]: check_vector(summary[name], name)
+    for name in need: check_vector(summary[name], name)
     of = {name: s.set_index('measure') for name, s in summary.groupby('model')}
     base, control, aligned = [of[m].loc['agreement'] for m in ('base', 'control', 'aligned')]
     lead = (f"The aligned model agrees with {who} on {aligned['mean']:.1%} of the held-out triplets, its base on"

@@ -10,7 +10,7 @@ __all__ = ['MEASURES', 'ERRORS', 'frequent_kinds', 'corrupt_one_each', 'recognit
 import numpy as np
 import pandas as pd
 from ..core import *
-from .probes import check_labels, probe_draws, probe_table, score_probe
+from .probes import check_table, probe_draws, probe_table, score_probe
 from .stats import summarise_seeds
 from .suite_corruptions import CorruptedImages, corrupted_probe, deal_severities
 from ..evaluation import ece
@@ -18,9 +18,7 @@ from ..evaluation import ece
 # %% ../../nbs/eval/demo_scores.ipynb #dsc0007b
 def _first_style(items):
     "Pictures of the style that the first one has"
-    check_columns(items, ('file', 'style', 'subgroup'), 'items')
-    if not len(items): raise AlignetError('items has no rows; give labelled pictures')
-    for column in ('file', 'style', 'subgroup'): check_labels(items[column], what=f'{column} of items')
+    check_table(items, ('file', 'style', 'subgroup'), what='items')
     return items[items['style'] == items['style'].iloc[0]]
 
 def frequent_kinds(
@@ -124,9 +122,7 @@ def summarise_demo(
     values:pd.DataFrame, # From seed_values
 ) -> pd.DataFrame: # measure, model, seeds, mean, sd, gain over the base, seeds in which it is better
     "Means and standard deviations over seeds, and changes from the base"
-    check_columns(values, ('measure', 'model', 'seed', 'value'), 'values', 'make them with seed_values')
-    check_labels(values.measure, what='measure')
-    if not len(values): raise AlignetError('values has no rows; make them with seed_values')
+    check_table(values, ('measure', 'model', 'seed'), ('value',), 'values', 'make them with seed_values')
     parts = []
     for measure, d in values.groupby('measure', sort=False):
         s = summarise_seeds(d, value='value', baseline=dict(model='base')).assign(measure=measure)
@@ -153,11 +149,10 @@ def demo_table(
     k:int, # Training pictures a kind of the probes
 ) -> pd.DataFrame: # A row a measure, a column a model, cells of text
     "The summary as it is printed"
-    check_columns(summary, ('measure', 'model', 'mean', 'sd'), 'summary', 'make it with summarise_demo')
+    check_table(summary, ('measure', 'model'), ('mean', 'sd'), 'summary', 'make it with summarise_demo')
     check_text(who=who)
     check_count(1, k=k)
     check_known(('base', 'control', 'aligned'), check_names(summary.model, 'models'), 'models of the summary')
-    check_labels(summary.measure, what='measure')
     twice = summary.duplicated(['measure', 'model'])
     check_rows(twice, 'summary', 'repeat a measure of a model; give each once')
     cells = [with_spread(*row) for row in zip(summary['mean'], summary.sd)]

@@ -327,7 +327,7 @@ def compare_levels(
     if not shared: raise AlignetError('the two scores share no measure; score both on the same answers')
     rows = {}
     for measure in shared:
-        x, y = a['items'][measure], b['items'][measure]
+        x, y = (check_vector(o['items'][measure], f"'{measure}'") for o in (a, b))
         if len(x) != len(y):
             raise AlignetError(f"'{measure}' is about different questions; score both on the same answers")
         gain = paired_bootstrap(np.zeros(len(x)), _round_values(y - x), n_boot=n_boot, seed=seed)

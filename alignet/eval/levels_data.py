@@ -31,6 +31,8 @@ class Levels:
 
     def __post_init__(self):
         check_has('names triplets subjects', 'Judgements', judgements=self.judgements)
+        check_has('items', 'a dict', skipped=self.skipped, notes=self.notes)
+        if self.images is not None: check_has('names index', 'an ImageSet', images=self.images)
         self.times = check_real(self.times, 'times').astype(np.float32)
         self.level = to_array(self.level).astype(str)
         shape = (len(self.judgements),)
@@ -116,6 +118,8 @@ def simulated_levels(
     "Make answers and response times from a known embedding"
     check_count(1, people=people, per_level=per_level, answers=answers)
     check_between(1, people, answers=answers)
+    # 56 of each of the 24 classes
+    check_between(1, 24 * 56, per_level=per_level)
     check_positive(tau=tau)
     check_at_least(0, slope=slope)
     r = rng(seed, 71)

@@ -32,7 +32,8 @@ def table_rows(
 ) -> list: # Each a `Row`
     "Rows of a table as `Row` objects"
     check_columns(table, ('measure', 'value'), 'table')
-    known = [o.name for o in fields(Row)]
+    unplotted = check_names(unplotted, 'unplotted')
+    known = [o.name for o in fields(Row) if o.name != 'model']
     check_known(list(table.columns), known, 'columns of the table', f'there may be {preview(known, 20)}')
     rows = [Row(model, **r) for r in table.to_dict('records')]
     for r in rows: r.plotted = r.measure not in unplotted
@@ -131,6 +132,7 @@ def _photos_by_class(photos, wanted):
     images, class_of = photos
     check_has('names index', 'an ImageSet', **{'images of photos': images})
     check_has('get items', 'a dict {file: WordNet ID}', photos=class_of)
+    check_names([c for c in class_of.values() if c is not None], 'classes of photos')
     by_class = {c: [] for c in sorted(wanted)}
     for f in images.names:
         if class_of.get(f) in by_class: by_class[class_of[f]].append(f)

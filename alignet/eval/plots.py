@@ -14,7 +14,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from scipy import stats
 from ..core import *
 from ..evaluation import ece, reliability
-from .probes import check_labels
+from .probes import check_table
 from .rdm import rdm
 
 # %% ../../nbs/eval/plots.ipynb #7ba5729c
@@ -54,10 +54,7 @@ def check_intervals(
 ):
     "Validate a table of numbers with intervals"
     numbers = middle, 'low', 'high', *numbers
-    check_columns(table, (*texts, *numbers), what, remedy)
-    if not len(table): raise AlignetError(f'{what} has no rows; give one or more')
-    for name in texts: check_labels(table[name], what=f'{name} of {what}')
-    for name in numbers: check_real(table[name], f'{name} of {what}')
+    check_table(table, texts, numbers, what, remedy)
     outside = (table.low > table[middle]) | (table[middle] > table.high)
     check_rows(outside, what, f'have a {middle} outside of low and high')
 
@@ -153,8 +150,9 @@ def image_array(
     "An image as an array"
     is_picture = hasattr(im, 'convert') and not isinstance(im, type)
     a = to_array(im.convert('RGBA') if is_picture else im)
-    if a.ndim in (2, 3) and a.dtype.kind in 'biuf': return a
-    raise AlignetError(f'thumbs must be PIL images or arrays of pixels, not {im!r:.60}')
+    drawable = a.ndim == 2 or a.ndim == 3 and a.shape[2] in (1, 3, 4)
+    if drawable and a.size and a.dtype.kind in 'biuf': return a
+    raise AlignetError(f'thumbs must be PIL images, or pixels of 1, 3 or 4 channels, not {im!r:.60}')
 
 # %% ../../nbs/eval/plots.ipynb #chkthumbs
 def check_thumbs(

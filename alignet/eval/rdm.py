@@ -52,7 +52,7 @@ def pair_correlation(
         raise AlignetError(f'two lists of as many numbers are needed, not {a.shape} and {b.shape}')
     check_rows(np.isinf(a) | np.isinf(b), 'correlation', 'are infinite; use NaN for what is missing')
     ok = np.isfinite(a) & np.isfinite(b)
-    a, b = a[ok], b[ok]
+    a, b = check_vector(a[ok], 'a'), check_vector(b[ok], 'b')
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0: return float('nan')
     if method == 'spearman': a, b = stats.rankdata(a), stats.rankdata(b)
     # squares of very large or small numbers would leave float64

@@ -45,7 +45,7 @@ HUMAN_RDM_NEEDS = {
 def _set_folder(name, root):
     "The folder of a set, or an error that says how to get it"
     need = HUMAN_RDM_NEEDS[name]
-    base = root or os.environ.get('ALIGNET_DATA')
+    base = os.environ.get('ALIGNET_DATA') if root is None else root
     base = None if base is None else check_path(base, 'root')
     tried = [] if base is None else [base/'human_similarity'/name, base/name, base]
     parts = PETERSON if name == 'peterson' else ()

@@ -55,13 +55,14 @@ def format_cell(
 ) -> str: # What a reader sees
     "One value of a table as text"
     check_count(0, digits=digits)
+    if getattr(v, 'shape', None) == () and not isinstance(v, np.generic): v = v.item()
     if isinstance(v, (tuple, list, np.ndarray)): return ' '.join(format_cell(o, digits) for o in v)
     if _is_missing(v): return '–'
     if isinstance(v, (bool, np.bool_)): return 'yes' if v else 'no'
     if isinstance(v, numbers.Integral): return f'{v:,}'
     if not isinstance(v, numbers.Real): return printable(v)
     shown = v == 0 or .5 * 10.**-digits <= abs(v) < 1e5
-    return f'{v:.{digits}f}' if shown else f'{v:.2g}'
+    return f'{float(v):.{digits}f}' if shown else f'{float(v):.2g}'
 
 # %% ../../nbs/eval/report.ipynb #7626a0af
 def _is_missing(v): return v is None or bool(np.isscalar(v) and pd.isna(v))
@@ -80,7 +81,9 @@ def flat_frame(
     index = df.index
     unnamed = index.nlevels == 1 and index.name is None and index.dtype.kind == 'i'
     if unnamed or isinstance(index, pd.RangeIndex): df = df.copy()
-    else: df = df.rename_axis([name or '' for name in index.names]).reset_index()
+    else:
+        df = df.rename_axis([name or '' for name in index.names])
+        df = df.reset_index(allow_duplicates=True)
     parts = [c if isinstance(c, tuple) else (c,) for c in df.columns]
     df.columns = [' '.join(str(part) for part in c if str(part)) for c in parts]
     return df
@@ -96,7 +99,7 @@ class Report:
         subtitle:str='', # A line under the title
     ):
         for what, o in dict(tables=tables, figures=figures).items():
-            if o is not None: check_has('items', 'a dict', **{what: o})
+            if o is not None: check_has('items setdefault', 'a dict', **{what: o})
         self.title, self.subtitle, self.parts = str(title), str(subtitle), []
         for caption, df in (tables or {}).items(): self.table(df, caption)
         for alt, fig in (figures or {}).items(): self.figure(fig, alt)
@@ -180,6 +183,7 @@ def figure(self:Report,
     "Add a figure"
     if alt is None or not str(alt).strip(): raise AlignetError('a figure needs alternative text: say what one sees')
     im, scale = _draw_figure(fig, dpi)
+    if not min(im.size): raise AlignetError(f'fig has no pixels: its size is {im.size}; give another')
     png = io.BytesIO()
     im.convert('RGB').quantize(256, dither=Image.Dither.NONE).save(png, 'PNG', optimize=True)
     w, h = round(im.width / scale), round(im.height / scale)
@@ -226,7 +230,10 @@ def to_dict(self:Report) -> dict: # title, subtitle, text, notes, tables (name -
     for p in self.parts:
         if p['type'] != 'table': continue
         name = p['name'] or re.sub(r'\W+', '_', p['caption'].lower()).strip('_')[:60] or 'table'
-        rows = p['frame'].to_json(orient='records', double_precision=10)
+        columns = []
+        for c in p['frame'].columns: columns.append(_free_name(c, columns))
+        frame = p['frame'].set_axis(columns, axis=1)
+        rows = frame.to_json(orient='records', double_precision=10, default_handler=str)
         tables[_free_name(name, tables)] = json.loads(rows)
     words = dict(title=self.title, subtitle=self.subtitle, text=texts('heading', 'lead', 'text'), notes=texts('note'))
     return words | dict(tables=tables, figures=figures)

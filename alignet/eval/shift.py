@@ -20,7 +20,7 @@ from ..data import ImageSet
 from ..files.disk import *
 from ..files.text import *
 from .plots import model_styles
-from .probes import check_labels, fit_probe
+from .probes import check_labels, check_table, fit_probe
 from .stats import Draws
 
 # %% ../../nbs/eval/shift.ipynb #fb50d92a
@@ -92,7 +92,8 @@ def split_subclasses(
 # %% ../../nbs/eval/shift.ipynb #bb47d181
 def _check_sides(task):
     "Raise unless every superclass has subclasses of its own on both sides"
-    check_text(name=task.name)
+    check_text(name=task.name, notes=task.notes)
+    if task.ids is not None: check_has('items', 'a dict {superclass: ID}', ids=task.ids)
     check_has('values keys', 'a dict {superclass: subclasses}', source=task.source, target=task.target)
     for side in (task.source, task.target):
         for subclasses in side.values(): check_names(subclasses, 'subclasses')
@@ -186,8 +187,9 @@ class ShiftData:
     def __post_init__(self):
         check_has('name table', 'a ShiftTask', task=self.task)
         check_has('names index', 'an ImageSet', images=self.images)
-        check_columns(self.items, ('file', 'subclass', 'superclass', 'part'), 'items')
-        for column in ('file', 'subclass', 'superclass'): check_labels(self.items[column], what=column)
+        check_table(self.items, ('file', 'subclass', 'superclass', 'part'), what='items')
+        known = check_names(self.task.table.subclass)
+        check_known(check_names(self.items.subclass), set(known), 'subclasses of items', 'use those of the task')
         parts = check_names(self.items.part, 'part')
         check_known(('fit', 'source', 'target'), parts, 'parts', 'items must have photos of each')
 
@@ -267,6 +269,7 @@ def draws_row(
 ) -> dict: # measure, value, low, high, n, chance, ceiling
     "A row of a table with a 95 % interval"
     check_has('value draws', 'Draws', d=d)
+    check_number(n=n, chance=chance, ceiling=ceiling)
     low, high = np.nanquantile(d.draws, [.025, .975])
     return dict(measure=measure, value=d.value, low=low, high=high, n=n, chance=chance, ceiling=ceiling)
 
@@ -355,8 +358,8 @@ def plot_shift(
     ax=None, # Axes to draw on; new ones if None
 ) -> plt.Axes: # What it was drawn on
     "Source and target accuracy of each model, a line a split"
-    need = ('model', 'seed', 'measure', 'value', 'chance')
-    check_columns(runs, need, 'runs', 'make them with shift_over_splits')
+    remedy = 'make them with shift_over_splits'
+    check_table(runs, ('model', 'seed', 'measure'), ('value', 'chance'), 'runs', remedy)
     accuracies = ['source accuracy', 'target accuracy']
     check_known(accuracies, check_names(runs.measure, 'measures'), 'measures of runs')
     check_vector(runs.value, 'value')

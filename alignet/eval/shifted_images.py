@@ -22,11 +22,11 @@ def _check_outputs(outputs, n):
     check_has('__len__ __iter__', 'a list of lists', outputs=outputs)
     if len(outputs) != n:
         raise AlignetError(f'outputs must be one list for each of {n} classes, not {len(outputs)}')
-    outputs = [check_vector(o, 'outputs').tolist() for o in outputs]
+    outputs = [check_vector(o, 'outputs') for o in outputs]
     for of in outputs:
-        if not of or not set(of) <= set(range(1000)):
+        if not len(of) or of.dtype == bool or not np.isin(of, np.arange(1000)).all():
             raise AlignetError(f'outputs of a class must be whole numbers from 0 to 999, not {of!r:.60}')
-    return outputs
+    return [of.astype(int).tolist() for of in outputs]
 
 @dataclass(repr=False)
 class ShiftedImages:
@@ -41,7 +41,7 @@ class ShiftedImages:
     def __post_init__(self):
         check_text(name=self.name, notes=self.notes)
         check_has('names index', 'an ImageSet', images=self.images)
-        classes = check_names(self.classes, 'classes')
+        classes = check_unique(self.classes, 'classes')
         self.y = check_vector(self.y, 'y', len(self.images))
         known = np.isin(self.y, np.arange(len(classes)))
         check_rows(~known, 'y', f'are no index into the {len(classes)} classes')
@@ -131,6 +131,7 @@ class CroppedImages(ImageSet):
 
     def __getitem__(self, i):
         im, b = super().__getitem__(i), self.border
+        if min(im.size) <= 2*b: raise AlignetError(f"'{self.path(i)}' is all border: {im.size}; get it again")
         return im.crop((b, b, im.width - b, im.height - b))
 
     def subset(self,

@@ -288,6 +288,11 @@ def _repeated_certainty(j, min_trials):
 # %% ../../nbs/eval/tasks.ipynb #a4e5b2d6
 THIRDS = ('people undecided', 'people in between', 'people decided')
 
+def _as_categories(groups):
+    "Names of categories; an empty one where it is missing"
+    check_has('__len__ __iter__', 'a list of categories', groups=groups)
+    return check_names(['' if o is None or o != o else o for o in groups], 'groups')
+
 def trial_parts(
     judgements, # Judgements about objects
     groups=None, # (objects,) category of each object
@@ -299,11 +304,11 @@ def trial_parts(
     check_count(0, min_trials=min_trials)
     parts, t = {}, judgements.triplets
     if groups is not None:
-        check_has('__len__', 'a list of categories', groups=groups)
+        groups = _as_categories(groups)
         if len(groups) <= t.max(initial=-1):
             raise AlignetError(f'groups: {len(groups):,} of them do not cover the objects of the triplets')
         of_trial = np.asarray(groups, object)[t]
-        for name in sorted({str(o) for o in groups if isinstance(o, str) and o}):
+        for name in sorted(set(groups) - {''}):
             parts[name] = (of_trial[:, 0] == name) & (of_trial[:, 1] == name)
     if certainty is not None:
         certainty = check_real(certainty, 'certainty').astype(np.float64)
@@ -349,7 +354,8 @@ class OddOneOutTask(Task):
     ):
         files = _picture_of_each(judgements, images, files)
         check_number(ceiling=ceiling)
-        if groups is not None: check_has('__len__ __iter__', 'a list of categories', groups=groups)
+        if not np.isnan(ceiling): check_between(0, 1, ceiling=ceiling)
+        if groups is not None: groups = _as_categories(groups)
         if groups is not None and len(groups) != len(files):
             raise AlignetError(f'groups must be one for each of {len(files):,} objects, not {len(groups):,}')
         if parts is not None: check_has('items keys', 'a dict of trials', parts=parts)

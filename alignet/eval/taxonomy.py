@@ -208,6 +208,7 @@ class Taxonomy:
         levels = as_frame(levels, 'levels')
         check_unique(levels.columns, 'levels')
         check_rows(levels.isna().any(axis=1), 'levels', 'lack a category; leave them out')
+        for column in levels: check_names(levels[column], f"categories of '{column}'")
         if images is not None: check_has('names index', 'an ImageSet', images=images)
         self.names = check_names(names)
         self.files = self.names if files is None else check_names(files, 'files')

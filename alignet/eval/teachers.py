@@ -15,7 +15,7 @@ from fastcore.meta import delegates
 from ..core import *
 from .errors import check_answers
 from .plots import plot_reliability
-from .probes import check_labels
+from .probes import check_labels, check_table
 from ..features import as_backbone, signature
 from ..scale.folds import *
 from ..scale.teacher_fit import *
@@ -198,8 +198,7 @@ def plot_gains(
     rows:int=12, # Most categories; of more, both ends are drawn
 ):
     "Accuracy before and after by category, with 95 % intervals of the gain"
-    check_columns(gains, ('triplets', 'before', 'after', 'se'), 'gains', 'make them with gains_by_group')
-    for column in ('triplets', 'before', 'after', 'se'): check_real(gains[column], column)
+    check_table(gains, (), ('triplets', 'before', 'after', 'se'), 'gains', 'make them with gains_by_group')
     check_count(1, rows=rows)
     ax = as_axes(ax, (5, 4))
     cut = len(gains) > rows

@@ -50,8 +50,8 @@ def _check_tree(Z):
     "A linkage matrix"
     Z = check_real(Z, 'Z').astype(np.float64)
     # SciPy does not see a branch that is joined twice, and crashes on it later
-    valid = Z.ndim == 2 and Z.shape[1] == 4 and sch.is_valid_linkage(Z)
-    if valid and len(np.unique(Z[:, :2])) == 2*len(Z): return Z
+    valid = Z.ndim == 2 and Z.shape[1] == 4 and np.isfinite(Z).all() and sch.is_valid_linkage(Z)
+    if valid and np.array_equal(np.sort(Z[:, :2], None), np.arange(2*len(Z))): return Z
     raise AlignetError(f'Z must be a linkage matrix of grow_tree, not an array {Z.shape}')
 
 def cophenetic_agreement(

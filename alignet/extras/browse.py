@@ -8,6 +8,7 @@ __all__ = ['model_probs', 'opinions_on', 'disagreement', 'TripletBrowser', 'Befo
 # %% ../../nbs/extras/browse.ipynb #9c8eed58
 import itertools
 from pathlib import Path
+from textwrap import wrap
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -403,8 +404,9 @@ def _plot_face(self:BeforeAfter, ax, i, tick=False, colour='k'):
     ax.axis('on')
     ax.imshow(self.images.thumb(int(i), 56))
     ax.set(xticks=[], yticks=[])
-    name = Path(self.names[i]).stem.replace('_', ' ')[:11]
-    ax.set_title(as_label(f'✓ {name}' if tick else name), fontsize=6.5, pad=2)
+    name = Path(self.names[i]).stem.replace('_', ' ')
+    lines = wrap(f'✓ {name}' if tick else name, 10)[:2]
+    ax.set_title('\n'.join(map(as_label, lines)), fontsize=7.5, pad=2)
     ax.spines[:].set(color=colour, lw=1.6)
 
 # %% ../../nbs/extras/browse.ipynb #d18d7257

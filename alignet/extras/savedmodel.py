@@ -530,6 +530,7 @@ def write_table(
     _check_pairs(items, 'items')
     check_rows([not isinstance(o, bytes) for pair in items for o in pair], 'items', 'are no bytes')
     check_count(1, per_block=per_block)
+    check_count(0, compression=compression)
     check_position(compression, 256, 'compression')
     def add(block):
         nonlocal data

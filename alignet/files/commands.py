@@ -51,6 +51,7 @@ def wrong_number(
         if isinstance(value, bool) or not isinstance(value, (int, float)): continue
         least = 'at least 1' if isinstance(value, int) else 'above 0'
         if name in from_zero: least = 'at least 0'
+        if not math.isfinite(value): least = 'a finite number'
         right = math.isfinite(value) and (value > 0 or value == 0 and name in from_zero)
         if not right: return f"--{name.replace('_', '-')} must be {least}, not {value}"
         if name == 'seed' and value >= 2**32: return f'--seed must be below {2**32}, not {value}'

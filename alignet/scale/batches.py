@@ -266,7 +266,7 @@ class BatchPlan:
         if self.one_pass is not None:
             if np.shape(self.one_pass) != (2,): raise AlignetError('one_pass must be two numbers: pool and batch')
             for one_pass in self.one_pass: check_count(1, one_pass=one_pass)
-        if self.groups is not None: _check_groups(to_array(self.groups), self.n)
+        if self.groups is not None: _check_groups(to_array(self.groups, 'groups'), self.n)
 
     def size(self,
         n_procs:int=1, # How many processes share a batch
@@ -504,7 +504,7 @@ class LabelledImages:
     ):
         check_has('read new_empty', 'a PictureCache or StageCache', pictures=pictures)
         check_has('__len__ __getitem__ shape', 'an array', targets=targets)
-        rows = check_index(to_array(rows), len(targets))
+        rows = check_index(to_array(rows, 'rows'), len(targets))
         if clusters is not None: clusters = check_vector(clusters, 'clusters', len(targets))
         self.pictures, self.targets, self.rows, self.clusters = pictures, targets, rows, clusters
 
@@ -525,7 +525,7 @@ class LabelledTriplets:
         sims, # (t, 3) the teacher's similarities
     ):
         check_has('read new_empty', 'a PictureCache or StageCache', pictures=pictures)
-        triplets, sims = to_array(triplets), check_real(sims, 'sims')
+        triplets, sims = to_array(triplets, 'triplets'), check_real(sims, 'sims')
         check_triplets(triplets, len(pictures))
         if sims.shape != (len(triplets), 3):
             raise AlignetError(f'sims {sims.shape} do not fit {len(triplets):,} triplets')

@@ -84,6 +84,9 @@ def triplets_at(
     B:int, # Number of images
 ) -> torch.Tensor: # (3, n) int64
     "Triplets by their number in the list of all"
+    if not torch.compiler.is_compiling():
+        check_tensors(rows=rows)
+        check_count(0, B=B)
     ends, pair_j, pair_k = _triplet_tables(B, rows.device)
     i = torch.searchsorted(ends, rows, right=True)
     # the pairs behind i are the last ones of the list
@@ -148,6 +151,11 @@ def chunk_loss(
     B:int, # Number of images
 ) -> tuple: # Sum of the weighted losses, sum of the weights
     "Loss of some triplets, and its gradient"
+    if not torch.compiler.is_compiling():
+        check_tensors('n', s=s, t=t)
+        check_tensors('3 n', triplets=triplets)
+        check_has('of keep rule', 'TripletWeights', weights=weights)
+        check_count(0, B=B)
     i, j, k = triplets
     n = triplets.shape[1]
     pairs = torch.stack([i*B + j, i*B + k, j*B + k]).reshape(-1)

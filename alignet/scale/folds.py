@@ -22,7 +22,7 @@ def settings_to_try(
     "List every combination of strengths and other settings to cross-validate"
     if lams is None: check_count(1, d=d)
     if lams is None: lams = 3e-4 * d * np.array([.1, .3, 1., 3., 10.])
-    lams = check_vector(np.atleast_1d(to_array(lams)), 'lams')
+    lams = check_vector(np.atleast_1d(to_array(lams, 'lams')), 'lams')
     if not len(lams): raise AlignetError('lams is empty; give at least one strength, or None')
     if not isinstance(grid, (dict, type(None))): raise AlignetError(f'grid must be a dict of lists, not {grid!r:.60}')
     grid = {'lam': [float(l) for l in lams], **(grid or {})}

@@ -172,11 +172,12 @@ def compare_settings(
     check_text(alignment=alignment, by=by)
     check_flag(each_seed=each_seed)
     recognition = [recognition] if isinstance(recognition, str) else check_names(recognition, 'recognition')
-    measures, levers = [alignment, *recognition], check_unique(levers, 'levers')
+    measures, levers = check_unique([alignment, *recognition], 'measures'), check_unique(levers, 'levers')
     errors = check_names(errors, 'errors')
     check_known(errors, measures, 'errors', 'name some of the measures')
     check_columns(scores, ['mix', *measures, *levers, by], 'scores')
     check_at_least(0, slack=slack)
+    if not len(scores): raise AlignetError('scores is empty; give a row for each setting and seed')
     if not recognition or not levers: raise AlignetError('recognition and levers must name a column each, at least')
     for column in ('mix', *measures):
         values = check_real(scores[column], f"column '{column}'")

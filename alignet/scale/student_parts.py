@@ -54,7 +54,9 @@ def published_head(
 ) -> nn.Linear: # Its weights are normal, cut off at two deviations
     "A linear layer that starts with weights of variance 1/n and a bias of zero"
     check_count(1, n=n, features=features)
-    layer = nn.Linear(n, features)
+    try: layer = nn.Linear(n, features)
+    except RuntimeError as e:
+        raise AlignetError(f'features={features:,} do not fit into memory; give fewer') from e
     std = n ** -.5 / .87962566103423978 # cutting off takes this much of the deviation
     nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
     nn.init.zeros_(layer.bias)

@@ -96,10 +96,10 @@ def check_name(
     "Raise if a name is no timm model, has an unknown tag, or says a folder without a model"
     check_text(name=name)
     scheme, _, rest = name.partition(':')
-    if rest:
+    if ':' in name:
         check_choice(scheme, ['local-dir', 'hf-hub', 'hf_hub', *families], 'the prefix of a model,')
         if scheme != 'local-dir' or (Path(rest)/'config.json').is_file(): return
-        raise AlignetError(f"'{rest}' is no model folder: it has no config.json; check the path")
+        raise AlignetError(f"'{name}' is no model folder: it has no config.json; check the path")
     arch, _, tag = name.partition('.')
     if timm.is_model(arch):
         tags = [o.partition('.')[2] for o in timm.list_pretrained(f'{arch}.*')]

@@ -228,7 +228,7 @@ def infer_odd(
     if odd_is is not None:
         check_choice(odd_is, places, 'odd_is')
         return places[odd_is]
-    rows = np.ones(len(df), bool) if usable is None else to_array(usable)
+    rows = np.ones(len(df), bool) if usable is None else to_array(usable, 'usable')
     if rows.dtype != bool or rows.shape != (len(df),):
         raise AlignetError(f'usable must be True or False for each of {len(df):,} rows, not {rows.dtype} {rows.shape}')
     fit = {way: float((place[rows] >= 0).mean()) if rows.any() else 1. for way, place in places.items()}
@@ -253,7 +253,7 @@ def odd_to_end(
     place, # (t,) where the odd one stands: 0, 1 or 2
 ) -> np.ndarray: # (t, 3) the odd one last, the others in their order
     "Move the odd one of each row to its end"
-    t, place = _check_rows_of_three(t), to_array(place)
+    t, place = _check_rows_of_three(t), to_array(place, 'place')
     if place.shape != (len(t),): raise AlignetError(f'place must have the shape ({len(t)},), not {place.shape}')
     check_rows(~np.isin(place, (0, 1, 2)), 'place', 'are not 0, 1 or 2')
     place = place.astype(int)
@@ -294,7 +294,7 @@ class TableSpec:
 
     def __post_init__(self):
         check_flag(drop=self.drop)
-        if self.columns is not None: check_names(np.atleast_1d(to_array(self.columns)), 'columns')
+        if self.columns is not None: check_names(np.atleast_1d(to_array(self.columns, 'columns')), 'columns')
         check_choice(self.base, (None, 0, 1), 'base')
         check_choice(self.odd_is, (None, *ODD_IS), 'odd_is')
         for name in ('odd', 'subjects'):

@@ -25,7 +25,8 @@ def _choose_strength(X, y, Cs, seed):
     "The strength with the best accuracy on a third of the training images; the smallest of ties"
     if len(Cs) == 1: return Cs[0]
     classes, counts = np.unique(y, return_counts=True)
-    if counts.min() < 2: return 1.
+    # nothing to choose by: the one nearest to 1
+    if counts.min() < 2: return min(Cs, key=lambda C: abs(np.log(C)))
     r = rng(seed, 62)
     drawn = [r.permutation(np.flatnonzero(y == c))[:max(1, n // 3)] for c, n in zip(classes, counts)]
     val = np.concatenate(drawn)
@@ -43,6 +44,7 @@ def fit_probe(
     "Fit a linear probe whose strength is chosen on a split of its own training images"
     X = check_finite(X)
     y, Cs = check_labels(y, len(X)), check_vector(np.atleast_1d(to_array(Cs)), 'Cs').tolist()
+    if y.dtype.kind == 'f': check_rows(y % 1 != 0, 'y', 'are fractions; give the class of each', rows=y)
     if not Cs: raise AlignetError('Cs is empty; give at least one strength')
     check_positive(**{'the smallest of Cs': min(Cs)})
     if len(set(y.tolist())) < 2:

@@ -99,7 +99,7 @@ class Report:
         subtitle:str='', # A line under the title
     ):
         for what, o in dict(tables=tables, figures=figures).items():
-            if o is not None: check_has('items', 'a dict', **{what: o})
+            if o is not None: check_has('items setdefault', 'a dict', **{what: o})
         self.title, self.subtitle, self.parts = str(title), str(subtitle), []
         for caption, df in (tables or {}).items(): self.table(df, caption)
         for alt, fig in (figures or {}).items(): self.figure(fig, alt)

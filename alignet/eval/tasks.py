@@ -354,6 +354,7 @@ class OddOneOutTask(Task):
     ):
         files = _picture_of_each(judgements, images, files)
         check_number(ceiling=ceiling)
+        if not np.isnan(ceiling): check_between(0, 1, ceiling=ceiling)
         if groups is not None: groups = _as_categories(groups)
         if groups is not None and len(groups) != len(files):
             raise AlignetError(f'groups must be one for each of {len(files):,} objects, not {len(groups):,}')

@@ -150,7 +150,7 @@ def plot(self:Evaluation,
     "Every measure with its interval, a panel a suite"
     d = self.rows[self.rows.value.notna() & self.rows.plotted]
     if suites is not None: d = d[d.suite.isin(check_suites(suites))]
-    if not len(d): raise AlignetError('nothing to draw: no row belongs to these suites')
+    if not len(d): raise AlignetError(f'nothing to draw: no row belongs to suites={suites!r:.60}')
     many = d.groupby('suite').data.nunique()
     d = d.assign(label=d.measure.where(d.suite.map(many) == 1, d.data + ': ' + d.measure))
     panels = [d[d.suite == suite] for suite in dict.fromkeys(d.suite)]

@@ -100,7 +100,8 @@ def _check_sides(task):
     if list(task.source) != list(task.target):
         raise AlignetError(f"task '{task.name}': source and target have different superclasses")
     if len(task.source) < 2:
-        raise AlignetError(f"task '{task.name}' has {len(task.source)} superclasses, and needs two; add others, or lower n")
+        few = f'{len(task.source)} superclasses, and needs two; add others, or lower n'
+        raise AlignetError(f"task '{task.name}' has {few}")
     subclasses = pd.Series([c for side in (task.source, task.target) for v in side.values() for c in v])
     twice = subclasses[subclasses.duplicated()]
     if len(twice): raise AlignetError(f"task '{task.name}': the subclass '{twice.iloc[0]}' occurs twice")

@@ -262,10 +262,9 @@ def _data(self:EvalCommand, objects):
 def _read_numbers(text):
     "The numbers of --shots"
     from alignet.core import AlignetError
-    try: numbers = [int(o) for o in text.replace(' ', '').split(',')]
-    except ValueError: numbers = [0]
-    if min(numbers) > 0 and len(set(numbers)) == len(numbers): return tuple(numbers)
-    raise AlignetError(f"--shots: '{text}' is no list of different whole numbers like 1,5,10")
+    try: return tuple(int(o) for o in text.replace(' ', '').split(','))
+    except ValueError:
+        raise AlignetError(f"--shots: '{text}' is no list of whole numbers like 1,5,10") from None
 
 # %% ../nbs/10_cli.ipynb #a03690e2
 @dataclass
@@ -361,7 +360,6 @@ def _absent_input(options):
 def _run(command, options):
     "Run a command; return what is wrong with its input, if something is"
     wrong = wrong_number(options, _FROM_ZERO) or _absent_input(options)
-    if options.get('out') == '': wrong = '--out is empty; name a file or folder'
     if wrong: return wrong
     from alignet.core import AlignetError, printable
     try: COMMANDS[command](**options).run()

@@ -150,7 +150,7 @@ def plot(self:Evaluation,
     "Every measure with its interval, a panel a suite"
     d = self.rows[self.rows.value.notna() & self.rows.plotted]
     if suites is not None: d = d[d.suite.isin(check_suites(suites))]
-    if not len(d): raise AlignetError(f'nothing to draw: no row belongs to suites={suites!r:.60}')
+    if not len(d): raise AlignetError('nothing to draw: no row belongs to these suites')
     many = d.groupby('suite').data.nunique()
     d = d.assign(label=d.measure.where(d.suite.map(many) == 1, d.data + ': ' + d.measure))
     panels = [d[d.suite == suite] for suite in dict.fromkeys(d.suite)]
@@ -428,7 +428,7 @@ def _with_pictures(tasks, suites, maps):
 # %% ../../nbs/eval/evaluate.ipynb #9bb647db
 def _no_data(error, skipped):
     "An error that lists why nothing could be measured"
-    why = '; '.join(f"{data or 'data'}: {why}" for data, why in zip(skipped.data[:3], skipped.why[:3]))
+    why = '; '.join(f'{data}: {why}' for data, why in zip(skipped.data[:3], skipped.why[:3]))
     return AlignetError(f'{error}: {why}')
 
 # %% ../../nbs/eval/evaluate.ipynb #be13bfb4
@@ -454,8 +454,7 @@ def evaluate(
     _check_names(models)
     restrict = kwargs.pop('restrict', True)
     tasks, skipped = find_tasks(data, wanted, objects, restrict, shots)
-    where = f" in '{data}'" if isinstance(data, (str, Path)) else ''
-    if not tasks: raise _no_data(f"there is no data{where} for {', '.join(wanted)}", skipped)
+    if not tasks: raise _no_data(f"there is no data for {', '.join(wanted)}", skipped)
     about = _about(tasks, objects, kwargs.get('size'), seed, n_boot)
     tasks = _with_pictures(tasks, wanted, maps)
     candidates = [[] for _ in tasks]

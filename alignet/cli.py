@@ -287,6 +287,8 @@ class ExportCommand:
         if self.onnx and self.push: raise AlignetError('--onnx or --push: give one of them')
         if self.size is not None and not self.onnx: raise AlignetError('--size belongs to --onnx')
         if self.private and not self.push: raise AlignetError('--private belongs to --push')
+        is_file = self.out.endswith('.onnx')
+        if is_file and not self.onnx: raise AlignetError('--out is an .onnx file: give --onnx, too')
         model = _model_name(self.model)
         if self.onnx: _say(f'saved {export_onnx(model, self.out, self.size)}')
         elif self.push:

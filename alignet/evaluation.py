@@ -194,7 +194,7 @@ def fit_temperature(
     s = _check_sims(sims)
     scale = float((s - s.mean(1, keepdims=True)).std())
     # all ties: no temperature makes a difference
-    if not scale > 1e-12: return 1.
+    if not scale > 1e-12 * np.abs(s).max(): return 1.
     def nll(log_tau): return choice_nll(s, scale * np.exp(log_tau), probs)
     best = minimize_scalar(nll, bounds=(-6, 12), method='bounded')
     return float(scale * np.exp(best.x))

@@ -116,7 +116,7 @@ def teacher_agreement(
     sims = triplet_dots(pred)
     best, second = sims.topk(2, -1).values.T
     same = sims.argmax(-1) == targ.argmax(-1)
-    return (same & (best > second)).float().mean()
+    return (same & (best - second > TIE * best.abs())).float().mean()
 
 # %% ../nbs/06_training.ipynb #2a31c587
 @dataclass

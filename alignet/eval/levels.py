@@ -134,10 +134,11 @@ def model_choices(
     # reversed: the last pair leaves out the first picture
     sims = triplet_sims(X, q.triplets, similarity)[:, ::-1].astype(np.float64)
     if (X == X[0]).all(): sims = np.zeros_like(sims)
-    if tau is None: tau = min(fit_temperature(sims, q.probs), 30 * max(sims.std(), 1e-9))
+    if tau is None: tau = min(fit_temperature(sims, q.probs), 30 * (sims.std() or 1.))
     probs = softmax(sims / tau, axis=1)
-    top = sims == sims.max(1, keepdims=True)
-    odd = np.where(top.sum(1) == 1, top.argmax(1), -1)
+    orders = [1, 2, 0], [0, 2, 1], [0, 1, 2]
+    is_odd = np.stack([ooo_correct(X, q.triplets[:, o], similarity) for o in orders], 1)
+    odd = np.where(is_odd.any(1), is_odd.argmax(1), -1)
     return dict(odd=odd, probs=probs, entropy=stats.entropy(probs, axis=1), tau=float(tau))
 
 # %% ../../nbs/eval/levels.ipynb #50191b41

@@ -25,7 +25,8 @@ def _choose_strength(X, y, Cs, seed):
     "The strength with the best accuracy on a third of the training images; the smallest of ties"
     if len(Cs) == 1: return Cs[0]
     classes, counts = np.unique(y, return_counts=True)
-    if counts.min() < 2: return 1.
+    # nothing to choose by: the one nearest to 1
+    if counts.min() < 2: return min(Cs, key=lambda C: abs(np.log(C)))
     r = rng(seed, 62)
     drawn = [r.permutation(np.flatnonzero(y == c))[:max(1, n // 3)] for c, n in zip(classes, counts)]
     val = np.concatenate(drawn)

@@ -28,6 +28,8 @@ def rdm(
         check_finite(X)
         X = to_array(X).astype(np.float64)
         X, similarity = X - X.mean(1, keepdims=True), 'cosine'
+    # distances do not depend on the mean, which may be so large that they are lost beside it
+    if similarity == 'dot': X = check_finite(X) - check_finite(X).mean(0, dtype=np.float64)
     S = pair_sims(X, similarity)
     d = np.diag(S)
     D = d[:, None] + d[None] - 2*S if similarity == 'dot' else 1 - S
@@ -48,10 +50,13 @@ def pair_correlation(
     a, b = check_real(a, 'a').astype(np.float64), check_real(b, 'b').astype(np.float64)
     if a.ndim != 1 or a.shape != b.shape:
         raise AlignetError(f'two lists of as many numbers are needed, not {a.shape} and {b.shape}')
+    check_rows(np.isinf(a) | np.isinf(b), 'correlation', 'are infinite; use NaN for what is missing')
     ok = np.isfinite(a) & np.isfinite(b)
     a, b = check_vector(a[ok], 'a'), check_vector(b[ok], 'b')
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0: return float('nan')
     if method == 'spearman': a, b = stats.rankdata(a), stats.rankdata(b)
+    # squares of very large or small numbers would leave float64
+    else: a, b = a / np.abs(a).max(), b / np.abs(b).max()
     return float(np.corrcoef(a, b)[0, 1])
 
 # %% ../../nbs/eval/rdm.ipynb #4a7cdaab

@@ -15,7 +15,8 @@ from .tasks import Item, Scores, Task, as_labels
 # %% ../../nbs/eval/suite_class_mean.ipynb #07f3ce48
 def _unit(X):
     "Rows of length one, zero rows unchanged"
-    return X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
+    norm = np.linalg.norm(X, axis=1, keepdims=True)
+    return X / np.where(norm > 0, norm, 1)
 
 # %% ../../nbs/eval/suite_class_mean.ipynb #7b62ef85
 def nearest_mean_correct(

@@ -101,7 +101,8 @@ def _check_sides(task):
     if list(task.source) != list(task.target):
         raise AlignetError(f"task '{task.name}': source and target have different superclasses")
     if len(task.source) < 2:
-        raise AlignetError(f"task '{task.name}' has {len(task.source)} superclasses, and needs two; lower n")
+        few = f'{len(task.source)} superclasses, and needs two; add others, or lower n'
+        raise AlignetError(f"task '{task.name}' has {few}")
     subclasses = pd.Series([c for side in (task.source, task.target) for v in side.values() for c in v])
     twice = subclasses[subclasses.duplicated()]
     if len(twice): raise AlignetError(f"task '{task.name}': the subclass '{twice.iloc[0]}' occurs twice")
@@ -165,9 +166,12 @@ def table_task(
 ) -> ShiftTask: # Superclasses with n/2 source and n/2 target subclasses each
     "A random split of a table of superclasses"
     if n is not None: check_count(2, n=n)
-    try: table = dict(table)
+    given = table
+    try: table = dict(given)
     except (TypeError, ValueError) as e:
         raise AlignetError('table must be a dict {subclass: superclass}, or pairs') from e
+    if hasattr(given, '__len__') and len(given) > len(table):
+        raise AlignetError('table: a subclass has two superclasses; give it one')
     groups, superclasses = {}, check_names(table.values(), 'superclasses')
     for c, k in zip(check_names(table, 'subclasses'), superclasses): groups.setdefault(k, []).append(c)
     groups = {k: sorted(v) for k, v in sorted(groups.items()) if len(v) >= (n or 2)}

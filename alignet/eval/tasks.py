@@ -291,7 +291,8 @@ THIRDS = ('people undecided', 'people in between', 'people decided')
 def _as_categories(groups):
     "Names of categories; an empty one where it is missing"
     check_has('__len__ __iter__', 'a list of categories', groups=groups)
-    return check_names(['' if o is None or o != o else o for o in groups], 'groups')
+    missing = [o is None or isinstance(o, float) and np.isnan(o) for o in groups]
+    return check_names(['' if gone else o for o, gone in zip(groups, missing)], 'groups')
 
 def trial_parts(
     judgements, # Judgements about objects

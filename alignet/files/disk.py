@@ -229,6 +229,7 @@ def _why_unreadable(e, what, remedy, missing):
     "What is wrong with a file that gave this error, and what to do"
     if isinstance(e, FileNotFoundError): return f'does not exist; {missing or remedy}'
     if isinstance(e, IsADirectoryError): return 'is a folder; give a file'
+    if type(e).__name__ == 'EmptyDataError': return 'has no rows; check the path'
     if isinstance(e, PermissionError): return 'may not be read; change its permissions'
     if isinstance(e, OSError) and e.errno: return f'cannot be read ({e.strerror}); check the disk'
     if isinstance(e, MemoryError): return 'does not fit the memory; free some of it'
@@ -246,8 +247,11 @@ def reading(
     missing:str=None, # What to do if it does not exist; remedy if None
 ) -> object: # Context manager
     "Turn any error of a block that reads `path` into an `AlignetError` that names it"
-    restore_folder(check_path(path).parent)
-    try: yield
+    file = check_path(path)
+    restore_folder(file.parent)
+    try:
+        if file.is_fifo(): raise AlignetError(f"'{path}' is a pipe, which may never end; give a file")
+        yield
     except AlignetError: raise
     except Exception as e: raise AlignetError(f"'{path}' {_why_unreadable(e, what, remedy, missing)}") from e
 

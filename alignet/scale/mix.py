@@ -61,14 +61,15 @@ def _listed(networks, what):
     "A list of networks; a single one, or its name, is none"
     if isinstance(networks, (str, dict)): networks = None
     check_has('__iter__', 'a list of networks', **{what: networks})
-    return list(networks)
+    networks = list(networks)
+    if not networks: raise AlignetError(f'{what} is empty; give at least one network')
+    return networks
 
 def average_states(
     states, # Dictionaries of tensors, as from state_dict(), with the same names and shapes
 ) -> dict: # Name -> tensor, on the first one's device and in its precision
     "The mean of each tensor over several networks"
     states = _listed(states, 'states')
-    if not states: raise AlignetError('states is empty; give at least one network')
     first = states[0]
     for other in states: _check_alike(first, other)
     def mean(name, a):

@@ -107,6 +107,8 @@ def check_name(
         return
     if (Path(name)/'config.json').is_file():
         raise AlignetError(f"no model is called '{name}'; for the folder write 'local-dir:{name}'")
+    if '/' in name:
+        raise AlignetError(f"no model is called '{name}'; check the path, or write hf-hub:OWNER/NAME")
     near = ', '.join(nearest_names(arch, timm.list_models(), 3))
     remedy = f'did you mean {near}?' if near else 'see timm.list_models()'
     raise AlignetError(f"no model is called '{name}'; {remedy}")

@@ -85,7 +85,7 @@ def _read_table(table, names):
             raise AlignetError(f'a table must be a DataFrame, a (t, 3) array or a path, not {given}') from e
     path = Path(table)
     if path.suffix.lower() in ('.parquet', '.pq'): require('pyarrow')
-    with reading(path, 'a table', 'save it as UTF-8 text'): df = _read_file(path, names)
+    with reading(path, 'a table', 'save it again, best as .csv'): df = _read_file(path, names)
     if not isinstance(df, pd.DataFrame): raise AlignetError(f"'{path}' holds no rows with named cells")
     return df, f"table '{path}'", path.name
 
@@ -378,8 +378,8 @@ def from_table(cls:Judgements,
     spec = TableSpec(**kwargs)
     if names is not None: names = check_unique(names)
     df, what, file = _read_table(table, names)
-    columns, odd_column, people = infer_columns(df, spec, what)
     if not len(df): raise AlignetError(f'{what} has no rows; give one row an answer')
+    columns, odd_column, people = infer_columns(df, spec, what)
     t, names, faults = _table_objects(df[columns], names, spec.base, what)
     faults.append((has_repeats(t), 'repeat an object'))
     place = _odd_places(df, columns, spec, faults, what)

@@ -17,7 +17,7 @@ def paragraphs(text):
     text = re.sub(r'\$\$.+?\$\$|\$[^$\n]+\$', 'x', text, flags=re.S)
     text = re.sub(r'!?\[([^\]]*)\]\([^)]*\)(\{[^}]*\})?', r'\1', text)
     lines = [line for line in text.split('\n') if not re.match(r'\s*(\||:::|#|---)', line)]
-    return re.split(r'\n\s*\n|\n\s*(?=[-*>] |\d+\. )', '\n'.join(lines))
+    return re.split(r'\n\s*\n|\\\n|\n\s*(?=[-*>] |\d+\. )', '\n'.join(lines))
 
 
 def sentences(text):

@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 from huggingface_hub import CommitOperationAdd, HfApi, get_token
 from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 from timm.models._hub import save_config_for_hf
 from .core import *
 from .files.disk import *
@@ -309,6 +310,8 @@ def push_to_hub(
 ) -> str: # Address of the commit, or of the proposal
     "Upload a model with its card"
     if not isinstance(repo_id, str): raise AlignetError(f"repo_id must be 'OWNER/NAME', not {repo_id!r:.60}")
+    try: validate_repo_id(repo_id)
+    except HFValidationError as e: raise _hub_error(e, repo_id, None) from e
     check_flag(private=private)
     for what, text in dict(token=token, endpoint=endpoint).items():
         if text is not None: check_text(**{what: text})

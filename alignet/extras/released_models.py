@@ -453,8 +453,9 @@ def verify_released(
     "Compare a converted model with what TensorFlow computed from the same pixels"
     folder = check_path(folder)
     check_positive(tol=tol)
-    known = dict(pictures) if hasattr(pictures, 'keys') else read_npz(pictures, what='a file of pictures')
-    check_known(('images', 'pre_logits'), known, 'arrays of pictures', 'see the ten lines on this page')
+    need = 'images', 'pre_logits'
+    known = dict(pictures) if hasattr(pictures, 'keys') else read_npz(pictures, need, 'a file of pictures')
+    check_known(need, known, 'arrays of pictures', 'give both')
     backbone, heads = create_backbone(f'local-dir:{folder}').eval(), released_heads(folder)
     images, size = check_real(known.pop('images'), 'images').astype(np.float32), backbone.input_size
     if images.shape[1:] != (size, size, 3) or not len(images):

@@ -157,7 +157,7 @@ class VICE:
         check_between(0, 1, alpha=alpha)
         if not isinstance(meta, (dict, type(None))): raise AlignetError(f'meta must be a dict, not {meta!r:.60}')
         if history is not None: check_columns(history, (), 'history')
-        self.names = None if names is None else check_names(names)
+        self.names = None if names is None else check_unique(names)
         if self.names is not None and len(self.names) != len(self.mu):
             sizes = f'{len(self.names):,} names for {len(self.mu):,} objects'
             raise AlignetError(f'{sizes}; give one name an object')

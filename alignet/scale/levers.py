@@ -206,6 +206,7 @@ def choose(
 ) -> dict: # The value of each lever
     "The setting with the most alignment in which no measure of recognition falls below the base"
     table = compare_settings(scores, alignment, recognition, **kwargs)
+    if 'mix' not in table: raise AlignetError("levers must hold 'mix', whose 0 is the base")
     allowed = table[table.allowed].sort_values('mix', kind='stable')
     best = allowed.loc[allowed.gain.idxmax()]
     levers = [c for c in table.columns if c not in ('gain', 'mean', 'worst', 'allowed')]

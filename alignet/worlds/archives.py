@@ -235,6 +235,7 @@ class TarImages(PackedImages):
         if not isinstance(label, str): raise AlignetError(f"label must be an ending or 'json:FIELD', not {label!r:.60}")
         endings = [ext] if isinstance(ext, str) else ext
         self.ext = None if ext is None else {o.lower().lstrip('.') for o in check_names(endings, 'ext')}
+        if self.ext: self.if_empty = f'no file ends in {preview(sorted(self.ext))}, as ext wants'
         if prefix: check_unique([p.stem for p in self.shards], 'shard names', 'open them without prefix')
         names, where = [], []
         for s in progress(range(len(self.shards)), desc='contents of the shards'):

@@ -9,8 +9,8 @@ __all__ = ['SIMILARITIES', 'CHANCE', 'TIE', 'to_array', 'check_triplets', 'check
            'as_label', 'nearest_names', 'preview', 'PositionError', 'check_choice', 'check_positive', 'check_at_least',
            'check_count', 'check_number', 'check_between', 'check_flag', 'check_text', 'check_callable',
            'check_tensors', 'check_has', 'as_axes', 'check_position', 'check_index', 'check_dict', 'check_known',
-           'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows', 'require', 'with_settings',
-           'quiet_imports', 'progress', 'rng', 'set_seed']
+           'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows', 'require', 'known_arguments',
+           'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
 
 # %% ../nbs/00_core.ipynb #54674024
 import numpy as np
@@ -25,7 +25,7 @@ _all_ = [
     'check_between', 'check_flag', 'check_text', 'check_callable', 'check_tensors', 'check_has', 'as_axes',
     'check_position', 'check_index', 'check_dict',
     'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows',
-    'require', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
+    'require', 'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
 
 # %% ../nbs/00_core.ipynb #e906265e
 def to_array(
@@ -129,6 +129,9 @@ def check_finite(
     if bad.any():
         check_rows(~np.isfinite(X).all(1), what, 'hold NaN or infinity', names=names)
         check_rows(bad, what, 'are beyond float32; divide all by one number', names=names)
+    if X.dtype.itemsize > 4:
+        lost = X.any(1) & ~X32.any(1)
+        check_rows(lost, what, 'are too small for float32; multiply all by one number', names=names)
     return X32
 
 # %% ../nbs/00_core.ipynb #84867a68

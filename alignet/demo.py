@@ -89,6 +89,9 @@ def demo_settings(
     return cfg
 
 # %% ../nbs/09_demo.ipynb #b2589358
+class _NotYet(AlignetError, AttributeError):
+    "What a step of the demo has not made yet"
+
 class Pipeline:
     "The demo's steps with their settings and output folder"
     def __init__(self,
@@ -109,7 +112,7 @@ class Pipeline:
     def __getattr__(self, name):
         missing = 'the demo has no {name} yet; call {step} first'
         for step, made in dict(load_world=('world', 'run_id', 'work'), extract=('base', 'stores')).items():
-            if name in made: raise AlignetError(missing.format(name=name, step=step))
+            if name in made: raise _NotYet(missing.format(name=name, step=step))
         raise AttributeError(name)
 
     def log(self,

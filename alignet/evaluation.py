@@ -132,6 +132,7 @@ def ece(
     return float((d.n * (d.accuracy - d.confidence).abs()).sum() / d.n.sum())
 
 # %% ../nbs/07_evaluation.ipynb #7b8fd70a
+@known_arguments
 @delegates(ece)
 def chance_ece(
     conf, # (n,) claimed probability of being right

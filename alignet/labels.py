@@ -360,6 +360,7 @@ def _draw_and_label(Z, sampler, n):
     return tuple(np.concatenate(o) for o in zip(*parts))
 
 # %% ../nbs/04_labels.ipynb #afb3d6c1
+@known_arguments
 @delegates(TripletSampler)
 def pseudo_label(
     teacher, # A Teacher, or anything with transform; None for the control

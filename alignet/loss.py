@@ -384,7 +384,6 @@ class DecayToInit(AlignCallback):
         self._init_state()
         check_at_least(0, strength=strength)
         self.strength = float(strength)
-        if self.strength == torch.inf: raise AlignetError('strength must be a finite number, not inf')
         self.skip = (skip,) if isinstance(skip, str) else tuple(check_names(skip, 'skip'))
         if reference is None: return
         self._remember(reference)

@@ -144,7 +144,8 @@ class BatchSettings:
         for name, least in (('size', 1), ('steps', 1), ('per_cluster', 2)):
             value = getattr(self, name)
             if value is not None: check_count(least, **{name: value})
-        check_at_least(0, valid_pct=self.valid_pct, max_gb=self.max_gb)
+        check_at_least(0, valid_pct=self.valid_pct)
+        check_at_least(0, finite=False, max_gb=self.max_gb)
         if self.valid_pct >= 1: raise AlignetError(f'valid_pct must be below 1, not {self.valid_pct}')
         if not (self.augment is None or callable(self.augment)):
             raise AlignetError(f'augment must be a function of (batch, generator), not {self.augment!r:.60}')
@@ -299,7 +300,8 @@ def _take(kwargs, f):
     return {k: kwargs.pop(k) for k in list(inspect.signature(f).parameters) if k in kwargs}
 
 # %% ../nbs/06_training.ipynb #28bc7e47
-@delegates(Learner, but=['loss_func', 'metrics', 'wd', 'opt_func', 'splitter'])
+@known_arguments
+@delegates(Learner, but=['loss_func', 'metrics', 'wd'])
 @delegates(BatchSettings, keep=True)
 @delegates(Student, keep=True)
 def align_learner(
@@ -311,7 +313,7 @@ def align_learner(
     tau_teacher:float=1., # Temperature of the teacher's choices
     decay_to_init:float=1., # Strength of the decay towards the pretrained weights
     freeze_bn:bool=True, # Leave batch-norm statistics as they are
-    **kwargs, # For Student, BatchSettings and Learner (also opt_func and splitter)
+    **kwargs, # For Student, BatchSettings and Learner
 ) -> Learner: # A plain fastai learner
     "A fastai `Learner` that aligns a backbone with a teacher"
     check_has('names embedding', 'PseudoLabels', labels=labels)

@@ -35,6 +35,7 @@ from ..features import create_backbone
 from ..loss import TRIPLET_LOSSES, AlignLoss, DecayToInit
 from ..scale.batches import AlignDL, BatchPlan, InOrder, ServeBatches
 from ..scale.checkpoint import Checkpoint
+from ..scale.forward import check_device
 from ..training import Student
 
 # %% ../../nbs/benchmarks/gpu.ipynb #gpu-sizes
@@ -616,8 +617,7 @@ def measure_gpu(
     "Measure what is not measured yet, and keep each part at once"
     sizes, parts = sizes or GpuSizes(), list(PARTS) if parts is None else parts
     for part in parts: check_choice(part, PARTS, 'part')
-    if device == 'cuda' and not torch.cuda.is_available():
-        raise AlignetError("device='cuda': PyTorch sees no GPU here; see torch.cuda.is_available()")
+    check_device(device)
     path = Path(out)/'results.json'
     about = json.loads(json.dumps(dict(machine=machine(device), sizes=asdict(sizes))))
     results = _kept(path, about)

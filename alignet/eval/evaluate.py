@@ -351,6 +351,7 @@ def _store_path(folder, model, key, images, size):
     return check_path(folder)/re.sub(r'[^\w.-]+', '_', name)
 
 # %% ../../nbs/eval/evaluate.ipynb #38806d89
+@known_arguments
 @delegates(extract_features, but=['path', 'size', 'overwrite'])
 def task_features(
     model, # A `Backbone`, or features that were computed already
@@ -432,6 +433,7 @@ def _no_data(error, skipped):
     return AlignetError(f'{error}: {why}')
 
 # %% ../../nbs/eval/evaluate.ipynb #be13bfb4
+@known_arguments
 @delegates(task_features)
 @delegates(find_tasks, keep=True)
 def evaluate(

@@ -200,7 +200,7 @@ def from_matrix(cls:HumanRDM,
     **kwargs, # source, simulated, images
 ) -> HumanRDM: # Dissimilarities, pairs (s, p)
     "From square matrices; one triangle may be empty"
-    check_at_least(0, tol=tol)
+    check_at_least(0, finite=False, tol=tol)
     check_flag(symmetrise=symmetrise)
     M = check_real(M, 'M').astype(np.float64)
     if M.ndim == 2: M = M[None]

@@ -54,6 +54,7 @@ def model_probs(
     return choice_probs(sims, tau).astype(np.float64)
 
 # %% ../../nbs/extras/browse.ipynb #opinionscell
+@known_arguments
 @delegates(model_probs, but=['like'])
 def opinions_on(
     triplets, # Judgements, PseudoLabels, or (t, 3) positions in images
@@ -97,6 +98,7 @@ class TripletBrowser(StaticWidget):
     _esm, _css = widget_files('triplet_browser')
     _page = traitlets.Dict().tag(sync=True)
 
+    @known_arguments
     @delegates(opinions_on, but=['images', 't'])
     def __init__(self,
         images, # The pictures, an ImageSet
@@ -279,6 +281,7 @@ class BeforeAfter(StaticWidget):
     @traitlets.validate('selected')
     def _check_selected(self, proposal): return self._position(proposal['value'])
 
+    @known_arguments
     @delegates(map_2d)
     def __init__(self,
         images, # The pictures, an ImageSet

@@ -121,7 +121,7 @@ def export_onnx(
     check_writable(path)
     check_flag(dynamic_batch=dynamic_batch, pixels=pixels)
     check_count(1, opset=opset)
-    if tol is not None: check_at_least(0, tol=tol)
+    if tol is not None: check_at_least(0, finite=False, tol=tol)
     if license is not None: check_text(license=license)
     onnx = require('onnx')
     for package in ('onnxscript', 'onnxruntime')[:1 if tol is None else 2]: require(package)
@@ -133,6 +133,8 @@ def export_onnx(
     if gb > 1.9: raise AlignetError(f"'{backbone.name}' has {gb:.1f} GB, and an ONNX file holds 2")
     with evaluating(net, 'cpu'), locked_path(path) as tmp:
         made = _to_onnx(net, opset, dynamic_batch)
+        found = next(o.version for o in made.opset_import if not o.domain)
+        if found != opset: raise AlignetError(f"opset={opset} cannot hold '{backbone.name}'; give opset={found}")
         _without_paths(made.graph)
         for function in made.functions:
             function.ClearField('doc_string')

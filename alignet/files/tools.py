@@ -7,10 +7,10 @@ __all__ = ['as_label', 'printable', 'AlignetError', 'PositionError', 'nearest_na
            'check_at_least', 'check_count', 'check_between', 'check_flag', 'check_text', 'check_callable',
            'check_tensors', 'check_has', 'check_number', 'check_dict', 'as_axes', 'check_position', 'check_index',
            'preview', 'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows',
-           'require', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
+           'require', 'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
 
 # %% ../../nbs/files/tools.ipynb #toolsimports
-import collections, contextlib, dataclasses, difflib, heapq, importlib, numbers
+import collections, contextlib, dataclasses, difflib, functools, heapq, importlib, inspect, numbers
 import os, random, sys, unicodedata, warnings
 from pathlib import Path
 import numpy as np
@@ -81,24 +81,32 @@ def _check_number(name, value):
     try: bool(value > 0)
     except (TypeError, RuntimeError) as e: raise AlignetError(f'{name} must be a number, not {value!r:.60}') from e
 
+def _check_finite(name, value):
+    "Raise an `AlignetError` if a number is infinite"
+    if value == float('inf'): raise AlignetError(f'{name} must be a finite number, not {value}')
+
 # %% ../../nbs/files/tools.ipynb #00ffa129
 def check_positive(
     **values, # Numbers by name
 ):
-    "Raise an `AlignetError` if one of the numbers is not above zero"
+    "Raise an `AlignetError` if one of the numbers is not above zero, or infinite"
     for name, value in values.items():
         _check_number(name, value)
         if not value > 0: raise AlignetError(f'{name} must be above zero, not {value}')
+        _check_finite(name, value)
 
 # %% ../../nbs/files/tools.ipynb #953448f4
 def check_at_least(
     least, # The smallest number allowed
+    *,
+    finite:bool=True, # Whether infinity is refused
     **values, # Numbers by name
 ):
     "Raise an `AlignetError` if one of the numbers is below `least`"
     for name, value in values.items():
         _check_number(name, value)
         if not value >= least: raise AlignetError(f'{name} must be at least {least}, not {value}')
+        if finite: _check_finite(name, value)
 
 # %% ../../nbs/files/tools.ipynb #40d1ca7d
 def check_count(
@@ -363,6 +371,23 @@ def require(
         if missing != module.split('.')[0]: raise
         raise AlignetError(f'`{package}` is not installed: run `pip install {package}`') from e
 
+# %% ../../nbs/files/tools.ipynb #knownargs
+def known_arguments(
+    f, # A function with a full signature, such as `delegates` gives
+) -> object: # The same function
+    "Let a function raise an `AlignetError` for a keyword that it does not have"
+    name, known = f.__qualname__.removesuffix('.__init__'), inspect.signature(f).parameters
+
+    @functools.wraps(f)
+    def checked(*args, **kwargs):
+        unknown = [o for o in kwargs if o not in known]
+        if unknown:
+            near = nearest_names(unknown[0], known, 1)
+            hint = _there_is(unknown[0], near[0]) if near else f'; it has {preview(known, len(known))}'
+            raise AlignetError(f"{name} has no argument '{unknown[0]}'{hint}")
+        return f(*args, **kwargs)
+    return checked
+
 # %% ../../nbs/files/tools.ipynb #dd35d6b3
 def with_settings(
     cls, # A dataclass of settings; the comments of its parents count, too
@@ -374,7 +399,7 @@ def with_settings(
     def decorate(f):
         f = delegates(cls)(f)
         f.__delwrap__ = cls
-        return f
+        return known_arguments(f)
     return decorate
 
 # %% ../../nbs/files/tools.ipynb #b642ac52

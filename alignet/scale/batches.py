@@ -109,7 +109,7 @@ class PictureCache:
     ):
         check_has('names index __getitem__', 'an ImageSet', images=images)
         check_count(1, size=size)
-        check_at_least(0, max_gb=max_gb)
+        check_at_least(0, finite=False, max_gb=max_gb)
         if pixels is None: pixels = CentrePixels(size, crop_pct)
         check_callable(pixels=pixels)
         images.index(names)
@@ -205,7 +205,7 @@ def stages_of(
     _check_frozen(student)
     check_has('names subset index', 'an ImageSet', images=images)
     check_count(1, size=size)
-    check_at_least(0, max_gb=kwargs.get('max_gb', 0))
+    check_at_least(0, finite=False, max_gb=kwargs.get('max_gb', 0))
     config, pool = student.backbone.data_config, images.subset(names)
     files = image_files(pool)
     if None in files['stamps']: files['stamps'] = pixel_marks(pool)

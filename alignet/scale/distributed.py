@@ -28,6 +28,7 @@ def _part_path(path, rank, n_procs):
     return path.parent/f'{path.name}.{rank}-of-{n_procs}'
 
 # %% ../../nbs/scale/distributed.ipynb #a2242456
+@known_arguments
 @delegates(extract_features)
 def extract_shared(
     model, # A name, a Backbone, or anything as_backbone takes

@@ -82,6 +82,7 @@ def fit_mixed(
     return learn
 
 # %% ../../nbs/scale/levers.ipynb #lev00016
+@known_arguments
 @delegates(align_learner)
 def align(
     student, # Name of any backbone that create_backbone knows, a Backbone, or a timm model
@@ -105,6 +106,7 @@ def align(
 # %% ../../nbs/scale/levers.ipynb #lev00041
 SOUP = (Levers(mix=1., local=0.), Levers(mix=1., local=.5)) * 2
 
+@known_arguments
 @delegates(align)
 def align_soup(
     student, # Name of any backbone that create_backbone knows, a Backbone, or a timm model; it stays as it is
@@ -197,6 +199,7 @@ def compare_settings(
     return pd.DataFrame(rows)
 
 # %% ../../nbs/scale/levers.ipynb #lev00026
+@known_arguments
 @delegates(compare_settings)
 def choose(
     scores:pd.DataFrame, # A row a setting and seed, as for compare_settings; of development data

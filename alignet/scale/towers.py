@@ -163,7 +163,7 @@ def timm_tower(
     "Convert the image tower of an open_clip model to a timm model with the same features"
     check_has('model data_config name', 'a Backbone', backbone=backbone)
     check_has('visual', 'a Backbone on an open_clip model', backbone=backbone.model)
-    check_at_least(0, tol=tol)
+    check_at_least(0, finite=False, tol=tol)
     visual, size = backbone.model.visual, backbone.data_config['input_size']
     if next(visual.parameters()).dtype != torch.float32:
         raise AlignetError(f"'{backbone.name}' is in half precision; call .float() first")

@@ -6,7 +6,7 @@
 __all__ = ['MAX_SHARDS', 'PackedImages', 'tar_contents', 'shard_paths', 'TarImages', 'names_from_paths', 'HFImages', 'image_set']
 
 # %% ../../nbs/worlds/archives.ipynb #5750f46d
-import contextlib, copy, glob, hashlib, json, os, re, tarfile, zlib
+import contextlib, copy, glob, hashlib, json, os, re, tarfile, warnings, zlib
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
@@ -77,12 +77,17 @@ def _check_member(path, m):
     raise AlignetError(f"shard '{path}' holds '{m.name}' as a link or with holes; {remedy}")
 
 # %% ../../nbs/worlds/archives.ipynb #523c4563
+_PADDING = 22 * 512 # zeros at the end: two blocks, and a record of 20 not filled
+
 def _check_end(path, end, n):
     "Raise if a tar does not end after its last member: tarfile stops silently at a bad header"
     with open(path, 'rb') as f:
         f.seek(end)
         rest = f.read(1 << 20)
-    if len(rest) >= 512 and not rest.strip(b'\0'): return
+    if len(rest) >= 512 and not rest.strip(b'\0'):
+        more = f"shard '{path}' has {len(rest):,} zeros after {n:,} files: was it cut off?"
+        if len(rest) > _PADDING: warnings.warn(more)
+        return
     what = f'{"no tar header" if rest else "no end mark"} after {n:,} files'
     raise AlignetError(f"shard '{path}' has {what}: cut off, damaged or glued together; copy it again")
 

@@ -247,6 +247,7 @@ def _choose_objects(n, seed):
     return table.iloc[np.sort(rng(seed, 3).permutation(len(table))[:n])].reset_index(drop=True)
 
 # %% ../../nbs/worlds/offline.ipynb #b19dddfc
+@known_arguments
 @delegates(simulate_judgements)
 def offline_world(
     path=None, # Folder for the drawings; one in cache_folder() if None

@@ -75,6 +75,7 @@ def load_image(
     "Read any image file as RGB, or raise an `AlignetError` that names it"
     path = check_path(path)
     if not isinstance(data, (bytes, type(None))): raise AlignetError(f'data must be bytes, not {data!r:.60}')
+    if data is None and path.is_fifo(): raise AlignetError(f"image '{path}' is a pipe; give a file")
     try:
         with Image.open(path if data is None else io.BytesIO(data), formats=IMAGE_FORMATS) as im:
             im.load()

@@ -469,6 +469,31 @@ def fit_listed(
     opt.step(closure)
     return W.detach(), b.detach(), history
 
+# %% ../../nbs/scale/teacher_fit.ipynb #descendone
+def _descend(data, E, tau, seed, weights, settings, lr):  # noqa: PLR0913
+    "One run of Adam, as fit_embedding describes it"
+    n = len(E)
+    g = torch.Generator().manual_seed(int(seed) % 2**63)
+    def draw():
+        if weights is None: return torch.randperm(n, generator=g)[:settings.batch]
+        return torch.multinomial(weights, min(settings.batch, n), generator=g)
+    def sims(rows):
+        Z, T = data.Y[rows] @ W + b, E[rows]
+        return Z @ Z.T / tau, T @ T.T
+    steps, (W, b) = settings.steps, data.start()
+    opt = torch.optim.Adam([W, b], lr=lr, betas=(.9, .99))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)
+    watched, history = draw(), []
+    for step in range(steps):
+        if step % max(1, steps // 20) == 0 or step == steps - 1:
+            with torch.no_grad(): history.append((step, all_triplets_kl(*sims(watched)).item()))
+        loss = data.loss(_EmbeddingKL.apply(*sims(draw())), W, b)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        schedule.step()
+    return W.detach(), b.detach(), history
+
 # %% ../../nbs/scale/teacher_fit.ipynb #4abccf4f
 def fit_embedding(
     data:FitData, # The prepared features
@@ -483,26 +508,13 @@ def fit_embedding(
     check_has('steps lr batch', 'DistilSettings', settings=settings)
     check_positive(tau=tau)
     check_count(0, seed=seed)
-    (n, m), steps, E = data.Y.shape, settings.steps, torch.tensor(check_finite(E, 'E'))
+    (n, m), E = data.Y.shape, torch.tensor(check_finite(E, 'E'))
     if len(E) != n: raise AlignetError(f'E has {len(E):,} rows for {n:,} objects')
     if weights is not None: weights = torch.from_numpy(check_weights(weights, n))
-    g = torch.Generator().manual_seed(int(seed) % 2**63)
-    def draw():
-        if weights is None: return torch.randperm(n, generator=g)[:settings.batch]
-        return torch.multinomial(weights, min(settings.batch, n), generator=g)
-    def sims(rows):
-        Z, T = data.Y[rows] @ W + b, E[rows]
-        return Z @ Z.T / tau, T @ T.T
-    W, b = data.start()
-    opt = torch.optim.Adam([W, b], lr=settings.lr or .025 / m**.5, betas=(.9, .99))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)
-    watched, history = draw(), []
-    for step in range(steps):
-        if step % max(1, steps // 20) == 0 or step == steps - 1:
-            with torch.no_grad(): history.append((step, all_triplets_kl(*sims(watched)).item()))
-        loss = data.loss(_EmbeddingKL.apply(*sims(draw())), W, b)
-        opt.zero_grad()
-        loss.backward()
-        opt.step()
-        schedule.step()
-    return W.detach(), b.detach(), history
+    lr = settings.lr or .025 / m**.5
+    for rate in (lr, lr/4, lr/16):
+        W, b, history = _descend(data, E, tau, seed, weights, settings, rate)
+        first, last = history[0][1], history[-1][1]
+        if last <= 2*first + .01: return W, b, history
+    rose = f'its loss rose from {first:.3g} to {last:.3g}'
+    raise AlignetError(f'the fit runs away: {rose}; give a smaller lr than {lr:.2g}')

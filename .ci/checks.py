@@ -2,12 +2,13 @@
 
     python .ci/checks.py clean     `nbdev_clean` would change nothing
     python .ci/checks.py export    `nbdev_export` would change nothing
-    python .ci/checks.py pages     titles, outputs, figures, alt texts, sentences, sizes, comments
+    python .ci/checks.py pages     titles, outputs, order, figures, alt texts, sentences, sizes, comments
 """
 import ast
 import base64
 import json
 import re
+import symtable
 import sys
 from functools import partial
 from pathlib import Path
@@ -89,9 +90,14 @@ def check_empty_outputs(cells):
             yield cell, 'an empty output is stored: delete it, or show no progress'
 
 
+def syntax_tree(cell):
+    "The syntax tree of a code cell, without what is no Python, such as `!ls` and all of a `%%bash`"
+    return ast.parse(re.sub(r'\A%%(?!time)(?s:.*)|^[%!].*', '', cell.source, flags=re.M))
+
+
 def shows_something(cell):
     "Whether a code cell surely shows something: it prints, or ends with a bare value"
-    body = ast.parse(re.sub(r'^(?=[%!])', '#', cell.source, flags=re.M)).body
+    body = syntax_tree(cell).body
     ends = body and isinstance(body[-1], ast.Expr) and isinstance(body[-1].value, VALUES)
     prints = any(ast.unparse(node).startswith(('print(', 'display(')) for node in body)
     return prints or bool(ends) and not cell.source.rstrip().endswith(';')
@@ -106,6 +112,48 @@ def check_lost_outputs(cells):
         optional = {'slow', 'cuda', 'multicuda'}.intersection(cell.flags)
         if run and cell.shown and not optional and not cell.outputs and shows_something(cell):
             yield cell, 'its output is not stored: run the notebook and save it'
+
+
+def symbols(cell):
+    "The table of a cell's symbols, without the methods that `@patch` adds to classes"
+    tree = syntax_tree(cell)
+    tree.body = [node for node in tree.body if not any(
+        ast.unparse(o).startswith('patch') for o in getattr(node, 'decorator_list', ()))]
+    return symtable.symtable(ast.unparse(tree), cell.where, 'exec')
+
+
+def defined(table):
+    "Names that a cell defines"
+    return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
+
+
+def used(block, later=()):
+    "Names that code takes from the notebook, also in its functions and classes, but for those in `later`"
+    names = {o.get_name() for o in block.get_symbols() if o.is_referenced() and o.is_global()}
+    return names.union(*(used(o) for o in block.get_children() if o.get_name() not in later))
+
+
+def needed(name, needs):
+    "A name, and all that it needs to be called"
+    found, new = set(), {name}
+    while new:
+        found |= new
+        new = set().union(*(needs.get(o, ()) for o in new)) - found
+    return found
+
+
+def check_order(cells):
+    "No cell needs what an exported cell below it defines, for a reader runs all from top to bottom"
+    code = [(cell, symbols(cell)) for cell in cells if cell.kind == 'code' and cell.evaluated]
+    below = set().union(*(defined(table) for cell, table in code if cell.exported))
+    needs = {}                                          # {name: names that it uses when it is called}
+    for cell, table in code:
+        own = defined(table)
+        below -= own
+        needs |= dict.fromkeys(own, ()) | {o.get_name(): used(o) for o in table.get_children()}
+        for name in () if cell.exported else sorted(used(table, later=own)):
+            for late in sorted(below & needed(name, needs)):
+                yield cell, f'uses {name} before {late} is defined: move it down'
 
 
 def check_alt_texts(cells):
@@ -138,8 +186,8 @@ def check_figures(cells):
                 yield cell, f'its figure has {dots_an_inch(joined(png))} dots an inch: draw it with dpi=150'
 
 
-ON_A_PAGE = [check_title, check_outputs, check_empty_outputs, check_lost_outputs, check_alt_texts,
-             check_figures, long_sentences, wide_outputs]
+ON_A_PAGE = [check_title, check_outputs, check_empty_outputs, check_lost_outputs, check_order,
+             check_alt_texts, check_figures, long_sentences, wide_outputs]
 
 
 def check_page(page, root):

@@ -46,7 +46,7 @@ STEPS = [
     Step('clean', 'the notebooks are clean', script('checks', 'clean'), EXPORT),
     Step('export', 'alignet/ is what the notebooks export', script('checks', 'export'), EXPORT),
     Step('readme', 'README.md is up to date', script('readme', '--check'), EXPORT),
-    Step('pages', 'titles, outputs, figures, alt texts, sentences, comments', script('checks', 'pages'),
+    Step('pages', 'titles, outputs, order, figures, alt texts, sentences, comments', script('checks', 'pages'),
          'Mend the cells named above.'),
     Step('lint', 'the code follows the rules in pyproject.toml', [BIN/'ruff', 'check'],
          'Mend the lines named above: `make lint` shows them again.'),

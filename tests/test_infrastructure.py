@@ -192,6 +192,24 @@ def test_an_output_that_is_not_stored_is_reported(project, source, lost):
     assert checks.check_pages(project) == []
 
 
+@pytest.mark.parametrize('source, wrong', [
+    ('first()', 'first before second'), ('second()', 'second before second'),
+    ('test_fail(lambda: second())', 'second before second'), ('x = [THIRD for _ in y]', 'THIRD before THIRD'),
+    ('def f(): return first()\nf()', 'f before second'), ('#| slow\nfirst()', 'first before second'),
+    ('%time\nBox().look()', 'Box before second'), ('class Small(Box): pass', 'Box before second'),
+    ('def f(): return first()', None), ('second = 2\nsecond', None), ('f(lambda second: second)', None),
+    ('x.second()', None), ('round(.5)', None), ('#| eval: false\nfirst()', None), ('%%bash\nsecond', None)])
+def test_a_cell_that_needs_what_is_defined_below_it_is_reported(project, source, wrong):
+    path, cell = project/'nbs/00_small.ipynb', ('code', source)
+    above = ('code', '#| export\ndef first(): return second()\nclass Box:\n    def look(self): return first()')
+    below = ('code', '#| export\ndef second(): return 2\nTHIRD = 3\n@patch\ndef round(self:Box): return 4')
+    notebook(path, TITLE, above, cell, below)
+    assert checks.check_pages(project) == [
+        f'nbs/00_small.ipynb, cell 3: uses {wrong} is defined: move it down'] * bool(wrong)
+    notebook(path, TITLE, above, below, cell)
+    assert checks.check_pages(project) == []
+
+
 TABLE = {'output_type': 'display_data', 'metadata': {},
          'data': {'text/html': '<table></table>', 'text/plain': 'x' * 99}}
 

@@ -129,6 +129,33 @@ def check_images(
     if isinstance(images, ImageSet): return
     raise AlignetError(f"images must be an ImageSet, e.g. ImageSet('folder'), not {type(images).__name__}")
 
+# %% ../../nbs/extras/ask.ipynb #3b2cfdfa
+def _check_annotator(annotator):
+    "The pseudonym as text"
+    annotator = check_names([annotator], 'annotator')[0]
+    if not annotator.strip() or not _is_utf8(annotator) or re.search(r'[\r\n]', annotator):
+        raise AlignetError('annotator must be a pseudonym without line breaks, such as p01')
+    if annotator.strip().lower() in _MISSING_WORDS:
+        raise AlignetError(f"annotator '{annotator}' reads as a missing value in a table; choose e.g. p01")
+    return annotator
+
+# %% ../../nbs/extras/ask.ipynb #54751c03
+def _decodes(path):
+    "Whether Pillow reads a picture, at a small size where it can"
+    with contextlib.suppress(OSError, SyntaxError, ValueError), Image.open(path, formats=IMAGE_FORMATS) as im:
+        im.draft('RGB', (64, 64))
+        im.load()
+        return True
+    return False
+
+def _check_pictures(images):
+    "Raise if a picture cannot be read"
+    names = progress(images.names, desc='reading pictures') if len(images) > 500 else images.names
+    for name in names:
+        if not _is_utf8(name): raise AlignetError(f"the file name '{name}' is no UTF-8; rename the picture")
+        # load_image is slower, knows more kinds, and says what is wrong
+        if not _decodes(images.path(name)): load_image(images.path(name))
+
 # %% ../../nbs/extras/ask.ipynb #e26ce724
 class OddOneOut(StaticWidget):
     "Ask which of three pictures is the odd one out, and keep every answer"
@@ -176,33 +203,6 @@ class OddOneOut(StaticWidget):
         self._plan.questions.set_teacher(teacher)
         self._plan.forget(self.n_done + 1)
         self._push()
-
-# %% ../../nbs/extras/ask.ipynb #3b2cfdfa
-def _check_annotator(annotator):
-    "The pseudonym as text"
-    annotator = check_names([annotator], 'annotator')[0]
-    if not annotator.strip() or not _is_utf8(annotator) or re.search(r'[\r\n]', annotator):
-        raise AlignetError('annotator must be a pseudonym without line breaks, such as p01')
-    if annotator.strip().lower() in _MISSING_WORDS:
-        raise AlignetError(f"annotator '{annotator}' reads as a missing value in a table; choose e.g. p01")
-    return annotator
-
-# %% ../../nbs/extras/ask.ipynb #54751c03
-def _decodes(path):
-    "Whether Pillow reads a picture, at a small size where it can"
-    with contextlib.suppress(OSError, SyntaxError, ValueError), Image.open(path, formats=IMAGE_FORMATS) as im:
-        im.draft('RGB', (64, 64))
-        im.load()
-        return True
-    return False
-
-def _check_pictures(images):
-    "Raise if a picture cannot be read"
-    names = progress(images.names, desc='reading pictures') if len(images) > 500 else images.names
-    for name in names:
-        if not _is_utf8(name): raise AlignetError(f"the file name '{name}' is no UTF-8; rename the picture")
-        # load_image is slower, knows more kinds, and says what is wrong
-        if not _decodes(images.path(name)): load_image(images.path(name))
 
 # %% ../../nbs/extras/ask.ipynb #3ab9baf2
 @patch

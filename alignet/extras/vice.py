@@ -114,18 +114,6 @@ def _loss_and_grads(mu, log_sigma, eps, trials, n_train, prior): # prior: (name,
     G.masked_fill_(x <= 0, 0.).add_(_prior_grad(x, *prior), alpha=1/n_train)
     return ce, G, (G*eps).mul_(sigma).sub_(1/n_train)
 
-# %% ../../nbs/extras/vice.ipynb #73b2cf8b
-def significant_weights(
-    mu, # (n, d) posterior means
-    sigma, # (n, d) posterior standard deviations
-    alpha:float=.05, # False discovery rate over the objects of a dimension
-) -> np.ndarray: # (n, d) bool
-    "Which weights are above zero, by their posterior, at a false discovery rate in each dimension"
-    check_between(0, 1, alpha=alpha)
-    _check_posterior(mu, sigma)
-    p = ndtr(-to_array(mu).astype(np.float64) / to_array(sigma).astype(np.float64))
-    return false_discovery_control(p, axis=0) <= alpha
-
 # %% ../../nbs/extras/vice.ipynb #7bf7233d
 def _check_posterior(mu, sigma):
     "Means and standard deviations as float32, or an error"
@@ -139,6 +127,18 @@ def _check_posterior(mu, sigma):
         wrong = f'{int((~ok).sum()):,} values that are NaN, infinite or (sigma) not above zero'
         raise AlignetError(f'{name} holds {wrong}; fit again with a smaller lr')
     return mu, sigma
+
+# %% ../../nbs/extras/vice.ipynb #73b2cf8b
+def significant_weights(
+    mu, # (n, d) posterior means
+    sigma, # (n, d) posterior standard deviations
+    alpha:float=.05, # False discovery rate over the objects of a dimension
+) -> np.ndarray: # (n, d) bool
+    "Which weights are above zero, by their posterior, at a false discovery rate in each dimension"
+    check_between(0, 1, alpha=alpha)
+    _check_posterior(mu, sigma)
+    p = ndtr(-to_array(mu).astype(np.float64) / to_array(sigma).astype(np.float64))
+    return false_discovery_control(p, axis=0) <= alpha
 
 # %% ../../nbs/extras/vice.ipynb #eeeb7a85
 class VICE:

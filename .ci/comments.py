@@ -6,10 +6,12 @@ import re
 import textwrap
 
 from fastcore.docments import docments
+from nbdev.doclinks import NbdevLookup
 
 # Methods that a library calls, not a user; then those of tasks and commands, which a base class documents
 HOOKS = re.compile(r'_.*|(before|after)_\w+|encodes|get_idxs|extra_repr|measure|compare|figures|run')
 PROPERTIES = property, functools.cached_property
+LINKED = NbdevLookup('alignet').linkify              # links names in backticks, as on the website
 INNER = re.compile(r'^( +)def .*\n(?:\1 .*\n|\n)*', re.M)    # a function inside another one
 
 
@@ -38,7 +40,7 @@ def lacks(thing):
 
 
 def lacks_of_call(function):
-    "The parameters of a function without a comment, and what it returns"
+    "The parameters of a function without a comment, or with a link in it, and what it returns"
     code = function.__code__
     if code.co_filename.startswith('<'):                # a dataclass makes its own __init__
         return
@@ -46,6 +48,9 @@ def lacks_of_call(function):
     for name in code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]:
         if name not in ('self', 'cls') and not said.get(name):
             yield f'says nothing about {name}: write it on a line of its own, with a comment'
+    for name, comment in said.items():
+        if comment and LINKED(comment) != comment:
+            yield f'has a link in the comment of {name}, where links stand raw: take away its backticks'
     source = INNER.sub('', textwrap.dedent(inspect.getsource(function)))
     if re.search(r'\b(return|yield) (?!None)\S', source) and not said.get('return'):
         yield 'says nothing about what it returns: end its head with `-> type: # what it is`'

@@ -160,6 +160,7 @@ class TrainCommand:
 # %% ../nbs/10_cli.ipynb #5367a88e
 @patch
 def run(self:TrainCommand):
+    "Train, and save the backbone"
     from alignet.scale.steps import TrainRun, read_labels, train_model
     from alignet.worlds.archives import image_set
     run = TrainRun(
@@ -198,6 +199,7 @@ class EvalCommand:
 # %% ../nbs/10_cli.ipynb #a5cc4f84
 @patch
 def run(self:EvalCommand):
+    "Print the measures, and save the report"
     from alignet.eval.evaluate import evaluate
     from alignet.files.disk import check_writable
     from alignet.files.text import read_lines

@@ -45,7 +45,7 @@ class DemoSettings:
     late_stages:int=0 # Late stages whose means stand beside the pre-logits of these
     size:int=128 # Side length of the pictures for the student, in pixels
     bs:int=48 # Images in a batch
-    epochs:int=4 # Epochs of `steps` batches
+    epochs:int=4 # Epochs of as many batches as steps says
     steps:int=30 # Batches in an epoch
     lr:float=4e-4 # Highest learning rate of the backbone
     scale_lr:float=2e-2 # Highest learning rate of the scale
@@ -220,7 +220,7 @@ def learner(self:Pipeline,
     labels:PseudoLabels, # What its teacher says: names (n,), embedding (n, k)
     seed:int, # The seed
     checkpoint:Checkpoint=None, # Where an interrupted training goes on; None keeps nothing
-) -> object: # A fastai `Learner`
+) -> object: # A fastai Learner
     "The student before training"
     cfg = self.cfg
     style = self.world.items.set_index('file')['style'][labels.names].to_numpy()

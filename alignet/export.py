@@ -222,7 +222,7 @@ def check_export(
 
 # %% ../nbs/08_export.ipynb #timmbackb
 def timm_backbone(
-    model, # What `as_backbone` takes
+    model, # What as_backbone takes
 ) -> Backbone: # Of a timm model; of open_clip's, the image tower
     "What `export_timm` writes of a model; raise if it is no timm model"
     backbone = as_backbone(model)
@@ -240,8 +240,8 @@ def export_timm(
     path, # Folder to make, or to replace if a model is in it
     name:str=None, # What to call the model in its card; the folder's name if None
     card=None, # Arguments of model_card as a dict, a table (DataFrame), or the card itself as text
-    base=None, # The network that it was trained from: a name, a folder or a model; needed for `mix`
-    mix:float=1., # How far the weights go from the base (0) to the model (1), see `mix_models`
+    base=None, # The network that it was trained from: a name, a folder or a model; needed for mix
+    mix:float=1., # How far the weights go from the base (0) to the model (1), see mix_models
 ) -> Path: # The folder
     "Write a model so that `timm.create_model('local-dir:PATH', pretrained=True)` loads it"
     check_between(0, 1, mix=mix)

@@ -228,7 +228,7 @@ class TripletWeights:
 def of(self:TripletWeights,
     triplets, # (n, 3) int64
     probs, # (n, 3) the teacher's choice probabilities
-    rows=slice(None), # Which rows of `all_triplets(B)` these are
+    rows=slice(None), # Which rows of all_triplets(B) these are
 ) -> torch.Tensor: # (n,) weights; None if all triplets count alike
     "Weights of some triplets"
     if self.rule == 'all': return None

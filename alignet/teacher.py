@@ -68,7 +68,7 @@ def transform(self:Teacher,
 @patch(cls_method=True)
 def identity(cls:Teacher,
     X, # (n, d) features that give the standardisation
-    standardise:str='scalars', # 'scalars' or 'features', as in `FitSettings`
+    standardise:str='scalars', # 'scalars' or 'features', as in FitSettings
 ) -> Teacher: # Standardises and does nothing else
     "The control: the same standardisation as a fitted teacher, untransformed"
     X = check_finite(X)
@@ -90,7 +90,7 @@ def save(self:Teacher,
 # %% ../nbs/03_teacher.ipynb #a2eb3c20
 @patch(cls_method=True)
 def load(cls:Teacher,
-    path, # A file of `Teacher.save`, or a published gLocal or thingsvision transform
+    path, # A file of Teacher.save, or a published gLocal or thingsvision transform
 ) -> Teacher: # The teacher
     "Read a map, or raise an `AlignetError` that says what is wrong with its file"
     a = read_npz(path, ('weights', 'mean', 'std'), 'a teacher')
@@ -262,7 +262,7 @@ def cross_validate(  # noqa: PLR0913
     triplets, # (t, 3) human choices to score and, without an embedding, to train on; or Judgements
     probs=None, # (t, 3) choice probabilities to train on
     embedding=None, # (n, k) human embedding to train on
-    lams=None, # Strengths to try; from a tenth to ten times the default of `Teacher.fit` if None
+    lams=None, # Strengths to try; from a tenth to ten times the default of Teacher.fit if None
     folds:int=3, # Number of parts that the objects are dealt into
     seed:int=0, # Deals the objects
     fit=None, # What fits a fold; Teacher.fit, or Teacher.distil with an embedding, if None
@@ -290,10 +290,10 @@ def fit_cv(cls:Teacher,
     triplets, # (t, 3) human choices, odd one last, or Judgements
     probs=None, # (t, 3) choice probabilities
     embedding=None, # (n, k) human embedding to fit to, instead of the choices
-    lams=None, # Strengths to try; from a tenth to ten times the default of `Teacher.fit` if None
+    lams=None, # Strengths to try; from a tenth to ten times the default of Teacher.fit if None
     folds:int=3, # Parts that the objects are cut into, each held out once
     seed:int=0, # Which cut, and the order of the fit
-    **kwargs, # More arguments of `Teacher.fit`, or of `Teacher.distil` with an embedding
+    **kwargs, # More arguments of Teacher.fit, or of Teacher.distil with an embedding
 ) -> Teacher: # Fitted on all objects; the cross-validation is in .cv
     "Choose the strength of the penalty by cross-validation over objects, then fit on all of them"
     for o in ('fit', 'grid'):

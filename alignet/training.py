@@ -83,7 +83,7 @@ class Student(nn.Module):
 # %% ../nbs/06_training.ipynb #df214dd6
 @patch
 def forward(self:Student,
-    x, # (B, 3, H, W) normalised images, or what `stem` made of them; (T, 3, ...) for triplets
+    x, # (B, 3, H, W) normalised images, or what stem made of them; (T, 3, ...) for triplets
     from_stages:bool=False, # Whether it is the output of the frozen stages
 ) -> torch.Tensor: # (B, d) or (T, 3, d) float32, whose dot products are the similarities
     "A representation of each image"

@@ -239,6 +239,7 @@ class Box:
 '''
 UNSAID = 'says nothing about what it returns: end its head with `-> type: # what it is`'
 LINE = 'write it on a line of its own, with a comment'
+RAW = 'where links stand raw: take away its backticks'
 
 
 @pytest.mark.parametrize('old, new, messages', [
@@ -247,6 +248,9 @@ LINE = 'write it on a line of its own, with a comment'
     ('# Another one', '', [f'`add` says nothing about b: {LINE}']),
     ('    a, # A number\n    b=1, # Another', '    a, b=1, # Another',
      [f'`add` says nothing about a: {LINE}']),
+    ('# A number', '# A `Teacher`', [f'`add` has a link in the comment of a, {RAW}']),
+    ('# Their sum', '# A `Teacher`', [f'`add` has a link in the comment of return, {RAW}']),
+    ('# A number', '# The `number`', []),
     ('# Their sum', '', [f'`add` {UNSAID}']),
     ('    return a + b', '    def f(): return a\n    print(f())', []),
     ('# Their sum\n    "Add two numbers"\n    return a + b', '\n    "Add"', []),

@@ -117,7 +117,7 @@ def _loss_and_slope(loss, z, target, compiled):
 
 def loss_errors(
     device, # Where the loss is computed
-    sizes:GpuSizes, # Uses the smallest of `losses`
+    sizes:GpuSizes, # The smallest batch of its losses is used
 ) -> list: # One dict a loss, precision and way
     "Difference of losses and gradients from the processor's in 64 bits"
     g = torch.Generator().manual_seed(0)
@@ -435,7 +435,7 @@ def _loss_once(z, target, compiled):
 
 def loss_times(
     device, # Where it is computed
-    sizes:GpuSizes, # Uses `losses` and `turns`
+    sizes:GpuSizes, # Its losses and turns are used
 ) -> list: # One dict a batch size and way
     "Milliseconds and memory of the loss over all triplets, forward and backward"
     rows = []

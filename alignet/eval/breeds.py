@@ -198,7 +198,7 @@ def folder_task(
     n:int=4, # Subclasses of each superclass
     seed:int=2, # Seed of the split
     name:str='folder', # What to call it
-) -> ShiftTask: # Its subclasses are IDs; `links` has the categories of each
+) -> ShiftTask: # Its subclasses are IDs; links has the categories of each
     "A random split of linked categories"
     check_columns(links, ('id', 'node'), 'links', 'make them with link_categories')
     check_has('above level names', 'a ClassTree', tree=tree)

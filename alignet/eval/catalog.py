@@ -40,9 +40,9 @@ from ..worlds.things_world import things_world
 @dataclass
 class Source:
     "A data set that may be there, and its tasks"
-    suite:str # A key of `SUITES`
+    suite:str # A key of SUITES
     name:str # The data set
-    make:Callable # Returns a list of tasks; raises `AlignetError` if the data cannot be used
+    make:Callable # Returns a list of tasks; raises AlignetError if the data cannot be used
     needs:str='' # What it needs, and where that is published
     respects_objects:bool=False # Whether its tasks avoid objects that may not be scored
     given:bool=False # Whether the user named it: then its errors are raised, not collected
@@ -59,9 +59,9 @@ ON_REQUEST = set()        # suites that are measured only where they are named
 DERIVED = {}              # suite -> the suite whose data it measures, and what makes its task from these
 
 def add_suite(
-    name:str, # Name of the suite, `Task.suite` of its tasks
+    name:str, # Name of the suite, Task.suite of its tasks
     description:str, # What it measures
-    sources:Callable=None, # A function of a `DataRequest` that returns a list of `Source`
+    sources:Callable=None, # A function of a DataRequest that returns a list of Source
     labelled:Callable=None, # A function (images, {file: label}, name, notes) -> Task, for labelled pictures
     taxonomy:Callable=None, # A function (Taxonomy, name, notes) -> Task, for pictures with fine and coarse categories
     in_all:bool=True, # Whether 'all' means this suite, too; False for one that takes long
@@ -82,8 +82,8 @@ def add_suite(
 
 # %% ../../nbs/eval/catalog.ipynb #b7c510cd
 def check_suites(
-    suites='all', # 'all', or keys of `SUITES`
-) -> list: # Keys of `SUITES`
+    suites='all', # 'all', or keys of SUITES
+) -> list: # Keys of SUITES
     "The names of suites, checked"
     suites = [suites] if isinstance(suites, str) else check_names(suites, 'suites')
     if not suites: raise AlignetError("suites is empty; give 'all' or names of suites")
@@ -114,7 +114,7 @@ class DataRequest:
     root:Path=None # The data folder; None if the data is a world
     load_world:Callable=None # Returns the world; None if there is none
     objects:list=None # Judged objects to score; all if None
-    restrict:bool=True # Whether `objects` restricts the other suites too
+    restrict:bool=True # Whether the judged objects restrict the other suites too
     shots:Shots=Shots() # Settings of few-shot probes
     keep_class:Callable=None # A test of class names; all may be used if None
 
@@ -135,7 +135,7 @@ class DataRequest:
 
     def allowed(self,
         folder:str, # A folder of the data folder, e.g. caltech101
-    ) -> Callable: # File name within `folder` -> bool; None if all may be used
+    ) -> Callable: # File name within the folder -> bool; None if all may be used
         "A test of file names: may this picture be used?"
         if not self.is_restricted: return None
         return lambda f: f'{folder}/{f}' not in self.hidden
@@ -295,7 +295,7 @@ def class_folder_task(
 
 # %% ../../nbs/eval/catalog.ipynb #b36535c6
 def labelled_task(
-    images, # An image set with `labels`, {file: label}
+    images, # An image set with its labels, {file: label}
     shots:Shots=Shots(), # How many pictures, draws and questions
     keep_class:Callable=None, # A test of class names; all may be used if None
 ) -> FewShotTask: # Its features are kept for all labelled pictures
@@ -553,7 +553,7 @@ def _with_derived(sources):
 @dataclass(frozen=True, order=True)
 class Skipped:
     "A data set that could not be measured"
-    suite:str # A key of `SUITES`
+    suite:str # A key of SUITES
     data:str # The data set
     why:str # What is wrong or missing
     needs:str # What it needs, and where that is published
@@ -587,10 +587,10 @@ def _make_tasks(sources, suites, mark=False):
 # %% ../../nbs/eval/catalog.ipynb #8ed71f36
 def find_tasks(
     data=None, # A World, a folder, a Task, or a list of such; ALIGNET_DATA or the offline world if None
-    suites='all', # 'all', or keys of `SUITES`
+    suites='all', # 'all', or keys of SUITES
     objects=None, # (m,) judged objects to score, e.g. those that no teacher saw; all if None
     restrict:bool=True, # With objects: the other suites avoid the other judged objects too
-    few_shot=None, # Settings of the few-shot probes, see `Shots`
+    few_shot=None, # Settings of the few-shot probes, see Shots
 ) -> tuple: # List of Task; DataFrame of what was skipped: suite, data, why, needs
     "What can be measured with the data at hand, and what cannot"
     suites, shots = check_suites(suites), as_shots(few_shot)
@@ -615,7 +615,7 @@ def find_tasks(
 
 # %% ../../nbs/eval/catalog.ipynb #9df3127a
 def skipped_table(
-    skipped, # Each a `Skipped`
+    skipped, # Each a Skipped
 ) -> pd.DataFrame: # suite, data, why, needs
     "What could not be measured, as a table"
     check_has('__iter__', 'a list', skipped=skipped)

@@ -50,7 +50,7 @@ def _rows_frame(results):
 class Evaluation:
     "Measures of several models, with what is needed to compare them"
     def __init__(self,
-        results, # Pairs of a `Task` and the list of its `Scores`, one for each model
+        results, # Pairs of a Task and the list of its Scores, one for each model
         skipped:pd.DataFrame=None, # What could not be measured: suite, data, why, needs
         figures=(), # (figure, alternative text, caption)
         seed:int=0, # Seed of the resampling
@@ -354,11 +354,11 @@ def _store_path(folder, model, key, images, size):
 @known_arguments
 @delegates(extract_features, but=['path', 'size', 'overwrite'])
 def task_features(
-    model, # A `Backbone`, or features that were computed already
-    tasks, # Each a `Task`
+    model, # A Backbone, or features that were computed already
+    tasks, # Each a Task
     path=None, # Folder to keep features in; the cache if None
     size:int=None, # Side of the pictures in pixels; the model's own if None
-    **kwargs, # How pictures are read, as in `extract_features`
+    **kwargs, # How pictures are read, as in extract_features
 ) -> list: # For each task {name of a picture set: features}; its own pictures have the name ''
     "Extract what the tasks need, one store for each image set"
     check_has('__iter__', 'a list of tasks', tasks=tasks)
@@ -438,14 +438,14 @@ def _no_data(error, skipped):
 @delegates(find_tasks, keep=True)
 def evaluate(
     models, # A model, a list, or {name: model}; the first is the baseline
-    suites='all', # 'all', or keys of `SUITES`
+    suites='all', # 'all', or keys of SUITES
     data=None, # A folder, a World, tasks, or a list; ALIGNET_DATA or the offline world if None
     objects=None, # (m,) judged objects to score, e.g. those that no teacher saw; all if None
     few_shot=None, # Settings of the few-shot probes, such as dict(ks=(1, 5, 10), draws=5)
     maps='pca', # Maps in the suite 'pictures': 'pca', 'tsne', 'umap' (needs umap-learn), or False
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of draws and resamples
-    **kwargs, # `restrict` of `find_tasks`; where features are kept and how pictures are read, as in `task_features`
+    **kwargs, # restrict of find_tasks; where features are kept and how pictures are read, as in task_features
 ) -> Evaluation: # Tables, intervals and figures
     "Every suite that has data, for every model"
     wanted = check_suites(suites)

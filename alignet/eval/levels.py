@@ -121,7 +121,7 @@ def level_questions(
 def model_choices(
     features, # FeatureStore, (names, X), or {file: vector}
     levels:Levels, # The answers
-    questions:LevelQuestions=None, # From `level_questions`; made if None
+    questions:LevelQuestions=None, # From level_questions; made if None
     similarity:str='cosine', # One of SIMILARITIES
     tau:float=None, # Temperature; fitted to people's choices if None
 ) -> dict: # odd (q,) position 0..2, -1 for a tie; probs (q, 3) that each is odd; entropy (q,); tau

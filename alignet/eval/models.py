@@ -68,8 +68,8 @@ def _find_model(name):
 
 # %% ../../nbs/eval/models.ipynb #f9e27a80
 def as_model(
-    model, # A name, a folder, a module, a Learner, a `Backbone`, or features
-) -> object: # A `Backbone`, a `FeatureStore`, or a pair of names and array
+    model, # A name, a folder, a module, a Learner, a Backbone, or features
+) -> object: # A Backbone, a FeatureStore, or a pair of names and array
     "What `evaluate` takes features from"
     if isinstance(model, (str, Path)): model = _find_model(model)
     if isinstance(model, (FeatureStore, tuple, dict)): return _check_named_features(model)
@@ -115,7 +115,7 @@ def about_model(
 # %% ../../nbs/eval/models.ipynb #f4c2176b
 def name_models(
     models, # A model, a list of models, or {name: model}
-) -> dict: # Name -> what `as_model` makes of it
+) -> dict: # Name -> what as_model makes of it
     "Name models and load them"
     if not isinstance(models, dict):
         several = isinstance(models, (list, tuple)) and not _is_pair(models)

@@ -29,7 +29,7 @@ def table_rows(
     model:str, # Name of the model
     table:pd.DataFrame, # With some of the columns measure, value, low, high, n, chance, ceiling, people
     unplotted=(), # Measures that the figure of all measures omits
-) -> list: # Each a `Row`
+) -> list: # Each a Row
     "Rows of a table as `Row` objects"
     check_columns(table, ('measure', 'value'), 'table')
     unplotted = check_names(unplotted, 'unplotted')
@@ -50,7 +50,7 @@ class SubclassTask(Task):
         notes:str='', # What a reader must know
         splits:int=3, # How many splits; which ones depends on the seed
         files=None, # Photos that any split may ask for; all of images if None
-        cached_files=None, # Photos whose features are extracted and kept; `files` if None
+        cached_files=None, # Photos whose features are extracted and kept; the same as files if None
     ):
         check_callable(make=make)
         check_count(1, splits=splits)
@@ -82,8 +82,8 @@ class SubclassTask(Task):
 # %% ../../nbs/eval/more_tasks.ipynb #fe5d48d4
 def robustness_row(
     model:str, # Name of the model
-    source, # `Draws` of the accuracy on source subclasses
-    target, # `Draws` of the accuracy on target subclasses
+    source, # Draws of the accuracy on source subclasses
+    target, # Draws of the accuracy on target subclasses
     n:int=0, # Number of target subclasses
 ) -> Row: # Target over source
     "The ratio of two accuracies, with an interval where there is one"
@@ -107,7 +107,7 @@ class HeadTask(Task):
     remedy = ('a timm model with its classifier; or ImageNet photos to fit a probe on, in'
               ' imagenet/train/<wnid>/')
     def __init__(self,
-        data:ShiftedImages, # From `load_shift`
+        data:ShiftedImages, # From load_shift
     ):
         check_has('check_classes files outputs', 'ShiftedImages', data=data)
         data.check_classes()
@@ -153,8 +153,8 @@ class ProbeTask(Task):
     "A shifted ImageNet, scored with a linear probe fitted on ImageNet's own photos"
     suite = 'shift'
     def __init__(self,
-        data:ShiftedImages, # From `load_shift`
-        train:tuple, # Photos to fit on: (ImageSet, {file: WordNet ID}), from `imagenet_photos`
+        data:ShiftedImages, # From load_shift
+        train:tuple, # Photos to fit on: (ImageSet, {file: WordNet ID}), from imagenet_photos
         held_out:tuple=None, # Other ImageNet photos, for the accuracy without a shift
         max_images:int=10_000, # Fit on at most so many photos in all
         Cs=(1e-3, 1e-2, .1), # Strengths that the probe chooses from

@@ -186,7 +186,7 @@ class ShiftData:
     "A task and its photos"
     task:ShiftTask # Which subclasses are source and target
     items:pd.DataFrame # A row a photo: file, subclass, superclass, part ('fit', 'source' or 'target')
-    images:ImageSet # The photos, named as in `items.file`
+    images:ImageSet # The photos, named as in the column file of items
 
     def __post_init__(self):
         check_has('name table', 'a ShiftTask', task=self.task)

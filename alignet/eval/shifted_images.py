@@ -34,7 +34,7 @@ class ShiftedImages:
     name:str # Which set
     images:ImageSet # The pictures
     classes:list # Names of the classes that occur: WordNet IDs, or ObjectNet's objects
-    y:np.ndarray # (n,) class of each picture, an index into `classes`
+    y:np.ndarray # (n,) class of each picture, an index into classes
     outputs:list # For each class, the outputs of a head of 1,000 that count as it
     notes:str='' # What to know
 

@@ -44,7 +44,7 @@ class ClassMeanTask(Task):
     "Accuracy of the nearest class mean"
     suite = 'class_mean'
     def __init__(self,
-        images, # The pictures, an `ImageSet`
+        images, # The pictures, an ImageSet
         labels:dict, # {file: label}, each label at least twice
         name:str='pictures', # The data set
         notes:str='', # What a reader must know

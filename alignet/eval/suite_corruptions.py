@@ -244,7 +244,7 @@ def deal_severities(
 
 # %% ../../nbs/eval/suite_corruptions.ipynb #cor00030
 def corrupted_probe(
-    clean, # Features of the clean pictures, in any form that `features_for` takes
+    clean, # Features of the clean pictures, in any form that features_for takes
     corrupted, # Features of the corrupted ones, by names such as fog/3/cat.jpg
     labels:dict, # {file: label} of all clean pictures
     images:CorruptedImages, # Which pictures were corrupted, and how
@@ -283,7 +283,7 @@ class CorruptionTask(Task):
     "Accuracy of probes on corrupted pictures"
     suite, missing, remedy = 'corruptions', 'no corrupted pictures', 'give the model itself, not its features'
     def __init__(self,
-        images, # The pictures, an `ImageSet`
+        images, # The pictures, an ImageSet
         labels:dict, # {file: label}
         name:str='pictures', # The data set
         notes:str='', # What a reader must know

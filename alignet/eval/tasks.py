@@ -75,7 +75,7 @@ class Item:
         model:str, # Name of the model
         n_boot:int=2000, # Number of resamples
         seed:int=0, # Seed of the resampling
-        **kwargs, # Further fields of the `Row`, such as chance
+        **kwargs, # Further fields of the Row, such as chance
     ) -> Row: # With a 95 % interval
         "The mean as a `Row`"
         draws = self.draws(n_boot, seed)
@@ -134,7 +134,7 @@ def item_difference(
 class Candidate:
     "A model as a task sees it"
     name:str # Name of the model
-    features:object # Features of the task's pictures, in any form that `features_for` takes
+    features:object # Features of the task's pictures, in any form that features_for takes
     extra:dict=field(default_factory=dict) # Features of further picture sets, by the name of the set
     head:tuple=None # Weights (1000, d) and bias of an ImageNet classifier
 
@@ -143,13 +143,13 @@ class Candidate:
 class Scores:
     "What a task measured of one model"
     model:Candidate # The model
-    rows:list # Each a `Row`
-    items:list=field(default_factory=list) # Each an `Item`, for paired comparisons
+    rows:list # Each a Row
+    items:list=field(default_factory=list) # Each an Item, for paired comparisons
     claims:tuple=None # (m,) confidence and (m,) whether right, for a reliability diagram
 
 # %% ../../nbs/eval/tasks.ipynb #checkscores
 def check_scores(
-    scores, # (m,) each a `Scores`
+    scores, # (m,) each a Scores
 ):
     "Raise an `AlignetError` if these are not the scores of one model or more"
     check_has('__len__ __iter__', 'a list of Scores', scores=scores)
@@ -159,7 +159,7 @@ def check_scores(
 # %% ../../nbs/eval/tasks.ipynb #3b87d808
 class Task:
     "One data set of one suite"
-    suite = None # A key of `SUITES`
+    suite = None # A key of SUITES
     fallback_of = None # Name of a task that need not score all models if this one does
     missing = 'no number' # What to report of a model without rows
     remedy = '' # What such a model needs
@@ -169,8 +169,8 @@ class Task:
         files, # Names of the pictures that it needs
         notes:str='', # What a reader must know, e.g. that observers are simulated
         groups:dict=None, # Group of each file, for figures
-        cached_files=None, # Files whose features are extracted and kept, where that is more than `files`
-        extra:dict=None, # Further pictures that `measure` needs: name -> (ImageSet, files)
+        cached_files=None, # Files whose features are extracted and kept, where that is more than files
+        extra:dict=None, # Further pictures that measure needs: name -> (ImageSet, files)
     ):
         check_text(name=name, notes=notes)
         check_has('names index', 'an ImageSet', images=images)
@@ -181,8 +181,8 @@ class Task:
         self.groups, self.cached_files, self.extra = groups, cached_files, extra or {}
 
     def features_of(self,
-        model, # A `Candidate`
-    ) -> np.ndarray: # (n, d) a row for each of `files`
+        model, # A Candidate
+    ) -> np.ndarray: # (n, d) a row for each of its files
         "Features that a model has of this task's pictures"
         check_has('name features', 'a Candidate', model=model)
         return features_for(model.features, self.files)
@@ -214,7 +214,7 @@ def compare(self:Task,
     level:float=.95, # Coverage of the intervals
     n_boot:int=2000, # Number of resamples
     seed:int=0, # Seed of the resampling
-) -> list: # A `Difference` for each item that both models have
+) -> list: # A Difference for each item that both models have
     "Differences of two models, the second minus the first"
     check_scores([a, b])
     other = {o.measure: o for o in b.items}
@@ -224,7 +224,7 @@ def compare(self:Task,
 # %% ../../nbs/eval/tasks.ipynb #66b5b60d
 @patch
 def figures(self:Task,
-    scores:list, # `Scores` of the models, the baseline first
+    scores:list, # Scores of the models, the baseline first
     seed:int=0, # Seed of draws and resamples
     n_boot:int=2000, # Number of resamples
 ) -> list: # Each a figure, its alternative text and its caption
@@ -351,7 +351,7 @@ class OddOneOutTask(Task):
         notes:str='', # What a reader must know
         ceiling:float=np.nan, # Noise ceiling of the accuracy
         groups=None, # (objects,) category of each object
-        parts:dict=None, # Sets of trials that are also scored alone, from `trial_parts`
+        parts:dict=None, # Sets of trials that are also scored alone, from trial_parts
     ):
         files = _picture_of_each(judgements, images, files)
         check_number(ceiling=ceiling)
@@ -432,8 +432,8 @@ def odd_one_out_tasks(
     notes:str='', # What a reader must know
     ceiling:float=np.nan, # Noise ceiling of the accuracy
     groups=None, # (objects,) category of each object
-    certainty:tuple=None, # From `trial_certainty`; of the judgements alone if None
-) -> list: # An `OddOneOutTask` and a `CalibrationTask`
+    certainty:tuple=None, # From trial_certainty; of the judgements alone if None
+) -> list: # An OddOneOutTask and a CalibrationTask
     "The tasks of a set of odd-one-out judgements: accuracy and calibration"
     check_text(name=name, notes=notes)
     if certainty is None: certainty = trial_certainty(judgements)
@@ -471,7 +471,7 @@ class Shots:
 
 # %% ../../nbs/eval/tasks.ipynb #a01d080c
 def as_shots(
-    few_shot=None, # `Shots`, a dictionary with some of its fields, or None
+    few_shot=None, # Shots, a dictionary with some of its fields, or None
 ) -> Shots: # With the usual values where nothing is given
     "Settings of few-shot probes from what a user gave"
     if isinstance(few_shot, Shots): return few_shot
@@ -575,7 +575,7 @@ class FewShotTask(Task):
 
 # %% ../../nbs/eval/tasks.ipynb #e3fe2516
 def plot_shots(
-    scores:list, # `Scores` of the models on a few-shot task
+    scores:list, # Scores of the models on a few-shot task
     ks, # Training pictures a class
     chance:float, # Accuracy of guessing
 ) -> plt.Figure: # One curve a model

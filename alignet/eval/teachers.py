@@ -29,7 +29,7 @@ def fit_ridge(
     lam:float=1., # Strength of the ridge, relative to the number of features
     weights=None, # (n,) weights of the rows, any scale
     objects=None, # (m,) indices of the rows to fit on; all if None
-    standardise:str='scalars', # 'scalars' or 'features', as in `FitSettings`
+    standardise:str='scalars', # 'scalars' or 'features', as in FitSettings
 ) -> Teacher: # A map from d to k features
     "Ridge regression of a human embedding on the features"
     check_positive(lam=lam)
@@ -56,7 +56,7 @@ def _solve_ridge(A, E, w, strength):
 @dataclass
 class NestedCV:
     "Teachers whose settings were chosen without the fold they are scored on"
-    table:pd.DataFrame # One row a fold: the settings chosen, and the scores of `score_fold`
+    table:pd.DataFrame # One row a fold: the settings chosen, and the scores of score_fold
     folds:np.ndarray # (n,) the fold of each object
     teachers:list # The teacher of each fold
     X:np.ndarray # (n, d) features
@@ -109,7 +109,7 @@ def nested_cross_validate(
     folds:int=3, # Outer folds, which are reported
     inner:int=3, # Inner folds, which choose
     seed:int=0, # Deals the objects
-    **kwargs, # `lams`, `grid` and `fit` as in `cross_validate`, and more arguments of fit
+    **kwargs, # lams, grid and fit as in cross_validate, and more arguments of fit
 ) -> NestedCV: # Accuracy in 0..1 of each outer fold
     "Accuracy on unseen objects with settings that were chosen without them"
     choice = {k: kwargs.pop(k, None) for k in ('lams', 'grid', 'fit')}
@@ -193,7 +193,7 @@ def plot_accuracy_bars(
 
 # %% ../../nbs/eval/teachers.ipynb #96dfeb33
 def plot_gains(
-    gains:pd.DataFrame, # Of `gains_by_group`
+    gains:pd.DataFrame, # Of gains_by_group
     ax, # Axes to draw on
     rows:int=12, # Most categories; of more, both ends are drawn
 ):

@@ -243,7 +243,7 @@ def read_answers(
 
 # %% ../../nbs/extras/answers.ipynb #readjud
 def read_judgements(
-    path, # A table of answers, a record or a folder of records, or .npz of `Judgements.save`
+    path, # A table of answers, a record or a folder of records, or .npz of Judgements.save
     columns=None, # In a table: the three columns of objects, if it has others
     odd:str=None, # In a table: 'first', 'last', or the column that tells the odd one
 ) -> Judgements: # Whatever its form

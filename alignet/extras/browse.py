@@ -148,6 +148,7 @@ def _rows_here(self:TripletBrowser): return self.rows[self._at*self.n:(self._at 
 # %% ../../nbs/extras/browse.ipynb #4adb259a
 @patch
 def __repr__(self:TripletBrowser):
+    "How many triplets, of whom, on which page, in which order"
     what = f"{len(self.rows):,} of {len(self.triplets):,} triplets, {', '.join(self.opinions)}"
     page = f'page {self._at + 1 if self.pages else 0} of {self.pages:,}'
     return f'TripletBrowser({what}; {page}, order: {self.order}, show: {self.show})'
@@ -245,12 +246,13 @@ def static(self:TripletBrowser) -> plt.Figure: # Two triplets a row, with probab
     across = min(2, max(1, len(rows)))
     down = max(1, -(-len(rows)//across))
     bars = .17*len(self.opinions)
-    size = (3.1*across, (1.3 + bars)*down)
-    fig, axs = plt.subplots(2*down, 3*across, figsize=size, dpi=150, layout='constrained', squeeze=False,
-                            height_ratios=[1, bars]*down)
+    gap = .08                                           # below the bars, to the next row's titles
+    size = (3.1*across, (1.3 + bars + gap)*down)
+    fig, axs = plt.subplots(3*down, 3*across, figsize=size, dpi=150, layout='constrained', squeeze=False,
+                            height_ratios=[1, bars, gap]*down)
     for ax in axs.flat: ax.axis('off')
     for cell, row in enumerate(rows):
-        top, left = 2*(cell//across), 3*(cell % across)
+        top, left = 3*(cell//across), 3*(cell % across)
         for i, picture in enumerate(self.triplets[row]):
             image = self.images.thumb(picture, self.px)
             _plot_picture(axs[top, left + i], image, self.names[picture], is_odd=i == 2)
@@ -330,6 +332,7 @@ def _describe(self:BeforeAfter):
 # %% ../../nbs/extras/browse.ipynb #d339c3d0
 @patch
 def __repr__(self:BeforeAfter):
+    "How many pictures, how many neighbours are the same, and the selected one"
     same = f'{self.kept.mean():.0%} of {self.k} neighbours are the same'
     name = printable(self.names[self.selected])
     titles = f"'{self.titles[0]}' and '{self.titles[1]}'"

@@ -54,7 +54,7 @@ def is_record(
 def read_record(
     data:bytes, # The content of a record
     path, # Where it lies, for errors
-) -> tuple: # Rows as dicts with their place (`at`), unreadable lines (number, bytes), an unfinished last line
+) -> tuple: # Rows as dicts with their place as 'at', unreadable lines (number, bytes), an unfinished last line
     "Read the lines of a record"
     if not isinstance(data, bytes): raise AlignetError(f'data must be bytes, not {data!r:.60}')
     head = data.partition(b'\n')[0].removeprefix(_BOM).rstrip(b'\r')

@@ -77,7 +77,7 @@ def fit_things_teacher(
     splits:Splits, # Its parts
     features, # A function of file names that returns (m, d) features
     seed:int=0, # Seed of the folds and of the fit
-) -> Teacher: # `meta['concepts']` names the concepts that it knows
+) -> Teacher: # meta['concepts'] names the concepts that it knows
     "A teacher distilled from the embedding of people's choices"
     check_callable(features=features)
     files, concepts = concept_photos(world, splits)

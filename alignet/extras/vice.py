@@ -271,7 +271,7 @@ class ViceSettings:
             if isinstance(v, np.generic): setattr(self, name, v.item())
 
     @property
-    def mixture(self) -> tuple: # As `log_prior` takes them
+    def mixture(self) -> tuple: # As log_prior takes them
         "The prior: its name, spike, slab and pi"
         return self.prior, self.spike, self.slab, self.pi
 

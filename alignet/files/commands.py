@@ -28,7 +28,7 @@ def add_command(
     subparsers, # Of argparse
     name:str, # The word of the command
     command:type, # A dataclass; its docstring says what it does
-    words:dict, # {field: arguments of `add_argument`}, where a field needs more than a type
+    words:dict, # {field: arguments of add_argument}, where a field needs more than a type
 ):
     "Add a command: its fields become arguments and options, their comments the help"
     text = command.__doc__

@@ -174,7 +174,7 @@ def check_writable(
 
 # %% ../../nbs/files/disk.ipynb #044583f1
 def remove_unfinished(
-    path, # A file or folder that `atomic_path` makes; nobody may be writing it now
+    path, # A file or folder that atomic_path makes; nobody may be writing it now
 ):
     "Delete what killed jobs left of `path` before it was whole"
     path = check_path(path)
@@ -291,7 +291,7 @@ def escape_formula(
 
 # %% ../../nbs/files/disk.ipynb #csvback
 def unescape_formula(
-    text:str, # What `escape_formula` made
+    text:str, # What escape_formula made
 ) -> str: # The text as it was
     "Take the mark of a formula away"
     is_marked = isinstance(text, str) and text[:1] == "'" and _FORMULA.match(text[1:])

@@ -560,7 +560,7 @@ def new(self:AlignDL,
     dataset=None, # A dataset, or a list of what PictureCache.read takes; the loader's own if None
     cls=None, # Not used
     bs:int=None, # Items in a batch; as before if None
-    **kwargs, # Of fastai's DataLoader; items come in order, whatever `shuffle` says
+    **kwargs, # Of fastai's DataLoader; items come in order, whatever shuffle says
 ) -> AlignDL: # All items in order, without augmentation
     "Another loader with the same pictures or others"
     if bs is not None: check_count(1, bs=bs)

@@ -93,7 +93,7 @@ def _restore_recorder(recorder, state):
 # %% ../../nbs/scale/checkpoint.ipynb #9c775455
 def stateful_callbacks(
     learn, # A learner
-) -> list: # Callbacks with `state_dict` and `load_state_dict`
+) -> list: # Callbacks with state_dict and load_state_dict
     "Callbacks whose state a checkpoint keeps"
     check_has('cbs dls model', 'a Learner', learn=learn)
     # of the class: a callback passes other names on to its learner

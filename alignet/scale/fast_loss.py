@@ -80,7 +80,7 @@ def _triplet_tables(B, device):
 
 # %% ../../nbs/scale/fast_loss.ipynb #82ea1eab
 def triplets_at(
-    rows, # (n,) int64 row numbers in `all_triplets(B)`
+    rows, # (n,) int64 row numbers in all_triplets(B)
     B:int, # Number of images
 ) -> torch.Tensor: # (3, n) int64
     "Triplets by their number in the list of all"
@@ -144,7 +144,7 @@ def chunk_loss(
     s, # (B * B,) student similarities divided by the temperature
     t, # (B * B,) teacher similarities, likewise
     triplets, # (3, n) int64
-    rows, # Which rows of `all_triplets(B)` they are: a slice or (n,) int64
+    rows, # Which rows of all_triplets(B) they are: a slice or (n,) int64
     grad, # (B * B,) sum of the slopes so far, changed in place; None if no gradient is needed
     loss:str, # A key of TRIPLET_LOSSES
     weights:TripletWeights, # How much each triplet counts

@@ -36,7 +36,7 @@ def settings_to_try(
 @dataclass
 class CVResult:
     "Accuracies of a cross-validation over objects"
-    table:pd.DataFrame # A row for each setting and fold, with the scores of `score_fold`
+    table:pd.DataFrame # A row for each setting and fold, with the scores of score_fold
     folds:np.ndarray # (n,) the fold of each object
     keys:list # Names of the settings that were tried
     best:dict # The settings with the best mean

@@ -30,7 +30,7 @@ def blend_labels(
     aligned:PseudoLabels, # Labels of the aligned teacher
     untransformed:PseudoLabels, # Labels of the same images by the untransformed one, the control
     local:float=.5, # Share of the untransformed similarity: 0 changes nothing, 1 is the control
-) -> PseudoLabels: # Embedding (n, k + d), the triplets of `aligned` labelled anew
+) -> PseudoLabels: # Embedding (n, k + d), the aligned triplets labelled anew
     "Labels whose similarities are averages of two teachers'"
     check_between(0, 1, local=local)
     check_has('names embedding', 'PseudoLabels', aligned=aligned, untransformed=untransformed)
@@ -65,8 +65,8 @@ def _check_levers(levers):
     return levers
 
 def fit_mixed(
-    learn, # A Learner from `align_learner`
-    levers:Levers=None, # `mix` and `epochs` are used; the defaults if None
+    learn, # A Learner from align_learner
+    levers:Levers=None, # mix and epochs are used; the defaults if None
     lr:float=4e-4, # Highest learning rate of the backbone
     head_lr:float=2e-2, # Highest learning rate of the scale, and of a head
     **kwargs, # Passed to fit_one_cycle
@@ -89,7 +89,7 @@ def align(
     labels:PseudoLabels, # Labels of the aligned teacher
     images, # The set that holds the labelled files
     levers:Levers=None, # The defaults if None
-    untransformed:PseudoLabels=None, # Labels of the same images by the control; needed if `local` is above 0
+    untransformed:PseudoLabels=None, # Labels of the same images by the control; needed if local is above 0
     lr:float=4e-4, # Highest learning rate of the backbone
     head_lr:float=2e-2, # Highest learning rate of the scale, and of a head
     **kwargs, # For align_learner
@@ -112,7 +112,7 @@ def align_soup(
     student, # Name of any backbone that create_backbone knows, a Backbone, or a timm model; it stays as it is
     labels:PseudoLabels, # Labels of the aligned teacher
     images, # The set that holds the labelled files
-    members=SOUP, # `Levers` of each training; their `mix` is not used
+    members=SOUP, # Levers of each training; their mix is not used
     mix:float=.85, # How far to go from the base (0) to the mean of the students (1)
     untransformed:PseudoLabels=None, # Labels of the same images by the control
     seed:int=0, # Seed of the first member; the others count on

@@ -50,7 +50,7 @@ def image_tower(
 # %% ../../nbs/scale/recipes.ipynb #d3feebc2
 def layer_depths(
     student:Student, # A student
-) -> dict: # `id` of a parameter of the image tower -> layers below the top; the classifier's layer is 0
+) -> dict: # id of a parameter of the image tower -> layers below the top; the classifier's layer is 0
     "Depth of each parameter"
     tower = image_tower(student)
     matcher = tower.group_matcher(coarse=False) if hasattr(tower, 'group_matcher') else _CLIP_LAYERS
@@ -109,7 +109,7 @@ def _check_rates(lr):
 class Recipe:
     "Settings of a learner, and how to train it"
     name:str # What to call it
-    settings:dict # Keyword arguments for `align_learner`
+    settings:dict # Keyword arguments for align_learner
     lr:object # Highest learning rate; a number, a list with one for each parameter group, or a slice
     steps:int # Steps of the optimiser
     warmup:int # Of which so many are warm-up

@@ -32,7 +32,7 @@ def _check_label_folder(path):
     if there and not ours: raise AlignetError(f"'{path}' exists and holds no labels; choose another folder")
 
 def label_folder(
-    teacher, # A Teacher; None with `control`
+    teacher, # A Teacher; None with control
     store, # A FeatureStore of the pool
     path, # Folder to make; what is there is used
     n:int=1_000_000, # Number of triplets
@@ -40,7 +40,7 @@ def label_folder(
     control:bool=False, # Labels of the untransformed features
     rule:str='cluster_border', # How triplets are drawn
     seed:int=0, # Seed of clusters and triplets
-) -> LabelShards: # In the folder `labels`
+) -> LabelShards: # In the folder labels
     "Label a pool into a folder of shards"
     path = check_path(path)
     _check_label_folder(path)
@@ -54,7 +54,7 @@ def label_folder(
 
 # %% ../../nbs/scale/steps.ipynb #stepsread
 def read_labels(
-    path, # An .npz of `PseudoLabels.save`, a folder of shards, or a folder of `label_folder`
+    path, # An .npz of PseudoLabels.save, a folder of shards, or a folder of label_folder
 ) -> PseudoLabels: # In memory
     "Pseudo-labels of a file or a folder"
     path = check_path(path)
@@ -142,7 +142,7 @@ def train_model(
     student:str, # Name of a backbone
     images, # The set of the labelled files
     path, # Folder of the model to make, or to replace
-    **options, # Settings of `align_learner`, which change those of the recipe
+    **options, # Settings of align_learner, which change those of the recipe
 ) -> Path: # The folder
     "Train from the checkpoint beside a folder, if there is one, and write the model to the folder"
     check_has('settings fit', 'a TrainRun', run=run)

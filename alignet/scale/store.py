@@ -110,7 +110,7 @@ def named_model(
     name:str, # A model's name
     source:str, # Where the trained weights of this name come from
     size:int=None, # Side of the square input in pixels; not compared if None
-) -> dict: # For `other_model`
+) -> dict: # For other_model
     "What a name says of a model, as far as it can be compared with a store"
     check_has('get', 'a dict', meta=meta)
     want = {} if name in (meta.get('model'), meta.get('arch')) else dict(model=name)

@@ -120,8 +120,8 @@ def walk_files(
 # %% ../../nbs/worlds/pictures.ipynb #325c1517
 def report_left_out(
     root, # The folder
-    shown, # Paths of its files, of `walk_files`
-    left_out, # A text for each folder that was not looked into, of `walk_files`
+    shown, # Paths of its files, of walk_files
+    left_out, # A text for each folder that was not looked into, of walk_files
 ):
     "Print how many pictures and folders of a folder are not read, and why"
     check_has('__iter__', 'a list', shown=shown, left_out=left_out)

@@ -35,6 +35,8 @@ def to_array(
     "Turn an array, a list or a tensor into a numpy array"
     if isinstance(x, (list, tuple)) and len(x) and isinstance(x[0], torch.Tensor):
         x = [to_array(o, what) for o in x]
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise AlignetError(f'{what} hides values behind a mask; fill them, or leave their rows out')
     if not isinstance(x, torch.Tensor):
         try: return np.asarray(x)
         except AlignetError: raise

@@ -99,6 +99,7 @@ class Pipeline:
         settings:DemoSettings, # What to do
     ):
         check_has('world seeds', 'a DemoSettings', settings=settings)
+        settings = demo_settings(**asdict(settings))
         self.out, self.cfg, self._standardiser = check_path(out), settings, None
         results = self.out/'results.json'
         if results.is_file():
@@ -385,7 +386,7 @@ def run_demo(
     "From judgements to aligned backbones, a report and a model file"
     start, cfg = time.time(), demo_settings(world, **changes)
     if out is None: out = 'alignet-demo' if world == 'offline' else f'alignet-demo-{world}'
-    with folder_lock(Path(out)/'work'): return _run(Pipeline(out, cfg), start)
+    with folder_lock(check_path(out)/'work'): return _run(Pipeline(out, cfg), start)
 
 # %% ../nbs/09_demo.ipynb #8969ab02
 def _closing_lines(demo, table, minutes):

@@ -108,6 +108,7 @@ def teacher_agreement(
     "Fraction of triplets on which the student picks the teacher's odd one out"
     check_tensors(pred=pred, targ=targ)
     pred, targ = pred.float(), targ.float()
+    if not (pred.isfinite().all() and targ.isfinite().all()): raise AlignetError('pred or targ hold NaN or infinity')
     if pred.ndim == 2:
         check_tensors('B .', pred=pred, targ=targ)
         return batch_agreement(pred @ pred.T, targ @ targ.T)

@@ -452,6 +452,7 @@ def evaluate(
     _check_maps(maps, wanted)
     check_count(1, n_boot=n_boot)
     check_count(0, seed=seed)
+    if kwargs.get('size') is not None: check_count(1, size=kwargs['size'])
     shots, models = as_shots(few_shot), name_models(models)
     _check_names(models)
     restrict = kwargs.pop('restrict', True)

@@ -187,13 +187,13 @@ def plot_rdm(
     ax=None, # Axes to draw on; new ones if None
 ) -> object: # The image, for a colour bar
     "Heat map of a dissimilarity matrix, objects ordered by group"
+    check_flag(ranks=ranks, labels=labels)
     D, groups = _as_rdm(X).astype(np.float64), check_names(groups, 'groups')
     check_thumbs(thumbs, len(D))
     if vmax is not None: check_positive(vmax=vmax)
     if len(D) != len(groups): raise AlignetError(f'{len(groups):,} groups for {len(D):,} objects')
     rows, blocks = group_blocks(groups, order)
     D = (_percentiles(D) if ranks else D)[np.ix_(rows, rows)]
-    check_flag(ranks=ranks, labels=labels)
     ax = as_axes(ax, (4.6, 3.8))
     im = ax.imshow(D, cmap='viridis', vmin=0, vmax=100 if ranks else vmax, interpolation='nearest')
     for _, _, end in blocks[:-1]:

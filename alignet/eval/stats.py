@@ -142,6 +142,7 @@ def resample(
     if unit.ndim not in (1, 2):
         raise AlignetError(f'unit must be (t, 3) triplets or (t,) groups, not {unit.shape}')
     if unit.dtype == object: unit = np.array(check_names(unit, 'unit'))
+    check_rows(pd.isna(unit).reshape(len(unit), -1).any(1), 'unit', 'are missing')
     if len(unit) != len(v):
         what = 'triplet' if unit.ndim == 2 else 'group'
         raise AlignetError(f'{len(v):,} values need one {what} for each value, not {len(unit):,}')

@@ -112,6 +112,7 @@ def nested_cross_validate(
     **kwargs, # lams, grid and fit as in cross_validate, and more arguments of fit
 ) -> NestedCV: # Accuracy in 0..1 of each outer fold
     "Accuracy on unseen objects with settings that were chosen without them"
+    check_count(2, inner=inner)
     choice = {k: kwargs.pop(k, None) for k in ('lams', 'grid', 'fit')}
     judged = judged_features(X, triplets, probs)
     fold, rows, teachers = object_folds(len(judged.X), folds, seed), [], []

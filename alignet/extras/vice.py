@@ -198,14 +198,6 @@ def _mean_probs(mu, sigma, trials, samples, seed, used=slice(None)): # (n, d); (
         total += torch.softmax(_trial_dots(Z[used], trials), 0)
     return total/samples
 
-# %% ../../nbs/extras/vice.ipynb #66171ed7
-def _check_whole(least, **values):
-    "Raise if one of the values is not a whole number of at least `least`"
-    for name, v in values.items():
-        whole = isinstance(v, (int, np.integer)) and not isinstance(v, bool)
-        if not (whole and v >= least):
-            raise AlignetError(f'{name} must be a whole number of at least {least}, not {v!r}')
-
 # %% ../../nbs/extras/vice.ipynb #1f915729
 @patch
 def soft_labels(self:VICE,
@@ -216,7 +208,8 @@ def soft_labels(self:VICE,
 ) -> np.ndarray: # (t, 3) float32 choice probabilities [p(k odd), p(j odd), p(i odd)]
     "Choice probabilities averaged over the posterior of the kept dimensions"
     t = check_triplets(getattr(triplets, 'triplets', triplets), len(self))
-    _check_whole(1, samples=samples)
+    check_count(1, samples=samples)
+    check_between(1, 100_000, samples=samples)
     check_count(1, block=block)
     check_count(0, seed=seed)
     if not len(self.kept):
@@ -230,14 +223,6 @@ def soft_labels(self:VICE,
         trials = torch.from_numpy(rows.reshape(-1, 3).T.copy())
         out[lo:lo + block] = _mean_probs(mu, sigma, trials, samples, seed, torch.from_numpy(used)).T
     return out
-
-# %% ../../nbs/extras/vice.ipynb #c2d960b4
-def _check_between(low, high, **values):
-    "Raise if one of the values is not a number between the two"
-    for name, v in values.items():
-        real = isinstance(v, (int, float, np.number)) and not isinstance(v, bool)
-        if not (real and low < v < high):
-            raise AlignetError(f'{name} must be a number between {low} and {high}, not {v!r}')
 
 # %% ../../nbs/extras/vice.ipynb #32e86a6a
 @dataclass
@@ -259,12 +244,12 @@ class ViceSettings:
 
     def __post_init__(self):
         check_choice(self.prior, PRIORS, 'prior')
-        _check_whole(1, dims=self.dims, max_epochs=self.max_epochs, samples=self.samples)
-        if self.batch is not None: _check_whole(1, batch=self.batch)
-        _check_whole(2, window=self.window)
-        _check_whole(0, cool=self.cool, k=self.k)
-        _check_between(0, math.inf, spike=self.spike, slab=self.slab, lr=self.lr)
-        _check_between(0, 1, pi=self.pi, alpha=self.alpha)
+        check_count(1, dims=self.dims, max_epochs=self.max_epochs, samples=self.samples)
+        if self.batch is not None: check_count(1, batch=self.batch)
+        check_count(2, window=self.window)
+        check_count(0, cool=self.cool, k=self.k)
+        check_positive(spike=self.spike, slab=self.slab, lr=self.lr)
+        check_between(0, 1, ends=False, pi=self.pi, alpha=self.alpha)
         if self.spike >= self.slab:
             raise AlignetError(f'spike={self.spike} must be narrower than slab={self.slab}')
         for name, v in vars(self).items():
@@ -380,7 +365,7 @@ def _single_answers(triplets, n):
         raise AlignetError('VICE learns from single answers, not probabilities; see draw_choices')
     t = check_triplets(getattr(triplets, 'triplets', triplets))
     if not len(t): raise AlignetError('triplets: there are none to learn from')
-    if n is not None: _check_whole(3, n=n)
+    if n is not None: check_count(3, n=n)
     if names is not None and n not in (None, len(names)):
         raise AlignetError(f'n={n}, but these judgements name {len(names):,} objects; leave n out')
     if n is None: n = int(t.max()) + 1 if names is None else len(names)
@@ -422,8 +407,8 @@ def fit(cls:VICE,
 ) -> VICE: # The fitted posterior, with the course of the fit in .history
     "Fit the posterior to odd-one-out choices"
     settings = ViceSettings(**kwargs)
-    _check_whole(0, seed=seed)
-    _check_whole(1, every=every)
+    check_count(0, seed=seed)
+    check_count(1, every=every)
     if callback is not None: check_callable(callback=callback)
     t, n, names = _single_answers(triplets, n)
     t, v = _hold_out(t, n, valid, seed)

@@ -66,9 +66,11 @@ def _check_number(name, value):
     try: bool(value > 0)
     except (TypeError, RuntimeError) as e: raise AlignetError(f'{name} must be a number, not {value!r:.60}') from e
 
+_LARGEST = float(np.finfo(float).max)
+
 def _check_finite(name, value):
     "Raise an `AlignetError` if a number is infinite"
-    if value == float('inf'): raise AlignetError(f'{name} must be a finite number, not {value}')
+    if value > _LARGEST: raise AlignetError(f'{name} must be a finite number, not {value!r:.60}')
 
 # %% ../../nbs/files/tools.ipynb #00ffa129
 def check_positive(
@@ -77,7 +79,7 @@ def check_positive(
     "Raise an `AlignetError` if one of the numbers is not above zero, or infinite"
     for name, value in values.items():
         _check_number(name, value)
-        if not value > 0: raise AlignetError(f'{name} must be above zero, not {value}')
+        if not value > 0: raise AlignetError(f'{name} must be above zero, not {value!s:.60}')
         _check_finite(name, value)
 
 # %% ../../nbs/files/tools.ipynb #953448f4
@@ -90,8 +92,8 @@ def check_at_least(
     "Raise an `AlignetError` if one of the numbers is below `least`"
     for name, value in values.items():
         _check_number(name, value)
-        if not value >= least: raise AlignetError(f'{name} must be at least {least}, not {value}')
-        if finite: _check_finite(name, value)
+        if not value >= least: raise AlignetError(f'{name} must be at least {least}, not {value!s:.60}')
+        if finite or value != float('inf'): _check_finite(name, value)
 
 # %% ../../nbs/files/tools.ipynb #40d1ca7d
 def check_count(
@@ -119,7 +121,7 @@ def check_between(
     for name, value in values.items():
         _check_number(name, value)
         if low < value < high or ends and value in (low, high): continue
-        raise AlignetError(f'{name} must lie between {low} and {high}, not {value}')
+        raise AlignetError(f'{name} must lie between {low} and {high}, not {value!s:.60}')
 
 # %% ../../nbs/files/tools.ipynb #chkflag
 def check_flag(

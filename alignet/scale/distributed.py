@@ -43,8 +43,8 @@ def extract_shared(
     check_has('names subset __len__', 'an ImageSet', images=images)
     check_flag(join=join)
     path, launched = check_path(path), rank is None
+    if launched != (n_procs is None): raise AlignetError('give both rank and n_procs, or neither')
     if launched: rank, n_procs = _launched_rank()
-    elif n_procs is None: raise AlignetError(f'rank={rank} needs n_procs too: how many processes there are')
     rows = process_rows(len(images), rank, n_procs)
     if (path/'meta.json').is_file():
         if join and launched and rank == 0:
@@ -110,6 +110,7 @@ def join_stores(
 ) -> FeatureStore: # The whole, at path
     "Join feature stores of one model to one; resumable"
     check_count(1, chunk=chunk)
+    check_flag(remove=remove)
     path, parts = check_path(path), [Path(p) for p in check_names(parts, 'parts')]
     if not parts: raise AlignetError('there are no parts to join; give their folders')
     check_unique([p.resolve() for p in (path, *parts)], 'folders of the whole and the parts')

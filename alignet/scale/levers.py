@@ -175,6 +175,7 @@ def compare_settings(
     check_flag(each_seed=each_seed)
     recognition = [recognition] if isinstance(recognition, str) else check_names(recognition, 'recognition')
     measures, levers = check_unique([alignment, *recognition], 'measures'), check_unique(levers, 'levers')
+    check_unique([*measures, *levers, by], 'alignment, recognition, levers and by')
     errors = check_names(errors, 'errors')
     check_known(errors, measures, 'errors', 'name some of the measures')
     check_columns(scores, ['mix', *measures, *levers, by], 'scores')

@@ -33,6 +33,8 @@ def mix_states(
     "Tensors on the line between those of two networks"
     check_between(0, 1, fraction=fraction)
     _check_alike(base, student)
+    for name, tensor in (*base.items(), *student.items()):
+        if not tensor.isfinite().all(): raise AlignetError(f"'{name}' holds NaN or infinity; train the student again")
     def between(a, b):
         a = a.to(b)
         if fraction in (0, 1) or not b.is_floating_point(): return (b if fraction else a).clone()

@@ -336,7 +336,7 @@ class FitSettings:
         check_choice(self.penalty, ('identity', 'zero'), 'penalty')
         check_choice(self.standardise, ('scalars', 'features'), 'standardise')
         check_count(1, steps=self.steps)
-        if self.init is not None: check_at_least(0, init=self.init)
+        if self.init is not None: check_positive(init=self.init)
 
 # %% ../../nbs/scale/teacher_fit.ipynb #be9809d9
 @dataclass

@@ -212,7 +212,7 @@ def simulate_judgements(
     check_has('items keys', 'a dict of features', parts=parts)
     check_has('values keys', 'a dict of numbers', weights=weights)
     check_known(list(weights), parts, 'parts', 'give weights for parts that there are')
-    check_vector(list(weights.values()), 'weights')
+    check_at_least(0, **{f"the weight of '{part}'": weight for part, weight in weights.items()})
     if not len(weights): raise AlignetError('weights is empty; give a weight to one part or more')
     if n < 3: raise AlignetError(f'a triplet needs three objects, not {n}; ask for more with n_objects')
     if not 1 <= n_answers <= n_observers:

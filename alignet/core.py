@@ -385,7 +385,7 @@ def odd_last(
     sims, # (t, 3) their similarities [s_01, s_02, s_12]
 ) -> tuple: # (t, 3) triplets, the odd one last; (t, 3) similarities [s_ij, s_ik, s_jk], the first the largest
     "Reorder each row so that the object outside the most similar pair comes last"
-    t, s = to_array(triplets, 'triplets'), check_real(sims, 'sims')
+    t, s = check_triplets(triplets), check_real(sims, 'sims')
     if t.shape != s.shape: raise AlignetError(f'triplets {t.shape} and sims {s.shape} differ in shape')
     if s.ndim != 2 or s.shape[1] != 3: raise AlignetError(f'sims must have the shape (t, 3), not {s.shape}')
     check_rows(np.isnan(s).any(1), 'sims', 'hold NaN')

@@ -61,6 +61,23 @@ class DemoSettings:
     strength:float=100. # Strength of the probes, the same for all models
     objects:int=None # Offline world: number of objects, all if None
 
+    def __post_init__(self):
+        check_choice(self.world, ('offline', 'things'), 'world')
+        check_text(student=self.student)
+        if not check_unique(self.teachers, 'teachers'): raise AlignetError('teachers is empty; name a backbone')
+        check_choice(self.loss, TRIPLET_LOSSES, 'loss')
+        counts = ('seeds', 'size', 'epochs', 'steps', 'n_labels', 'shots', 'draws')
+        check_count(1, **{name: getattr(self, name) for name in counts})
+        check_count(3, bs=self.bs)
+        check_count(0, freeze=self.freeze, late_stages=self.late_stages)
+        rates = ('lr', 'scale_lr', 'scale', 'strength')
+        check_between(0, 1e9, ends=False, **{name: getattr(self, name) for name in rates})
+        check_between(0, 1e9, decay_to_init=self.decay_to_init)
+        check_between(0, 1, mix=self.mix, local=self.local)
+        if self.objects is None: return
+        check_count(3, objects=self.objects)
+        if self.world != 'offline': raise AlignetError("objects belongs to the world 'offline'")
+
 # %% ../nbs/09_demo.ipynb #a8c73141
 DEMOS = dict(
     offline=dict(shots=3, draws=5, strength=1e-4, mix=1.),
@@ -73,20 +90,7 @@ def demo_settings(
     "The settings of a world, with changes"
     check_choice(world, DEMOS, 'world')
     check_known(list(changes), [f.name for f in fields(DemoSettings)], 'demo settings')
-    cfg = DemoSettings(world=world, **{**DEMOS[world], **changes})
-    counts = ('seeds', 'size', 'bs', 'epochs', 'steps', 'n_labels', 'shots', 'draws')
-    check_count(1, **{name: getattr(cfg, name) for name in counts})
-    if cfg.objects is not None: check_count(3, objects=cfg.objects)
-    if cfg.objects and world != 'offline': raise AlignetError("objects belongs to the world 'offline'")
-    check_count(0, freeze=cfg.freeze, late_stages=cfg.late_stages)
-    rates = ('lr', 'scale_lr', 'scale', 'strength')
-    check_between(0, 1e9, ends=False, **{name: getattr(cfg, name) for name in rates})
-    check_between(0, 1e9, decay_to_init=cfg.decay_to_init)
-    check_between(0, 1, mix=cfg.mix, local=cfg.local)
-    check_choice(cfg.loss, TRIPLET_LOSSES, 'loss')
-    check_text(student=cfg.student)
-    if not check_unique(cfg.teachers, 'teachers'): raise AlignetError('teachers is empty; name a backbone')
-    return cfg
+    return DemoSettings(world=world, **{**DEMOS[world], **changes})
 
 # %% ../nbs/09_demo.ipynb #b2589358
 class _NotYet(AlignetError, AttributeError):
@@ -99,7 +103,6 @@ class Pipeline:
         settings:DemoSettings, # What to do
     ):
         check_has('world seeds', 'a DemoSettings', settings=settings)
-        settings = demo_settings(**asdict(settings))
         self.out, self.cfg, self._standardiser = check_path(out), settings, None
         results = self.out/'results.json'
         if results.is_file():

@@ -146,7 +146,8 @@ def mix_curve(
     rows = []
     for mix in mixes:
         measures = score(mix_models(base, student, mix))
-        check_has('items keys', 'a dict {measure: number}', **{'what score returns': measures})
+        check_dict('{measure: number}', **{'what score returns': measures})
+        check_number(**{str(name): value for name, value in measures.items()})
         rows.append(dict(mix=mix) | dict(measures))
     return pd.DataFrame(rows)
 

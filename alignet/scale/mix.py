@@ -20,6 +20,8 @@ def _check_alike(base, student):
     for name, a in base.items():
         if not (isinstance(a, torch.Tensor) and isinstance(student[name], torch.Tensor)):
             raise AlignetError(f"'{name}' must be a tensor in both networks; give their state_dict()")
+        if a.is_floating_point() != student[name].is_floating_point():
+            raise AlignetError(f"'{name}' is {a.dtype} and {student[name].dtype}; mix a base and its own student")
         if a.shape == student[name].shape: continue
         shapes = f'{tuple(a.shape)} and {tuple(student[name].shape)}'
         raise AlignetError(f"'{name}' has the shapes {shapes}; mix a base and its own student")

@@ -209,10 +209,9 @@ def _to_json(obj, what, **kw):
 def json_text(
     obj, # Anything JSON knows, numpy scalars and arrays, paths
     what:str, # What to call it in an error
-    default=to_jsonable, # What turns anything else into what JSON knows
 ) -> str: # JSON
     "Write an object as JSON, or raise an `AlignetError` that names it"
-    try: return json.dumps(obj, default=default)
+    try: return json.dumps(obj, default=to_jsonable)
     except (TypeError, ValueError, RecursionError) as e:
         raise AlignetError(f'{what} cannot be written as JSON ({e}); keep plain values in it') from e
 

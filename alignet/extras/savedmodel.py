@@ -106,7 +106,7 @@ def read_varint(
     at:int, # Where the number begins
 ) -> tuple: # The number, and where the next one begins
     "Read a whole number of variable length"
-    if not isinstance(data, bytes): raise AlignetError(f'a message must be bytes, not {data!r:.60}')
+    if not isinstance(data, bytes): raise AlignetError('a number is where a message should be')
     check_count(0, at=at)
     value = 0
     for shift in range(0, 70, 7):

@@ -200,6 +200,7 @@ class EvalCommand:
 @patch
 def run(self:EvalCommand):
     "Print the measures, and save the report"
+    from alignet.core import AlignetError
     from alignet.eval.evaluate import evaluate
     from alignet.files.disk import check_writable
     from alignet.files.text import read_lines
@@ -207,6 +208,7 @@ def run(self:EvalCommand):
     pages = [_with_ending(self.out, o) for o in ('.html', '.json')] if self.out is not None else []
     for page in pages: check_writable(page)
     objects = None if self.objects is None else read_lines(self.objects)
+    if objects == []: raise AlignetError(f"--objects: '{self.objects}' holds no names; write one a line")
     data, objects = self._data(objects)
     suites = [s for words in self.suites or ['all'] for s in words.split(',') if s]
     ks = None if self.shots is None else _read_numbers(self.shots)
@@ -264,9 +266,10 @@ def _data(self:EvalCommand, objects):
 def _read_numbers(text):
     "The numbers of --shots"
     from alignet.core import AlignetError
-    try: return tuple(int(o) for o in text.replace(' ', '').split(','))
-    except ValueError:
-        raise AlignetError(f"--shots: '{text}' is no list of whole numbers like 1,5,10") from None
+    try: numbers = tuple(int(o) for o in text.replace(' ', '').split(','))
+    except ValueError: numbers = (0,)
+    if min(numbers) > 0: return numbers
+    raise AlignetError(f"--shots: '{text}' is no list of whole numbers of at least 1 like 1,5,10")
 
 # %% ../nbs/10_cli.ipynb #a03690e2
 @dataclass
@@ -341,7 +344,7 @@ def parser() -> argparse.ArgumentParser: # With a subcommand for each step
     return top
 
 # %% ../nbs/10_cli.ipynb #cf59befe
-_FROM_ZERO = ('decay_to_init', 'freeze', 'head', 'seed', 'workers')
+_LEAST = dict(decay_to_init=0, freeze=0, head=0, seed=0, workers=0, bs=2, clusters=2, folds=2)
 _MAKE = dict(
     features='alignet features MODEL IMAGES --out {}',
     teacher='alignet teacher FEATURES JUDGEMENTS --out {}',
@@ -361,7 +364,7 @@ def _absent_input(options):
 # %% ../nbs/10_cli.ipynb #runcmd
 def _run(command, options):
     "Run a command; return what is wrong with its input, if something is"
-    wrong = wrong_number(options, _FROM_ZERO) or _absent_input(options)
+    wrong = wrong_number(options, _LEAST) or _absent_input(options)
     if wrong: return wrong
     from alignet.core import AlignetError, printable
     try: COMMANDS[command](**options).run()

@@ -226,9 +226,11 @@ def load(cls:Judgements,
     remedy = 'make it with Judgements.save'
     a = read_npz(check_path(path), ('names', 'triplets'), 'a file of judgements', remedy=remedy)
     try:
-        simulated = bool(np.asarray(a.get('simulated', False)).astype(int))
-        return cls(a['triplets'], a['names'].tolist(), a.get('probs'), str(a.get('source', '')),
-                   simulated, a.get('subjects'))
+        simulated, source = np.asarray(a.get('simulated', False)), np.asarray(a.get('source', ''))
+        if simulated.shape or simulated.dtype.kind not in 'biu': raise AlignetError('simulated must be True or False')
+        if source.shape or source.dtype.kind != 'U': raise AlignetError('source must be text')
+        return cls(a['triplets'], a['names'].tolist(), a.get('probs'), str(source),
+                   bool(simulated), a.get('subjects'))
     except (ValueError, TypeError) as e: raise AlignetError(f"judgements file '{path}': {e}") from e
 
 # %% ../nbs/01_data.ipynb #3f16dbb6

@@ -85,7 +85,7 @@ def save(self:Teacher,
     path = Path(path)
     if path.suffix != '.npz': path = path.with_name(path.name + '.npz')
     arrays = dict(weights=self.weights, bias=self.bias, mean=self.mean, std=self.std)
-    return write_npz(path, **arrays, meta=json_text(self.meta, 'meta', str))
+    return write_npz(path, **arrays, meta=json_text(self.meta, 'meta'))
 
 # %% ../nbs/03_teacher.ipynb #a2eb3c20
 @patch(cls_method=True)

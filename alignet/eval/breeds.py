@@ -75,6 +75,7 @@ def breeds_task(
 ) -> ShiftTask: # Superclasses with source and target subclasses
     "One of the four tasks of the BREEDS benchmark"
     check_choice(name, BREEDS, 'BREEDS task')
+    check_path(folder, 'the folder of the revised hierarchy')
     return superclass_task(ClassTree.load(folder), split=split, seed=seed, name=name, **BREEDS[name])
 
 # %% ../../nbs/eval/breeds.ipynb #79823dba
@@ -119,7 +120,7 @@ def load_breeds(
 ) -> ShiftData: # A row a photo: to fit on, source or target
     "A BREEDS task on ImageNet: fitted on train photos, tested on val photos"
     if isinstance(name, ShiftTask): task = name
-    else: task = breeds_task(name, check_path(hierarchy, 'hierarchy'), split, seed)
+    else: task = breeds_task(name, hierarchy, split, seed)
     if per_class is not None: check_count(1, per_class=per_class)
     root, rows, r = check_path(root), [], rng(seed, 74)
     for row in task.table.itertuples():

@@ -91,11 +91,11 @@ def _check_pairs(pairs, names):
     "Dissimilarities of pairs as (s, p) float32"
     n = len(names)
     if len(set(names)) != n: raise AlignetError('names: a picture has the name of another; give each its own')
-    if n < 3: raise AlignetError(f'{n} pictures have no order of pairs; at least 3 are needed')
     pairs = np.atleast_2d(check_real(pairs, 'dissimilarities').astype(np.float32))
     p = n * (n - 1) // 2
     if pairs.ndim != 2 or pairs.shape[1] != p:
-        raise AlignetError(f'{n:,} pictures have {p:,} pairs, but there are {pairs.shape[-1]:,} numbers a person')
+        raise AlignetError(f'{n:,} names have {p:,} pairs, but there are {pairs.shape[-1]:,} numbers a person')
+    if n < 3: raise AlignetError(f'{n} pictures have no order of pairs; at least 3 are needed')
     if not len(pairs): raise AlignetError('dissimilarities: there is no person; give one row or more')
     check_rows(np.isinf(pairs).any(1), 'dissimilarities', 'hold infinity; use NaN for a pair without a rating')
     check_rows(np.isnan(pairs).all(1), 'people', 'rated no pair at all; leave them out')

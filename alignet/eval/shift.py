@@ -167,6 +167,7 @@ def table_task(
     "A random split of a table of superclasses"
     if n is not None: check_count(2, n=n)
     given = table
+    if hasattr(given, 'iloc'): raise AlignetError('table must be a dict or pairs; of a DataFrame, give .to_numpy()')
     try: table = dict(given)
     except (TypeError, ValueError) as e:
         raise AlignetError('table must be a dict {subclass: superclass}, or pairs') from e

@@ -462,7 +462,7 @@ class Shots:
         ks = [self.ks] if _is_count(self.ks) else self.ks
         valid = isinstance(ks, (tuple, list)) and all(_is_count(k) and k > 0 for k in ks)
         if not valid or not ks or len(set(ks)) < len(ks):
-            raise AlignetError(f'few_shot: ks must be different whole numbers, not {self.ks!r}')
+            raise AlignetError(f'few_shot: ks must be different whole numbers of at least 1, not {self.ks!r}')
         for name, least in (('draws', 1), ('max_test', 2)):
             v = getattr(self, name)
             if not _is_count(v) or v < least:

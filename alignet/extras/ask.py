@@ -251,6 +251,8 @@ def _resume(self:OddOneOut):
     if [r['trial'] for r in live] != list(range(1, len(live) + 1)):
         raise AlignetError(f"'{self.path}' does not hold trials 1 to {len(live)}, each once; was it edited?")
     row_of = {f: i for i, f in enumerate(self.images.names)}
+    files = [r[f'{side}_file'] for r in live for side in SIDES]
+    check_known(files, row_of, f"pictures of the record '{self.path}'", 'give another path, or undo the edit')
     for r in live:
         rows = [row_of[r[f'{side}_file']] for side in SIDES]
         self._plan.trials.append(dict(number=r['trial'], catch=r['catch'], rows=rows))

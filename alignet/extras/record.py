@@ -39,7 +39,7 @@ def _from_line(line):
         row['session'], row['trial'] = int(row['session']), int(row['trial'])
         row['rt'], row['catch'] = float(row['rt'] or 'nan'), bool(int(row['catch']))
     except ValueError: return
-    return row
+    return None if row['rt'] < 0 or not row['annotator'].strip() else row
 
 # %% ../../nbs/extras/record.ipynb #67a548dc
 def is_record(
@@ -93,6 +93,7 @@ class AnswerLog:
         "The error for a record in a folder that does not exist"
         folder = self.path.parent
         remedy = f"make it with Path('{folder}').mkdir()" if folder.parent.is_dir() else 'check the path'
+        if folder.exists(): remedy = 'a file has this name, so choose another path'
         return AlignetError(f"the folder '{folder}' of the record does not exist; {remedy}")
 
     @property

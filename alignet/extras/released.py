@@ -235,8 +235,9 @@ def _next_block(columns, m, listing, row, path):
 def _read_rows(path, rows, listing, block):
     "Sorted names, (n, 3) rows of them and similarities as they stand in the file, and its number of rows"
     number, triplets, sims = {}, [], []
-    keys = ['filenames', 'similarities'] + ([] if listing is None else ['indices'])
     with zipfile.ZipFile(path) as archive:
+        has_indices = listing is not None or 'indices.npy' in archive.namelist()
+        keys = ['filenames', 'similarities'] + ['indices'] * has_indices
         columns = _open_columns(archive, keys, path)
         total = len(columns['filenames'])
         n = total if rows is None else min(rows, total)
@@ -285,7 +286,7 @@ def released_triplets(
 ) -> PseudoLabels: # The odd one last, no embedding; meta says what was found
     "Read the released AligNet triplets, check them, and find their photos by name"
     path = check_path(path)
-    if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
+    with reading(path, missing='check the path'): open(path, 'rb').close()
     check_choice(missing, ('error', 'drop'), 'missing')
     check_flag(allow_control=allow_control)
     check_count(1, rows=1 if rows is None else rows, block=block)
@@ -295,6 +296,7 @@ def released_triplets(
     except AlignetError: raise
     except Exception as e:
         raise AlignetError(f"'{path}' is damaged or no .npz of plain arrays ({e}); get it again") from e
+    if not s.any(): raise AlignetError(f"'{path}': all similarities are zero; get the file again")
     bad = ~np.isfinite(s).all(1)
     check_rows(bad, f"'{path}': similarities", 'hold NaN or infinity; get the file again')
     order = odd_places(s)

@@ -137,7 +137,7 @@ def read_message(
     data:bytes, # A message
 ) -> dict: # {number of a field: list of its values, int or bytes}
     "Read the fields of a protobuf message"
-    if not isinstance(data, bytes): raise AlignetError('a number is where a message should be')
+    if not isinstance(data, bytes): raise AlignetError(f'a message must be bytes, not {data!r:.60}')
     out, at = {}, 0
     while at < len(data):
         key, at = read_varint(data, at)

@@ -44,16 +44,16 @@ def add_command(
 # %% ../../nbs/files/commands.ipynb #cmdnum
 def wrong_number(
     options:dict, # {field: value}
-    from_zero=(), # Fields that may be zero
+    least=None, # {field: smallest number allowed}; else 1, or above 0 if it is no whole number
 ) -> str: # None if all are right
     "What is wrong with the first number that means nothing"
     for name, value in options.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)): continue
-        least = 'at least 1' if isinstance(value, int) else 'above 0'
-        if name in from_zero: least = 'at least 0'
-        if not math.isfinite(value): least = 'a finite number'
-        right = math.isfinite(value) and (value > 0 or value == 0 and name in from_zero)
-        if not right: return f"--{name.replace('_', '-')} must be {least}, not {value}"
+        low = (least or {}).get(name, 1 if isinstance(value, int) else None)
+        wanted = 'above 0' if low is None else f'at least {low}'
+        if not math.isfinite(value): wanted = 'a finite number'
+        right = math.isfinite(value) and (value > 0 if low is None else value >= low)
+        if not right: return f"--{name.replace('_', '-')} must be {wanted}, not {value}"
         if name == 'seed' and value >= 2**32: return f'--seed must be below {2**32}, not {value}'
 
 # %% ../../nbs/files/commands.ipynb #cmdopt

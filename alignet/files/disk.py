@@ -162,6 +162,7 @@ def check_writable(
     "Raise if a file or folder of this name could not be written; nothing is left behind"
     path = check_path(path)
     check_flag(folder=folder)
+    check_has_name(path.absolute())
     try:
         check_no_device(path)
         if path.exists() and path.is_dir() != folder:
@@ -208,10 +209,9 @@ def _to_json(obj, what, **kw):
 def json_text(
     obj, # Anything JSON knows, numpy scalars and arrays, paths
     what:str, # What to call it in an error
-    default=to_jsonable, # What turns anything else into what JSON knows
 ) -> str: # JSON
     "Write an object as JSON, or raise an `AlignetError` that names it"
-    try: return json.dumps(obj, default=default)
+    try: return json.dumps(obj, default=to_jsonable)
     except (TypeError, ValueError, RecursionError) as e:
         raise AlignetError(f'{what} cannot be written as JSON ({e}); keep plain values in it') from e
 
@@ -275,9 +275,10 @@ def read_json(
     path, # The file to read
     kind:type=None, # What it must hold, e.g. dict or list; anything if None
     remedy:str='delete it and make it again', # What to do if it is damaged
+    missing:str='check the path', # What to do if it does not exist
 ) -> object: # What it holds
     "Read a JSON file"
-    with reading(path, 'valid JSON', remedy): text = Path(path).read_bytes()
+    with reading(path, 'valid JSON', remedy, missing): text = Path(path).read_bytes()
     return parse_json(text, path, kind, remedy)
 
 # %% ../../nbs/files/disk.ipynb #csvformula

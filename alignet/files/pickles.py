@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from ..core import *
+from .disk import *
 
 # %% ../../nbs/files/pickles.ipynb #plain08
 def _need(good, what):
@@ -295,7 +296,7 @@ def read_pickle(
 ) -> object: # What it holds
     "Read plain values from a pickle, without running any code of the file's choice"
     path = check_path(path)
-    if not path.is_file(): raise AlignetError(f"'{path}' does not exist; check the path")
+    with reading(path, missing='check the path'): open(path, 'rb').close()
     size = path.stat().st_size
     if size > _LIMIT: raise AlignetError(f"'{path}' is too large: {size/1e9:.1f} GB; {remedy}")
     try: return _PlainUnpickler(io.BytesIO(path.read_bytes()), encoding='latin1').load()

@@ -323,7 +323,9 @@ def check_path(
 ) -> Path: # The same
     "Validate the path of a file or folder"
     try: data = os.fsencode(path)
-    except (TypeError, UnicodeEncodeError): data = b''
+    except TypeError: data = b''
+    except UnicodeEncodeError as e:
+        raise AlignetError(f'{what} must be a path, not {str(path)!a:.60}, no valid Unicode; rename it') from e
     if not data or b'\0' in data or isinstance(path, bytes):
         raise AlignetError(f'{what} must be a path, not {path!r:.60}')
     # what common file systems take

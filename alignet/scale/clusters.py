@@ -34,7 +34,9 @@ class FeatureRows:
         elif hasattr(source, 'names'):
             check_has('X', 'a FeatureStore, a pair or an array', source=source)
             names, X = source.names, source.X
-        else: names, X = None, source
+        else:
+            if not isinstance(source, list): check_has('shape', 'a FeatureStore, a pair or an array', store=source)
+            names, X = None, source
         # what lies on a disk stays there
         stays = hasattr(X, 'dtype') and not isinstance(X, torch.Tensor)
         self.X = X if stays else check_finite(X)
@@ -70,12 +72,12 @@ def _transformed_meta(teacher, store, rows, chunk):
     "What a store of the teacher's features says about itself"
     origin = store.origin() if hasattr(store, 'origin') else {}
     objective = getattr(teacher, 'meta', {}).get('objective')
-    name = teacher_digest(teacher)
+    name, is_control = teacher_digest(teacher), objective in ('control', 'identity')
     return dict(
-        model=f"{origin.get('model') or 'features'} through teacher {name}", arch='teacher',
-        weights=f'{name} of {rows.fingerprint()}', data_config=origin.get('data_config') or {},
+        model=f"{origin.get('model') or 'features'} through {'control' if is_control else 'teacher'} {name}",
+        arch='teacher', weights=f'{name} of {rows.fingerprint()}', data_config=origin.get('data_config') or {},
         teacher=name, features=origin, chunk=chunk,
-        transform='untransformed' if objective in ('control', 'identity') else 'aligned')
+        transform='untransformed' if is_control else 'aligned')
 
 # %% ../../nbs/scale/clusters.ipynb #e0e09802
 def _finished_store(path, meta, names):

@@ -50,6 +50,7 @@ def extract_shared(
         if join and launched and rank == 0:
             for r in range(n_procs): _remove_store(_part_path(path, r, n_procs))
         return FeatureStore(path).check(model, images, kwargs.get('size'))
+    check_between(1, len(images) or n_procs, n_procs=n_procs)
     part = extract_features(model, images.subset(images.names[rows]), _part_path(path, rank, n_procs), **kwargs)
     if not (join and launched): return part
     if n_procs > 1: torch.distributed.barrier()

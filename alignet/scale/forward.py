@@ -74,7 +74,8 @@ def rows_of_batch(
         raise AlignetError(f"'{model.name}' fills the memory of {x.device}; lower batch_size={len(x)}") from e
     except (RuntimeError, AssertionError, TypeError) as e:
         why, shape = str(e).strip().split('\n')[0][:120], tuple(x.shape[1:])
-        channels, remedy = re.search(r'to have (\d+) channels', str(e)), 'change size='
+        channels = re.search(r'to have (\d+) channels', str(e))
+        remedy = 'change size=, or give a model that takes pictures'
         if channels: why, remedy = f'it takes {channels[1]} channels', 'make it with in_chans=3'
         raise AlignetError(f"'{model.name}' cannot take images of shape {shape}: {why}; {remedy}") from e
 

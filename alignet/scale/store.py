@@ -22,7 +22,7 @@ def part_folder(
     "Name of the unfinished store"
     path = check_path(path)
     if not path.name: path = path.absolute()
-    return path.with_name(path.name + '.part')
+    return path.parent/f'{path.name}.part'
 
 # %% ../../nbs/scale/store.ipynb #2aaaf3db
 FILE_COLUMNS = 'names', 'bytes', 'stamps', 'contents'
@@ -58,8 +58,9 @@ def _are_columns(files):
 def _read_small_files(path):
     "What meta.json and names.json hold; raise if it is something else"
     path = check_path(path)
-    meta, files = read_json(path/'meta.json'), read_json(path/'names.json')
+    meta, files = (read_json(path/o, None, _REMEDY, _REMEDY) for o in ('meta.json', 'names.json'))
     is_meta = isinstance(meta, dict) and isinstance(meta.get('data_config') or {}, dict)
+    is_meta = is_meta and None not in [meta.get(k) for k in ('images', 'rows', 'crc')]
     for file, good in (('meta.json', is_meta), ('names.json', _are_columns(files))):
         if not good: raise AlignetError(f"'{path/file}' is damaged; {_REMEDY}")
     return meta, {k: file_column(files, k) for k in FILE_COLUMNS}

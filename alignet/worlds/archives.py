@@ -12,7 +12,8 @@ import numpy as np
 from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
-from .pictures import IMAGE_SUFFIXES, ImageSet, file_stamp, load_image, stamp_text, walk_files
+from .pictures import (
+    IMAGE_SUFFIXES, ImageSet, file_stamp, load_image, report_left_out, stamp_text, walk_files)
 
 # %% ../../nbs/worlds/archives.ipynb #a2d783bf
 class PackedImages(ImageSet):
@@ -242,14 +243,16 @@ class TarImages(PackedImages):
         self.ext = None if ext is None else {o.lower().lstrip('.') for o in check_names(endings, 'ext')}
         if self.ext: self.if_empty = f'no file ends in {preview(sorted(self.ext))}, as ext wants'
         if prefix: check_unique([p.stem for p in self.shards], 'shard names', 'open them without prefix')
-        names, where = [], []
+        names, where, outside = [], [], 0
         for s in progress(range(len(self.shards)), desc='contents of the shards'):
             for name, (offset, size) in zip(*_contents(self.shards[s])):
+                outside += '..' in name.split('/')
                 if not self._is_image(name): continue
                 names.append(self._name(s, name))
                 where.append((s, offset, size))
         self._where, self._open = np.array(where, np.int64).reshape(-1, 3), {}
         first, others = self.shards[0], len(self.shards) - 1
+        if outside: report_left_out(first.parent, [], [f'{outside:,} files that lie outside (..); pack them again'])
         self._named(first.parent/f'{first.stem} and {others} more' if others else first, names)
 
     def _is_image(self, name):
@@ -527,8 +530,10 @@ def image_set(
     "The image set that a path, a pattern or a dataset stands for"
     if isinstance(source, ImageSet): return source
     is_path, is_list = isinstance(source, (str, os.PathLike)), isinstance(source, (list, tuple))
-    if not (is_path or is_list): return HFImages(source, **kw)
-    p = check_path(source if is_path else (list(source) or [''])[0], 'the source of images')
+    if not (is_path or is_list):
+        check_has('column_names', 'a folder, tar shards, a datasets.Dataset or an image set', source=source)
+        return HFImages(source, **kw)
+    p = check_path(source if is_path else [*source, source][0], 'the source of images')
     if p.suffix == '.parquet': return HFImages(_read_parquet(source), **kw)
     if is_list or '.tar' in p.name and not p.is_dir(): return TarImages(source, **kw)
     found = _contents_of(p) if os.path.isdir(p) else 'pictures'

@@ -175,6 +175,8 @@ def _table_objects(df, names, base, what):
     given, number = ~cells.missing, np.isfinite(cells.number)
     mostly_numbers = number[given].mean() >= .5 if given.any() else True
     if names is None:
+        if not given.any():
+            raise AlignetError(f'{what}: {preview(df.columns)} hold no objects, but empty cells only; fill them in')
         if mostly_numbers: raise AlignetError(f'{what} holds indices; say what they point to with names=[...]')
         if (number & given).any():
             raise AlignetError(f'{what} mixes names and numbers in {preview(df.columns)}; '
@@ -332,6 +334,7 @@ def infer_columns(
     columns = rest[:3] if spec.columns is None else list(np.atleast_1d(np.array(spec.columns, object)))
     if len(columns) != 3:
         raise AlignetError(f'{what}: a triplet needs three columns, not {len(columns)}; give columns=[...]')
+    if spec.columns is not None: check_unique(columns, 'columns')
     odd_column = spec.odd if named and spec.odd not in columns else None
     need = columns + [c for c in (odd_column, spec.subjects) if c is not None]
     check_known(need, list(df.columns), f'columns of {what}', f'it has {preview(df.columns, 12)}')

@@ -76,7 +76,7 @@ def _check_finite(name, value):
 def check_positive(
     **values, # Numbers by name
 ):
-    "Raise an `AlignetError` if one of the numbers is not above zero, or infinite"
+    "Raise an `AlignetError` if one of the numbers is not above zero, or is infinite"
     for name, value in values.items():
         _check_number(name, value)
         if not value > 0: raise AlignetError(f'{name} must be above zero, not {value!s:.60}')

@@ -388,7 +388,7 @@ def odd_last(
     t, s = check_triplets(triplets), check_real(sims, 'sims')
     if t.shape != s.shape: raise AlignetError(f'triplets {t.shape} and sims {s.shape} differ in shape')
     if s.ndim != 2 or s.shape[1] != 3: raise AlignetError(f'sims must have the shape (t, 3), not {s.shape}')
-    check_rows(np.isnan(s).any(1), 'sims', 'hold NaN')
+    check_rows(~np.isfinite(s).all(1), 'sims', 'hold NaN or infinity')
     best = s.argmax(1)                      # 0: pair 01, 1: pair 02, 2: pair 12
     object_order = np.array([[0, 1, 2], [0, 2, 1], [1, 2, 0]])[best]
     pair_order = np.array([[0, 1, 2], [1, 0, 2], [2, 0, 1]])[best]

@@ -354,7 +354,10 @@ class Splits:
     seed:int=0 # The seed they were drawn with
 
     def __post_init__(self):
-        for part in ('teacher', 'dev', 'test', 'pool'): check_names(getattr(self, part), part)
+        for part in ('teacher', 'dev', 'test', 'pool'):
+            names = getattr(self, part)
+            check_names(names, part)
+            check_rows([name != name or name == '' for name in names], part, 'have no name')
 
     def __repr__(self):
         n = [len(part) for part in (self.teacher, self.dev, self.test)]

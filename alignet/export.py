@@ -107,6 +107,7 @@ def model_card(
 ) -> str: # Markdown
     "Write a model card with the model's own evidence"
     check_has('model arch num_features', 'a Backbone', backbone=backbone)
+    check_text(name=name)
     if table is not None: check_columns(table, (), 'table')
     for what, text in dict(data=data, terms=terms, license=license, notes=notes, summary=summary).items():
         if not isinstance(text, (str, type(None))): raise AlignetError(f'{what} must be text, not {text!r:.60}')

@@ -34,6 +34,7 @@ class Backbone(nn.Module):
         source:str='', # Where the weights came from, for the record
     ):
         super().__init__()
+        if name is not None: check_text(name=name)
         empty = isinstance(model, nn.Sequential) and not len(model)
         if not isinstance(model, nn.Module) or empty:
             remedy = 'create_backbone takes a name'
@@ -253,6 +254,7 @@ def write(cls:FeatureStore,
     **meta, # More to remember
 ) -> FeatureStore: # The store, opened
     "Make a store from an array, e.g. of published features"
+    check_text(model=model)
     X, names = to_array(X, 'features'), check_unique(names, 'names of features')
     if X.ndim != 2 or len(X) != len(names):
         raise AlignetError(f'{len(names):,} names do not fit features of shape {X.shape}')

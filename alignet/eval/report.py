@@ -100,7 +100,8 @@ class Report:
     ):
         for what, o in dict(tables=tables, figures=figures).items():
             if o is not None: check_has('items setdefault', 'a dict', **{what: o})
-        self.title, self.subtitle, self.parts = str(title), str(subtitle), []
+        check_text(title=title, subtitle=subtitle)
+        self.title, self.subtitle, self.parts = title, subtitle, []
         for caption, df in (tables or {}).items(): self.table(df, caption)
         for alt, fig in (figures or {}).items(): self.figure(fig, alt)
         for text in check_names(notes, 'notes'): self.note(text)
@@ -181,7 +182,8 @@ def figure(self:Report,
     half:bool=False, # Beside the next one, where the page is wide enough
 ) -> Report: # Itself
     "Add a figure"
-    if alt is None or not str(alt).strip(): raise AlignetError('a figure needs alternative text: say what one sees')
+    if not isinstance(alt, str) or not alt.strip():
+        raise AlignetError('a figure needs alternative text: say what one sees')
     im, scale = _draw_figure(fig, dpi)
     if not min(im.size): raise AlignetError(f'fig has no pixels: its size is {im.size}; give another')
     png = io.BytesIO()
@@ -209,7 +211,7 @@ def to_html(self:Report,
     "The report as one self-contained page"
     page = self._repr_html_(page=True)
     if path is not None:
-        with atomic_path(path) as tmp: Path(tmp).write_text(page, encoding='utf-8')
+        with atomic_path(path) as tmp: Path(tmp).write_text(page, encoding='utf-8', errors='backslashreplace')
     return page
 
 # %% ../../nbs/eval/report.ipynb #c105404c

@@ -176,6 +176,7 @@ class OddOneOut(StaticWidget):
     ):
         check_images(images)
         check_count(1, px=px)
+        check_between(1, 2000, px=px)
         check_flag(labels=labels, simulated=simulated)
         check_text(question=question)
         self.annotator = _check_annotator(annotator)

@@ -79,6 +79,7 @@ class AnswerLog:
         annotator:str, # Who answers: a pseudonym
     ):
         check_text(annotator=annotator)
+        if not annotator.strip(): raise AlignetError('annotator is empty; give a pseudonym such as p01')
         path, self.annotator = check_path(path), annotator
         if path.is_dir() or path.suffix == '':
             stem = re.sub(r'[^A-Za-z0-9_.-]+', '_', annotator)

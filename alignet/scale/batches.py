@@ -285,6 +285,7 @@ class BatchPlan:
     ) -> np.ndarray: # (items,) int64, batch after batch
         "Items of an epoch for one process"
         check_rank(rank, n_procs)
+        check_count(0, epoch=epoch)
         items, bs = self.size(n_procs)
         order = self.order(epoch, items * n_procs, bs * n_procs)
         return order.reshape(-1, n_procs, bs)[:, rank].ravel()

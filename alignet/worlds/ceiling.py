@@ -220,7 +220,8 @@ def fraction_of_ceiling(
         raise AlignetError(f'the ceiling must lie between chance (1/3) and 1, not at {c}')
     numbers = [np.nan] if accuracy is None else accuracy
     try: a = pd.Series(numbers, dtype=float, name='accuracy')
-    except (TypeError, ValueError) as e: raise AlignetError('accuracy must be a number or a list of them') from e
+    except (TypeError, ValueError, OverflowError) as e:
+        raise AlignetError('accuracy must be a number or a list of them') from e
     check_real(a, 'accuracy')
     check_rows(~((a >= 0) & (a <= 1)), 'accuracy', 'are not between 0 and 1')
     above = (a - CHANCE) / (c - CHANCE)

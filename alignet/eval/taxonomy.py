@@ -97,7 +97,8 @@ class ClassTree:
         self.down = _children(self.up)
         tops = sorted(keep - set(self.up)) if root is None else [root]
         if len(tops) != 1:
-            raise AlignetError(f'class hierarchy: {len(tops)} nodes have no parent ({preview(tops)}); give root=')
+            found = f'{len(tops)} nodes have no parent ({preview(tops)})' if tops else 'it runs in a circle'
+            raise AlignetError(f'class hierarchy: {found}; give root=')
         self.root, self.level = tops[0], _levels(self.down, tops[0])
 
     def __repr__(self):

@@ -236,7 +236,8 @@ def teacher_report(
 ) -> tuple: # DataFrame of figures before and after; matplotlib figure
     "Accuracy, calibration, dissimilarity matrices and gains by category, before and after the map"
     check_has('transform meta', 'a Teacher', teacher=teacher)
-    X, triplets = check_finite(X), getattr(triplets, 'triplets', triplets)
+    X, triplets = check_finite(X), check_triplets(getattr(triplets, 'triplets', triplets), len(X))
+    if not len(triplets): raise AlignetError('triplets is empty; give human choices about the objects of X')
     if groups is not None: groups = check_labels(check_names(groups, 'groups'), len(X), 'groups').tolist()
     models = dict(before=X, after=teacher.transform(X))
     cosine, dot = ([triplet_sims(Z, triplets, s) for Z in models.values()] for s in ('cosine', 'dot'))

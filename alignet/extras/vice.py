@@ -409,7 +409,7 @@ def fit(cls:VICE,
     settings = ViceSettings(**kwargs)
     check_count(0, seed=seed)
     check_count(1, every=every)
-    if callback is not None: check_callable(callback=callback)
+    if callback is not None: check_callable(takes=1, callback=callback)
     t, n, names = _single_answers(triplets, n)
     t, v = _hold_out(t, n, valid, seed)
     if settings.batch is None: settings = replace(settings, batch=min(2048, max(64, len(t)//80)))

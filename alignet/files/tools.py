@@ -142,11 +142,17 @@ def check_text(
 
 # %% ../../nbs/files/tools.ipynb #chkcall0
 def check_callable(
+    *,
+    takes:int=None, # How many arguments each must take; not checked if None
     **values, # By name
 ):
     "Raise an `AlignetError` if one of the values cannot be called"
     for name, value in values.items():
         if not callable(value): raise AlignetError(f'{name} must be a function, not {value!r:.60}')
+        if takes is None: continue
+        try: inspect.signature(value).bind(*range(takes))
+        except ValueError: continue                         # a function in C may not say what it takes
+        except TypeError as e: raise AlignetError(f'{name} must take {takes} argument(s): {e}') from e
 
 # %% ../../nbs/files/tools.ipynb #chktensors
 def check_tensors(

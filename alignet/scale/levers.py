@@ -140,7 +140,7 @@ def mix_curve(
 ) -> pd.DataFrame: # mix, and a column for each measure
     "Score networks on the line between a base and its student"
     base, student = as_backbone(base), as_backbone(student)
-    if not callable(score): raise AlignetError(f'score must be a function of a Backbone, not {score!r:.60}')
+    check_callable(takes=1, score=score)
     mixes = check_vector(mixes, 'mixes').tolist()
     for mix in mixes: check_between(0, 1, mixes=mix)
     rows = []

@@ -35,6 +35,10 @@ from .worlds.offline import offline_world
 from .worlds.things_world import things_world
 
 # %% ../nbs/09_demo.ipynb #0506aa94
+DEMOS = dict(
+    offline=dict(shots=3, draws=5, strength=1e-4, mix=1.),
+    things=dict(epochs=6, draws=2, mix=.4, teachers=tuple(f'tf_efficientnet_lite{i}' for i in range(3))))
+
 @dataclass
 class DemoSettings:
     "Settings of the demo"
@@ -62,7 +66,7 @@ class DemoSettings:
     objects:int=None # Offline world: number of objects, all if None
 
     def __post_init__(self):
-        check_choice(self.world, ('offline', 'things'), 'world')
+        check_choice(self.world, DEMOS, 'world')
         check_text(student=self.student)
         if not check_unique(self.teachers, 'teachers'): raise AlignetError('teachers is empty; name a backbone')
         check_choice(self.loss, TRIPLET_LOSSES, 'loss')
@@ -79,10 +83,6 @@ class DemoSettings:
         if self.world != 'offline': raise AlignetError("objects belongs to the world 'offline'")
 
 # %% ../nbs/09_demo.ipynb #a8c73141
-DEMOS = dict(
-    offline=dict(shots=3, draws=5, strength=1e-4, mix=1.),
-    things=dict(epochs=6, draws=2, mix=.4, teachers=tuple(f'tf_efficientnet_lite{i}' for i in range(3))))
-
 def demo_settings(
     world:str='offline', # 'offline' or 'things'
     **changes, # Any field of DemoSettings

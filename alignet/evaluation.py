@@ -161,7 +161,7 @@ def brier(
     y = to_array(outcome, 'outcome')
     if p.ndim == 2:
         check_rows(~((p >= 0) & (p <= 1 + 1e-6)).all(1), 'probs', 'are not between 0 and 1')
-        check_rows(np.abs(p.sum(1) - 1) > 1e-3, 'probs', 'do not sum to 1')
+        check_rows(np.abs(p.sum(1) - 1) > 1e-2, 'probs', 'do not sum to 1; divide each row by its sum')
     if y.shape != (len(p),) or y.dtype.kind not in 'iub' or y.min() < 0 or y.max() >= p.shape[1]:
         raise AlignetError(f'outcome must hold one class from 0 to {p.shape[1] - 1} for each of {len(p):,} rows')
     return float(((p - np.eye(p.shape[1])[y.astype(int)])**2).sum(1).mean())

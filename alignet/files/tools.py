@@ -10,7 +10,7 @@ __all__ = ['as_label', 'printable', 'AlignetError', 'PositionError', 'check_choi
            'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
 
 # %% ../../nbs/files/tools.ipynb #toolsimports
-import collections, contextlib, dataclasses, difflib, functools, heapq, importlib, inspect, numbers
+import collections, contextlib, dataclasses, difflib, functools, heapq, importlib, inspect, math, numbers
 import os, random, sys, unicodedata, warnings
 from pathlib import Path
 import numpy as np
@@ -66,11 +66,14 @@ def _check_number(name, value):
     try: bool(value > 0)
     except (TypeError, RuntimeError) as e: raise AlignetError(f'{name} must be a number, not {value!r:.60}') from e
 
-_LARGEST = float(np.finfo(float).max)
+def _is_finite(value):
+    "Whether a number is finite, and not beyond every float"
+    try: return math.isfinite(value)
+    except OverflowError: return False
 
 def _check_finite(name, value):
     "Raise an `AlignetError` if a number is infinite"
-    if value > _LARGEST: raise AlignetError(f'{name} must be a finite number, not {value!r:.60}')
+    if not _is_finite(value): raise AlignetError(f'{name} must be a finite number, not {value!r:.60}')
 
 # %% ../../nbs/files/tools.ipynb #00ffa129
 def check_positive(

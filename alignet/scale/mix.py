@@ -35,13 +35,15 @@ def mix_states(
     "Tensors on the line between those of two networks"
     check_between(0, 1, fraction=fraction)
     _check_alike(base, student)
-    for name, tensor in (*base.items(), *student.items()):
-        if not tensor.isfinite().all(): raise AlignetError(f"'{name}' holds NaN or infinity; train the student again")
-    def between(a, b):
+    def between(name, a, b):
         a = a.to(b)
         if fraction in (0, 1) or not b.is_floating_point(): return (b if fraction else a).clone()
-        return torch.lerp(a.float(), b.float(), float(fraction)).to(b)
-    return {name: between(a, student[name]) for name, a in base.items()}
+        first, last = a.float(), b.float()
+        mixed = torch.lerp(first, last, float(fraction))
+        mixed = torch.where(first == last, last, mixed)     # the infinities of a mask stay
+        if mixed.isnan().any(): raise AlignetError(f"'{name}' holds NaN or infinity in one of the two networks")
+        return mixed.to(b)
+    return {name: between(name, a, student[name]) for name, a in base.items()}
 
 # %% ../../nbs/scale/mix.ipynb #mix00013
 def mix_models(

@@ -153,7 +153,8 @@ def train_model(
     if taken: raise AlignetError(f'train_model takes no {taken[0]}; give the seed to TrainRun')
     path, settings = check_path(path), run.settings | options
     check_model_folder(path)
-    if Path(student.removeprefix('local-dir:')).resolve() == path.resolve():
+    base = student.removeprefix('local-dir:')
+    if base != student and Path(base).resolve() == path.resolve():
         raise AlignetError(f"'{path}' is the folder of the backbone itself; choose another for what is trained")
     checkpoint = Checkpoint(path.with_name(f'{path.name}.checkpoint'), every=run.save_every)
     check_writable(checkpoint.path)

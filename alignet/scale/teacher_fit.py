@@ -471,7 +471,7 @@ def fit_listed(
 
 # %% ../../nbs/scale/teacher_fit.ipynb #descendone
 def _descend(data, E, tau, seed, weights, settings, lr):  # noqa: PLR0913
-    "One run of Adam, as fit_embedding describes it"
+    "One run of Adam, as fit_embedding describes it, and the objective at its start and end"
     n = len(E)
     g = torch.Generator().manual_seed(int(seed) % 2**63)
     def draw():
@@ -483,16 +483,19 @@ def _descend(data, E, tau, seed, weights, settings, lr):  # noqa: PLR0913
     steps, (W, b) = settings.steps, data.start()
     opt = torch.optim.Adam([W, b], lr=lr, betas=(.9, .99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)
-    watched, history = draw(), []
+    watched, history, wholes = draw(), [], []
     for step in range(steps):
         if step % max(1, steps // 20) == 0 or step == steps - 1:
-            with torch.no_grad(): history.append((step, all_triplets_kl(*sims(watched)).item()))
+            with torch.no_grad():
+                kl = all_triplets_kl(*sims(watched))
+                wholes.append(data.loss(kl, W, b).item())
+            history.append((step, kl.item()))
         loss = data.loss(_EmbeddingKL.apply(*sims(draw())), W, b)
         opt.zero_grad()
         loss.backward()
         opt.step()
         schedule.step()
-    return W.detach(), b.detach(), history
+    return W.detach(), b.detach(), history, wholes[0], wholes[-1]
 
 # %% ../../nbs/scale/teacher_fit.ipynb #4abccf4f
 def fit_embedding(
@@ -511,10 +514,10 @@ def fit_embedding(
     (n, m), E = data.Y.shape, torch.tensor(check_finite(E, 'E'))
     if len(E) != n: raise AlignetError(f'E has {len(E):,} rows for {n:,} objects')
     if weights is not None: weights = torch.from_numpy(check_weights(weights, n))
-    lr = settings.lr or .025 / m**.5
-    for rate in (lr, lr/4, lr/16):
-        W, b, history = _descend(data, E, tau, seed, weights, settings, rate)
-        first, last = history[0][1], history[-1][1]
+    usual = .025 / m**.5
+    rates = (settings.lr,) if settings.lr else (usual, usual/4, usual/16)
+    for lr in rates:
+        W, b, history, first, last = _descend(data, E, tau, seed, weights, settings, lr)
         if last <= 2*first + .01: return W, b, history
-    rose = f'its loss rose from {first:.3g} to {last:.3g}'
+    rose = f'its objective rose from {first:.3g} to {last:.3g}'
     raise AlignetError(f'the fit runs away: {rose}; give a smaller lr than {lr:.2g}')

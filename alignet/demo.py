@@ -68,6 +68,7 @@ class DemoSettings:
     def __post_init__(self):
         check_choice(self.world, DEMOS, 'world')
         check_text(student=self.student)
+        if not self.student.strip(): raise AlignetError('student is empty; name a backbone')
         if not check_unique(self.teachers, 'teachers'): raise AlignetError('teachers is empty; name a backbone')
         check_choice(self.loss, TRIPLET_LOSSES, 'loss')
         counts = ('seeds', 'size', 'epochs', 'steps', 'n_labels', 'shots', 'draws')

@@ -246,6 +246,7 @@ def export_timm(
 ) -> Path: # The folder
     "Write a model so that `timm.create_model('local-dir:PATH', pretrained=True)` loads it"
     check_between(0, 1, mix=mix)
+    if name is not None: check_text(name=name)
     if mix != 1 and base is None: raise AlignetError(f'mix={mix} needs base, the network it was trained from')
     path, backbone = check_path(path), timm_backbone(model if base is None else mix_models(base, model, mix))
     net = backbone.model

@@ -164,7 +164,7 @@ class ImageSet:
             raise AlignetError(f"'{root}' is a file; give the folder that holds the images")
         self.names = find_images(self.root) if names is None else [Path(o).as_posix() for o in check_names(names)]
         check_unique(self.names, 'image names', 'remove the repeats')
-        outside = [o for o in self.names if o.startswith('/') or '..' in o.split('/')]
+        outside = [o for o in self.names if o == '.' or o.startswith('/') or '..' in o.split('/')]
         if outside: raise AlignetError(f'outside the folder: {preview(outside)}; give names relative to it')
         self._row = {o: i for i, o in enumerate(self.names)}
 

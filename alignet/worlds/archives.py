@@ -533,7 +533,7 @@ def image_set(
     if not (is_path or is_list):
         check_has('column_names', 'a folder, tar shards, a datasets.Dataset or an image set', source=source)
         return HFImages(source, **kw)
-    p = check_path(source if is_path else [*source, source][0], 'the source of images')
+    p = check_path(source[0] if is_list and source else source, 'the source of images')
     if p.suffix == '.parquet': return HFImages(_read_parquet(source), **kw)
     if is_list or '.tar' in p.name and not p.is_dir(): return TarImages(source, **kw)
     found = _contents_of(p) if os.path.isdir(p) else 'pictures'

@@ -30,6 +30,12 @@ def _check_choices(z, p):
     if z.shape == p.shape and z.shape[-1:] == (3,): return
     raise AlignetError(f'z {tuple(z.shape)} and p {tuple(p.shape)} must have one shape (t, 3)')
 
+def _check_probs(p):
+    "Raise unless the rows are probabilities, up to the rounding of half precision"
+    if torch.compiler.is_compiling() or not p.numel(): return
+    if p.amin() >= 0 and (p.sum(-1) - 1).abs().amax() < .01: return
+    raise AlignetError('p must hold probabilities, none negative and one in sum in each row; use p.softmax(-1)')
+
 # %% ../nbs/05_loss.ipynb #ea5f15b3
 def kl_loss(
     z, # (t, 3) student similarities [s_ij, s_ik, s_jk] divided by the temperature
@@ -37,6 +43,7 @@ def kl_loss(
 ) -> torch.Tensor: # (t,)
     "Kullback-Leibler divergence from the teacher's choices to the student's, in nats"
     _check_choices(z, p)
+    _check_probs(p)
     return (torch.xlogy(p, p) - p * z.log_softmax(-1)).sum(-1)
 
 # %% ../nbs/05_loss.ipynb #5269b15c
@@ -46,6 +53,7 @@ def jsd_loss(
 ) -> torch.Tensor: # (t,), each between 0 and log 2
     "Jensen-Shannon divergence between the teacher's and the student's choices, in nats"
     _check_choices(z, p)
+    _check_probs(p)
     log_q = z.log_softmax(-1)
     q = log_q.exp()
     log_m = ((p + q) / 2).clamp_min(torch.finfo(q.dtype).tiny).log()

@@ -7,10 +7,10 @@ __all__ = ['SIMILARITIES', 'CHANCE', 'TIE', 'to_array', 'check_triplets', 'check
            'check_finite', 'prep_features', 'pair_sims', 'features_for', 'pair_dots', 'of_pairs', 'triplet_sims',
            'choice_probs', 'is_correct', 'ooo_correct', 'ooo_accuracy', 'odd_last', 'AlignetError', 'printable',
            'as_label', 'nearest_names', 'preview', 'PositionError', 'check_choice', 'check_positive', 'check_at_least',
-           'check_count', 'check_number', 'check_between', 'check_flag', 'check_text', 'check_callable',
-           'check_tensors', 'check_has', 'as_axes', 'check_position', 'check_index', 'check_dict', 'check_known',
-           'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows', 'require', 'known_arguments',
-           'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
+           'check_count', 'check_number', 'check_between', 'check_flag', 'check_text', 'check_label', 'check_takes',
+           'check_callable', 'check_tensors', 'check_has', 'as_axes', 'check_position', 'check_index', 'check_dict',
+           'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows', 'require',
+           'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
 
 # %% ../nbs/00_core.ipynb #54674024
 import numpy as np
@@ -22,7 +22,8 @@ from .files.tools import *
 _all_ = [
     'AlignetError', 'printable', 'as_label', 'nearest_names', 'preview',
     'PositionError', 'check_choice', 'check_positive', 'check_at_least', 'check_count', 'check_number',
-    'check_between', 'check_flag', 'check_text', 'check_callable', 'check_tensors', 'check_has', 'as_axes',
+    'check_between', 'check_flag', 'check_text', 'check_label', 'check_takes', 'check_callable', 'check_tensors',
+    'check_has', 'as_axes',
     'check_position', 'check_index', 'check_dict',
     'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows',
     'require', 'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']

@@ -107,7 +107,7 @@ def model_card(
 ) -> str: # Markdown
     "Write a model card with the model's own evidence"
     check_has('model arch num_features', 'a Backbone', backbone=backbone)
-    check_text(name=name)
+    check_label(name=name)
     if table is not None: check_columns(table, (), 'table')
     for what, text in dict(data=data, terms=terms, license=license, notes=notes, summary=summary).items():
         if not isinstance(text, (str, type(None))): raise AlignetError(f'{what} must be text, not {text!r:.60}')
@@ -246,7 +246,7 @@ def export_timm(
 ) -> Path: # The folder
     "Write a model so that `timm.create_model('local-dir:PATH', pretrained=True)` loads it"
     check_between(0, 1, mix=mix)
-    if name is not None: check_text(name=name)
+    if name is not None: check_label(name=name)
     if mix != 1 and base is None: raise AlignetError(f'mix={mix} needs base, the network it was trained from')
     path, backbone = check_path(path), timm_backbone(model if base is None else mix_models(base, model, mix))
     net = backbone.model

@@ -34,7 +34,7 @@ class Backbone(nn.Module):
         source:str='', # Where the weights came from, for the record
     ):
         super().__init__()
-        if name is not None: check_text(name=name)
+        if name is not None: check_label(name=name)
         empty = isinstance(model, nn.Sequential) and not len(model)
         if not isinstance(model, nn.Module) or empty:
             remedy = 'create_backbone takes a name'

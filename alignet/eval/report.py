@@ -100,7 +100,8 @@ class Report:
     ):
         for what, o in dict(tables=tables, figures=figures).items():
             if o is not None: check_has('items setdefault', 'a dict', **{what: o})
-        check_text(title=title, subtitle=subtitle)
+        check_label(title=title)
+        check_text(subtitle=subtitle)
         self.title, self.subtitle, self.parts = title, subtitle, []
         for caption, df in (tables or {}).items(): self.table(df, caption)
         for alt, fig in (figures or {}).items(): self.figure(fig, alt)

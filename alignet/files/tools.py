@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['as_label', 'printable', 'AlignetError', 'PositionError', 'check_choice', 'check_positive', 'check_at_least',
-           'check_count', 'check_between', 'check_flag', 'check_text', 'check_callable', 'check_tensors', 'check_has',
-           'check_number', 'check_dict', 'as_axes', 'check_position', 'check_index', 'nearest_names', 'preview',
-           'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows', 'require',
-           'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
+           'check_count', 'check_between', 'check_flag', 'check_text', 'check_label', 'check_takes', 'check_callable',
+           'check_tensors', 'check_has', 'check_number', 'check_dict', 'as_axes', 'check_position', 'check_index',
+           'nearest_names', 'preview', 'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique',
+           'check_rows', 'require', 'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
 
 # %% ../../nbs/files/tools.ipynb #toolsimports
 import collections, contextlib, dataclasses, difflib, functools, heapq, importlib, inspect, math, numbers
@@ -143,7 +143,31 @@ def check_text(
     for name, value in values.items():
         if not isinstance(value, str): raise AlignetError(f'{name} must be text, not {value!r:.60}')
 
+def check_label(
+    **values, # By name
+):
+    "Raise an `AlignetError` if one of the values is no text, is blank, or holds control characters"
+    check_text(**values)
+    for name, value in values.items():
+        if not value.strip(): raise AlignetError(f'{name} is empty; give it at least one letter')
+        hidden = [c for c in value if unicodedata.category(c) == 'Cc']
+        if hidden: raise AlignetError(f'{name} holds the control character {hidden[0]!a}; leave it out')
+
 # %% ../../nbs/files/tools.ipynb #chkcall0
+def check_takes(
+    name:str, # What to call the function in the error
+    f, # A function
+    *args, # With these it shall be called
+    **kwargs, # And with these
+):
+    "Raise an `AlignetError` if a function does not take the arguments that it will be given"
+    if not callable(f): raise AlignetError(f'{name} must be a function, not {f!r:.60}')
+    try: inspect.signature(f).bind(*args, **kwargs)
+    except ValueError: return                               # a function in C may not say what it takes
+    except TypeError as e:
+        given = ', '.join([f'{len(args)} argument(s)', *kwargs])
+        raise AlignetError(f'{name} must take {given}: {e}') from e
+
 def check_callable(
     *,
     takes:int=None, # How many arguments each must take; not checked if None
@@ -152,10 +176,7 @@ def check_callable(
     "Raise an `AlignetError` if one of the values cannot be called"
     for name, value in values.items():
         if not callable(value): raise AlignetError(f'{name} must be a function, not {value!r:.60}')
-        if takes is None: continue
-        try: inspect.signature(value).bind(*range(takes))
-        except ValueError: continue                         # a function in C may not say what it takes
-        except TypeError as e: raise AlignetError(f'{name} must take {takes} argument(s): {e}') from e
+        if takes is not None: check_takes(name, value, *range(takes))
 
 # %% ../../nbs/files/tools.ipynb #chktensors
 def check_tensors(

@@ -28,6 +28,7 @@ class Teacher:
     ):
         self.weights, self.bias, self.mean, self.std = check_map(weights, bias, mean, std)
         self.meta, self.history = check_meta({} if meta is None else meta), []
+        json_text(self.meta, "the teacher's meta")
 
     @property
     def d_in(self):
@@ -223,11 +224,14 @@ def fit_fold(
     "Fit a teacher on the objects that are not held out"
     check_has('X triplets probs', 'JudgedFeatures', judged=judged)
     kwargs['objects'] = np.flatnonzero(~_held_out(held_out, len(judged.X)))
-    if fit is not None: check_callable(fit=fit)
-    if embedding is not None: return (fit or Teacher.distil)(judged.X, embedding, **kwargs)
-    kept, _ = split_by_objects(judged.triplets, held_out)
-    probs = None if judged.probs is None else judged.probs[kept]
-    return (fit or Teacher.fit)(judged.X, judged.triplets[kept], probs, **kwargs)
+    if embedding is None:
+        kept, _ = split_by_objects(judged.triplets, held_out)
+        probs = None if judged.probs is None else judged.probs[kept]
+        given = judged.X, judged.triplets[kept], probs
+    else: given = judged.X, embedding
+    if fit is None: fit = Teacher.fit if embedding is None else Teacher.distil
+    else: check_takes('fit', fit, *given, **kwargs)
+    return fit(*given, **kwargs)
 
 # %% ../nbs/03_teacher.ipynb #ebfae19f
 def score_fold(

@@ -104,6 +104,7 @@ def _check_pairs(pairs, names):
 # %% ../../nbs/eval/rdm.ipynb #f877a440
 class HumanRDM:
     "How dissimilar people find each pair of some pictures"
+    @known_arguments
     def __init__(self,
         pairs, # (s, p) dissimilarities, a row a person or one for all, in upper order; NaN: not rated
         names, # (n,) names of the pictures: file names, if features are to be found by them

@@ -230,6 +230,7 @@ class TarImages(PackedImages):
     "Images in tar shards, known by member name and read in any order"
     if_repeated = "prefix=True puts the shard's name before each"
     if_empty = f'an image ends in one of {", ".join(IMAGE_SUFFIXES)}'
+    @known_arguments
     def __init__(self,
         shards, # What shard_paths takes: a path, a list, a folder or a pattern
         prefix:bool=False, # Put the shard's name before the image's, where shards repeat names
@@ -319,6 +320,7 @@ def _label(self:TarImages, data):
     _, _, field = self.label.partition(':')
     if field: return json.loads(data)[field]
     text = data.decode().strip()
+    if not text: raise ValueError('it is empty')
     return int(text) if re.fullmatch(r'-?\d+', text) else text
 
 # %% ../../nbs/worlds/archives.ipynb #cdc6034a
@@ -412,6 +414,7 @@ class HFImages(PackedImages):
     "Images in a column of a map-style Hugging Face dataset, known by name"
     if_repeated = 'choose another column with name=, or name=False for row numbers'
     if_empty = 'choose another split'
+    @known_arguments
     def __init__(self,
         dataset, # A datasets.Dataset, e.g. of load_dataset('beans', split='train')
         image:str=None, # The image column; the only one if None

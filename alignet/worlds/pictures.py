@@ -180,6 +180,7 @@ class ImageSet:
 
 # %% ../../nbs/worlds/pictures.ipynb #7cb44af9
 @patch(cls_method=True)
+@known_arguments
 def from_folder(cls:ImageSet,
     root, # The folder
     recursive:bool=True, # Look into sub-folders, too

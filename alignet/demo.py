@@ -29,6 +29,7 @@ from .labels import PseudoLabels, pseudo_label
 from .loss import TRIPLET_LOSSES
 from .teacher import Teacher
 from .scale.checkpoint import Checkpoint
+from .scale.student_parts import split_stages
 from .scale.levers import Levers, blend_labels, fit_mixed
 from .training import align_learner
 from .worlds.offline import offline_world
@@ -158,9 +159,11 @@ def load_world(self:Pipeline) -> World: # The offline world, or THINGS
 @patch
 def extract(self:Pipeline):
     "Step 2: features of all pictures, of the untrained student and of the teacher's backbones"
+    student = create_backbone(self.cfg.student)
+    if self.cfg.freeze: split_stages(student.model, self.cfg.freeze)    # it raises now, not after the teacher
     n = len(self.world.images)
     self.log(f'[2/6] features of {n:,} pictures (kept in the cache for the next time)')
-    self.base = extract_features(self.cfg.student, self.world.images, size=self.cfg.size)
+    self.base = extract_features(student, self.world.images, size=self.cfg.size)
     seen = [late_backbone(name, self.cfg.late_stages) for name in self.cfg.teachers]
     self.stores = [extract_features(backbone, self.world.images) for backbone in seen]
 

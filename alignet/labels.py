@@ -37,6 +37,7 @@ def cluster_features(
     check_count(2, k=k)
     check_at_least(0, exact_below=exact_below)
     if k > n: raise AlignetError(f'k={k} must lie between 2 and the number of images ({n:,})')
+    if np.array_equal(Z.max(0), Z.min(0)): raise AlignetError('all images have the same features; give others')
     work, seed = n * k * d, int(seed) % 2**32 # scikit-learn takes no larger one
     if work <= exact_below: model = KMeans(k, n_init=1, max_iter=50, random_state=seed)
     else: model = MiniBatchKMeans(k, n_init=1, batch_size=max(4096, 4 * k), random_state=seed)

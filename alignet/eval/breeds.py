@@ -94,7 +94,7 @@ def read_breeds_split(
     path = check_path(path)
     classes = imagenet_classes() if classes is None else check_names(classes, 'classes')
     try:
-        nodes, sides, names = read_json(path)
+        nodes, sides, names = read_json(path, list, 'write it again with make_living17')
         labels = _short_labels({node: names[str(i)] for i, node in enumerate(nodes)}, nodes)
         source, target = (_named_side(labels, side, classes) for side in sides)
     except AlignetError: raise

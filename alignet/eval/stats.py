@@ -139,7 +139,7 @@ def resample(
     r = rng(seed, stream)
     if unit is None: return Draws(float(v.mean()), _trial_draws(v, n_boot, r))
     unit = to_array(unit)
-    if unit.ndim not in (1, 2):
+    if unit.ndim != 1 and unit.shape[1:] != (3,):
         raise AlignetError(f'unit must be (t, 3) triplets or (t,) groups, not {unit.shape}')
     if unit.dtype == object: unit = np.array(check_names(unit, 'unit'))
     check_rows(pd.isna(unit).reshape(len(unit), -1).any(1), 'unit', 'are missing')

@@ -211,7 +211,7 @@ class Taxonomy:
         check_rows(levels.isna().any(axis=1), 'levels', 'lack a category; leave them out')
         for column in levels: check_names(levels[column], f"categories of '{column}'")
         if images is not None: check_has('names index', 'an ImageSet', images=images)
-        self.names = check_names(names)
+        self.names = check_unique(names, 'names of the taxonomy')
         self.files = self.names if files is None else check_names(files, 'files')
         self.levels = levels.reset_index(drop=True).astype(str)
         self.images, self.notes = images, notes
@@ -221,8 +221,6 @@ class Taxonomy:
         if not self.names: raise AlignetError('taxonomy: names is empty; give at least one thing')
         if self.levels.shape[1] < 2:
             raise AlignetError(f'taxonomy: two levels are needed; the only one is {list(self.levels.columns)}')
-        twice = pd.Series(self.names).duplicated()
-        check_rows(twice, 'taxonomy', 'have a name that occurs twice', names=self.names)
         _check_nested(self.levels)
 
     def __len__(self): return len(self.names)

@@ -74,6 +74,8 @@ def answers_table(
             _report_broken(f, broken, torn)
             parts.append(record_table([r for r in rows if r['odd'] in SIDES], f))
     df = pd.concat(parts, ignore_index=True)
+    no_time = int(df.time.isna().sum())
+    if no_time: print(f'{no_time:,} answers have no time that can be read; they come last')
     twice = df.duplicated(['annotator', 'session', 'trial', 'time', *SIDES, 'position'])
     if twice.any(): print(f'{int(twice.sum()):,} answers occur in more than one of the files and are counted once')
     return df[~twice].sort_values(['time', 'annotator', 'trial'], kind='stable', ignore_index=True)

@@ -136,6 +136,7 @@ def needs_squashed(
     model, # Any module
 ) -> bool: # Whether its timm configuration has the note
     "Whether a model was trained on squashed pixels"
+    check_has('parameters forward', 'a model', model=model)
     return SQUASHED_NOTE in (timm_config(model).get('notes') or ())
 
 # %% ../../nbs/scale/pixels.ipynb #squashpictures

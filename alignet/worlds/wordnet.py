@@ -6,6 +6,7 @@
 __all__ = ['read_hierarchy', 'ancestors', 'nearest_concepts']
 
 # %% ../../nbs/worlds/wordnet.ipynb #767aac2d
+from graphlib import CycleError, TopologicalSorter
 from ..core import *
 from ..files.text import *
 
@@ -19,6 +20,10 @@ def read_hierarchy(
         if len(edge) != 2: raise AlignetError(f"line {i+1} of '{path}' does not hold a parent and a child")
         parent, child = edge
         up.setdefault(child, []).append(parent)
+    if not up: raise AlignetError(f"'{path}' is empty; give a file with a parent and a child in each line")
+    try: TopologicalSorter(up).prepare()
+    except CycleError as e:
+        raise AlignetError(f"'{path}' goes in a circle: {preview(e.args[1], 9)}; remove one of these lines") from e
     return up
 
 # %% ../../nbs/worlds/wordnet.ipynb #be9d9453

@@ -39,14 +39,19 @@ def to_array(
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise AlignetError(f'{what} hides values behind a mask; fill them, or leave their rows out')
     if not isinstance(x, torch.Tensor):
-        try: return np.asarray(x)
+        try: array = np.asarray(x)
         except AlignetError: raise
         except ValueError as e:
             raise AlignetError(f'{what}: rows of different lengths are no array; give equal ones') from e
-    try: x = x.detach().to_dense().cpu()
-    except RuntimeError as e: raise AlignetError(f'a tensor on {x.device} has no numbers to read') from e
-    half = x.is_floating_point() and x.element_size() < 4
-    return x.float().numpy() if half else x.numpy()
+        except (TypeError, RuntimeError) as e: raise AlignetError(f'{what} cannot be read as an array ({e})') from e
+        if array.ndim or array.dtype != object: return array
+        raise AlignetError(f'{what} must be an array, a list or a tensor, not {x!r:.60}')
+    try:
+        x = x.detach().to_dense().cpu()
+        half = x.is_floating_point() and x.element_size() < 4
+        return x.float().numpy() if half else x.numpy()
+    except (RuntimeError, TypeError) as e:
+        raise AlignetError(f'{what}: a tensor on {x.device} of {x.dtype} has no numbers to read') from e
 
 # %% ../nbs/00_core.ipynb #01e627b5
 def check_triplets(
@@ -59,7 +64,7 @@ def check_triplets(
     if t.size == 0 and t.ndim < 2: t = np.zeros((0, 3), np.int64)
     if t.ndim != 2 or t.shape[1] != 3:
         raise AlignetError(f'{what} must have the shape (t, 3), one row a triplet, not {t.shape}')
-    if not np.issubdtype(t.dtype, np.integer):
+    if t.dtype.kind not in 'iu':
         raise AlignetError(f'{what} must be integers (indices of objects), not {t.dtype}')
     if n is not None: check_count(0, n=n)
     t = t.astype(np.int64, copy=False)
@@ -191,7 +196,10 @@ def pair_sims(
 ) -> np.ndarray: # (n, n) float32
     "Similarities of all pairs"
     X = prep_features(X, similarity)
-    with np.errstate(over='ignore', invalid='ignore'): return _check_products(X @ X.T)
+    try:
+        with np.errstate(over='ignore', invalid='ignore'): return _check_products(X @ X.T)
+    except MemoryError as e:
+        raise AlignetError(f'the similarities of {len(X):,} objects do not fit into memory; use triplet_sims') from e
 
 # %% ../nbs/00_core.ipynb #2d310110
 def features_for(
@@ -200,7 +208,7 @@ def features_for(
     what:str='features', # What to call them in an error
 ) -> np.ndarray: # (n, d) float32
     "Features of these names, in this order"
-    names = check_names(names)
+    names = check_names(names, ordered=True)
     if hasattr(features, 'columns') and not set(names) <= set(features.columns):
         rows = to_array(features, what)
         features = rows if features.index.dtype.kind in 'iu' else (features.index, rows)
@@ -301,7 +309,8 @@ def choice_probs(
     "Softmax over the three pairs of each triplet"
     check_positive(tau=tau)
     is_tensor = isinstance(sims, torch.Tensor)
-    if not is_tensor or sims.is_complex(): sims = check_real(sims, 'sims')
+    if is_tensor: check_tensors(sims=sims)
+    else: sims = check_real(sims, 'sims')
     if sims.shape[-1:] != (3,): raise AlignetError(f'sims must have the shape (t, 3), not {tuple(sims.shape)}')
     with np.errstate(all='ignore'):
         logits = sims.float() / tau if is_tensor else sims.astype(np.float32) / np.float32(tau)

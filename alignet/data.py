@@ -26,7 +26,7 @@ def _check_subjects(subjects, n):
     s = to_array(subjects, 'subjects')
     if s.shape != (n,): raise AlignetError(f'subjects must have the shape ({n},), not {s.shape}')
     recode = 'recode them with pd.factorize(subjects)[0]'
-    if n and not np.issubdtype(s.dtype, np.integer):
+    if n and s.dtype.kind not in 'iu':
         raise AlignetError(f'subjects must be anonymous numbers 0, 1, ..., not {s.dtype}; {recode}')
     if n and not 0 <= s.min() <= s.max() < 2**31:
         raise AlignetError(f'subjects run from {s.min()} to {s.max()}; {recode}')
@@ -76,7 +76,7 @@ def among(self:Judgements,
     names, # (m,) names of the objects to keep
 ) -> Judgements: # Indexed by the new names
     "Only the triplets whose three objects are all in `names`, indexed in the order of `names`"
-    names, row = check_names(names, 'objects'), {o: i for i, o in enumerate(self.names)}
+    names, row = check_names(names, 'objects', ordered=True), {o: i for i, o in enumerate(self.names)}
     check_known(names, row, 'objects', 'check the spelling')
     new = np.full(len(self.names), -1)
     new[[row[o] for o in names]] = np.arange(len(names))

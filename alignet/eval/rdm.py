@@ -114,7 +114,7 @@ class HumanRDM:
     ):
         check_flag(simulated=simulated)
         if images is not None: check_has('names index', 'an ImageSet', images=images)
-        self.names = check_names(names)
+        self.names = check_names(names, ordered=True)
         self.pairs = _check_pairs(pairs, self.names)
         self.source, self.simulated, self.images = str(source), bool(simulated), images
 

@@ -188,7 +188,8 @@ def check_tensors(
     for name, value in values.items():
         plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
         if not plain or value.is_complex():
-            raise AlignetError(f'{name} must be a tensor of real numbers, not {type(value).__name__}')
+            kind = f'{value.dtype}, {value.layout}' if isinstance(value, torch.Tensor) else type(value).__name__
+            raise AlignetError(f'{name} must be a tensor of real numbers, not {kind}')
         if shape is None: continue
         wanted, have = shape.split(), value.shape
         if len(wanted) == len(have):
@@ -324,12 +325,15 @@ _NAMES = str, numbers.Number, np.generic, os.PathLike
 def check_names(
     names, # Anything that can be listed
     what:str='names', # What to call them in the error
+    ordered:bool=False, # Whether a set is refused, as it has no order
 ) -> list: # The names as texts
     "List names as texts, or raise an `AlignetError`"
     try: listed = None if isinstance(names, (str, bytes)) else list(names)
     except TypeError: listed = None
     if listed is None: raise AlignetError(f'{what} must be a list of names, not {names!r:.60}')
-    wrong = [o for o in listed if not isinstance(o, _NAMES) or isinstance(o, bytes)]
+    if ordered and isinstance(names, (set, frozenset)):
+        raise AlignetError(f'{what} are in no order; give a list, e.g. sorted(...)')
+    wrong = [o for o in listed if not isinstance(o, _NAMES) or isinstance(o, bytes) or o != o]
     if wrong: raise AlignetError(f'{what} must be texts, not {wrong[0]!r:.60}')
     return [str(o) for o in listed]
 
@@ -363,14 +367,23 @@ def check_path(
     raise AlignetError(f"{what} '{path!s:.60}...' is too long; choose a shorter one")
 
 # %% ../../nbs/files/tools.ipynb #9bbf5fb0
+def _warn_of_twins(names, what):
+    "Warn of names that are the same letters in two Unicode forms"
+    letters = collections.Counter(unicodedata.normalize('NFC', o) for o in names if not o.isascii())
+    twins = [o for o, n in letters.items() if n > 1]
+    if not twins: return
+    warnings.warn(f'{what}: {preview(twins)} occur in two Unicode forms and count as two; rename one', stacklevel=3)
+
 def check_unique(
     names, # Names, of which no two may be equal
     what:str='names', # What to call them in the error
     remedy:str='give each once', # What to do about it
 ) -> list: # The names as text
     "Raise an `AlignetError` if a name occurs more than once; return the names as text"
-    names = check_names(names, what)
-    if len(set(names)) == len(names): return names
+    names = check_names(names, what, ordered=True)
+    if len(set(names)) == len(names):
+        _warn_of_twins(names, what)
+        return names
     repeated = [o for o, n in collections.Counter(names).items() if n > 1]
     raise AlignetError(f'{what} occur more than once: {preview(repeated)}; {remedy}')
 
@@ -386,6 +399,7 @@ def check_rows(
     bad = np.atleast_1d(bad)
     if not bad.any(): return
     first = int(bad.argmax())
+    if names is not None: names = check_names(names)
     where = f'row {first}' if names is None else f"'{names[first]}' (row {first})"
     shown = '' if rows is None else f': {np.asarray(rows)[first].tolist()}'
     count = f'{int(bad.sum()):,} of {len(bad):,} rows'

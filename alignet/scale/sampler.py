@@ -39,7 +39,7 @@ def _group_ids(clusters, classes, rule):
         raise AlignetError(f'classes {classes.shape} do not fit clusters {clusters.shape}; give one of each an image')
     by_cluster = classes is None or rule in ('cluster_border', 'random')
     ids = clusters if by_cluster else classes
-    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+    if ids.ndim != 1 or ids.dtype.kind not in 'iu':
         raise AlignetError(f'clusters and classes must be one integer an image, not {ids.dtype} {ids.shape}')
     return np.where(ids < 0, -1, 0) if rule == 'random' else ids
 

@@ -339,7 +339,7 @@ def _positions(i, n):
         if i.shape != (n,): raise PositionError(f'{i.shape} booleans do not fit {n:,} labels')
         return np.flatnonzero(i)
     if not i.size: return i.astype(np.int64)
-    if not np.issubdtype(i.dtype, np.integer):
+    if i.dtype.kind not in 'iu':
         raise PositionError(f'rows must be integers or booleans, not {i.dtype}')
     if i.min() < -n or i.max() >= n: raise PositionError(f'rows {i.min()} to {i.max()} of {n:,} labels')
     return np.where(i < 0, i + n, i)

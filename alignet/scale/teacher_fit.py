@@ -301,6 +301,7 @@ def judged_features(
     "Join features and judgements: by name where the judgements have names"
     names = getattr(triplets, 'names', None)
     if names is not None:
+        if not hasattr(triplets, 'triplets'): raise AlignetError('triplets must be indices or Judgements, not features')
         probs = triplets.probs if probs is None else probs
         triplets = triplets.triplets
     wanted = getattr(X, 'names', None) if names is None else names

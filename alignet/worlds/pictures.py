@@ -162,14 +162,14 @@ class ImageSet:
             raise AlignetError(f"image folder '{root}' does not exist; check the path")
         if not self.root.is_dir():
             raise AlignetError(f"'{root}' is a file; give the folder that holds the images")
-        self.names = find_images(self.root) if names is None else [Path(o).as_posix() for o in check_names(names)]
+        self.names = find_images(self.root) if names is None else [Path(o).as_posix() for o in check_names(names, ordered=True)]
         check_unique(self.names, 'image names', 'remove the repeats')
         outside = [o for o in self.names if o == '.' or o.startswith('/') or '..' in o.split('/')]
         if outside: raise AlignetError(f'outside the folder: {preview(outside)}; give names relative to it')
         self._row = {o: i for i, o in enumerate(self.names)}
 
     def __len__(self): return len(self.names)
-    def __contains__(self, name): return name in self._row
+    def __contains__(self, name): return isinstance(name, str) and name in self._row
     def __getitem__(self, i): return load_image(self.path(i))
     def __iter__(self): return (self[i] for i in range(len(self)))
     def __eq__(self, o):

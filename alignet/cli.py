@@ -56,7 +56,7 @@ class FeaturesCommand:
 # %% ../nbs/10_cli.ipynb #c848e1d4
 def _model_name(name):
     "A model as the functions take it: a folder may stand without its prefix"
-    if (Path(name)/'config.json').is_file(): return f'local-dir:{name}'
+    if os.path.isfile(Path(name)/'config.json'): return f'local-dir:{name}'
     return name.removeprefix('timm/')
 
 # %% ../nbs/10_cli.ipynb #sayoutput
@@ -81,8 +81,7 @@ class TeacherCommand:
     def run(self):
         from alignet.extras.answers import read_judgements
         from alignet.features import FeatureStore
-        from alignet.files.disk import check_writable
-        from alignet.labels import npz_path
+        from alignet.files.disk import check_writable, npz_path
         from alignet.teacher import Teacher
         check_writable(npz_path(self.out))
         judgements = read_judgements(self.judgements, self.columns, self.odd)
@@ -112,8 +111,8 @@ class LabelCommand:
     def run(self):
         from alignet.core import AlignetError
         from alignet.features import FeatureStore
-        from alignet.files.disk import check_writable
-        from alignet.labels import npz_path, pseudo_label
+        from alignet.files.disk import check_writable, npz_path
+        from alignet.labels import pseudo_label
         from alignet.scale.steps import label_folder
         from alignet.teacher import Teacher
         if not self.control and self.teacher is None:

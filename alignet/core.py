@@ -8,9 +8,9 @@ __all__ = ['SIMILARITIES', 'CHANCE', 'TIE', 'to_array', 'check_triplets', 'check
            'choice_probs', 'is_correct', 'ooo_correct', 'ooo_accuracy', 'odd_last', 'AlignetError', 'printable',
            'as_label', 'nearest_names', 'preview', 'PositionError', 'check_choice', 'check_positive', 'check_at_least',
            'check_count', 'check_number', 'check_between', 'check_flag', 'check_text', 'check_label', 'check_takes',
-           'check_callable', 'check_tensors', 'check_has', 'as_axes', 'check_position', 'check_index', 'check_dict',
-           'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows', 'require',
-           'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
+           'check_callable', 'check_memory', 'check_tensors', 'check_has', 'as_axes', 'check_position', 'check_index',
+           'check_dict', 'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows',
+           'require', 'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
 
 # %% ../nbs/00_core.ipynb #54674024
 import numpy as np
@@ -22,7 +22,7 @@ from .files.tools import *
 _all_ = [
     'AlignetError', 'printable', 'as_label', 'nearest_names', 'preview',
     'PositionError', 'check_choice', 'check_positive', 'check_at_least', 'check_count', 'check_number',
-    'check_between', 'check_flag', 'check_text', 'check_label', 'check_takes', 'check_callable', 'check_tensors',
+    'check_between', 'check_flag', 'check_text', 'check_label', 'check_takes', 'check_callable', 'check_memory', 'check_tensors',
     'check_has', 'as_axes',
     'check_position', 'check_index', 'check_dict',
     'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows',
@@ -196,10 +196,8 @@ def pair_sims(
 ) -> np.ndarray: # (n, n) float32
     "Similarities of all pairs"
     X = prep_features(X, similarity)
-    try:
-        with np.errstate(over='ignore', invalid='ignore'): return _check_products(X @ X.T)
-    except MemoryError as e:
-        raise AlignetError(f'the similarities of {len(X):,} objects do not fit into memory; use triplet_sims') from e
+    check_memory(4 * len(X)**2, f'the similarities of {len(X):,} objects', 'use triplet_sims')
+    with np.errstate(over='ignore', invalid='ignore'): return _check_products(X @ X.T)
 
 # %% ../nbs/00_core.ipynb #2d310110
 def features_for(

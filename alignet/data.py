@@ -44,12 +44,13 @@ class Judgements:
         subjects=None, # (t,) anonymous numbers 0, 1, ... of who answered
     ):
         check_flag(simulated=simulated)
+        check_text(source=source)
         self.names = check_unique(names, 'names of objects', 'give each object one name')
         self.triplets = check_triplets(triplets, len(self.names))
         n = len(self.triplets)
         self.probs = None if probs is None else check_probs(probs, n).astype(np.float32)
         self.subjects = None if subjects is None else _check_subjects(subjects, n)
-        self.source, self.simulated = str(source), bool(simulated)
+        self.source, self.simulated = source, bool(simulated)
 
     def _with(self, triplets, names, probs, subjects=None):
         return Judgements(triplets, names, probs, self.source, self.simulated, subjects)
@@ -207,6 +208,7 @@ def save(self:Judgements,
     path, # The file to make, ending in .npz
 ):
     "Write to one .npz file"
+    check_has_name(path)
     path = check_path(path)
     if path.suffix != '.npz':
         raise AlignetError(f"judgements are kept in a .npz file, not in '{path}'; name it '{path.stem}.npz'")

@@ -22,6 +22,7 @@ def check_models(
     "Validate the features of several models about the same objects"
     check_has('items keys', 'a dict of features', models=models)
     if not models: raise AlignetError('there are no models to compare; pass {"base": X0, "aligned": X1}')
+    check_label(**{f'the name {name!r} of a model': name for name in check_names(models, 'names of models')})
     models = {name: check_finite(X, f"features of '{name}'") for name, X in models.items()}
     if n is None: n = len(next(iter(models.values())))
     check_count(0, n=n)

@@ -20,6 +20,7 @@ from .scale.forward import *
 from .scale.pixels import *
 from .scale.store import *
 from .scale.weights import *
+from .worlds.pictures import to_rgb
 
 # %% ../nbs/02_features.ipynb #8119d3f6
 HEAD_NOTE = 'features: output of the head'
@@ -118,7 +119,9 @@ def transform(self:Backbone,
     cfg = self.config_at(size)
     if needs_squashed(self.model):
         return SquashedPixels(cfg['input_size'][1:], cfg['mean'], cfg['std'])
-    return create_transform(**cfg, is_training=False)
+    steps = create_transform(**cfg, is_training=False)
+    if cfg['input_size'][0] == 3: steps.transforms.insert(0, to_rgb)
+    return steps
 
 # %% ../nbs/02_features.ipynb #4ed4fc1b
 @patch(as_prop=True)
@@ -144,6 +147,7 @@ def create_backbone(
     from alignet.scale.towers import FAMILIES # they are made of this page's parts
     check_choice(weights, ('auto', 'shipped', 'hub'), 'weights')
     check_flag(pretrained=pretrained)
+    check_path(str(name), 'the model')
     family, _, rest = str(name).partition(':')
     if family in FAMILIES and weights != 'auto':
         raise AlignetError(f"'{name}' says which weights are meant; leave out weights='{weights}'")
@@ -206,7 +210,8 @@ class FeatureStore:
         path, # The store's folder
     ):
         self.path = path = check_path(path)
-        if not (path/'meta.json').is_file():
+        with reading(path, 'a feature store'): is_store = (path/'meta.json').is_file()
+        if not is_store:
             if (part_folder(path)/'meta.json').is_file():
                 raise AlignetError(f"'{path}' is not finished; call extract_features again to go on")
             raise AlignetError(f"'{path}' is no feature store: it has no meta.json; check the path")

@@ -27,6 +27,7 @@ def _check_choices(z, p):
     "Raise unless logits and probabilities are tensors of one shape (..., 3)"
     check_tensors(z=z, p=p)
     if not z.is_floating_point(): raise AlignetError(f'z must hold floats, not {z.dtype}; use z.float()')
+    if z.device != p.device: raise AlignetError(f'z is on {z.device}, p on {p.device}; bring both to one device')
     if z.shape == p.shape and z.shape[-1:] == (3,): return
     raise AlignetError(f'z {tuple(z.shape)} and p {tuple(p.shape)} must have one shape (t, 3)')
 
@@ -89,8 +90,8 @@ def margin_loss(
     _check_choices(z, p)
     check_at_least(0, margin=margin)
     others = 1 - torch.eye(3, dtype=z.dtype, device=z.device)
-    # hinge[t, b, c]: how much pair b lacks to lead pair c by the margin
-    hinge = (margin - z[:, :, None] + z[:, None, :]).relu() * others
+    # hinge[..., b, c]: how much pair b lacks to lead pair c by the margin
+    hinge = (float(margin) - z[..., :, None] + z[..., None, :]).relu() * others
     return (best_pair(p) * hinge.sum(-1)).sum(-1) / 2
 
 # %% ../nbs/05_loss.ipynb #3abe8a97
@@ -161,6 +162,7 @@ def all_triplets(
 ) -> torch.Tensor: # (n_triplets(B), 3) int64, in the order of itertools.combinations
     "Every triplet of `B` images"
     check_count(0, B=B)
+    check_memory(48 * n_triplets(B), f'all triplets of {B:,} images', 'use fast_triplet_loss, or fewer images')
     if device is not None: device = check_device(device)
     return torch.combinations(torch.arange(B, device=device), 3).view(-1, 3)
 
@@ -179,7 +181,8 @@ def weighting_rule(
         return weights
     if callable(weights) and not isinstance(weights, type): return 'function'
     is_tensor = isinstance(weights, torch.Tensor)
-    if is_tensor or hasattr(weights, '__len__') and to_array(weights).dtype.kind in 'biuf': return 'given'
+    is_list = hasattr(weights, '__len__') and not isinstance(weights, type)
+    if is_tensor or is_list and to_array(weights, 'weights').dtype.kind in 'biuf': return 'given'
     known = ', '.join(TRIPLET_WEIGHTS)
     raise AlignetError(f'weights must be one of {known}, a function, or a number for each triplet')
 
@@ -257,6 +260,8 @@ def check_square(
     check_tensors('B B', **matrices)
     B = len(next(iter(matrices.values())))
     if B < 3: raise AlignetError(f'a batch of {B} images holds no triplet; use a batch of 3 or more')
+    devices = {str(M.device) for M in matrices.values()}
+    if len(devices) > 1: raise AlignetError(f"{' and '.join(matrices)} must be on one device, not {sorted(devices)}")
 
 # %% ../nbs/05_loss.ipynb #ddc2aeea
 def batch_triplet_loss(

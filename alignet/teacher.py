@@ -82,11 +82,8 @@ def save(self:Teacher,
     path, # The .npz file to make or replace
 ) -> Path: # The file
     "Write the map as `.npz`, whole or not at all"
-    check_has_name(path)
-    path = Path(path)
-    if path.suffix != '.npz': path = path.with_name(path.name + '.npz')
     arrays = dict(weights=self.weights, bias=self.bias, mean=self.mean, std=self.std)
-    return write_npz(path, **arrays, meta=json_text(self.meta, 'meta'))
+    return write_npz(npz_path(path), **arrays, meta=json_text(self.meta, 'meta'))
 
 # %% ../nbs/03_teacher.ipynb #a2eb3c20
 @patch(cls_method=True)
@@ -119,6 +116,7 @@ def triplets_from_embedding(
     E = check_finite(E, 'embedding')
     check_count(0, n=n)
     if len(E) < 3: raise AlignetError(f'triplets need at least three objects, not {len(E)}')
+    check_memory(100 * int(n), f'{n:,} triplets')
     r = rng(seed, 2)
     i, j, k = (r.integers(len(E) - o, size=n) for o in range(3))
     # step over the one, then the two already taken
@@ -195,6 +193,7 @@ def object_folds(
     check_count(2, folds=folds)
     if folds > n:
         raise AlignetError(f'{n} objects cannot be dealt into {folds} folds; choose from 2 to {n}')
+    check_memory(24 * int(n), f'{n:,} objects')
     return rng(seed, 5).permutation(np.arange(n) % folds)
 
 # %% ../nbs/03_teacher.ipynb #d979eb78
@@ -275,6 +274,7 @@ def cross_validate(  # noqa: PLR0913
 ) -> CVResult: # Accuracy in 0..1 for each setting and fold
     "Accuracy on triplets of objects that the teacher never saw, for each strength"
     judged = judged_features(X, triplets, probs)
+    if 'lam' in kwargs: raise AlignetError('lam is what is tried; give lams=[...]')
     settings = settings_to_try(lams, grid, judged.X.shape[1])
     fold, rows = object_folds(len(judged.X), folds, seed), []
     check_folds(judged.triplets, fold)
@@ -302,6 +302,7 @@ def fit_cv(cls:Teacher,
     "Choose the strength of the penalty by cross-validation over objects, then fit on all of them"
     for o in ('fit', 'grid'):
         if o in kwargs: raise AlignetError(f'{o} is for cross_validate, which fits no teacher on all objects')
+    if 'lam' in kwargs: raise AlignetError('lam is chosen among lams; use Teacher.fit for a strength of your own')
     cv = cross_validate(X, triplets, probs, embedding, lams, folds, seed, **kwargs)
     if embedding is None: self = cls.fit(X, triplets, probs, lam=cv.lam, seed=seed, **kwargs)
     else:

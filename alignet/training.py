@@ -148,8 +148,10 @@ class BatchSettings:
         check_at_least(0, valid_pct=self.valid_pct)
         check_at_least(0, finite=False, max_gb=self.max_gb)
         if self.valid_pct >= 1: raise AlignetError(f'valid_pct must be below 1, not {self.valid_pct}')
-        if not (self.augment is None or callable(self.augment)):
-            raise AlignetError(f'augment must be a function of (batch, generator), not {self.augment!r:.60}')
+        if self.augment is not None: check_takes('augment', self.augment, 'batch', 'generator')
+        if self.device is not None: check_device(self.device)
+        if self.balance is not None and to_array(self.balance, 'balance').ndim != 1:
+            raise AlignetError(f'balance must be a list, the source of each image, not {self.balance!r:.60}')
         if self.balance is not None and self.per_cluster:
             raise AlignetError('balance and per_cluster both make up a batch; give one of them')
 
@@ -324,6 +326,7 @@ def align_learner(
         raise AlignetError(f'loss must be a key of TRIPLET_LOSSES or a function such as AlignLoss(), not {loss!r:.60}')
     if not isinstance(loss, str) and (weighting_rule(weights), tau_teacher) != ('all', 1.):
         raise AlignetError('weights and tau_teacher are for a loss by name; give them to AlignLoss instead')
+    if callable(loss): check_takes('loss', loss, 'features', 'targets')
     added = check_callbacks(kwargs.pop('cbs', None))
     batches = _take(kwargs, BatchSettings)
     settings = BatchSettings(**batches)

@@ -138,7 +138,8 @@ def name_key(
     name, # Name of a category
 ) -> str: # Lower case, with spaces for all that is no letter or digit
     "The form in which names are compared"
-    return re.sub(r'[\W_]+', ' ', str(name).lower()).strip()
+    check_text(name=name)
+    return re.sub(r'[\W_]+', ' ', name.lower()).strip()
 
 # %% ../../nbs/eval/breeds.ipynb #0e1c7938
 def _by_name(names):

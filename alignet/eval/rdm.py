@@ -113,10 +113,11 @@ class HumanRDM:
         images:ImageSet=None, # The pictures, if at hand
     ):
         check_flag(simulated=simulated)
+        check_text(source=source)
         if images is not None: check_has('names index', 'an ImageSet', images=images)
         self.names = check_names(names, ordered=True)
         self.pairs = _check_pairs(pairs, self.names)
-        self.source, self.simulated, self.images = str(source), bool(simulated), images
+        self.source, self.simulated, self.images = source, bool(simulated), images
 
     def __len__(self): return len(self.names)
     def __repr__(self):

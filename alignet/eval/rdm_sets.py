@@ -95,7 +95,8 @@ def _read_mat(path):
     "Read a MATLAB file into plain dictionaries and arrays"
     if not path.is_file():
         raise AlignetError(f"'{path}' is missing; see HUMAN_RDM_NEEDS for where the set is published")
-    try: found = loadmat(path, simplify_cells=True)
+    try:
+        with open(path, 'rb') as f: found = loadmat(f, simplify_cells=True)
     except NotImplementedError as e:
         raise AlignetError(f"'{path}' is of MATLAB's version 7.3; save it again with save -v7") from e
     except Exception as e:

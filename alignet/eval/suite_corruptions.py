@@ -19,6 +19,7 @@ from ..data import ImageSet
 from .catalog import add_suite
 from .probes import STRENGTHS, check_shots, probe_draws
 from .tasks import Item, Row, Scores, Task, as_labels
+from ..worlds.pictures import to_rgb
 
 # %% ../../nbs/eval/suite_corruptions.ipynb #cor00008
 def _gaussian_noise(x, strength, r):
@@ -163,14 +164,13 @@ def corrupt(
     check_choice(kind, CORRUPTIONS, 'kind')
     check_choice(severity, range(1, 6), 'severity')
     check_count(1, severity=severity, side=side)
-    check_has('size resize crop convert', 'a PIL image', image=image)
     if r is not None: check_has('random normal poisson', 'a stream of rng', r=r)
-    if not min(image.size): raise AlignetError(f'image has no pixels: its size is {image.size}; give another')
     severity, side = int(severity), int(side)
     make, first, last = CORRUPTIONS[kind]
     strength = np.geomspace(first, last, 5)[severity - 1]
+    image = to_rgb(image)
     ratio = side / min(image.size)
-    image = image.convert('RGB').resize([max(side, round(n * ratio)) for n in image.size], Image.BICUBIC)
+    image = image.resize([max(side, round(n * ratio)) for n in image.size], Image.BICUBIC)
     left, top = [(n - side) // 2 for n in image.size]
     x = np.asarray(image.crop((left, top, left + side, top + side))) / 255
     return _as_image(make(x, strength, rng(0, 91) if r is None else r))

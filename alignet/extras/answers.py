@@ -16,6 +16,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from scipy.stats import binom, chisquare
 from ..core import *
 from ..data import Judgements
+from ..files.disk import reading
 from .record import *
 from ..worlds.tables import *
 
@@ -70,7 +71,8 @@ def answers_table(
     parts = []
     for path in paths:
         for f in _records_in(check_path(path)):
-            rows, broken, torn = read_record(f.read_bytes(), f)
+            with reading(f, 'a record of OddOneOut'): data = f.read_bytes()
+            rows, broken, torn = read_record(data, f)
             _report_broken(f, broken, torn)
             parts.append(record_table([r for r in rows if r['odd'] in SIDES], f))
     df = pd.concat(parts, ignore_index=True)

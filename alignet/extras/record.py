@@ -119,6 +119,7 @@ def _stamp(fd):
 @contextlib.contextmanager
 def _open(self:AnswerLog):
     "The file, locked, with a header and whole lines, its rows known"
+    check_no_device(self.path)
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, 'O_BINARY', 0)
     try: fd = os.open(self.path, flags, 0o644)
     except OSError as e:

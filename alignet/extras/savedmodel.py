@@ -333,7 +333,7 @@ def __getitem__(self:SavedVariables,
     check_known([name], self.entries, f"arrays in '{self.index}'")
     e, path = self.entries[name], self.shard_path(self.entries[name].shard)
     if not e.size: return np.zeros(e.shape, e.dtype)
-    raw = np.memmap(path, np.uint8, 'r', e.offset, (e.size,))
+    with reading(path, 'variables of a SavedModel'): raw = np.memmap(path, np.uint8, 'r', e.offset, (e.size,))
     if masked_crc(raw) != e.crc:
         raise AlignetError(f"'{path}': the checksum of '{name}' does not fit; download it again")
     return raw.view(np.dtype(e.dtype).newbyteorder('<')).reshape(e.shape)

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['MAX_UNPACKED', 'file_error', 'flush', 'restore_folder', 'replace_folder', 'check_has_name', 'check_no_device',
-           'atomic_path', 'check_writable', 'remove_unfinished', 'cache_folder', 'to_jsonable', 'json_text',
-           'write_json', 'reading', 'parse_json', 'read_json', 'escape_formula', 'unescape_formula', 'write_npz',
-           'check_size', 'read_npy', 'read_npz', 'folder_lock', 'locked_path', 'digest', 'file_digest', 'static_path']
+           'check_no_link', 'atomic_path', 'check_writable', 'remove_unfinished', 'cache_folder', 'to_jsonable',
+           'json_text', 'write_json', 'reading', 'parse_json', 'read_json', 'escape_formula', 'unescape_formula',
+           'write_npz', 'npz_path', 'check_size', 'read_npy', 'read_npz', 'folder_lock', 'locked_path', 'digest',
+           'file_digest', 'static_path']
 
 # %% ../../nbs/files/disk.ipynb #65606878
 import contextlib, ctypes, errno, hashlib, json, math, os, re, shutil, uuid, zipfile
@@ -130,6 +131,13 @@ def check_no_device(
     if path.is_file() or path.is_dir() or not path.exists(): return
     raise AlignetError(f"'{path}' is a device or a pipe, which a file would replace; choose another path")
 
+def check_no_link(
+    path:Path, # Where something unfinished will be kept
+):
+    "Raise if a link stands where a folder will be written"
+    if not check_path(path).is_symlink(): return
+    raise AlignetError(f"'{path}' is a link, and what is written would land elsewhere; delete it")
+
 # %% ../../nbs/files/disk.ipynb #bcca8d32
 @contextlib.contextmanager
 def atomic_path(
@@ -250,7 +258,8 @@ def reading(
     file = check_path(path)
     restore_folder(file.parent)
     try:
-        if file.is_fifo(): raise AlignetError(f"'{path}' is a pipe, which may never end; give a file")
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise AlignetError(f"'{path}' is a pipe or a device, which may never end; give a file")
         yield
     except AlignetError: raise
     except Exception as e: raise AlignetError(f"'{path}' {_why_unreadable(e, what, remedy, missing)}") from e
@@ -313,6 +322,16 @@ def write_npz(
     with atomic_path(path) as tmp, open(tmp, 'wb') as f: save(f, **arrays)
     return path
 
+# %% ../../nbs/files/disk.ipynb #195f6963
+def npz_path(
+    path, # A path with or without the suffix .npz
+) -> Path: # With it
+    "The path of an .npz, as numpy would name it"
+    check_has_name(path)
+    check_no_device(path)
+    path = Path(path)
+    return path if path.suffix == '.npz' else path.with_name(path.name + '.npz')
+
 # %% ../../nbs/files/disk.ipynb #50af8313
 MAX_UNPACKED = 200 # No file is unpacked to more than this times its size, or a gigabyte
 
@@ -323,9 +342,9 @@ def check_size(
 ):
     "Raise if what a file would fill is more than half of the memory, or far more than it holds"
     check_at_least(0, size=size, packed=packed or 0)
-    memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') if hasattr(os, 'sysconf') else 2**40
-    limit = memory / 2 if packed is None else min(memory / 2, max(1e9, MAX_UNPACKED * packed))
-    if size > limit: raise AlignetError(f"'{path}' would fill {size / 1e9:,.1f} GB of memory; check the file")
+    check_memory(size, f"'{path}'", 'check the file')
+    if packed is None or size <= max(1e9, MAX_UNPACKED * packed): return
+    raise AlignetError(f"'{path}' would fill {size / 1e9:,.1f} GB of memory; check the file")
 
 # %% ../../nbs/files/disk.ipynb #acba9791
 def read_npy(

@@ -26,6 +26,8 @@ def read_text(
         encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), 'utf-8')
         text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
         if '\0' in text: raise ValueError('it holds zero bytes')
+        if text[:500].lstrip().lower().startswith(('<!doctype html', '<html')):
+            raise AlignetError(f"'{path}' is a web page, perhaps with an error; download the file again")
         return text
 
 # %% ../../nbs/files/text.ipynb #readlinescode

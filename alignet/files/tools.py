@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['as_label', 'printable', 'AlignetError', 'PositionError', 'check_choice', 'check_positive', 'check_at_least',
            'check_count', 'check_between', 'check_flag', 'check_text', 'check_label', 'check_takes', 'check_callable',
-           'check_tensors', 'check_has', 'check_number', 'check_dict', 'as_axes', 'check_position', 'check_index',
-           'nearest_names', 'preview', 'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique',
-           'check_rows', 'require', 'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
+           'memory_size', 'check_memory', 'check_tensors', 'check_has', 'check_number', 'check_dict', 'as_axes',
+           'check_position', 'check_index', 'nearest_names', 'preview', 'check_known', 'check_names', 'check_columns',
+           'check_path', 'check_unique', 'check_rows', 'require', 'known_arguments', 'with_settings', 'quiet_imports',
+           'progress', 'rng', 'set_seed']
 
 # %% ../../nbs/files/tools.ipynb #toolsimports
 import collections, contextlib, dataclasses, difflib, functools, heapq, importlib, inspect, math, numbers
@@ -178,6 +179,22 @@ def check_callable(
         if not callable(value): raise AlignetError(f'{name} must be a function, not {value!r:.60}')
         if takes is not None: check_takes(name, value, *range(takes))
 
+# %% ../../nbs/files/tools.ipynb #chkmemory
+def memory_size() -> int: # Bytes
+    "The memory of this machine"
+    if not hasattr(os, 'sysconf'): return 2**40
+    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+
+def check_memory(
+    size, # Bytes that would be filled
+    what:str, # What would fill them
+    remedy:str='take fewer', # What to do about it
+):
+    "Raise an `AlignetError` if something would fill more than half of this machine's memory"
+    check_at_least(0, size=size)
+    if size <= memory_size() / 2: return
+    raise AlignetError(f'{what} would fill {size / 1e9:,.1f} GB of memory; {remedy}')
+
 # %% ../../nbs/files/tools.ipynb #chktensors
 def check_tensors(
     shape:str=None, # Their lengths, e.g. 't 3 .': a letter is one length for all, a dot any; not checked if None
@@ -187,8 +204,8 @@ def check_tensors(
     lengths = {}
     for name, value in values.items():
         plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
-        if not plain or value.is_complex():
-            kind = f'{value.dtype}, {value.layout}' if isinstance(value, torch.Tensor) else type(value).__name__
+        if not plain or value.is_complex() or value.is_meta:
+            kind = f'{value.dtype}, {value.layout}, {value.device}' if isinstance(value, torch.Tensor) else type(value).__name__
             raise AlignetError(f'{name} must be a tensor of real numbers, not {kind}')
         if shape is None: continue
         wanted, have = shape.split(), value.shape
@@ -360,19 +377,22 @@ def check_path(
     except TypeError: data = b''
     except UnicodeEncodeError as e:
         raise AlignetError(f'{what} must be a path, not {str(path)!a:.60}, no valid Unicode; rename it') from e
-    if not data or b'\0' in data or isinstance(path, bytes):
-        raise AlignetError(f'{what} must be a path, not {path!r:.60}')
+    hidden = ', which holds a zero character' if b'\0' in data else ''
+    if not data or hidden or isinstance(path, bytes):
+        raise AlignetError(f'{what} must be a path, not {path!r:.60}{hidden}')
     # what common file systems take
     if max(map(len, data.split(b'/'))) <= 255 and len(data) < 4000: return Path(path)
     raise AlignetError(f"{what} '{path!s:.60}...' is too long; choose a shorter one")
 
 # %% ../../nbs/files/tools.ipynb #9bbf5fb0
 def _warn_of_twins(names, what):
-    "Warn of names that are the same letters in two Unicode forms"
-    letters = collections.Counter(unicodedata.normalize('NFC', o) for o in names if not o.isascii())
-    twins = [o for o, n in letters.items() if n > 1]
+    "Warn of names that look alike: the same letters in another Unicode form, or with something invisible"
+    def shown(name): return unicodedata.normalize('NFC', ''.join(c for c in name if unicodedata.category(c) != 'Cf'))
+    if all(o.isascii() for o in names): return
+    looks = collections.Counter(map(shown, names))
+    twins = [o for o, n in looks.items() if n > 1]
     if not twins: return
-    warnings.warn(f'{what}: {preview(twins)} occur in two Unicode forms and count as two; rename one', stacklevel=3)
+    warnings.warn(f'{what}: {preview(twins)} occur in two forms that look alike, as two; rename one', stacklevel=3)
 
 def check_unique(
     names, # Names, of which no two may be equal

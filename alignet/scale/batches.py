@@ -29,7 +29,7 @@ from ..data import ImageSet
 from ..loss import triplet_dots
 from .processes import *
 from .store import image_files, pixel_marks
-from ..worlds.pictures import load_image
+from ..worlds.pictures import load_image, to_rgb
 
 # %% ../../nbs/scale/batches.ipynb #d992e9e5
 def toy_shapes(
@@ -55,11 +55,6 @@ def toy_shapes(
     return ImageSet.from_folder(folder), np.array(rows, np.float32)
 
 # %% ../../nbs/scale/batches.ipynb #ownpixels
-def _rgb(im):
-    "A PIL image in RGB"
-    check_has('convert getbbox', 'a PIL image', im=im)
-    return im if im.mode == 'RGB' else im.convert('RGB')
-
 class BackbonePixels:
     "Pixels as a backbone's own transform makes them, before they are normalised"
     def __init__(self,
@@ -73,7 +68,7 @@ class BackbonePixels:
     def __call__(self,
         im, # PIL image
     ) -> torch.Tensor: # (3, size, size) uint8
-        pixels = self.transform(_rgb(im)) * self.std + self.mean
+        pixels = self.transform(to_rgb(im)) * self.std + self.mean
         return (pixels * 255).round().clamp(0, 255).to(torch.uint8)
 
     def __repr__(self): return repr(self.transform)
@@ -93,7 +88,7 @@ class CentrePixels:
     def __call__(self,
         im, # PIL image
     ) -> torch.Tensor: # (3, size, size) uint8
-        im = TF.resize(_rgb(im), math.floor(self.size / self.crop_pct), InterpolationMode.BICUBIC)
+        im = TF.resize(to_rgb(im), math.floor(self.size / self.crop_pct), InterpolationMode.BICUBIC)
         return TF.pil_to_tensor(TF.center_crop(im, self.size))
 
 # %% ../../nbs/scale/batches.ipynb #2cf2a529
@@ -146,7 +141,7 @@ def read(self:PictureCache,
         if not 0 <= item < len(self): raise AlignetError(f'picture {item}: there are {len(self):,}, from 0')
         return self[item]
     if isinstance(item, (str, Path)) and str(item) in self.names: return self[self.names.index(str(item))]
-    return self.pixels(item.convert('RGB') if isinstance(item, Image.Image) else load_image(item))
+    return self.pixels(to_rgb(item) if isinstance(item, Image.Image) else load_image(item))
 
 # %% ../../nbs/scale/batches.ipynb #705ecd08
 def _check_frozen(student):

@@ -235,6 +235,7 @@ def library_versions() -> dict: # Name -> version
 def _cluster_folder(path, run):
     "The folder to work in, or the finished one; an error if it belongs to another run"
     part = path.with_name(path.name + '.part')
+    check_no_link(part)
     for o in (path, part):
         if (o/'meta.json').is_file():
             have = read_json(o/'meta.json')

@@ -27,6 +27,7 @@ def settings_to_try(
     if not isinstance(grid, (dict, type(None))): raise AlignetError(f'grid must be a dict of lists, not {grid!r:.60}')
     grid = {'lam': [float(l) for l in lams], **(grid or {})}
     for name, values in grid.items():
+        check_text(**{'a key of grid': name})
         check_has('__len__ __iter__', 'a list of values to try', **{str(name): values})
         if isinstance(values, str) or not len(values):
             raise AlignetError(f'grid: {name} must be a list of values to try')

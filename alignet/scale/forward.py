@@ -56,7 +56,10 @@ def check_device(
     device, # Of PyTorch, or its name
 ) -> torch.device: # The same
     "Raise if this machine has no such device"
-    try: return torch.zeros(1, device=device).device
+    try:
+        x = torch.zeros(1, device=device)
+        x.tolist()                                          # 'meta' has no numbers
+        return x.device
     except (RuntimeError, AssertionError, TypeError) as e:
         why = str(e).strip().split('\n')[0][:100]
         raise AlignetError(f"device '{device}' cannot be used here ({why}); try device='cpu'") from e

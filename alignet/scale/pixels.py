@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from timm.data import resolve_data_config, resolve_model_data_config
 from ..core import *
+from ..worlds.pictures import to_rgb
 
 # %% ../../nbs/scale/pixels.ipynb #dc6d9bda
 def timm_config(
@@ -122,8 +123,7 @@ class SquashedPixels:
     def __call__(self,
         im, # PIL image
     ) -> torch.Tensor: # (3, height, width) float32
-        check_has('convert', 'a PIL image', im=im)
-        pixels = torch.from_numpy(np.array(im.convert('RGB'))).permute(2, 0, 1)[None].float()
+        pixels = torch.from_numpy(np.array(to_rgb(im))).permute(2, 0, 1)[None].float()
         if pixels.shape[2:] != self.size:
             pixels = F.interpolate(pixels, self.size, mode='bicubic', align_corners=False, antialias=False)
             pixels = pixels.round().clamp(0, 255)       # OpenCV returns whole levels

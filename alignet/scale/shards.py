@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from ..core import *
 from ..files.disk import *
 from ..features import FeatureStore
-from ..labels import PseudoLabels, npz_path, warn_of_control
+from ..labels import PseudoLabels, warn_of_control
 from .clusters import FeatureRows, block_sims, library_versions
 from .processes import process_rows
 from .sampler import *
@@ -341,7 +341,7 @@ def _positions(i, n):
     if not i.size: return i.astype(np.int64)
     if i.dtype.kind not in 'iu':
         raise PositionError(f'rows must be integers or booleans, not {i.dtype}')
-    if i.min() < -n or i.max() >= n: raise PositionError(f'rows {i.min()} to {i.max()} of {n:,} labels')
+    if i.min() < -n or i.max() >= n: raise PositionError(f'rows must lie between 0 and {n - 1:,}, not {i.min()} to {i.max()}')
     return np.where(i < 0, i + n, i)
 
 # %% ../../nbs/scale/shards.ipynb #159497a5

@@ -229,6 +229,7 @@ class StoreWriter:
 
     def _check_path(self):
         "Raise if the path is taken"
+        check_no_link(self.part)
         if not self.path.exists(): return
         if not (self.path/'meta.json').is_file():
             raise AlignetError(f"'{self.path}' exists and is no feature store; choose another folder")

@@ -95,6 +95,7 @@ def check_name(
 ):
     "Raise if a name is no timm model, has an unknown tag, or says a folder without a model"
     check_text(name=name)
+    check_path(name, 'the model')
     scheme, _, rest = name.partition(':')
     if ':' in name:
         check_choice(scheme, ['local-dir', 'hf-hub', 'hf_hub', *families], 'the prefix of a model,')
@@ -131,6 +132,8 @@ def creation_error(
 ) -> AlignetError: # To be raised:
     "Turn an error of the library that makes a model into an `AlignetError`"
     why = str(e).strip().split('\n')[0][:200].rstrip('.') or type(e).__name__
+    if isinstance(e, KeyError): why = f'its configuration lacks {e}'
+    if isinstance(e, FileNotFoundError): why = 'its weights are missing'
     remedy = f"offline, use {', '.join(SHIPPED)} or 'local-dir:FOLDER'"
     if not pretrained or isinstance(e, TypeError): remedy = 'check its name and arguments'
     if 'local-dir:' in str(name): remedy = 'check the folder and its config.json, or export the model again'

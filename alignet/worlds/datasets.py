@@ -12,6 +12,7 @@ import numpy as np
 from fastcore.basics import patch
 from ..core import *
 from ..data import ImageSet
+from .pictures import to_rgb
 
 # %% ../../nbs/worlds/datasets.ipynb #f5a300b5
 class DatasetPictures(ImageSet):
@@ -41,7 +42,7 @@ class DatasetPictures(ImageSet):
             what = f'item {i} of {type(self.dataset).__name__} cannot be read ({type(e).__name__}: {e})'
             raise AlignetError(f'{what}; give a dataset whose items have numbers') from e
         image = item[0] if isinstance(item, (tuple, list)) and len(item) else item
-        if hasattr(image, 'convert'): return image.convert('RGB')
+        if hasattr(image, 'convert'): return to_rgb(image)
         what = f'items of {type(self.dataset).__name__} hold {type(image).__name__}, not PIL images'
         raise AlignetError(f'{what}; make the dataset without a transform')
 

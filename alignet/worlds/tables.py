@@ -94,6 +94,19 @@ _MISSING = ('', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '<NA>')
 # each (t, k): texts (empty where all columns hold numbers), numbers (NaN for a text), which are missing
 _Cells = namedtuple('_Cells', 'text number missing')
 
+def _check_cells(df, what):
+    "Raise if cells hold lists or complex numbers, or if the header stands in the table again"
+    if all(isinstance(title, str) for title in df.columns):
+        again = df.iloc[:, 0].astype(object) == df.columns[0]
+        if again.any(): again &= df.astype(object).eq(list(df.columns)).all(axis=1)
+        check_rows(again, what, 'repeat the header; delete them')
+    for title in df:
+        column = df[title]
+        if column.dtype.kind == 'c': raise AlignetError(f"{what}: column '{title}' holds complex numbers")
+        if column.dtype != object or pd.api.types.infer_dtype(column) in ('string', 'integer', 'floating'): continue
+        odd = column.map(lambda o: isinstance(o, (list, dict, tuple, set, bytes, np.ndarray)))
+        check_rows(odd, what, f"hold no text and no number in column '{title}'")
+
 def _has_codes(column):
     "Whether a column holds codes such as 0001, which are names and no numbers"
     if pd.api.types.is_numeric_dtype(column): return False
@@ -383,6 +396,7 @@ def from_table(cls:Judgements,
     df, what, file = _read_table(table, names)
     if not len(df): raise AlignetError(f'{what} has no rows; give one row an answer')
     columns, odd_column, people = infer_columns(df, spec, what)
+    _check_cells(df[columns], what)
     t, names, faults = _table_objects(df[columns], names, spec.base, what)
     faults.append((has_repeats(t), 'repeat an object'))
     place = _odd_places(df, columns, spec, faults, what)

@@ -22,8 +22,8 @@ from .files.tools import *
 _all_ = [
     'AlignetError', 'printable', 'as_label', 'nearest_names', 'preview',
     'PositionError', 'check_choice', 'check_positive', 'check_at_least', 'check_count', 'check_number',
-    'check_between', 'check_flag', 'check_text', 'check_label', 'check_takes', 'check_callable', 'check_memory', 'check_tensors',
-    'check_has', 'as_axes',
+    'check_between', 'check_flag', 'check_text', 'check_label', 'check_takes', 'check_callable', 'check_memory',
+    'check_tensors', 'check_has', 'as_axes',
     'check_position', 'check_index', 'check_dict',
     'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows',
     'require', 'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']

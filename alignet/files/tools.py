@@ -205,7 +205,8 @@ def check_tensors(
     for name, value in values.items():
         plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
         if not plain or value.is_complex() or value.is_meta:
-            kind = f'{value.dtype}, {value.layout}, {value.device}' if isinstance(value, torch.Tensor) else type(value).__name__
+            kind = type(value).__name__
+            if isinstance(value, torch.Tensor): kind = f'{value.dtype}, {value.layout}, {value.device}'
             raise AlignetError(f'{name} must be a tensor of real numbers, not {kind}')
         if shape is None: continue
         wanted, have = shape.split(), value.shape

@@ -341,7 +341,8 @@ def _positions(i, n):
     if not i.size: return i.astype(np.int64)
     if i.dtype.kind not in 'iu':
         raise PositionError(f'rows must be integers or booleans, not {i.dtype}')
-    if i.min() < -n or i.max() >= n: raise PositionError(f'rows must lie between 0 and {n - 1:,}, not {i.min()} to {i.max()}')
+    if i.min() < -n or i.max() >= n:
+        raise PositionError(f'rows must lie between 0 and {n - 1:,}, not {i.min()} to {i.max()}')
     return np.where(i < 0, i + n, i)
 
 # %% ../../nbs/scale/shards.ipynb #159497a5

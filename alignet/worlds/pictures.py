@@ -178,7 +178,8 @@ class ImageSet:
             raise AlignetError(f"image folder '{root}' does not exist; check the path")
         if not self.root.is_dir():
             raise AlignetError(f"'{root}' is a file; give the folder that holds the images")
-        self.names = find_images(self.root) if names is None else [Path(o).as_posix() for o in check_names(names, ordered=True)]
+        if names is None: self.names = find_images(self.root)
+        else: self.names = [Path(o).as_posix() for o in check_names(names, ordered=True)]
         check_unique(self.names, 'image names', 'remove the repeats')
         outside = [o for o in self.names if o == '.' or o.startswith('/') or '..' in o.split('/')]
         if outside: raise AlignetError(f'outside the folder: {preview(outside)}; give names relative to it')

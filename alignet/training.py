@@ -35,6 +35,7 @@ from .scale.batches import *
 from .scale.fast_loss import batch_agreement
 from .scale.forward import check_device
 from .scale.pixels import has_fixed_size, squash_pictures, timm_config
+from .scale.processes import process_rank
 from .scale.student_parts import *
 
 # %% ../nbs/06_training.ipynb #1a5d475f
@@ -180,6 +181,9 @@ def _split_pool(n, settings):
     n_valid = int(round(settings.valid_pct * n))
     # three make a triplet
     if n_valid: n_valid = max(3, n_valid)
+    rest = n_valid % (settings.bs * process_rank()[1])
+    # nor does the last batch hold one or two alone
+    if rest < 3: n_valid -= rest
     valid, train = np.sort(order[:n_valid]), np.sort(order[n_valid:])
     if len(train) >= settings.bs: return train, valid
     raise AlignetError(f'{len(train):,} training images do not fill one batch of {settings.bs}; lower bs')

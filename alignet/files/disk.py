@@ -10,7 +10,7 @@ __all__ = ['MAX_UNPACKED', 'file_error', 'flush', 'restore_folder', 'replace_fol
            'file_digest', 'static_path']
 
 # %% ../../nbs/files/disk.ipynb #65606878
-import contextlib, ctypes, errno, hashlib, json, math, os, re, shutil, uuid, zipfile
+import contextlib, ctypes, errno, hashlib, json, math, os, re, shutil, time, uuid, zipfile
 from importlib import resources
 from pathlib import Path
 import numpy as np
@@ -319,6 +319,10 @@ def write_npz(
     arrays = {name: to_array(a, name) for name, a in arrays.items()}
     for name, a in arrays.items():
         if a.dtype.hasobject: raise AlignetError(f'{name} must be numbers or texts, not objects')
+    for left in _left_of(path, f'.tmp{path.suffix}'):
+        with contextlib.suppress(OSError):
+            # nobody takes a day to write a file
+            if time.time() - left.stat().st_mtime > 86_400: _remove(left)
     with atomic_path(path) as tmp, open(tmp, 'wb') as f: save(f, **arrays)
     return path
 
@@ -383,7 +387,9 @@ def _check_members(archive, f):
     "Raise if the table of a zip file lacks a member, or calls one by another name"
     members = archive.infolist()
     for info in members: archive.open(info).close()
-    f.seek(-22 - len(archive.comment), os.SEEK_END)
+    end = 22 + len(archive.comment)
+    if f.seek(0, os.SEEK_END) < end: raise ValueError('its table is cut off')
+    f.seek(-end, os.SEEK_END)
     count = int.from_bytes(f.read(22)[10:12], 'little')
     # the largest number stands for any above it
     if count not in (len(members), 65535): raise ValueError(f'{len(members)} arrays of {count}')

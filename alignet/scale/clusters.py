@@ -238,8 +238,7 @@ def _cluster_folder(path, run):
     check_no_link(part)
     for o in (path, part):
         if (o/'meta.json').is_file():
-            have = read_json(o/'meta.json')
-            if not isinstance(have, dict): raise AlignetError(f"'{o}' is damaged; delete it and call again")
+            have = read_json(o/'meta.json', dict, f"delete the folder '{o}' and call again")
             differ = [k for k in run if have.get(k) != run[k]]
             if not differ: return o
             k = differ[0]

@@ -76,7 +76,8 @@ def _join(stores, path, chunk):
     files = {k: [o for s in stores for o in s.files[k]] for k in FILE_COLUMNS}
     files['names'] = names
     seen = 0
-    with StoreWriter(path, files, stores[0].meta, stores[0].X.shape[1]) as w:
+    meta = dict(stores[0].meta, parts=[s.path.name for s in stores])
+    with StoreWriter(path, files, meta, stores[0].X.shape[1]) as w:
         done = w.done
         for s in stores:
             for lo in range(max(0, done - seen), len(s), chunk): w.add(s.X[lo:lo + chunk])
@@ -93,8 +94,9 @@ def _holds(whole, part):
 def _is_joined(parts, path):
     "Whether a join was killed behind its last row: the whole holds the parts that are still there"
     left = [FeatureStore(p) for p in parts if (p/'meta.json').is_file()]
-    if not left or not (path/'meta.json').is_file(): return False
+    if not (path/'meta.json').is_file(): return False
     whole = FeatureStore(path)
+    if not left: return whole.meta.get('parts') == [p.name for p in parts]
     return all(_holds(whole, part) for part in left)
 
 def _remove_store(folder):
@@ -114,7 +116,7 @@ def join_stores(
     check_flag(remove=remove)
     path, parts = check_path(path), [Path(p) for p in check_names(parts, 'parts')]
     if not parts: raise AlignetError('there are no parts to join; give their folders')
-    check_unique([p.resolve() for p in (path, *parts)], 'folders of the whole and the parts')
+    check_unique([os.path.realpath(p) for p in (path, *parts)], 'folders of the whole and the parts')
     if not _is_joined(parts, path): _join([FeatureStore(p) for p in parts], path, chunk)
     if remove:
         for p in parts: _remove_store(p)

@@ -6,7 +6,7 @@
 __all__ = ['label_folder', 'read_labels', 'TrainRun', 'train_model']
 
 # %% ../../nbs/scale/steps.ipynb #stepsimp
-import contextlib, sys
+import contextlib, os, sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from fastcore.basics import patch
@@ -154,7 +154,7 @@ def train_model(
     path, settings = check_path(path), run.settings | options
     check_model_folder(path)
     base = student.removeprefix('local-dir:')
-    if base != student and Path(base).resolve() == path.resolve():
+    if base != student and os.path.realpath(base) == os.path.realpath(path):
         raise AlignetError(f"'{path}' is the folder of the backbone itself; choose another for what is trained")
     checkpoint = Checkpoint(path.with_name(f'{path.name}.checkpoint'), every=run.save_every)
     check_writable(checkpoint.path)

@@ -21,7 +21,7 @@ from ..files.disk import *
 from ..files.text import *
 from .plots import model_styles
 from .probes import check_labels, check_table, fit_probe
-from .stats import Draws
+from .stats import Draws, check_resamples
 
 # %% ../../nbs/eval/shift.ipynb #fb50d92a
 def _halve_branches(groups, half):
@@ -252,7 +252,6 @@ def class_draws(
     seed:int=0, # Seed of the resampling
 ) -> Draws: # The mean over classes of their fractions of right answers
     "Resample classes, and in each the answers"
-    check_count(1, n_boot=n_boot)
     right = check_vector(right, 'right')
     if not len(right): raise AlignetError('right is empty; give at least one answer')
     check_rows(~np.isin(right, (0, 1)), 'right', 'are not right or wrong, 1 or 0')
@@ -260,6 +259,7 @@ def class_draws(
     n = np.bincount(group)
     fraction = np.bincount(group, right) / n
     r, n_classes = rng(seed, 75), len(n)
+    check_resamples(n_boot, n_classes)
     drawn = r.integers(n_classes, size=(n_boot, n_classes))
     means = r.binomial(n[drawn], fraction[drawn]) / n[drawn]
     return Draws(float(fraction.mean()), means.mean(1))

@@ -447,8 +447,9 @@ def _with_pictures(tasks, suites, maps):
 # %% ../../nbs/eval/evaluate.ipynb #9bb647db
 def _no_data(error, skipped):
     "An error that lists why nothing could be measured"
-    why = dict.fromkeys(f'{data}: {why}'.removeprefix(': ') for data, why in zip(skipped.data, skipped.why))
-    return AlignetError(f"{error}: {'; '.join(list(why)[:3])}; give other data, or other suites")
+    rows = skipped[:3].itertuples()
+    why = '; '.join(f'{o.data}: {o.why}' if o.data else f'{o.why}, which needs {o.needs}' for o in rows)
+    return AlignetError(f'{error}: {why}')
 
 # %% ../../nbs/eval/evaluate.ipynb #be13bfb4
 @known_arguments

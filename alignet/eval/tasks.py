@@ -83,7 +83,7 @@ class Item:
         **kwargs, # Further fields of the Row, such as chance
     ) -> Row: # With a 95 % interval
         "The mean as a `Row`"
-        check_known(kwargs, ('chance', 'ceiling', 'people', 'plotted'), 'fields')
+        check_known(kwargs, ('chance', 'ceiling', 'people', 'plotted'), 'fields', 'give those of a Row')
         draws = self.draws(n_boot, seed)
         low, high = np.clip(draws.ci(), *self.bounds).tolist()
         return Row(model, self.measure, draws.value, low, high, len(self.values), **kwargs)

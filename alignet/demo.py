@@ -91,7 +91,8 @@ def demo_settings(
 ) -> DemoSettings: # Defaults of that world, with the changes
     "The settings of a world, with changes"
     check_choice(world, DEMOS, 'world')
-    check_known(list(changes), [f.name for f in fields(DemoSettings)], 'demo settings')
+    known = [f.name for f in fields(DemoSettings)]
+    check_known(list(changes), known, 'demo settings', f'there may be {preview(known, len(known))}')
     return DemoSettings(world=world, **{**DEMOS[world], **changes})
 
 # %% ../nbs/09_demo.ipynb #b2589358

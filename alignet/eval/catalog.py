@@ -85,7 +85,7 @@ def check_suites(
     suites='all', # 'all', or keys of SUITES
 ) -> list: # Keys of SUITES
     "The names of suites, checked"
-    suites = [suites] if isinstance(suites, str) else check_names(suites, 'suites')
+    suites = [suites] if isinstance(suites, str) else check_unique(suites, 'suites')
     if not suites: raise AlignetError("suites is empty; give 'all' or names of suites")
     for suite in suites: check_choice(suite, ['all', *SUITES], 'suite')
     if 'all' not in suites: return suites
@@ -121,6 +121,7 @@ class DataRequest:
     @cached_property
     def world(self):
         "The world of the request"
+        check_callable(load_world=self.load_world)
         return self.load_world()
 
     @property
@@ -516,10 +517,11 @@ def _sources_of(data, request):
     if isinstance(data, (str, os.PathLike)):
         return _folder_sources(replace(request, root=_check_folder(data)))
     is_dataset = hasattr(data, '__getitem__') and hasattr(data, '__len__')
+    is_dataset = is_dataset and not isinstance(data, dict) and not hasattr(data, 'triplets')
     if not isinstance(data, ImageSet) and is_dataset: data = DatasetPictures(data)
     if not hasattr(data, 'labels'):
         what = type(data).__name__
-        raise AlignetError(f'data: a {what} is not understood; give a folder, a World or tasks')
+        raise AlignetError(f'data: a {what} is not understood; give a folder, a World or tasks, as odd_one_out_tasks')
     def make(): return [labelled_task(data, request.shots, request.keep_class)]
     return [Source('few_shot', str(data.root), make, respects_objects=True, given=True)]
 
@@ -597,6 +599,7 @@ def find_tasks(
     check_flag(restrict=restrict)
     if data is None: data = os.environ.get('ALIGNET_DATA') or offline_world()
     data = list(data) if isinstance(data, (list, tuple)) else [data]
+    if not data: raise AlignetError('data is empty; give a folder, a World or tasks')
     loaders = [_load_world(d) for d in data]
     objects = _check_objects(objects, [load for load in loaders if load])
     keep_class, sources = None, []

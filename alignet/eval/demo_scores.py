@@ -140,6 +140,7 @@ def with_spread(
 ) -> str: # '0.413 ± 0.013'
     "A mean and its spread in one cell"
     check_number(mean=mean, sd=sd)
+    if not np.isnan(sd): check_at_least(0, finite=False, sd=sd)
     return f'{mean:.3f}' if np.isnan(sd) else f'{mean:.3f} ± {sd:.3f}'
 
 # %% ../../nbs/eval/demo_scores.ipynb #dsc00020

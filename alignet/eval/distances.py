@@ -55,16 +55,25 @@ def _fraction_nearer(near, far):
     return 1 - (rank_sum - n*(n + 1)/2) / (n*m)
 
 # %% ../../nbs/eval/distances.ipynb #e2e85ed1
+def _check_square(D, what, n):
+    "An (n, n) matrix of finite numbers as float64"
+    D = check_finite(D, what).astype(np.float64)
+    n = len(D) if n is None else n
+    if D.shape == (n, n): return D
+    raise AlignetError(f'{what} must have the shape ({n}, {n}), one row a thing, not {D.shape}')
+
 def check_distances(
     D, # (n, n) distances
     what:str='D', # What to call them in an error
     n:int=None, # Number of things; not checked if None
 ) -> np.ndarray: # (n, n) float64
     "Validate a square matrix of finite distances"
-    D = check_finite(D, what).astype(np.float64)
-    n = len(D) if n is None else n
-    if D.shape == (n, n): return D
-    raise AlignetError(f'{what} must have the shape ({n}, {n}), one row a thing, not {D.shape}')
+    D = _check_square(D, what, n)
+    slack = 1e-6 * np.abs(D).max(initial=0)
+    check_rows((D < -slack).any(1), what, 'have a negative distance')
+    check_rows(~np.isclose(D, D.T, rtol=1e-3).all(1), what, 'differ from their columns; give a symmetric matrix')
+    check_rows(np.abs(np.diag(D)) > slack, what, 'have a distance to themselves; the diagonal must be zero')
+    return D
 
 def kinship(
     D, # (n, n) distances
@@ -74,7 +83,8 @@ def kinship(
     "For each thing, the fraction of comparisons in which a relative is nearer than a stranger"
     check_choice(relation, (0, 1), 'relation')
     D = check_distances(D)
-    R = check_distances(R, 'R', len(D))
+    R = _check_square(R, 'R', len(D))
+    check_rows(~np.isin(R, (-1, 0, 1, 2)).all(1), 'R', 'hold no relations, 0, 1 or 2; make them with relations')
     out = np.full(len(D), np.nan)
     for i, (d, r) in enumerate(zip(D, R)):
         relatives, strangers = d[r == relation], d[r == 2]

@@ -50,6 +50,7 @@ def confidence_on_errors(
     if confidence.shape != right.shape or confidence.ndim != 1:
         raise AlignetError(f'confidence {confidence.shape} and right {right.shape} must have one value each an answer')
     check_finite(confidence[:, None], 'confidence')
+    check_rows((confidence < 0) | (confidence > 1 + 1e-6), 'confidence', 'are not between 0 and 1', rows=confidence)
     both = right.any() and not right.all()
     return {
         'when right': float(confidence[right].mean()) if right.any() else np.nan,

@@ -6,7 +6,7 @@
 __all__ = ['Evaluation', 'PicturesTask', 'task_features', 'evaluate']
 
 # %% ../../nbs/eval/evaluate.ipynb #a6d95001
-import hashlib, inspect, json, re
+import hashlib, json, re
 from importlib import import_module
 from dataclasses import asdict, fields
 from datetime import datetime, timezone
@@ -23,6 +23,7 @@ from ..core import *
 from ..files.disk import *
 from ..evaluation import fit_temperature
 from ..features import Backbone, extract_features
+from ..scale.forward import check_device
 from .catalog import (
     SUITES, Skipped, check_suites, find_tasks, short_reason, skipped_table)
 from .maps import MAP_METHODS, map_2d, plot_map, plot_neighbours
@@ -47,6 +48,20 @@ def _rows_frame(results):
     return pd.DataFrame([dict(suite=task.suite, data=task.name) | row for row in figures])
 
 # %% ../../nbs/eval/evaluate.ipynb #1f456901
+def _check_results(results):
+    "Pairs of a Task and its Scores as a list, and the names of the models, the same in each"
+    check_has('__iter__', 'a list of pairs of a Task and its Scores', results=results)
+    results, models = list(results), []
+    if not results: raise AlignetError('results is empty; give at least one pair of a Task and its Scores')
+    for pair in results:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise AlignetError(f'results must be pairs of a Task and its Scores, not {pair!r:.60}')
+        check_has('suite compare', 'a Task', **{'the first of each pair': pair[0]})
+        check_scores(pair[1])
+        models.append(check_unique([s.model.name for s in pair[1]], 'names of models'))
+        if models[-1] != models[0]: raise AlignetError(f'results are of different models: {models[0]} and {models[-1]}')
+    return results, models[0]
+
 class Evaluation:
     "Measures of several models, with what is needed to compare them"
     def __init__(self,
@@ -57,16 +72,12 @@ class Evaluation:
         n_boot:int=2000, # Number of resamples
         about:dict=None, # What made it: version, date, settings, pictures of each data set
     ):
-        check_has('__iter__', 'a list of pairs of a Task and its Scores', results=results)
+        self.results, self.models = _check_results(results)
         check_has('__iter__', 'a list', figures=figures)
-        self.results, self.figures = list(results), list(figures)
-        if not self.results:
-            raise AlignetError('results is empty; give at least one pair of a Task and its Scores')
-        for pair in self.results:
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise AlignetError(f'results must be pairs of a Task and its Scores, not {pair!r:.60}')
-            check_has('suite compare', 'a Task', **{'the first of each pair': pair[0]})
-            check_scores(pair[1])
+        self.figures = list(figures)
+        for figure in self.figures:
+            if not isinstance(figure, (tuple, list)) or len(figure) != 3:
+                raise AlignetError(f'figures must be triples of report_figure, not {figure!r:.60}')
         if skipped is not None: check_columns(skipped, ('suite', 'data', 'why', 'needs'), 'skipped')
         if about is not None: check_has('items keys', 'a dict', about=about)
         check_count(0, seed=seed)
@@ -74,7 +85,6 @@ class Evaluation:
         self.seed, self.n_boot = seed, n_boot
         self.skipped = skipped_table([]) if skipped is None else skipped
         self.about = about or {}
-        self.models = [s.model.name for s in self.results[0][1]]
         self.notes = list(dict.fromkeys(task.notes for task, _ in self.results if task.notes))
         self.rows, self._compared = _rows_frame(self.results), {}
 
@@ -351,6 +361,14 @@ def _store_path(folder, model, key, images, size):
     return check_path(folder)/re.sub(r'[^\w.-]+', '_', name)
 
 # %% ../../nbs/eval/evaluate.ipynb #38806d89
+def _check_reading(path=None, size=None, batch_size=1, device=None, num_workers=0):
+    "Raise for settings that no model could be run with, also where features are there already"
+    if path is not None: check_path(path)
+    if size is not None: check_count(1, size=size)
+    check_count(1, batch_size=batch_size)
+    check_count(0, num_workers=num_workers)
+    if device is not None: check_device(device)
+
 @known_arguments
 @delegates(extract_features, but=['path', 'size', 'overwrite'])
 def task_features(
@@ -362,7 +380,7 @@ def task_features(
 ) -> list: # For each task {name of a picture set: features}; its own pictures have the name ''
     "Extract what the tasks need, one store for each image set"
     check_has('__iter__', 'a list of tasks', tasks=tasks)
-    check_known(kwargs, inspect.signature(extract_features).parameters, 'settings')
+    _check_reading(path, size, **kwargs)
     is_model = isinstance(model, (str, Path, nn.Module, type(None)))
     if is_model and not isinstance(model, Backbone):
         raise AlignetError(f'model must be a Backbone or features, not {model!r:.60}; as_model makes one')
@@ -429,7 +447,8 @@ def _with_pictures(tasks, suites, maps):
 # %% ../../nbs/eval/evaluate.ipynb #9bb647db
 def _no_data(error, skipped):
     "An error that lists why nothing could be measured"
-    why = '; '.join(f'{data}: {why}' for data, why in zip(skipped.data[:3], skipped.why[:3]))
+    rows = skipped[:3].itertuples()
+    why = '; '.join(f'{o.data}: {o.why}' if o.data else f'{o.why}, which needs {o.needs}' for o in rows)
     return AlignetError(f'{error}: {why}')
 
 # %% ../../nbs/eval/evaluate.ipynb #be13bfb4
@@ -452,10 +471,10 @@ def evaluate(
     _check_maps(maps, wanted)
     check_count(1, n_boot=n_boot)
     check_count(0, seed=seed)
-    if kwargs.get('size') is not None: check_count(1, size=kwargs['size'])
     shots, models = as_shots(few_shot), name_models(models)
     _check_names(models)
     restrict = kwargs.pop('restrict', True)
+    _check_reading(**kwargs)
     tasks, skipped = find_tasks(data, wanted, objects, restrict, shots)
     if not tasks: raise _no_data(f"there is no data for {', '.join(wanted)}", skipped)
     about = _about(tasks, objects, kwargs.get('size'), seed, n_boot)

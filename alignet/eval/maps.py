@@ -99,6 +99,7 @@ def plot_map(
     check_count(1, px=px)
     check_flag(lines=lines)
     names = check_names(names)
+    if len(names) != 2: raise AlignetError(f'names must be two titles, not {len(names)}')
     check_thumbs(thumbs, n)
     g = np.array([''] * n if groups is None else check_names(groups, 'groups'))
     if len(g) != n: raise AlignetError(f'groups must be one for each of {n:,} objects, not {len(g):,}')

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from ..core import *
 from ..files.disk import *
+from ..evaluation import check_model_names
 from ..features import Backbone, FeatureStore, as_backbone
 from ..scale.weights import public_name
 
@@ -126,6 +127,7 @@ def name_models(
         if twice: raise AlignetError(f"two models have the same name '{twice[0]}'; {remedy}")
         models = dict(zip(names, models))
     if not models: raise AlignetError('there are no models; give a name, a module, or a dictionary')
+    check_model_names(models)
     loaded = {}
     for name, m in models.items():
         if isinstance(m, np.ndarray) and m.ndim == 1:

@@ -120,7 +120,7 @@ def group_blocks(
     "Sort objects by group"
     g = np.array(check_names(groups, 'groups'))
     if not len(g): raise AlignetError('groups is empty; give the group of each object')
-    names = list(dict.fromkeys(g)) if order is None else check_names(order, 'order')
+    names = list(dict.fromkeys(g)) if order is None else check_unique(order, 'order')
     check_known(sorted(set(g)), names, 'groups', 'add them to order')
     rows = [np.flatnonzero(g == name) for name in names]
     ends = np.cumsum([len(r) for r in rows])
@@ -149,7 +149,7 @@ def image_array(
 ) -> np.ndarray: # What matplotlib draws
     "An image as an array"
     is_picture = hasattr(im, 'convert') and not isinstance(im, type)
-    a = to_array(im.convert('RGBA') if is_picture else im)
+    a = to_array(im.convert('RGBA') if is_picture else im, 'thumbs')
     drawable = a.ndim == 2 or a.ndim == 3 and a.shape[2] in (1, 3, 4)
     if drawable and a.size and a.dtype.kind in 'biuf': return a
     raise AlignetError(f'thumbs must be PIL images, or pixels of 1, 3 or 4 channels, not {im!r:.60}')

@@ -123,6 +123,7 @@ def score_probe(
     "Ask a probe about test images"
     check_has('classes_ predict_proba steps', 'a probe from fit_probe', probe=probe)
     X = check_finite(X)
+    if not len(X): raise AlignetError('X has no rows; give one test image or more')
     width = getattr(probe, 'n_features_in_', X.shape[1])
     if X.shape[1] != width: raise AlignetError(f'the probe was fitted on {width} features, not {X.shape[1]}')
     y = check_labels(y, len(X))
@@ -145,6 +146,13 @@ def check_table(
     for name in numbers: check_real(table[name], f'{name} of {what}')
 
 # %% ../../nbs/eval/probes.ipynb #ed27b51e
+def _check_sizes(classes, n, k, need, where=''):
+    "Raise if one of the classes has fewer images than `need`"
+    small = [f'{c} ({m})' for c, m in zip(classes, n) if m < need]
+    if not small: return
+    error = f'k = {k} needs at least {need} images a class{where}'
+    raise AlignetError(f'{error}; too few: {preview(small, 8)}; lower k or leave them out')
+
 def check_shots(
     y, # (n,) labels
     k:int, # Training images a class
@@ -158,10 +166,7 @@ def check_shots(
     if len(classes) < 2:
         only = classes.tolist()
         raise AlignetError(f'the probe needs at least two classes{where}; the only label is {only}')
-    small = [f'{c} ({m})' for c, m in zip(classes, n) if m < need]
-    if small:
-        error = f'k = {k} needs at least {need} images a class{where}'
-        raise AlignetError(f'{error}; too few: {preview(small, 8)}; lower k or leave them out')
+    _check_sizes(classes, n, k, need, where)
 
 # %% ../../nbs/eval/probes.ipynb #61d1fc63
 def draw_shots(
@@ -176,7 +181,9 @@ def draw_shots(
     check_count(1, k=k)
     check_has('permutation', 'a stream of rng', r=r)
     if not np.size(rows): raise AlignetError('rows: there is none to draw from')
-    drawn = [r.permutation(rows[y[rows] == c])[:k] for c in np.unique(y[rows])]
+    classes, n = np.unique(y[rows], return_counts=True)
+    _check_sizes(classes, n, k, k, ' among rows')
+    drawn = [r.permutation(rows[y[rows] == c])[:k] for c in classes]
     return np.sort(np.concatenate(drawn))
 
 # %% ../../nbs/eval/probes.ipynb #dcd4c0d4

@@ -117,7 +117,8 @@ def heading(self:Report,
     text:str, # A section's title
 ) -> Report: # Itself
     "Start a section"
-    return self._add('heading', text=str(text))
+    check_text(text=text)
+    return self._add('heading', text=text)
 
 # %% ../../nbs/eval/report.ipynb #replead1
 @patch
@@ -125,7 +126,8 @@ def lead(self:Report,
     text:str, # Markdown, one sentence or two
 ) -> Report: # Itself
     "Add the result, in large letters"
-    return self._add('lead', text=str(text))
+    check_text(text=text)
+    return self._add('lead', text=text)
 
 # %% ../../nbs/eval/report.ipynb #150d5740
 @patch
@@ -133,7 +135,8 @@ def text(self:Report,
     text:str, # Markdown
 ) -> Report: # Itself
     "Add paragraphs or a list"
-    return self._add('text', text=str(text))
+    check_text(text=text)
+    return self._add('text', text=text)
 
 # %% ../../nbs/eval/report.ipynb #9e767fe4
 @patch
@@ -141,7 +144,8 @@ def note(self:Report,
     text:str, # Markdown
 ) -> Report: # Itself
     "Add a remark that must not be missed, such as: these observers are simulated"
-    return self._add('note', text=str(text))
+    check_text(text=text)
+    return self._add('note', text=text)
 
 # %% ../../nbs/eval/report.ipynb #f56198af
 @patch
@@ -185,6 +189,7 @@ def figure(self:Report,
     "Add a figure"
     if not isinstance(alt, str) or not alt.strip():
         raise AlignetError('a figure needs alternative text: say what one sees')
+    check_flag(half=half)
     im, scale = _draw_figure(fig, dpi)
     if not min(im.size): raise AlignetError(f'fig has no pixels: its size is {im.size}; give another')
     png = io.BytesIO()

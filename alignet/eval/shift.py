@@ -14,14 +14,16 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from fastcore.basics import patch
+from fastcore.meta import delegates
 from scipy import stats
 from ..core import *
 from ..data import ImageSet
+from ..evaluation import check_model_names
 from ..files.disk import *
 from ..files.text import *
 from .plots import model_styles
 from .probes import check_labels, check_table, fit_probe
-from .stats import Draws
+from .stats import Draws, check_resamples
 
 # %% ../../nbs/eval/shift.ipynb #fb50d92a
 def _halve_branches(groups, half):
@@ -227,7 +229,7 @@ def folder_data(
     "Photos of one folder, with a fraction of each source subclass held out"
     check_has('name table', 'a ShiftTask', task=task)
     check_has('names subset', 'an ImageSet', images=images)
-    check_between(0, 1, held_out=held_out)
+    check_between(0, 1, ends=False, held_out=held_out)
     subclass = check_names(subclass, 'subclass')
     if len(subclass) != len(images):
         raise AlignetError(f'{len(subclass):,} subclasses for {len(images):,} photos; give one each')
@@ -252,7 +254,6 @@ def class_draws(
     seed:int=0, # Seed of the resampling
 ) -> Draws: # The mean over classes of their fractions of right answers
     "Resample classes, and in each the answers"
-    check_count(1, n_boot=n_boot)
     right = check_vector(right, 'right')
     if not len(right): raise AlignetError('right is empty; give at least one answer')
     check_rows(~np.isin(right, (0, 1)), 'right', 'are not right or wrong, 1 or 0')
@@ -260,6 +261,7 @@ def class_draws(
     n = np.bincount(group)
     fraction = np.bincount(group, right) / n
     r, n_classes = rng(seed, 75), len(n)
+    check_resamples(n_boot, n_classes)
     drawn = r.integers(n_classes, size=(n_boot, n_classes))
     means = r.binomial(n[drawn], fraction[drawn]) / n[drawn]
     return Draws(float(fraction.mean()), means.mean(1))
@@ -291,6 +293,8 @@ def _shift_rows(source, target, n, chance):
         draws_row('relative robustness, target / source', kept, n['target'])]
 
 # %% ../../nbs/eval/shift.ipynb #4aeda271
+@known_arguments
+@delegates(fit_probe)
 def score_shift(
     features, # A FeatureStore, (names, X) or {file: vector} with all photos of data
     data:ShiftData, # From load_breeds or folder_data
@@ -338,6 +342,8 @@ def _summarise_splits(runs, baseline):
     return pd.DataFrame(rows)
 
 # %% ../../nbs/eval/shift.ipynb #a1e2fae5
+@known_arguments
+@delegates(score_shift)
 def shift_over_splits(
     models:dict, # {name: features}, as for score_shift; the first is the baseline
     make, # A function seed -> ShiftData, the same for all models
@@ -346,7 +352,9 @@ def shift_over_splits(
 ) -> tuple: # DataFrame of a row a model, seed and measure; DataFrame of their means and gains
     "Several random splits, and each model's gain over the first on the same splits"
     check_dict('features', models=models)
-    check_callable(make=make)
+    check_model_names(models)
+    check_callable(make=make, takes=1)
+    check_has('__iter__', 'a list of whole numbers', seeds=seeds)
     if not check_unique(seeds, 'seeds'): raise AlignetError('seeds is empty; give at least one')
     tables = []
     for seed in progress(list(seeds), desc='splits'):

@@ -186,10 +186,11 @@ class CorruptedImages(ImageSet):
         side:int=128, # Side of the corrupted pictures in pixels
     ):
         check_has('names index subset', 'an ImageSet', images=images)
-        kinds, files = check_names(kinds, 'kinds'), check_names(files, 'files')
+        kinds, files = check_unique(kinds, 'kinds'), check_unique(files, 'files')
         images.index(files)
         for kind in kinds: check_choice(kind, CORRUPTIONS, 'kind')
-        severities = check_names(severities, 'severities')
+        check_has('__iter__', 'a list of whole numbers', severities=severities)
+        severities = check_unique(severities, 'severities')
         for severity in severities: check_choice(severity, tuple('12345'), 'severity')
         check_count(1, side=side)
         self.images, self.side, self.root = images, side, Path(f'corrupted-{side}')
@@ -293,6 +294,7 @@ class CorruptionTask(Task):
         **kwargs, # kinds, severities and side, as for CorruptedImages
     ):
         check_count(1, k=k, per_class=per_class, most=most)
+        check_known(kwargs, ('kinds', 'severities', 'side'), 'settings', 'give those of CorruptedImages')
         self.labels, self.k = as_labels(labels), k
         files = _test_files(self.labels, k, per_class, most)
         self.corrupted = deal_severities(CorruptedImages(images, files, **kwargs))

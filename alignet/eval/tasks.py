@@ -24,6 +24,10 @@ from .report import escape_markdown
 from .stats import Draws, resample
 
 # %% ../../nbs/eval/tasks.ipynb #9419d119
+def _check_ends(o):
+    "Raise if an interval ends below its start"
+    if o.low > o.high: raise AlignetError(f'low must not exceed high: {o.low} and {o.high} of {o.measure}')
+
 @dataclass
 class Row:
     "One number of one model"
@@ -42,6 +46,7 @@ class Row:
         check_text(model=self.model, measure=self.measure)
         numbers = ('value', 'low', 'high', 'chance', 'ceiling', 'people')
         check_number(**{name: getattr(self, name) for name in numbers})
+        _check_ends(self)
 
 # %% ../../nbs/eval/tasks.ipynb #142d8a8d
 @dataclass
@@ -78,6 +83,7 @@ class Item:
         **kwargs, # Further fields of the Row, such as chance
     ) -> Row: # With a 95 % interval
         "The mean as a `Row`"
+        check_known(kwargs, ('chance', 'ceiling', 'people', 'plotted'), 'fields', 'give those of a Row')
         draws = self.draws(n_boot, seed)
         low, high = np.clip(draws.ci(), *self.bounds).tolist()
         return Row(model, self.measure, draws.value, low, high, len(self.values), **kwargs)
@@ -100,6 +106,7 @@ class Difference:
     def __post_init__(self):
         numbers = ('first', 'second', 'gain', 'low', 'high', 'p')
         check_number(**{name: getattr(self, name) for name in numbers})
+        _check_ends(self)
         self.verdict = self.verdict or self.judge()
 
     def judge(self,
@@ -120,7 +127,9 @@ def item_difference(
 ) -> Difference: # Second minus first
     "Paired difference of two models' items"
     for name, item in dict(a=a, b=b).items(): check_has('values units draws', 'an Item', **{name: item})
-    if len(a.values) != len(b.values):
+    if a.measure != b.measure: raise AlignetError(f"'{a.measure}' and '{b.measure}' are different measures")
+    same = len(a.values) == len(b.values) and (a.units is None) == (b.units is None)
+    if not same or a.units is not None and not np.array_equal(a.units, b.units):
         raise AlignetError(f'{a.measure}: {len(a.values):,} scores against {len(b.values):,}, not of the same trials')
     draws = replace(a, values=b.values - a.values).draws(n_boot, seed)
     low, high = draws.ci(level)
@@ -172,13 +181,22 @@ class Task:
         cached_files=None, # Files whose features are extracted and kept, where that is more than files
         extra:dict=None, # Further pictures that measure needs: name -> (ImageSet, files)
     ):
-        check_text(name=name, notes=notes)
-        check_has('names index', 'an ImageSet', images=images)
         self.name, self.images, self.files, self.notes = name, images, check_names(files, 'files'), notes
-        for what, o in dict(groups=groups, extra=extra).items():
-            if o is not None: check_has('get items', 'a dict', **{what: o})
-        if cached_files is not None: cached_files = check_names(cached_files, 'cached_files')
-        self.groups, self.cached_files, self.extra = groups, cached_files, extra or {}
+        self.groups, self.cached_files, self.extra = groups, cached_files, {} if extra is None else extra
+        self._check()
+
+    def _check(self):
+        "Raise if its names or pictures cannot be used"
+        check_text(name=self.name, notes=self.notes)
+        if self.groups is not None: check_has('get items', 'a dict', groups=self.groups)
+        check_has('get items', 'a dict', extra=self.extra)
+        wanted = {'': (self.images, self.files), 'cached_files of ': (self.images, self.cached_files or [])}
+        for what, pair in (wanted | {f'extra {name!r}: ': o for name, o in self.extra.items()}).items():
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise AlignetError(f'{what}give a pair of an ImageSet and its files, not {pair!r:.60}')
+            images, files = pair
+            check_has('names index', 'an ImageSet', **{f'{what}images': images})
+            images.index(check_names(files, f'{what}files'))
 
     def features_of(self,
         model, # A Candidate
@@ -194,6 +212,7 @@ class Task:
         check_known(changes, dir(self), 'attributes of the task')
         new = copy.copy(self)
         for name, value in changes.items(): setattr(new, name, value)
+        new._check()
         return new
 
 # %% ../../nbs/eval/tasks.ipynb #393b862c
@@ -204,7 +223,7 @@ def measure(self:Task,
     n_boot:int=2000, # Number of resamples
 ) -> Scores: # Rows and items
     "Score one model"
-    raise NotImplementedError
+    raise AlignetError(f'a {type(self).__name__} measures nothing; give it a method measure, or use another task')
 
 # %% ../../nbs/eval/tasks.ipynb #2b79a9a1
 @patch
@@ -229,6 +248,7 @@ def figures(self:Task,
     n_boot:int=2000, # Number of resamples
 ) -> list: # Each a figure, its alternative text and its caption
     "Figures for a report"
+    check_scores(scores)
     return []
 
 # %% ../../nbs/eval/tasks.ipynb #9b034f41
@@ -355,12 +375,14 @@ class OddOneOutTask(Task):
     ):
         files = _picture_of_each(judgements, images, files)
         check_number(ceiling=ceiling)
-        if not np.isnan(ceiling): check_between(0, 1, ceiling=ceiling)
+        if not np.isnan(ceiling): check_between(CHANCE, 1, ceiling=ceiling)
         if groups is not None: groups = _as_categories(groups)
         if groups is not None and len(groups) != len(files):
             raise AlignetError(f'groups must be one for each of {len(files):,} objects, not {len(groups):,}')
         if parts is not None: check_has('items keys', 'a dict of trials', parts=parts)
-        for part, of in (parts or {}).items(): check_index(of, len(judgements.triplets), f"part '{part}'")
+        for part, of in (parts or {}).items():
+            if check_index(of, len(judgements.triplets), f"part '{part}'").ndim: continue
+            raise AlignetError(f"part '{part}' must be a list of trials, not {of!r:.60}")
         super().__init__(name, images, files, notes, None if groups is None else dict(zip(files, groups)))
         self.judgements, self.ceiling, self.parts = judgements, ceiling, parts or {}
 
@@ -378,7 +400,7 @@ class OddOneOutTask(Task):
     def _details(self, item, model, n_boot, seed):
         "Share of the ceiling, and accuracy of parts of the trials"
         rows, right = [], item.values
-        if self.ceiling > 0:
+        if self.ceiling > CHANCE:
             share = (right.mean() - CHANCE) / (self.ceiling - CHANCE)
             what = 'share of what the ceiling leaves above chance'
             rows.append(Row(model, what, float(share), n=len(right)))
@@ -540,7 +562,8 @@ class FewShotTask(Task):
     ):
         check_has('names index', 'an ImageSet', images=images)
         check_has('ks draws max_test', 'Shots', shots=shots)
-        if not callable(labels): check_has('get items', 'a dict {file: label}, or a function', labels=labels)
+        if callable(labels): check_takes('labels', labels, 'a file name')
+        else: check_has('get items', 'a dict {file: label}, or a function', labels=labels)
         label_of = labels if callable(labels) else dict(labels).get
         found = {f: label_of(f) for f in images.names}
         named = {f: y for f, y in found.items() if y is not None}

@@ -41,7 +41,7 @@ def fit_ridge(
     mean, std = mean_and_std(X[rows], standardise)
     A = ((X[rows] - mean) / std).astype(np.float64)
     mean_A, mean_E = w @ A / w.sum(), w @ E / w.sum()
-    W = _solve_ridge(A - mean_A, E - mean_E, w, lam * A.shape[1])
+    W = _solve_ridge(A - mean_A, E - mean_E, w, float(lam) * A.shape[1])
     meta = dict(objective='regression', lam=float(lam), objects=len(rows))
     return Teacher(W, mean_E - mean_A @ W, mean, std, meta)
 
@@ -238,6 +238,7 @@ def teacher_report(
     check_has('transform meta', 'a Teacher', teacher=teacher)
     X, triplets = check_finite(X), check_triplets(getattr(triplets, 'triplets', triplets), len(X))
     if not len(triplets): raise AlignetError('triplets is empty; give human choices about the objects of X')
+    check_count(1, min_trials=min_trials)
     if groups is not None: groups = check_labels(check_names(groups, 'groups'), len(X), 'groups').tolist()
     models = dict(before=X, after=teacher.transform(X))
     cosine, dot = ([triplet_sims(Z, triplets, s) for Z in models.values()] for s in ('cosine', 'dot'))

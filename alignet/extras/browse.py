@@ -85,6 +85,7 @@ def disagreement(
 ) -> np.ndarray: # (t,) from 0 to 1
     "Largest total variation distance between two opinions; of one alone its entropy in units of log 3"
     check_has('__iter__', 'a list of choice probabilities', opinions=opinions)
+    if isinstance(opinions, dict): raise AlignetError('opinions must be a list; of a dict, give its values()')
     ps = [check_probs(p, what='opinions') for p in opinions]
     if not ps or len({len(p) for p in ps}) > 1: raise AlignetError('opinions must be about the same triplets')
     if len(ps) == 1: return -(ps[0]*np.log(np.maximum(ps[0], 1e-30))).sum(1)/np.log(3)

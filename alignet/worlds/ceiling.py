@@ -42,6 +42,7 @@ def answer_counts(
 def _person_numbers(subjects, n):
     "People as numbers from 0, one for each answer"
     s = to_array(subjects, 'subjects')
+    check_rows(pd.isna(s).ravel(), 'subjects', 'are missing; leave these answers out')
     if s.dtype == object: s = np.array(check_names(s.ravel(), 'subjects'))
     s = np.unique(s, return_inverse=True)[1].ravel()
     if len(s) == n: return s
@@ -80,7 +81,7 @@ def pair_agreement(
     c = check_real(counts, 'counts').astype(float)
     if c.ndim != 2 or c.shape[1] != 3: raise AlignetError(f'counts must have the shape (q, 3), not {c.shape}')
     n = c.sum(1)
-    good = (c >= 0).all(1) & (n >= 2) & np.isfinite(n)
+    good = (c >= 0).all(1) & (n >= 2) & np.isfinite(n) & (c == np.floor(c)).all(1)
     check_rows(~good, 'counts', 'are not the numbers of two answers or more', rows=c)
     return (c * (c - 1)).sum(1) / (n * (n - 1))
 
@@ -121,6 +122,12 @@ class Ceiling:
     answers:int # Answers to them
     people:int # Different people, or 0 if unknown
     level:float=.95 # Level of the intervals
+
+    def __post_init__(self):
+        check_columns(self.intervals, ('low', 'high'), 'intervals')
+        check_known(('lower', 'estimate', 'upper', 'agreement'), self.intervals.index, 'rows of intervals')
+        numbers = ('lower', 'estimate', 'upper', 'agreement')
+        check_between(0, 1, **{name: getattr(self, name) for name in numbers})
 
     @property
     def possible(self) -> tuple: # Two numbers

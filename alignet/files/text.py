@@ -78,7 +78,6 @@ def as_frame(
     what:str='the table', # What to call it in an error
 ) -> pd.DataFrame: # The same
     "A table as a data frame"
-    if table is None: raise AlignetError(f'{what} must be a DataFrame, not None')
     try: return pd.DataFrame(table)
     except (TypeError, ValueError) as e:
         raise AlignetError(f'{what} must be a DataFrame, not {table!r:.60}') from e

@@ -307,6 +307,7 @@ def check(self:FeatureStore,
 ) -> FeatureStore: # Itself
     "Raise an `AlignetError` if this is the store of another model or of other images"
     if size is not None: check_count(1, size=size)
+    if isinstance(model, str): check_label(model=model)
     if model is None: want = {}
     # a name that holds a folder says less than the weights in it
     elif isinstance(model, (str, Path)) and public_name(model) == str(model):

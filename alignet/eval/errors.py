@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from ..core import *
+from ..evaluation import check_model_names
 
 # %% ../../nbs/eval/errors.ipynb #err00008
 def check_answers(
@@ -32,6 +33,7 @@ def error_consistency(
 ) -> pd.DataFrame: # Models by models, 1 on the diagonal
     "Cohen's kappa of the errors of each pair of models"
     check_dict('right and wrong answers', right=right)
+    check_model_names(right)
     answers = {name: check_answers(x, f"right of '{name}'") for name, x in right.items()}
     lengths = {name: len(x) for name, x in answers.items()}
     if len(answers) < 2: raise AlignetError(f'right: two models are needed, not {len(answers)}')

@@ -22,7 +22,7 @@ from .. import __version__
 from ..core import *
 from ..files.disk import *
 from ..evaluation import fit_temperature
-from ..features import Backbone, extract_features
+from ..features import Backbone, FeatureStore, extract_features
 from ..scale.forward import check_device
 from .catalog import (
     SUITES, Skipped, check_suites, find_tasks, short_reason, skipped_table)
@@ -381,8 +381,7 @@ def task_features(
     "Extract what the tasks need, one store for each image set"
     check_has('__iter__', 'a list of tasks', tasks=tasks)
     _check_reading(path, size, **kwargs)
-    is_model = isinstance(model, (str, Path, nn.Module, type(None)))
-    if is_model and not isinstance(model, Backbone):
+    if not isinstance(model, (Backbone, FeatureStore, tuple, dict)):
         raise AlignetError(f'model must be a Backbone or features, not {model!r:.60}; as_model makes one')
     for task in tasks: check_has('images files extra', 'a Task', **{'each of tasks': task})
     if not isinstance(model, Backbone): return [dict.fromkeys(_picture_sets(t), model) for t in tasks]

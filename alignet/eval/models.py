@@ -9,6 +9,7 @@ __all__ = ['rows_only', 'as_model', 'about_model', 'name_models']
 import contextlib
 from pathlib import Path
 import numpy as np
+import timm
 import torch
 from torch import nn
 from ..core import *
@@ -63,7 +64,8 @@ def _find_model(name):
     if (folder/'config.json').is_file():
         if 'model_type' not in read_json(folder/'config.json', dict): return f'local-dir:{name}'
         raise AlignetError(f"'{name}' looks like a folder of transformers; write 'hf:{name}'")
-    if name.startswith(('.', '/', '~')) or name.endswith('/'):
+    is_path = name.startswith(('.', '/', '~')) or name.endswith('/')
+    if is_path or folder.exists() and not timm.is_model(name):
         raise AlignetError(f"there is no model in '{name}'; it needs config.json and weights")
     return name
 
@@ -94,7 +96,7 @@ def _name_of(model, depth=1):
     check_path(model, 'the model')
     name = str(model).removeprefix('timm/')
     folder = Path(name.removeprefix('local-dir:'))
-    return '/'.join(folder.resolve().parts[-depth:]) if folder.is_dir() else name
+    return Path(*folder.resolve().parts[-depth:]).as_posix() if folder.is_dir() else name
 
 def _names_of(models):
     "Names of models; folders of the same name bear as much of their paths as tells them apart"

@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from scipy import stats
 from ..core import *
-from ..evaluation import ece, reliability
+from ..evaluation import check_model_names, ece, reliability
 from .probes import check_table
 from .rdm import rdm
 
@@ -65,7 +65,7 @@ def plot_accuracy(
 ) -> plt.Axes: # What it was drawn on
     "Odd-one-out accuracy of each model and similarity, with intervals"
     check_intervals(table, 'accuracy', ('similarity', 'model'), remedy='make it with odd_one_out_table')
-    if ceiling is not None: check_between(0, 1, ceiling=ceiling)
+    if ceiling is not None: check_between(CHANCE, 1, ceiling=ceiling)
     ax = as_axes(ax, (6, 2.8))
     table = table.assign(similarity=table.similarity.astype(str), model=table.model.astype(str))
     similarities, names = list(dict.fromkeys(table.similarity)), list(dict.fromkeys(table.model))
@@ -92,7 +92,7 @@ def plot_reliability(
 ) -> plt.Axes: # What it was drawn on
     "Fraction of right answers against claimed confidence"
     check_dict('pairs (conf, correct)', claims=claims)
-    claims = {str(name): pair for name, pair in claims.items()}
+    claims = dict(zip(check_model_names(claims), claims.values()))
     for name, pair in claims.items():
         is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
         if not is_pair: raise AlignetError(f"claims of '{name}' must be a pair (conf, correct)")
@@ -219,6 +219,7 @@ def plot_rdms(
 ) -> plt.Figure: # A matrix for each model, side by side
     "Heat maps of several models side by side, with one colour scale"
     check_dict('features', models=models)
+    check_model_names(models)
     matrices = {name: _as_rdm(X, similarity) for name, X in models.items()}
     n = len(matrices)
     fig, axs = plt.subplots(1, n, figsize=(1.6 + 2.8*n, 3.1), dpi=150, layout='constrained', squeeze=False)

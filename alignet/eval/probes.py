@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from ..core import *
+from ..evaluation import check_model_names
 
 # %% ../../nbs/eval/probes.ipynb #bc6a2f9e
 STRENGTHS = (1e-4, 1e-3, 1e-2, .1, 1., 10.)
@@ -78,7 +79,8 @@ class ProbeScores:
     C:float # Strength of the probe
 
     def __post_init__(self):
-        check_finite(self.probs, 'probs')
+        p = check_finite(self.probs, 'probs')
+        check_rows(((p < 0) | (p > 1 + 1e-6)).any(1), 'probs', 'are not between 0 and 1')
         check_positive(C=self.C)
         self.probs = to_array(self.probs)
         n, n_classes = self.probs.shape
@@ -291,6 +293,7 @@ def probe_table(
 ) -> pd.DataFrame: # model, train, test (styles), draw, k, accuracy, balanced, n_test, C, n_train
     "Few-shot probes of several models, within and across styles"
     check_dict('features', models=models)
+    check_model_names(models)
     check_columns(items, (label, 'file', 'style', 'object'), 'items')
     y, style, objects = (items[c].astype(str).to_numpy() for c in (label, 'style', 'object'))
     # an unnamed picture is an object of its own

@@ -15,7 +15,7 @@ from scipy import stats
 from ..core import *
 from .plots import check_intervals, model_styles
 from .rdm import RDM_METHODS, RDM_SIMILARITIES, HumanRDM, pair_correlation, rdm
-from .stats import Draws, influence_draws, spearman_influence
+from .stats import Draws, check_resamples, influence_draws, spearman_influence
 
 # %% ../../nbs/eval/rsa.ipynb #rsa_settings
 @dataclass
@@ -180,6 +180,7 @@ def _draw(agreement, n, n_boot, seed):
     people = agreement.people
     if people is not None and len(people) > 1:
         s = len(people)
+        check_resamples(n_boot, s)
         counts = r.multinomial(s, np.full(s, 1/s), n_boot)
         draws = draws + (counts - 1) @ people / s * np.sqrt(s / (s - 1))
     return Draws(agreement.value, draws)
@@ -195,7 +196,7 @@ def rsa_interval(
     **kwargs, # As for RsaSettings
 ) -> pd.DataFrame: # One row a measure: value, low, high
     "Both measures with intervals"
-    check_count(1, n_boot=n_boot)
+    check_resamples(n_boot)
     check_between(0, 1, ends=False, level=level)
     rows = {}
     for measure, a in _agreements(features, human, RsaSettings(**kwargs)).items():
@@ -215,7 +216,7 @@ def compare_rsa(
     **kwargs, # As for RsaSettings
 ) -> pd.DataFrame: # One row a measure: first, second, gain, low, high, p
     "Gain of the second model over the first, with an interval for the difference"
-    check_count(1, n_boot=n_boot)
+    check_resamples(n_boot)
     check_between(0, 1, ends=False, level=level)
     cfg = RsaSettings(**kwargs)
     first, second = (_agreements(f, human, cfg) for f in (features_a, features_b))
@@ -250,7 +251,7 @@ def score_human_rdms(
     **kwargs, # As for RsaSettings
 ) -> dict: # table (measure, value, low, high, n, chance, ceiling, ceiling_low), items, items_unit
     "Correlation of a model with people on one or more sets"
-    check_count(1, n_boot=n_boot)
+    check_resamples(n_boot)
     if not isinstance(data, HumanRDM): check_has('items keys', 'a HumanRDM, or a dict of them', data=data)
     data = {'': data} if isinstance(data, HumanRDM) else dict(data)
     if not data: raise AlignetError('there is no set to score on; see HUMAN_RDM_NEEDS for where they are')

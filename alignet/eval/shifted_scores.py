@@ -8,6 +8,7 @@ __all__ = ['head_logits', 'score_head', 'score_shift_probe']
 # %% ../../nbs/eval/shifted_scores.ipynb #cbb35507
 import numpy as np
 import pandas as pd
+from fastcore.meta import delegates
 from ..core import *
 from .imagenet import imagenet_classes
 from .probes import fit_probe
@@ -93,6 +94,8 @@ def _drop_row(known, y_known, right, y, n_boot, seed):
     return draws_row('drop', drop, int(both.sum()))
 
 # %% ../../nbs/eval/shifted_scores.ipynb #ab687f76
+@known_arguments
+@delegates(fit_probe)
 def score_shift_probe(
     train, # Features of ImageNet training photos: (X, y) with y the class of each, a WordNet ID
     features, # Features of the shifted pictures, by file name

@@ -147,6 +147,10 @@ class Candidate:
     extra:dict=field(default_factory=dict) # Features of further picture sets, by the name of the set
     head:tuple=None # Weights (1000, d) and bias of an ImageNet classifier
 
+    def __post_init__(self):
+        check_label(name=self.name)
+        check_has('get items', 'a dict', extra=self.extra)
+
 # %% ../../nbs/eval/tasks.ipynb #e27cc19e
 @dataclass
 class Scores:
@@ -355,6 +359,8 @@ def _picture_of_each(judgements, images, files):
     check_has('names index', 'an ImageSet', images=images)
     files = check_names(judgements.names if files is None else files, 'files')
     images.index(files)
+    if not len(judgements.triplets):
+        raise AlignetError('there are no judgements about these objects; give more objects, or other judgements')
     if len(files) == len(judgements.names): return files
     sizes = f'{len(files):,} files for {len(judgements.names):,} objects'
     raise AlignetError(f'{sizes}; give one picture for each object')

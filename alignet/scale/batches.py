@@ -200,6 +200,7 @@ def stages_of(
     _check_frozen(student)
     check_has('names subset index', 'an ImageSet', images=images)
     check_count(1, size=size)
+    check_known(kwargs, ('max_gb', 'crop_pct', 'pixels'), 'settings', 'give those of PictureCache')
     check_at_least(0, finite=False, max_gb=kwargs.get('max_gb', 0))
     config, pool = student.backbone.data_config, images.subset(names)
     files = image_files(pool)

@@ -269,7 +269,7 @@ def offline_world(
     judged = np.sort(rng(seed, 5).permutation(len(table))[round(unjudged*len(table)):])
     if len(judged) < 3:
         left = f'{len(judged)} of {len(table)} objects to judge'
-        raise AlignetError(f'unjudged={unjudged} leaves {left}, and a triplet needs three; lower it, or take more')
+        raise AlignetError(f'unjudged={unjudged} leaves {left}, and a triplet needs three; lower it')
     of_judged = {b: x[judged] for b, x in parts.items()}
     j, truth = simulate_judgements(of_judged, table.name[judged].tolist(), seed=seed, **kwargs)
     items = _pictogram_items(table, judged)

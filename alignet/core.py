@@ -22,8 +22,8 @@ from .files.tools import *
 _all_ = [
     'AlignetError', 'printable', 'as_label', 'nearest_names', 'preview',
     'PositionError', 'check_choice', 'check_positive', 'check_at_least', 'check_count', 'check_number',
-    'check_between', 'check_flag', 'check_text', 'check_label', 'check_takes', 'check_callable', 'check_memory', 'check_tensors',
-    'check_has', 'as_axes',
+    'check_between', 'check_flag', 'check_text', 'check_label', 'check_takes', 'check_callable', 'check_memory',
+    'check_tensors', 'check_has', 'as_axes',
     'check_position', 'check_index', 'check_dict',
     'check_known', 'check_names', 'check_columns', 'check_path', 'check_unique', 'check_rows',
     'require', 'known_arguments', 'with_settings', 'quiet_imports', 'progress', 'rng', 'set_seed']
@@ -60,6 +60,8 @@ def check_triplets(
     what:str='triplets', # What to call it in an error
 ) -> np.ndarray: # (t, 3) int64
     "Validate triplets and return them as int64"
+    if hasattr(triplets, 'triplets'):
+        raise AlignetError(f'{what} must be (t, 3) indices, not {type(triplets).__name__}; give its .triplets')
     t = to_array(triplets, what)
     if t.size == 0 and t.ndim < 2: t = np.zeros((0, 3), np.int64)
     if t.ndim != 2 or t.shape[1] != 3:
@@ -254,7 +256,9 @@ def of_pairs(
     k, # (t,) third objects
 ) -> list: # Three of (t,): s_ij, s_ik, s_jk
     "Entries of a similarity matrix for the three pairs of each triplet"
-    if getattr(S, 'ndim', 0) != 2: raise AlignetError('S must be a matrix of similarities, as of pair_sims')
+    if getattr(S, 'ndim', 0) != 2 or S.shape[0] != S.shape[1]:
+        raise AlignetError('S must be a matrix of similarities, as of pair_sims')
+    if not np.shape(i) == np.shape(j) == np.shape(k): raise AlignetError('i, j and k must be equally long')
     try: return [S[i, j], S[i, k], S[j, k]]
     except IndexError as e: raise AlignetError(f'i, j and k must be rows of S, below {len(S):,}') from e
 

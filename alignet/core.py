@@ -60,6 +60,8 @@ def check_triplets(
     what:str='triplets', # What to call it in an error
 ) -> np.ndarray: # (t, 3) int64
     "Validate triplets and return them as int64"
+    if hasattr(triplets, 'triplets'):
+        raise AlignetError(f'{what} must be (t, 3) indices, not {type(triplets).__name__}; give its .triplets')
     t = to_array(triplets, what)
     if t.size == 0 and t.ndim < 2: t = np.zeros((0, 3), np.int64)
     if t.ndim != 2 or t.shape[1] != 3:
@@ -254,7 +256,9 @@ def of_pairs(
     k, # (t,) third objects
 ) -> list: # Three of (t,): s_ij, s_ik, s_jk
     "Entries of a similarity matrix for the three pairs of each triplet"
-    if getattr(S, 'ndim', 0) != 2: raise AlignetError('S must be a matrix of similarities, as of pair_sims')
+    if getattr(S, 'ndim', 0) != 2 or S.shape[0] != S.shape[1]:
+        raise AlignetError('S must be a matrix of similarities, as of pair_sims')
+    if not np.shape(i) == np.shape(j) == np.shape(k): raise AlignetError('i, j and k must be equally long')
     try: return [S[i, j], S[i, k], S[j, k]]
     except IndexError as e: raise AlignetError(f'i, j and k must be rows of S, below {len(S):,}') from e
 

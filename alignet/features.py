@@ -6,7 +6,7 @@
 __all__ = ['HEAD_NOTE', 'Backbone', 'create_backbone', 'as_backbone', 'FeatureStore', 'signature', 'extract_features']
 
 # %% ../nbs/02_features.ipynb #b2cca584
-import contextlib, functools, importlib.metadata, json, re
+import contextlib, functools, importlib.metadata, inspect, json, re
 from pathlib import Path
 import numpy as np
 import timm
@@ -40,10 +40,15 @@ class Backbone(nn.Module):
         if not isinstance(model, nn.Module) or empty:
             remedy = 'create_backbone takes a name'
             raise AlignetError(f'model must be a module with layers, not {model!r:.60}; {remedy}')
-        self.model, self.source, cfg = model, str(source or ''), timm_config(model)
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            raise AlignetError('model is wrapped for several devices; give its .module, or use as_backbone')
+        check_text(source=source)
+        self.model, self.source, cfg = model, source, timm_config(model)
         self.arch = cfg.get('architecture') or type(model).__name__
         self.name = self.arch if name is None else str(name)
-        if data_config is not None: check_data_config(data_config, self.name)
+        if data_config is not None:
+            check_data_config(data_config, self.name)
+            check_known(data_config, inspect.signature(create_transform).parameters, 'keys of data_config')
         known = dict(data_config or {})
         if not {'input_size', 'mean', 'std'} <= known.keys(): known = {**find_data_config(model), **known}
         self.data_config = known
@@ -52,6 +57,7 @@ class Backbone(nn.Module):
         self.projected = HEAD_NOTE in (cfg.get('notes') or ())
         if not (num_features or self.projected):
             num_features = getattr(model, 'head_hidden_size', None)
+        self.num_features = None
         self.num_features = num_features or self._measure()
 
     @torch.no_grad()
@@ -76,8 +82,9 @@ def forward(self:Backbone,
 ) -> torch.Tensor: # (B, num_features) float
     "The pre-logits of a batch"
     m = self.model
-    if not isinstance(x, torch.Tensor) or x.ndim != 4 or x.is_complex():
+    if not isinstance(x, torch.Tensor) or x.ndim != 4:
         raise AlignetError(f'images must be a tensor (B, 3, H, W), not {type(x).__name__} {np.shape(x)}')
+    check_tensors(f"B {self.data_config['input_size'][0]} H W", images=x)
     weight = next(m.parameters(), x)
     if weight.is_floating_point() and not torch.is_autocast_enabled(x.device.type): x = x.to(weight.dtype)
     if hasattr(m, 'forward_head') and not self.projected:
@@ -90,6 +97,8 @@ def forward(self:Backbone,
     if y.ndim != 2:
         remedy = "choose a model that pools (not with global_pool='')"
         raise AlignetError(f"'{self.name}' returns the shape {tuple(y.shape)}, not (B, d); {remedy}")
+    if self.num_features not in (None, y.shape[1]):
+        raise AlignetError(f"'{self.name}' returns {y.shape[1]} features, not num_features={self.num_features}")
     return y
 
 # %% ../nbs/02_features.ipynb #39f12ca3
@@ -147,7 +156,7 @@ def create_backbone(
     from alignet.scale.towers import FAMILIES # they are made of this page's parts
     check_choice(weights, ('auto', 'shipped', 'hub'), 'weights')
     check_flag(pretrained=pretrained)
-    check_path(str(name), 'the model')
+    check_path(name, 'the model')
     family, _, rest = str(name).partition(':')
     if family in FAMILIES and weights != 'auto':
         raise AlignetError(f"'{name}' says which weights are meant; leave out weights='{weights}'")

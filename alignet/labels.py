@@ -193,6 +193,7 @@ def warn_of_control(
     stacklevel:int=3, # Whose line the warning shows, as in warnings.warn
 ):
     "Warn if labels are those of the untransformed teacher"
+    check_count(1, stacklevel=stacklevel)
     if transform != 'untransformed': return
     warnings.warn(f"'{path}' holds labels of the UNTRANSFORMED teacher, the control (UnAligNet), without "
                   'anything learned from people; if you want them, pass allow_control=True', stacklevel=stacklevel)
@@ -327,7 +328,7 @@ def _in_pieces(f, X, desc, step=1 << 16):
     "Concatenate `f` of some thousand rows at a time, with a progress bar where they are many"
     starts = range(0, len(X), step)
     if len(starts) > 4: starts = progress(starts, desc=desc)
-    return np.concatenate([f(X[lo:lo + step]) for lo in starts])
+    return np.concatenate([check_finite(f(X[lo:lo + step]), desc) for lo in starts])
 
 # %% ../nbs/04_labels.ipynb #694755c1
 def _clusters_for(Z, clusters, seed):
@@ -366,9 +367,11 @@ def pseudo_label(
 ) -> PseudoLabels: # With meta about its origin
     "Cluster the teacher's features, draw triplets, and let the teacher label them"
     check_count(0, n=n, seed=seed)
+    check_memory(48 * int(n), f'{n:,} triplets')
     n, seed = int(n), int(seed)
     check_flag(control=control)
     if teacher is not None: check_has('transform', 'a Teacher', teacher=teacher)
+    if hasattr(teacher, 'config_at'): raise AlignetError('teacher is a model; fit a Teacher on its features')
     is_pair = isinstance(store, tuple) and len(store) == 2
     if not is_pair: check_has('names get', 'a FeatureStore, or a tuple (names, features)', store=store)
     if names is None: names = store[0] if is_pair else store.names
@@ -382,7 +385,7 @@ def pseudo_label(
     clusters, k = _clusters_for(Z, clusters, seed)
     sampler = TripletSampler(clusters, seed=seed, **kwargs) if n else None
     triplets, sims = _draw_and_label(Z, sampler, n) if n else (None, None)
-    untransformed = control or getattr(teacher, 'meta', {}).get('objective') == 'identity'
+    untransformed = control or getattr(teacher, 'meta', {}).get('objective') in ('identity', 'control')
     meta = _label_meta(teacher, store, untransformed, seed, k, sampler, kwargs)
     return PseudoLabels(names, triplets, sims, Z, meta, clusters)
 

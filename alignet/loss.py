@@ -179,9 +179,11 @@ def weighting_rule(
     if isinstance(weights, str):
         check_choice(weights, TRIPLET_WEIGHTS, 'weights')
         return weights
-    if callable(weights) and not isinstance(weights, type): return 'function'
+    if callable(weights) and not isinstance(weights, type):
+        check_takes('weights', weights, 'triplets', 'probs')
+        return 'function'
     is_tensor = isinstance(weights, torch.Tensor)
-    is_list = hasattr(weights, '__len__') and not isinstance(weights, type)
+    is_list = isinstance(weights, (list, tuple)) or hasattr(weights, '__array__') and not isinstance(weights, type)
     if is_tensor or is_list and to_array(weights, 'weights').dtype.kind in 'biuf': return 'given'
     known = ', '.join(TRIPLET_WEIGHTS)
     raise AlignetError(f'weights must be one of {known}, a function, or a number for each triplet')
@@ -439,6 +441,17 @@ def _pretrained(self:DecayToInit, name, p):
 
 # %% ../nbs/05_loss.ipynb #8e56844f
 @patch
+def _check_alone(self:DecayToInit, names):
+    "Raise if another one pulls the same parameters; warn of patterns that match none"
+    mine = {id(p) for _, p, _ in self.pulled}
+    for cb in self.learn.cbs:
+        if cb is self or not isinstance(cb, DecayToInit): continue
+        if not mine & {id(p) for _, p, _ in cb.pulled}: continue
+        raise AlignetError('two DecayToInit pull the same parameters; give one, e.g. with decay_to_init=0')
+    unused = [o for o in self.skip if not any(fnmatch(name, o) for name in names)]
+    if unused: warnings.warn(f'DecayToInit: no parameter is called {preview(unused)}, as skip has it')
+
+@patch
 def before_fit(self:DecayToInit):
     "Pair the optimiser's parameters with their pretrained values"
     # validation alone makes no optimiser
@@ -449,6 +462,7 @@ def before_fit(self:DecayToInit):
         for p in params:
             init = self._pretrained(names.get(id(p)), p)
             if init is not None: self.pulled.append((group, p, init))
+    self._check_alone(names.values())
     if not self.pulled:
         raise AlignetError('DecayToInit: none of the parameters is in the reference; give that of this model')
 

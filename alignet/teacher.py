@@ -222,6 +222,8 @@ def fit_fold(
 ) -> Teacher: # Fitted without the fold
     "Fit a teacher on the objects that are not held out"
     check_has('X triplets probs', 'JudgedFeatures', judged=judged)
+    if 'objects' in kwargs:
+        raise AlignetError('objects are those outside a fold; for a part of them give its X and triplets, as of among')
     kwargs['objects'] = np.flatnonzero(~_held_out(held_out, len(judged.X)))
     if embedding is None:
         kept, _ = split_by_objects(judged.triplets, held_out)

@@ -56,7 +56,7 @@ class Student(nn.Module):
         check_positive(scale=scale)
         check_count(0, head=head, freeze=freeze)
         check_flag(learn_scale=learn_scale, tanh_gelu=tanh_gelu)
-        if math.isinf(scale): raise AlignetError('scale must be a finite number, not inf')
+        check_between(0, 1e30, scale=scale)
         self.backbone, self.similarity, self.freeze = backbone, similarity, freeze
         if tanh_gelu: use_tanh_gelu(backbone.model)
         self.head = published_head(backbone.num_features, head) if head else nn.Identity()
@@ -78,6 +78,8 @@ class Student(nn.Module):
     ) -> torch.Tensor: # (B, num_features) pre-logits
         "Pre-logits from the output of the frozen stages"
         check_tensors('B C h w', x=x)
+        if not self.freeze:
+            raise AlignetError('this student has no frozen stages; make it with freeze=1, or give pictures')
         for m in self.stages[1]: x = m(x)
         return self.backbone.model.forward_head(x, pre_logits=True)
 
@@ -284,6 +286,7 @@ class StopAtNaN(AlignCallback):
     run_valid = False
     def after_loss(self):
         "Look at the loss of this step"
+        if self.loss.numel() != 1: raise AlignetError(f'the loss must be one number, not {tuple(self.loss.shape)}')
         if torch.isfinite(self.loss) or hasattr(self.learn, 'lr_finder'): return
         step = self.train_iter + 1
         weights = [p for p in self.model.parameters() if p.is_floating_point()]
@@ -334,6 +337,8 @@ def align_learner(
     added = check_callbacks(kwargs.pop('cbs', None))
     batches = _take(kwargs, BatchSettings)
     settings = BatchSettings(**batches)
+    if isinstance(student, Student):
+        raise AlignetError('a Student is made here; give its .backbone, and head=, scale= and freeze= anew')
     by_name = isinstance(student, (str, Path))
     backbone = create_backbone(student, size=settings.size) if by_name else as_backbone(student)
     set_pictures(backbone, settings)

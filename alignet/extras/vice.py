@@ -81,6 +81,7 @@ def log_prior(
     check_between(1e-9, 1e9, spike=spike, slab=slab)
     check_between(0, 1, ends=False, pi=pi)
     _check_tensors(x=x)
+    if spike >= slab: raise AlignetError(f'spike={spike} must be narrower than slab={slab}')
     narrow = math.log(pi) + _log_density(x, spike, prior)
     broad = math.log(1 - pi) + _log_density(x, slab, prior)
     return torch.logaddexp(narrow, broad)
@@ -200,6 +201,16 @@ def _mean_probs(mu, sigma, trials, samples, seed, used=slice(None)): # (n, d); (
 
 # %% ../../nbs/extras/vice.ipynb #1f915729
 @patch
+def _rows_of(self:VICE, triplets):
+    "Triplets as rows of the weights, joined by name where both have names"
+    names = getattr(triplets, 'names', None)
+    if names is None or self.names is None: names = range(len(self))
+    else: check_known(names, self.names, 'objects of the judgements', 'keep the others, with among')
+    t = check_triplets(getattr(triplets, 'triplets', triplets), len(names))
+    if isinstance(names, range): return t
+    return pd.Index(self.names).get_indexer(names)[t]
+
+@patch
 def soft_labels(self:VICE,
     triplets, # (t, 3) integers, indices of objects, or Judgements
     samples:int=100, # Draws from the posterior
@@ -207,7 +218,7 @@ def soft_labels(self:VICE,
     block:int=1 << 20, # Triplets at a time
 ) -> np.ndarray: # (t, 3) float32 choice probabilities [p(k odd), p(j odd), p(i odd)]
     "Choice probabilities averaged over the posterior of the kept dimensions"
-    t = check_triplets(getattr(triplets, 'triplets', triplets), len(self))
+    t = self._rows_of(triplets)
     check_count(1, samples=samples)
     check_between(1, 100_000, samples=samples)
     check_count(1, block=block)

@@ -64,6 +64,8 @@ def _check_number(name, value):
     "Raise an `AlignetError` if a value is not one real number"
     if not isinstance(value, numbers.Real) and getattr(value, 'shape', None) != ():
         raise AlignetError(f'{name} must be a number, not {value!r:.60}')
+    if isinstance(value, numbers.Rational) and not isinstance(value, numbers.Integral):
+        raise AlignetError(f'{name} must be a float, not {value!r:.60}; give float(...)')
     try: bool(value > 0)
     except (TypeError, RuntimeError) as e: raise AlignetError(f'{name} must be a number, not {value!r:.60}') from e
 

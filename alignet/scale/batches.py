@@ -322,6 +322,7 @@ class ClusterPlan(BatchPlan):
         k, self.clusters = self.per_cluster, check_vector(self.clusters, 'clusters')
         if len(self.clusters) != self.n:
             raise AlignetError(f'{len(self.clusters):,} clusters do not fit {self.n:,} items')
+        check_rows(self.clusters % 1 != 0, 'clusters', 'are not whole', rows=self.clusters)
         if self.bs % k: raise AlignetError(f'per_cluster={k} must divide the batch size, bs={self.bs}')
         ids, sizes = np.unique(self.clusters, return_counts=True)
         usable = (sizes >= k) & (ids >= 0)
@@ -397,7 +398,7 @@ class AlignDL(DataLoader):
     ):
         check_has('size rows n bs', 'a BatchPlan, ClusterPlan or InOrder', plan=plan)
         _check_dataset(dataset, plan)
-        if augment is not None: check_callable(augment=augment)
+        if augment is not None: check_takes('augment', augment, 'batch', 'generator')
         mean, std = check_vector(mean, 'mean', 3), check_vector(std, 'std', 3)
         check_rows(std <= 0, 'std', 'are not above zero', rows=std)
         check_flag(from_stages=from_stages)
@@ -452,7 +453,10 @@ def after_batch(self:AlignDL,
     if not self.from_stages:
         x = x.float() / 255
         stream = (self.epoch, self.step, self.rank) if self.rank else (self.epoch, self.step)
-        if self.augment: x = self.augment(x, rng(self.plan.seed, *stream))
+        if self.augment:
+            wanted = f'{len(x)} {x.shape[1]} . .'
+            x = self.augment(x, rng(self.plan.seed, *stream))
+            check_tensors(wanted, **{'what augment returns': x})
         x = (x - self.mean.to(x.device)) / self.std.to(x.device)
     self.step += 1
     x = x.float().contiguous(memory_format=torch.channels_last).unflatten(0, lead)

@@ -233,7 +233,9 @@ class DenseLoss:
 def _sum_over_processes(total, mass):
     "Add up losses and weights of all processes"
     both = torch.stack([total, mass])
-    dist.all_reduce(both)
+    try: dist.all_reduce(both)
+    except ValueError as e:
+        raise AlignetError('n_procs is above 1 without a process group; start one, or leave it out') from e
     return both
 
 # %% ../../nbs/scale/fast_loss.ipynb #53a56a21

@@ -22,6 +22,8 @@ def _check_pair(aligned, untransformed):
     "Raise unless both labels have features of the same images"
     if aligned.names != untransformed.names:
         raise AlignetError('the two labels are of other images, or in another order; label the same ones')
+    if aligned.transform == 'untransformed' or untransformed.transform == 'aligned':
+        raise AlignetError('aligned and untransformed are exchanged, or the same; see their transform')
     if aligned.embedding is None or untransformed.embedding is None:
         raise AlignetError('labels without an `embedding` cannot be blended; make them with pseudo_label')
 
@@ -77,13 +79,14 @@ def fit_mixed(
     check_has('model dls fit_one_cycle', 'a Learner', learn=learn)
     base = copy.deepcopy(learn.model.state_dict())
     settings = dict(div=10., pct_start=.1) | kwargs
+    check_takes('fit_one_cycle', learn.fit_one_cycle, levers.epochs, slice(lr, head_lr), **settings)
     learn.fit_one_cycle(levers.epochs, slice(lr, head_lr), **settings)
     learn.model.load_state_dict(mix_states(base, learn.model.state_dict(), levers.mix))
     return learn
 
 # %% ../../nbs/scale/levers.ipynb #lev00016
 @known_arguments
-@delegates(align_learner)
+@delegates(align_learner, but=['decay_to_init'])
 def align(
     student, # Name of any backbone that create_backbone knows, a Backbone, or a timm model
     labels:PseudoLabels, # Labels of the aligned teacher
@@ -142,12 +145,14 @@ def mix_curve(
     base, student = as_backbone(base), as_backbone(student)
     check_callable(takes=1, score=score)
     mixes = check_vector(mixes, 'mixes').tolist()
+    if not mixes: raise AlignetError('mixes is empty; give at least one number from 0 to 1')
     for mix in mixes: check_between(0, 1, mixes=mix)
     rows = []
     for mix in mixes:
         measures = score(mix_models(base, student, mix))
         check_dict('{measure: number}', **{'what score returns': measures})
         check_number(**{str(name): value for name, value in measures.items()})
+        if 'mix' in measures: raise AlignetError("score calls a measure 'mix', as the point is called; rename it")
         rows.append(dict(mix=mix) | dict(measures))
     return pd.DataFrame(rows)
 
@@ -189,6 +194,8 @@ def compare_settings(
         if values.dtype == bool: scores = scores.assign(**{column: values.astype(float)})
     if scores[[*levers, by]].isna().any(axis=None):
         raise AlignetError(f'scores: values of {by} or of levers are missing; fill them in')
+    again = scores.duplicated(list({'mix', *levers, by})).to_numpy()
+    check_rows(again, 'scores', f'repeat a setting and {by}; give each once')
     if not scores.index.is_unique: scores = scores.reset_index(drop=True)
     change = _changes(scores, measures, errors, by)
     rows = []

@@ -18,7 +18,7 @@ def _check_alike(base, student):
     other = sorted(map(str, base.keys() ^ student.keys()))
     if other: raise AlignetError(f"'{other[0]}' is in one network only; mix a base and its own student")
     for name, a in base.items():
-        if not (isinstance(a, torch.Tensor) and isinstance(student[name], torch.Tensor)):
+        if not all(isinstance(o, torch.Tensor) and not o.is_meta for o in (a, student[name])):
             raise AlignetError(f"'{name}' must be a tensor in both networks; give their state_dict()")
         if a.is_floating_point() != student[name].is_floating_point():
             raise AlignetError(f"'{name}' is {a.dtype} and {student[name].dtype}; mix a base and its own student")

@@ -100,6 +100,7 @@ def check_data_config(
         if good and key in ('input_size', 'std', 'crop_pct'): good = np.min(np.asarray(value)) > 0
         if good and key == 'input_size': good = not np.any(np.asarray(value) % 1)
         if key == 'interpolation': good = isinstance(value, str) and value in _INTERPOLATIONS
+        if key == 'crop_mode': good = value in (None, 'center', 'border', 'squash')
         if good: continue
         remedy = 'correct it, e.g. in its config.json'
         raise AlignetError(f"the configuration of '{name}' has {key}={value!r}; {remedy}")

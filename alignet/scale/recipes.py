@@ -27,7 +27,7 @@ from timm.utils import ModelEmaV3
 from torch import nn
 from ..core import *
 from .batches import *
-from ..loss import check_callbacks
+from ..loss import AlignCallback, check_callbacks
 from .forward import check_device
 from .processes import *
 from ..training import *
@@ -189,18 +189,23 @@ def scheds(self:Recipe,
     return dict(lr=combine_scheds([warm, 1 - warm], [SchedLin(lr * 0, lr), SchedCos(lr, lr * 0)]))
 
 # %% ../../nbs/scale/recipes.ipynb #4a8bdcdb
-class RecipeSchedule(ParamScheduler):
+class RecipeSchedule(AlignCallback, ParamScheduler):
     "Schedules by steps of the optimiser, whatever the length of an epoch"
     def __init__(self,
         scheds:dict, # Hyper-parameter -> function of the fraction of the run that is done
         steps:int, # Steps of the run
         batches_a_step:int=1, # Batches that a step takes
     ):
-        check_has('items keys', 'a dict of functions', scheds=scheds)
-        check_callable(**scheds)
+        check_dict('functions', scheds=scheds)
+        check_callable(**{str(name): f for name, f in scheds.items()})
         check_count(1, steps=steps, batches_a_step=batches_a_step)
         super().__init__(scheds)
         self.n_steps, self.batches_a_step = steps, batches_a_step
+
+    def before_fit(self):
+        "Raise if the optimiser has no such hyper-parameter"
+        check_known(self.scheds, self.opt.hypers[0], 'hyper-parameters of the optimiser')
+        super().before_fit()
 
     def before_batch(self):
         "Set the rates of this step"
@@ -266,7 +271,7 @@ def fit(self:Recipe,
     return learn
 
 # %% ../../nbs/scale/recipes.ipynb #4791c5ec
-class EMA(Callback):
+class EMA(AlignCallback):
     "Exponential moving average of the weights, over the steps of the optimiser; timm's `ModelEmaV3`"
     order, run_valid, on, swapped, skipped = 65, True, False, False, False
     _stateattrs = ('average',)                  # not pickled by `Learner.export`
@@ -301,6 +306,7 @@ class EMA(Callback):
 def before_train(self:EMA):
     "Begin an average with a fit"
     if self.epoch or hasattr(self.learn, 'lr_finder'): return
+    if sum(isinstance(cb, EMA) for cb in self.learn.cbs) > 1: raise AlignetError('cbs holds two EMA; give one')
     # the last fit was stopped while it validated
     if self.swapped: self.swap()
     model = get_model(self.model)

@@ -38,9 +38,10 @@ def _group_ids(clusters, classes, rule):
     if classes is not None and classes.shape != clusters.shape:
         raise AlignetError(f'classes {classes.shape} do not fit clusters {clusters.shape}; give one of each an image')
     by_cluster = classes is None or rule in ('cluster_border', 'random')
-    ids = clusters if by_cluster else classes
-    if ids.ndim != 1 or ids.dtype.kind not in 'iu':
+    for ids in (clusters, clusters if classes is None else classes):
+        if ids.ndim == 1 and ids.dtype.kind in 'iu': continue
         raise AlignetError(f'clusters and classes must be one integer an image, not {ids.dtype} {ids.shape}')
+    ids = clusters if by_cluster else classes
     return np.where(ids < 0, -1, 0) if rule == 'random' else ids
 
 # %% ../../nbs/scale/sampler.ipynb #f2f95859
@@ -132,5 +133,6 @@ def __call__(self:TripletSampler,
 ) -> np.ndarray: # (n, 3) int32 image indices
     "Draw the first `n` triplets"
     check_count(0, n=n)
+    check_memory(24 * int(n), f'{n:,} triplets')
     blocks = [self.block(b) for b in range(-(-n // self.block_size))]
     return np.concatenate([*blocks, np.zeros((0, 3), np.int32)])[:n]

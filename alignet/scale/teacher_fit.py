@@ -402,7 +402,8 @@ class FitData:
         "The map between features, with its standardisation"
         W, b = from_span(W, b, self.basis, self.settings.penalty)
         if not (torch.isfinite(W).all() and torch.isfinite(b).all()):
-            raise AlignetError(f'the fit diverged at lam={self.lam:g}; lower lam, init or lr')
+            known = 'lam, init or lr' if hasattr(self.settings, 'lr') else 'lam or init'
+            raise AlignetError(f'the fit diverged at lam={self.lam:g}; lower {known}')
         return W.numpy(), b.numpy(), *self.scale
 
 # %% ../../nbs/scale/teacher_fit.ipynb #95041e80
@@ -519,6 +520,8 @@ def fit_embedding(
     rates = (settings.lr,) if settings.lr else (usual, usual/4, usual/16)
     for lr in rates:
         W, b, history, first, last = _descend(data, E, tau, seed, weights, settings, lr)
+        if not np.isfinite(first):
+            raise AlignetError('the fit begins beyond float32; divide the embedding by one number, or lower init')
         if last <= 2*first + .01: return W, b, history
     rose = f'its objective rose from {first:.3g} to {last:.3g}'
     raise AlignetError(f'the fit runs away: {rose}; give a smaller lr than {lr:.2g}')

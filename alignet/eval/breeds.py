@@ -75,7 +75,7 @@ def breeds_task(
 ) -> ShiftTask: # Superclasses with source and target subclasses
     "One of the four tasks of the BREEDS benchmark"
     check_choice(name, BREEDS, 'BREEDS task')
-    check_path(folder, 'the folder of the revised hierarchy')
+    check_path(folder, 'hierarchy=, the folder of the revised hierarchy')
     return superclass_task(ClassTree.load(folder), split=split, seed=seed, name=name, **BREEDS[name])
 
 # %% ../../nbs/eval/breeds.ipynb #79823dba
@@ -95,11 +95,14 @@ def read_breeds_split(
     classes = imagenet_classes() if classes is None else check_names(classes, 'classes')
     try:
         nodes, sides, names = read_json(path, list, 'write it again with make_living17')
+        check_names(names.values(), f"names in '{path}'")
         labels = _short_labels({node: names[str(i)] for i, node in enumerate(nodes)}, nodes)
         source, target = (_named_side(labels, side, classes) for side in sides)
     except AlignetError: raise
-    except (ValueError, TypeError, KeyError, IndexError) as e:
-        raise AlignetError(f"'{path}' does not hold what make_living17 and its siblings return ({e})") from e
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as e:
+        wrong = f' (no class or name has the number {e.args[0]!r})' if isinstance(e, KeyError) else ''
+        parts = '[superclasses, [source lists, target lists], {number: name}]'
+        raise AlignetError(f"'{path}' does not hold {parts}{wrong}; write it again with make_living17") from e
     return ShiftTask(name or path.stem, source, target, dict(zip(labels, nodes)), f'read from {path.name}')
 
 # %% ../../nbs/eval/breeds.ipynb #db9a192f

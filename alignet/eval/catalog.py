@@ -285,6 +285,8 @@ def class_folder_task(
     notes = [f'{name}: {len(small)} classes with at most {k} pictures left out'] if small else []
     n_hidden = len(class_of) - len(use)
     if n_hidden: notes.append(f'{name}: {_excluded_note(n_hidden, len(class_of))}')
+    beside = len(images) - len(class_of)
+    if beside: notes.append(f'{name}: {beside} pictures outside the class folders left out')
     if len(count) - len(small) < 2:
         n_large = len(count) - len(small)
         error = f"'{folder}' has {n_large} class with more than {k} pictures, and a probe needs two"

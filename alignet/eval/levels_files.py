@@ -85,7 +85,7 @@ def _records(path):
 # %% ../../nbs/eval/levels_files.ipynb #5ebeaf00
 def _answer_files(path):
     "The files of a set at this path"
-    if path.is_file(): return [path]
+    if path.exists() and not path.is_dir(): return [path]
     kinds = ('.json', '.jsonl', '.csv', '.pkl', '.pickle')
     found = path.rglob('*') if path.is_dir() else ()
     files = sorted(f for f in found if f.suffix in kinds and f.name[0] != '.')
@@ -119,6 +119,7 @@ def _wanted_fields(record, fields):
 def _check_trials(trials, fields, seen, path):
     "Raise if there are no trials with three pictures, or none has a field for the choice"
     if trials and not seen.isdisjoint(fields['choice']): return
+    if not seen: raise AlignetError(f"'{path}' holds no records; get it again")
     absent = [role for role in (*_IMAGES, 'choice') if seen.isdisjoint(fields[role])]
     lack = 'three pictures and a choice'
     if absent: lack = f'the fields for {", ".join(absent)}'
@@ -126,6 +127,16 @@ def _check_trials(trials, fields, seen, path):
     raise AlignetError(f"'{path}': no record has {lack}; map them with columns=; its fields are {have}")
 
 # %% ../../nbs/eval/levels_files.ipynb #b5791cf5
+def _check_copies(df, path):
+    "Raise if the answers of one session stand in two places"
+    cells = df[[*_IMAGES, 'choice', 'id']].astype(str).assign(time=pd.to_numeric(df.time, errors='coerce'))
+    marks = pd.util.hash_pandas_object(cells, index=False).groupby(df.person).agg(tuple)
+    twice = marks[marks.duplicated(keep=False)]
+    twice = twice[twice == twice.iloc[0]] if len(twice) else twice
+    if not len(twice): return
+    places = preview(person.split('|')[0] for person in twice.index)
+    raise AlignetError(f"'{path}' holds the answers of one session {len(twice)} times, in {places}; delete the copies")
+
 def _read_trials(path, columns):
     "The wanted fields of all trials in a file or a folder, and nothing else"
     files, fields = _answer_files(path), _field_names(columns)
@@ -143,6 +154,7 @@ def _read_trials(path, columns):
     df = pd.DataFrame(trials)
     if len(files) == 1 and (df.id == '').all():
         raise AlignetError(f"'{path}' does not say who answered; give columns=dict(person='...')")
+    _check_copies(df, path)
     return df
 
 # %% ../../nbs/eval/levels_files.ipynb #7a1149f4
@@ -179,7 +191,7 @@ def _chosen_position(df):
     position[rest] = _as_positions(chosen[rest])
     position[empty] = -1
     why = 'are neither one of the three pictures nor a position from 1 to 3 (or 0 to 2)'
-    check_rows(position == -2, 'choices', why, names=df.choice.tolist())
+    check_rows(position == -2, 'choices', why, names=df.choice.fillna('').astype(str).tolist())
     return position
 
 # %% ../../nbs/eval/levels_files.ipynb #d9bf9af0
@@ -207,8 +219,9 @@ def _trial_levels(df):
     levels = [c or s for c, s in zip(counted, stated)]
     unknown = np.array([o is None for o in levels], bool)
     why = "are not known: no class (n01234567_...) in the names; give columns=dict(level='...')"
-    check_rows(unknown, 'levels', why, names=df.level.tolist())
-    return np.array(levels), sum(s not in (None, level) for s, level in zip(stated, levels))
+    check_rows(unknown, 'levels', why, names=df.level.fillna('').astype(str).tolist())
+    given = df.level.map(lambda word: isinstance(word, str) and word.strip() != '')
+    return np.array(levels), sum(g and s != level for g, s, level in zip(given, stated, levels))
 
 # %% ../../nbs/eval/levels_files.ipynb #ca1653cb
 def _seconds(times, unit):
@@ -316,8 +329,12 @@ def _answered(df, path, unit, max_time, skipped):
     df = _drop(df, df.position < 0, 'no answer', skipped)
     if df.empty: raise AlignetError(f"'{path}': nobody answered any of {skipped['no answer']:,} trials")
     df = df.assign(seconds=_seconds(df.time, unit))
+    unread = df.seconds.isna() & ~df.time.map(_is_empty)
+    if unread.any(): skipped['(used, but without a time above zero)'] = int(unread.sum())
     if max_time is None: return df
-    return _drop(df, df.seconds > max_time, f'slower than {max_time:g} s', skipped)
+    df = _drop(df, df.seconds > max_time, f'slower than {max_time:g} s', skipped)
+    if df.empty: raise AlignetError(f"'{path}': all answers are slower than max_time={max_time:g} s; raise it")
+    return df
 
 # %% ../../nbs/eval/levels_files.ipynb #035f2abf
 def load_levels(

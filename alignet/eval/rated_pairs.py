@@ -29,6 +29,8 @@ class RatedPairs:
         if self.pairs.ndim != 2 or self.pairs.shape[1] != 2:
             raise AlignetError(f'pairs must have the shape (n, 2), two names each, not {self.pairs.shape}')
         check_names(self.pairs.ravel(), 'names of the pairs')
+        same = self.pairs[:, 0] == self.pairs[:, 1]
+        check_rows(same, 'pairs', 'show one picture twice; leave them out', rows=self.pairs)
         self.ratings, n = check_real(self.ratings, 'ratings'), len(self)
         if self.ratings.ndim != 2 or self.ratings.shape[1] != n:
             raise AlignetError(f'ratings must have the shape (people, {n}), not {self.ratings.shape}')
@@ -53,10 +55,15 @@ RATED_COLUMNS = ('image1Path', 'image2Path', 'response', 'prolific_id')
 def _base_name(path): return path.replace('\\', '/').rsplit('/', 1)[-1]
 
 # %% ../../nbs/eval/rated_pairs.ipynb #rp10
-def _mean_table(df, top):
+def _mean_table(df, top, what):
     "Ratings as a table of people and pairs, without those who used a longer scale"
     df = df.assign(rating=pd.to_numeric(df.response, errors='coerce'))
+    lost = df.response[df.rating.isna() & (df.response.str.strip() != '')]
+    if len(lost):
+        print(f'{what}: {len(lost):,} of {len(df):,} ratings are no numbers and are left out: {preview(lost)}')
     df = df[df.rating.notna()]
+    if df.empty: raise AlignetError(f'{what} holds no rating that is a number; correct its column response')
+    check_rows(df.rating < 1, what, 'hold a rating below 1, outside the scale; correct them', rows=df.rating.to_numpy())
     longest = df.groupby('prolific_id').rating.transform('max')
     df = df[longest <= top]
     if df.empty: raise AlignetError(f'nobody rated from 1 to {top}; give top=')
@@ -89,7 +96,7 @@ def load_rated_pairs(
     if df.empty: raise AlignetError(f"'{ratings}' holds no exp_trial; get it again")
     empty = (df[[c for c in RATED_COLUMNS if c != 'response']] == '').any(axis=1)
     check_rows(empty, f"'{ratings}'", 'lack a picture or a person; delete them')
-    table = _mean_table(df, top)
+    table = _mean_table(df, top, f"'{ratings}'")
     pairs = list(table.columns)
     near = None if divergence is None else _near_pairs(divergence, pairs)
     return RatedPairs(np.array(pairs), table.to_numpy(float), near)

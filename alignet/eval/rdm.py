@@ -60,6 +60,11 @@ def pair_correlation(
     return float(np.corrcoef(a, b)[0, 1])
 
 # %% ../../nbs/eval/rdm.ipynb #4a7cdaab
+def _is_similarity(M):
+    "Whether a matrix has its largest numbers on the diagonal, as similarities do"
+    d = np.diag(M)
+    return bool((d > 0).all() and (np.fmax.reduce(M, axis=1) <= d).all())
+
 def rsa(
     A, # (n, n) dissimilarity matrix
     B, # (n, n) another, about the same objects in the same order
@@ -70,6 +75,10 @@ def rsa(
     if A.ndim != 2 or A.shape != B.shape or A.shape[0] != A.shape[1]:
         raise AlignetError(f'two square matrices of the same size are needed, not {A.shape} and {B.shape}')
     if len(A) < 3: raise AlignetError('comparing the order of pairs needs at least three objects')
+    if _is_similarity(A) != _is_similarity(B):
+        name = 'A' if _is_similarity(A) else 'B'
+        remedy = f'turn it over, e.g. {name}.max() - {name}'
+        raise AlignetError(f'{name} holds similarities, large on its diagonal; {remedy}')
     upper = np.triu_indices(len(A), 1)
     return pair_correlation(A[upper], B[upper], method)
 
@@ -209,6 +218,9 @@ def from_matrix(cls:HumanRDM,
     if M.ndim != 3 or M.shape[1] != M.shape[2]:
         raise AlignetError(f'matrices must have the shape (n, n) or (people, n, n), not {M.shape}')
     n = M.shape[1]
+    if numbers == 'dissimilarity' and len(M) and n > 1 and all(map(_is_similarity, M)):
+        remedy = "say numbers='similarity', or fill the diagonal with zeros"
+        raise AlignetError(f'M has its largest numbers on the diagonal, as similarities do; {remedy}')
     i, j = np.triu_indices(n, 1)
     v, differ = _join_triangles(M[:, i, j], M[:, j, i], tol)
     if differ.any() and not symmetrise:
@@ -317,6 +329,8 @@ def load(cls:HumanRDM,
 ) -> HumanRDM: # As it was saved
     "Read what `save` wrote"
     z = read_npz(path, ('pairs', 'names', 'source', 'simulated'), 'a HumanRDM')
+    if z['source'].shape or z['simulated'].dtype != bool:
+        raise AlignetError(f"'{path}': source must be one text, and simulated True or False; save it again")
     try: return cls(z['pairs'], z['names'].tolist(), str(z['source']), bool(z['simulated']))
     except (ValueError, TypeError) as e:
         raise AlignetError(f"'{path}' cannot be read as a HumanRDM ({e}); save it again") from e

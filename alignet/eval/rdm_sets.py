@@ -93,14 +93,12 @@ def _pictures(folder, order, n, what):
 # %% ../../nbs/eval/rdm_sets.ipynb #8507a91d
 def _read_mat(path):
     "Read a MATLAB file into plain dictionaries and arrays"
-    if not path.is_file():
+    if not path.exists():
         raise AlignetError(f"'{path}' is missing; see HUMAN_RDM_NEEDS for where the set is published")
-    try:
-        with open(path, 'rb') as f: found = loadmat(f, simplify_cells=True)
-    except NotImplementedError as e:
-        raise AlignetError(f"'{path}' is of MATLAB's version 7.3; save it again with save -v7") from e
-    except Exception as e:
-        raise AlignetError(f"'{path}' cannot be read as a MATLAB file ({e}); get it again") from e
+    with reading(path, 'a MATLAB file', 'get it again'), open(path, 'rb') as f:
+        try: found = loadmat(f, simplify_cells=True)
+        except NotImplementedError as e:
+            raise AlignetError(f"'{path}' is of MATLAB's version 7.3; save it again with save -v7") from e
     return {k: v for k, v in found.items() if not k.startswith('__')}
 
 # %% ../../nbs/eval/rdm_sets.ipynb #6de493e1
@@ -113,10 +111,9 @@ def load_king(
     check_choice(stimuli, ('set1', 'set2'), 'stimuli')
     folder, what = _set_folder('king2019', root), f'King et al. 2019, {stimuli}'
     path = folder/'sim_judgements'/'BEHAVIOR.mat'
-    found = _read_mat(path)
-    try: v = np.atleast_2d(np.asarray(found['BEHAVIOR'][stimuli]['pairwisedistances'], float))
+    found, key = _read_mat(path), f'BEHAVIOR.{stimuli}.pairwisedistances'
+    try: v = np.atleast_2d(check_real(found['BEHAVIOR'][stimuli]['pairwisedistances'], f"'{path}': {key}"))
     except (KeyError, TypeError, IndexError, ValueError) as e:
-        key = f'BEHAVIOR.{stimuli}.pairwisedistances'
         raise AlignetError(f"'{path}' has no numbers under {key}, but {preview(found)}; get it again") from e
     n = n_pictures(v.shape[1], f"'{path}'")
     names, images = _pictures(folder/'images'/stimuli, order, n, what)
@@ -131,11 +128,9 @@ def load_cichy(
     folder, what = _set_folder('cichy2019', root), 'Cichy et al. 2019'
     path = folder/'sim_judgements'/'judgments_general.mat'
     found = _read_mat(path)
-    if np.ndim(found.get('judgments')) not in (2, 3):
-        raise AlignetError(f"'{path}' has no matrices under judgments, but {preview(found)}; get it again")
-    try: M = np.asarray(found['judgments'], float)
-    except (TypeError, ValueError) as e:
-        raise AlignetError(f"'{path}' has no numbers under judgments ({e}); get it again") from e
+    check_known(['judgments'], found, f"variables of '{path}'", f'it has {preview(found)}; get it again')
+    M = check_real(found['judgments'], f"'{path}': judgments")
+    if M.ndim not in (2, 3): raise AlignetError(f"'{path}' has no matrices under judgments; get it again")
     names, images = _pictures(folder/'images', order, M.shape[-1], what)
     return HumanRDM.from_matrix(M, names, source=what, images=images)
 
@@ -153,6 +148,7 @@ def _rated_pairs(ratings, n, path):
         except (TypeError, ValueError) as e:
             raise AlignetError(f"'{path}': the ratings of {pair!r} are no numbers ({e}); get it again") from e
         x = x[~np.isnan(x)]
+        for rating in x: check_between(0, 10, **{f"'{path}': a rating of {pair!r}": rating})
         total[i, j] += x.sum()
         count[i, j] += len(x)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)

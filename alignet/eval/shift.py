@@ -103,9 +103,11 @@ def _check_sides(task):
     if list(task.source) != list(task.target):
         raise AlignetError(f"task '{task.name}': source and target have different superclasses")
     if len(task.source) < 2:
-        few = f'{len(task.source)} superclasses, and needs two; add others, or lower n'
+        few = f'{len(task.source)} superclasses, and needs two; add others, or use fewer subclasses of each'
         raise AlignetError(f"task '{task.name}' has {few}")
     subclasses = pd.Series([c for side in (task.source, task.target) for v in side.values() for c in v])
+    if any(not str(o).strip() for o in [*task.source, *subclasses]):
+        raise AlignetError(f"task '{task.name}': a superclass or a subclass has an empty name; give it one")
     twice = subclasses[subclasses.duplicated()]
     if len(twice): raise AlignetError(f"task '{task.name}': the subclass '{twice.iloc[0]}' occurs twice")
     empty = [k for k in task.source if not task.source[k] or not task.target[k]]

@@ -48,7 +48,11 @@ def read_names(
         node, tab, name = line.partition('\t')
         if not tab:
             raise AlignetError(f"line {number} of '{path}' is not an ID, a tab and a name; copy it again")
-        names[node] = name.strip()
+        node, name = node.strip(), name.strip()
+        if not node or not name:
+            raise AlignetError(f"line {number} of '{path}' lacks an ID or a name; copy it again")
+        if names.setdefault(node, name) != name:
+            raise AlignetError(f"line {number} of '{path}' gives '{node}' a second name; copy it again")
     return names
 
 # %% ../../nbs/eval/taxonomy.ipynb #75570d2f
@@ -85,7 +89,8 @@ class ClassTree:
         up = {str(child): check_names(parents, f"parents of '{child}'") for child, parents in up.items()}
         classes = list(dict.fromkeys(check_names(classes, 'classes')))
         if names is not None: check_has('items keys', 'a dict {ID: name}', names=names)
-        if root is not None: check_known([root], {*up, *(p for o in up.values() for p in o)}, 'roots')
+        if root is not None:
+            check_known([root], {*up, *(p for o in up.values() for p in o)}, 'roots', 'give an ID, or None')
         names = names or {}
         self.names = dict(zip(names, check_names(names.values(), 'names of the nodes')))
         self.classes = [c for c in classes if c in up]
@@ -100,6 +105,8 @@ class ClassTree:
             found = f'{len(tops)} nodes have no parent ({preview(tops)})' if tops else 'it runs in a circle'
             raise AlignetError(f'class hierarchy: {found}; give root=')
         self.root, self.level = tops[0], _levels(self.down, tops[0])
+        if not self.down.get(self.root):
+            raise AlignetError(f"class hierarchy: nothing lies below the root '{self.root}'; give another root=")
 
     def __repr__(self):
         omitted = f' ({len(self.missing)} more are not in it)' if self.missing else ''
@@ -109,11 +116,14 @@ class ClassTree:
 # %% ../../nbs/eval/taxonomy.ipynb #4f24ed07
 def _read_classes(path):
     "IDs and names of the classes of a data set, in the order of their numbers"
-    try: rows = sorted((int(n), str(i), str(name)) for n, i, name in read_json(path))
-    except (TypeError, ValueError, OverflowError) as e:
-        raise AlignetError(f"'{path}' does not hold a list of [number, ID, name]; copy the file again") from e
+    rows, kinds = read_json(path, remedy='copy the file again'), [int, str, str]
+    listed = isinstance(rows, list) and all(isinstance(row, list) for row in rows)
+    if not listed or not rows or any([type(o) for o in row] != kinds for row in rows):
+        raise AlignetError(f"'{path}' does not hold a list of [number, ID, name]; copy the file again")
+    rows = sorted(rows)
     if [n for n, *_ in rows] != list(range(len(rows))):
-        raise AlignetError(f"'{path}': the classes are not numbered 0, 1, ..., {len(rows) - 1}")
+        raise AlignetError(f"'{path}': the classes are not numbered 0, 1, 2, ...; copy the file again")
+    check_unique([i for _, i, _ in rows], f"IDs in '{path}'", 'copy the file again')
     return {i: name for _, i, name in rows}
 
 # %% ../../nbs/eval/taxonomy.ipynb #86dd77f9
@@ -126,6 +136,7 @@ def load(cls:ClassTree,
     "Read a hierarchy from its files"
     up = read_hierarchy(hierarchy_file(folder, 'class_hierarchy.txt'))
     names = read_names(hierarchy_file(folder, 'node_names.txt'))
+    if not names: raise AlignetError(f"node_names.txt in '{folder}' is empty; copy it again")
     if classes is None:
         classes = _read_classes(hierarchy_file(folder, 'dataset_class_info.json'))
         names |= classes
@@ -139,7 +150,8 @@ def at_level(self:ClassTree,
 ) -> list: # IDs, sorted
     "The nodes on a level"
     check_count(0, level=level)
-    if under is not None: check_known([under], self.level, 'nodes')
+    check_between(0, max(self.level.values()), level=level)
+    if under is not None: check_known([under], self.level, 'nodes', 'check the ID, and which hierarchy this is')
     nodes = sorted(n for n, depth in self.level.items() if depth == level)
     if under is None: return nodes
     return [n for n in nodes if n == under or under in ancestors(self.up, n)]
@@ -220,7 +232,7 @@ class Taxonomy:
             raise AlignetError('taxonomy: {:,} names, {:,} files and {:,} rows of categories differ'.format(*n))
         if not self.names: raise AlignetError('taxonomy: names is empty; give at least one thing')
         if self.levels.shape[1] < 2:
-            raise AlignetError(f'taxonomy: two levels are needed; the only one is {list(self.levels.columns)}')
+            raise AlignetError(f'taxonomy: two levels are needed, not {list(self.levels.columns)}')
         _check_nested(self.levels)
 
     def __len__(self): return len(self.names)
@@ -302,6 +314,9 @@ def from_classes(cls:Taxonomy,
         raise AlignetError(f'{len(files):,} files for {len(classes):,} classes; give one each')
     pairs = [(f, c) for f, c in zip(files, classes) if c in tree.level]
     if not pairs: raise AlignetError('taxonomy: no picture shows a class of the hierarchy; check the IDs')
+    for level in levels:
+        check_count(0, level=level)
+        check_between(0, max(tree.level.values()), level=level)
     files, classes = zip(*pairs)
     table = {f'level {level}': [tree.call(tree.above(c, level)) for c in classes] for level in levels}
     notes = f'{len(files):,} pictures of {len(set(classes)):,} classes'

@@ -49,7 +49,7 @@ def record_table(
 def _records_in(path):
     "The record files at a path: itself, or those in the folder"
     if not path.exists(): raise AlignetError(f"'{path}' does not exist; give what OddOneOut wrote to")
-    if path.is_file(): return [path]
+    if not path.is_dir(): return [path]
     found = [f for f in sorted(path.glob('*.csv')) if is_record(f)]
     if not found: raise AlignetError(f"the folder '{path}' holds no record of OddOneOut")
     return found
@@ -254,7 +254,8 @@ def read_judgements(
     "Judgements of a file"
     path = check_path(path)
     is_npz = path.suffix == '.npz'
-    if is_npz or path.is_dir() or (path.suffix == '.csv' and is_record(path)):
+    is_text = path.suffix.lower() in ('.csv', '.txt', '.tsv')
+    if is_npz or path.is_dir() or is_text and is_record(path):
         if columns is not None or odd is not None:
             raise AlignetError(f"'{path}' is no table of answers; leave out columns and odd")
         return Judgements.load(path) if is_npz else read_answers(path)

@@ -93,7 +93,9 @@ def object_names(
 ) -> tuple: # (m,) names as strings, (m,) int number of each object
     "Name the object of each picture"
     check_has('names __len__', 'an ImageSet', images=images)
-    if isinstance(names, dict): names = [names.get(f, f) for f in images.names]
+    if isinstance(names, dict):
+        check_known(list(names), images.names, 'files in names', 'give names of pictures that there are')
+        names = [names.get(f, f) for f in images.names]
     names = list(images.names) if names is None else check_names(names)
     if len(names) != len(images):
         raise AlignetError(f'names must be one for each of the {len(images):,} pictures, not {len(names):,}')
@@ -111,6 +113,7 @@ def given_triplets(
     "Questions that the user brings, as positions of pictures"
     check_has('names __len__', 'an ImageSet', images=images)
     names, objects = check_names(names), check_vector(objects, 'objects', len(images))
+    if isinstance(triplets, (str, Path)): raise AlignetError('triplets must be Judgements; see read_judgements')
     if hasattr(triplets, 'triplets') and hasattr(triplets, 'names'):
         first = {f: i for i, f in enumerate(images.names)}
         first |= {o: i for i, o in reversed(list(enumerate(names)))}
@@ -213,6 +216,7 @@ def _plan_trials(self:OddOneOut, plan):
     if plan.triplets is not None:
         given = given_triplets(plan.triplets, self.images, self.names, self._objects)
     questions = Questions(plan, self.images.names, self._objects, given)
+    if plan.idle: print(f"note: {preview(plan.idle)} not used, as the questions are '{plan.sampling}' or given")
     if given is None and plan.n > questions.total:
         raise AlignetError(f'n={plan.n:,}, but these objects make only {questions.total:,} different questions')
     self.n = min(plan.n, questions.total)

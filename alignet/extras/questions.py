@@ -114,6 +114,13 @@ class QuestionPlan:
         check_count(0, seed=self.seed)
         self.n, self.catch, self.seed = int(self.n), float(self.catch), int(self.seed)
 
+    @property
+    def idle(self):
+        "Names of the settings that are given, but play no role"
+        used = dict(cluster=('features', 'teacher', 'clusters'), uncertain=('features', 'teacher'))
+        used = used.get(self.sampling, ()) if self.triplets is None else ()
+        return [o for o in ('features', 'teacher', 'clusters') if getattr(self, o) is not None and o not in used]
+
 # %% ../../nbs/extras/questions.ipynb #365177d1
 class Questions:
     "Deals out questions about pictures"
@@ -125,6 +132,8 @@ class Questions:
     ):
         check_has('sampling seed features', 'a QuestionPlan', plan=plan)
         check_choice(plan.sampling, ('random', 'cluster', 'uncertain'), 'sampling')
+        if given is not None and plan.sampling != 'random':
+            raise AlignetError('triplets are asked as they are; leave out sampling, or give no triplets')
         names = check_names(names)
         objects = check_vector(objects, 'objects', len(names))
         if given is not None: given = check_triplets(given, len(names))

@@ -37,7 +37,7 @@ def _from_line(line):
     if row['odd'] not in SIDES and not taken_back: return
     try:
         row['session'], row['trial'] = int(row['session']), int(row['trial'])
-        row['rt'], row['catch'] = float(row['rt'] or 'nan'), bool(int(row['catch']))
+        row['rt'], row['catch'] = float(row['rt'] or 'nan'), bool(('0', '1').index(row['catch']))
     except ValueError: return
     return None if row['rt'] < 0 or not row['annotator'].strip() else row
 
@@ -48,7 +48,8 @@ def is_record(
     "Whether a file begins as a record of answers does"
     with reading(path, 'a table of answers', 'check the path'), open(path, 'rb') as f:
         head = f.read(len(_HEADER) + len(_BOM))
-    return head.removeprefix(_BOM).startswith(_HEADER)
+    # read_record says what to do about other separators
+    return re.sub(b'[;\t]', b',', head.removeprefix(_BOM)).startswith(_HEADER)
 
 # %% ../../nbs/extras/record.ipynb #4c6afc81
 def read_record(
@@ -60,6 +61,8 @@ def read_record(
     head = data.partition(b'\n')[0].removeprefix(_BOM).rstrip(b'\r')
     if head != _HEADER:
         first = head[:80].decode('utf-8', 'replace')
+        if re.sub(b'[;\t]', b',', head) == _HEADER:
+            raise AlignetError(f"'{path}': semicolons or tabs are between the columns; save it with commas")
         raise AlignetError(f"'{path}' is not a record of OddOneOut: its first line is {first!r}")
     *lines, torn = data.split(b'\n')
     rows, broken, at = [], [], 0
@@ -83,6 +86,8 @@ class AnswerLog:
         path, self.annotator = check_path(path), annotator
         if path.is_dir() or path.suffix == '':
             stem = re.sub(r'[^A-Za-z0-9_.-]+', '_', annotator)
+            # two pseudonyms may leave the same letters
+            if stem != annotator: stem += f'_{digest(annotator)[:8]}'
             path = path/f'{stem}.csv'
         self.path, self.rows, self.notes = path, None, []
         self.stamp = None                               # inode, size and time of the file as it was last read
@@ -139,6 +144,8 @@ def _answers_of(rows): return [(r['trial'], r['session'], r['odd']) for r in row
 def _read_again(self:AnswerLog, fd):
     "Read what is there, after somebody else may have written"
     data, header = self.path.read_bytes(), _HEADER + b'\n'
+    if self.rows and not data:
+        raise AlignetError(f"the record '{self.path}' was deleted meanwhile; bring it back, or run the cell again")
     # after a power cut zeros may stand where nothing was written
     written = data.rstrip(b'\0')
     if len(written) < len(data) and header.startswith(written):

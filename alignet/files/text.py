@@ -6,7 +6,7 @@
 __all__ = ['read_text', 'read_lines', 'column_separator', 'read_table', 'as_frame']
 
 # %% ../../nbs/files/text.ipynb #textimports
-import codecs, io, itertools
+import codecs, io, itertools, re
 from pathlib import Path
 import pandas as pd
 from ..core import *
@@ -38,12 +38,17 @@ def read_lines(
     return [line.strip() for line in read_text(path).split('\n') if line.strip()]
 
 # %% ../../nbs/files/text.ipynb #sepcode
+_QUOTED = re.compile(r'(?<=[\t;,|])"[^"]*"|^"[^"]*"', re.M)
+
 def column_separator(
     text:str, # A table
 ) -> str: # A character, or a pattern for blanks
     "What separates the columns: a tab, semicolon, comma or bar that all of the first lines hold, or blanks"
     check_text(text=text)
-    lines = [line for line in itertools.islice(io.StringIO(text), 100) if line.strip()]
+    first = ''.join(itertools.islice(io.StringIO(text), 100))
+    # a cell in quotes may hold line breaks
+    lines = _QUOTED.sub(lambda cell: cell[0].replace('\n', ' '), first).split('\n')
+    lines = [line for line in lines if line.strip()]
     return next((c for c in '\t;,|' if all(c in line for line in lines)), r'\s+')
 
 # %% ../../nbs/files/text.ipynb #decimalcode

@@ -355,7 +355,11 @@ def check_names(
         raise AlignetError(f'{what} are in no order; give a list, e.g. sorted(...)')
     wrong = [o for o in listed if not isinstance(o, _NAMES) or isinstance(o, bytes) or o != o]
     if wrong: raise AlignetError(f'{what} must be texts, not {wrong[0]!r:.60}')
-    return [str(o) for o in listed]
+    listed = [str(o) for o in listed]
+    # NumPy cuts a text off where it ends in zeros
+    cut = [o for o in listed if o.endswith('\0')]
+    if cut: raise AlignetError(f'{what} must not end in a zero character, as {cut[0]!a:.60} does')
+    return listed
 
 # %% ../../nbs/files/tools.ipynb #checkcolumns
 def check_columns(

@@ -432,7 +432,7 @@ class HFImages(PackedImages):
         self._where, names = np.arange(len(ds)), None
         if name is not None and name is not False:
             column = _column(ds, name, None, 'name', needed=True)
-            names = [_plain_name(str(o)) for o in _values(ds, column)]
+            names = [_plain_name(o) for o in check_names(_values(ds, column), f"names in column '{column}'")]
         elif name is None: names = names_from_paths(_image_field(ds, self.image, 'path'), root)
         self._by_number = names is None
         if self._by_number: names = [f'{i:09d}.png' for i in range(len(ds))]

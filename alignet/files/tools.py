@@ -205,7 +205,8 @@ def check_tensors(
     for name, value in values.items():
         plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
         if not plain or value.is_complex() or value.is_meta:
-            kind = f'{value.dtype}, {value.layout}, {value.device}' if isinstance(value, torch.Tensor) else type(value).__name__
+            kind = type(value).__name__
+            if isinstance(value, torch.Tensor): kind = f'{value.dtype}, {value.layout}, {value.device}'
             raise AlignetError(f'{name} must be a tensor of real numbers, not {kind}')
         if shape is None: continue
         wanted, have = shape.split(), value.shape
@@ -277,6 +278,8 @@ def check_index(
     what:str='rows', # What to call the positions in the error
 ) -> np.ndarray: # The positions; a number if there is one
     "Find out which of `n` things are meant, or raise an `AlignetError`"
+    if isinstance(rows, np.ndarray) and rows.shape == (0,) and rows.dtype == np.float64:
+        rows = []                                           # as NumPy makes an array of no numbers
     try: found = np.arange(n)[rows]
     except (IndexError, TypeError, ValueError): found = None
     if found is not None and found.ndim < 2: return found

@@ -282,7 +282,7 @@ def finish(self:ShardWriter) -> bool: # Whether all shards are there
     if not all(is_intact(self.path/f, records.get(f), 'size') for f in files): return False
     final = _json_bytes(dict(self.manifest, shards=[records[f] for f in files]))
     if (self.path/'manifest.json').read_bytes() != final: publish(self.path/'manifest.json', final)
-    for o in (*self.path.glob('labels-*.json'), *self.path.glob('.*.tmp*')): o.unlink(missing_ok=True)
+    for o in (*self.path.glob('labels-' + '[0-9]'*5 + '.json'), *self.path.glob('.*.tmp*')): o.unlink(missing_ok=True)
     return True
 
 # %% ../../nbs/scale/shards.ipynb #8576abfc
@@ -341,7 +341,8 @@ def _positions(i, n):
     if not i.size: return i.astype(np.int64)
     if i.dtype.kind not in 'iu':
         raise PositionError(f'rows must be integers or booleans, not {i.dtype}')
-    if i.min() < -n or i.max() >= n: raise PositionError(f'rows must lie between 0 and {n - 1:,}, not {i.min()} to {i.max()}')
+    if i.min() < -n or i.max() >= n:
+        raise PositionError(f'rows must lie between 0 and {n - 1:,}, not {i.min()} to {i.max()}')
     return np.where(i < 0, i + n, i)
 
 # %% ../../nbs/scale/shards.ipynb #159497a5

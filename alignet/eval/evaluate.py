@@ -247,7 +247,9 @@ def to_json(self:Evaluation,
                    skipped=_records(self.skipped))
     base, *others = self.models
     numbers['comparisons'] = {model: _records(self.compare(base, model)) for model in others}
-    if path is not None: write_json(path, numbers)
+    if path is not None:
+        check_kind(path, '"about"')
+        write_json(path, numbers)
     return json.dumps(numbers, indent=1)
 
 # %% ../../nbs/eval/evaluate.ipynb #70dd1b78
@@ -429,7 +431,8 @@ def _with_pictures(tasks, suites, maps):
 # %% ../../nbs/eval/evaluate.ipynb #9bb647db
 def _no_data(error, skipped):
     "An error that lists why nothing could be measured"
-    why = '; '.join(f'{data}: {why}' for data, why in zip(skipped.data[:3], skipped.why[:3]))
+    rows = skipped[:3].itertuples()
+    why = '; '.join(f'{o.data}: {o.why}' if o.data else f'{o.why}, which needs {o.needs}' for o in rows)
     return AlignetError(f'{error}: {why}')
 
 # %% ../../nbs/eval/evaluate.ipynb #be13bfb4

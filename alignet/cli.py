@@ -83,7 +83,7 @@ class TeacherCommand:
         from alignet.features import FeatureStore
         from alignet.files.disk import check_writable, npz_path
         from alignet.teacher import Teacher
-        check_writable(npz_path(self.out))
+        check_writable(npz_path(self.out), mark='weights.npy')
         judgements = read_judgements(self.judgements, self.columns, self.odd)
         store = FeatureStore(self.features)
         teacher = Teacher.fit_cv(store, judgements, folds=self.folds, seed=self.seed)
@@ -123,7 +123,7 @@ class LabelCommand:
         if self.shards:
             labels, saved = label_folder(teacher, store, self.out, clusters=self.clusters, **what), self.out
         else:
-            check_writable(npz_path(self.out))
+            check_writable(npz_path(self.out), mark='names.npy')
             labels = pseudo_label(teacher, store, clusters=self.clusters, **what)
             saved = labels.save(self.out)
         _say(f'{labels!r}\nsaved {saved}')
@@ -205,7 +205,7 @@ def run(self:EvalCommand):
     from alignet.files.text import read_lines
     self._check()
     pages = [_with_ending(self.out, o) for o in ('.html', '.json')] if self.out is not None else []
-    for page in pages: check_writable(page)
+    for page, mark in zip(pages, ('<!doctype html>', '"about"')): check_writable(page, mark=mark)
     objects = None if self.objects is None else read_lines(self.objects)
     if objects == []: raise AlignetError(f"--objects: '{self.objects}' holds no names; write one a line")
     data, objects = self._data(objects)
@@ -229,9 +229,12 @@ def run(self:EvalCommand):
 # %% ../nbs/10_cli.ipynb #withending
 def _with_ending(path, ending):
     "The path of a page of `eval`, whether it was named with an ending or without"
-    from alignet.files.disk import check_has_name
+    from alignet.core import AlignetError
+    from alignet.files.disk import check_has_name, check_no_device
     bare = path[:-5] if path.endswith(('.html', '.json')) else path
+    if bare.endswith('/'): raise AlignetError(f"--out '{path}' names a folder; name the pages, e.g. '{bare}report'")
     check_has_name(bare)
+    check_no_device(bare)
     return f'{bare}{ending}'
 
 # %% ../nbs/10_cli.ipynb #9467c300
@@ -343,7 +346,7 @@ def parser() -> argparse.ArgumentParser: # With a subcommand for each step
     return top
 
 # %% ../nbs/10_cli.ipynb #cf59befe
-_LEAST = dict(decay_to_init=0, freeze=0, head=0, seed=0, workers=0, bs=2, clusters=2, folds=2)
+_LEAST = dict(decay_to_init=0, freeze=0, head=0, seed=0, workers=0, bs=2, clusters=2, folds=2, size=8)
 _MAKE = dict(
     features='alignet features MODEL IMAGES --out {}',
     teacher='alignet teacher FEATURES JUDGEMENTS --out {}',
@@ -367,7 +370,7 @@ def _run(command, options):
     if wrong: return wrong
     from alignet.core import AlignetError, printable
     try: COMMANDS[command](**options).run()
-    except AlignetError as e: return option_words(str(e), options)
+    except AlignetError as e: return option_words(str(e), options, dict(k='clusters', n_objects='objects'))
     except OSError as e:
         where = f"'{printable(e.filename):.200}': " if e.filename else ''
         return f'{where}{e.strerror or printable(e):.200}'

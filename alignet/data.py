@@ -209,9 +209,11 @@ def save(self:Judgements,
 ):
     "Write to one .npz file"
     check_has_name(path)
+    check_no_device(path)
     path = check_path(path)
     if path.suffix != '.npz':
-        raise AlignetError(f"judgements are kept in a .npz file, not in '{path}'; name it '{path.stem}.npz'")
+        name = f"{path.stem.removeprefix('.npz') or 'judgements'}.npz"
+        raise AlignetError(f"judgements are kept in a .npz file, not in '{path}'; name it '{name}'")
     arrays = dict(
         triplets=self.triplets.astype(np.int32), names=np.array(self.names, np.str_),
         source=np.array(self.source), simulated=np.array(self.simulated))

@@ -136,8 +136,12 @@ def check_model_folder(
     check_text(config=config)
     check_has_name(path)
     check_writable(path, folder=True)
-    if path.exists() and any(path.iterdir()) and not (path/config).is_file():
-        raise AlignetError(f"'{path}' exists and holds no model; choose another folder")
+    if not path.exists() or not any(path.iterdir()): return
+    known = None
+    with contextlib.suppress(AlignetError): known = read_json(path/config, dict).get('sha256')
+    if not isinstance(known, dict):
+        raise AlignetError(f"'{path}' exists and holds no model that was exported; choose another folder")
+    check_no_others(path, ['README.md', config, *known, 'LICEN[CS]E*', 'NOTICE*'])
 
 # %% ../nbs/08_export.ipynb #41eb4453
 @contextlib.contextmanager

@@ -230,9 +230,9 @@ def load(cls:PseudoLabels,
     check_flag(allow_control=allow_control)
     path = check_path(path)
     a = _read_arrays(path)
+    meta = parse_json(str(a.get('meta', '{}')), path, dict, 'make it again', 'a file whose meta is valid JSON')
     try:
         sims = check_finite(a['similarities'], 'similarities')
-        meta = parse_json(str(a.get('meta', '{}')), path, dict, 'make it again')
         if 'names' in a: names, triplets = a['names'].tolist(), a['indices']
         else:
             names, triplets, known = _released_rows(a['filenames'], sims, path)

@@ -92,7 +92,7 @@ def load(cls:Teacher,
 ) -> Teacher: # The teacher
     "Read a map, or raise an `AlignetError` that says what is wrong with its file"
     a = read_npz(path, ('weights', 'mean', 'std'), 'a teacher')
-    meta = parse_json(str(a.get('meta', '{}')), path, dict, 'save the teacher again')
+    meta = parse_json(str(a.get('meta', '{}')), path, dict, 'save the teacher again', 'a file whose meta is valid JSON')
     arrays = check_map(a['weights'], a.get('bias'), a['mean'], a['std'], f"'{path}'")
     return cls(*arrays, check_meta(meta, f"'{path}'"))
 

@@ -257,7 +257,9 @@ def to_json(self:Evaluation,
                    skipped=_records(self.skipped))
     base, *others = self.models
     numbers['comparisons'] = {model: _records(self.compare(base, model)) for model in others}
-    if path is not None: write_json(path, numbers)
+    if path is not None:
+        check_kind(path, '"about"')
+        write_json(path, numbers)
     return json.dumps(numbers, indent=1)
 
 # %% ../../nbs/eval/evaluate.ipynb #70dd1b78

@@ -217,6 +217,7 @@ def to_html(self:Report,
     "The report as one self-contained page"
     page = self._repr_html_(page=True)
     if path is not None:
+        check_kind(path, '<!doctype html>')
         with atomic_path(path) as tmp: Path(tmp).write_text(page, encoding='utf-8', errors='backslashreplace')
     return page
 
@@ -252,5 +253,7 @@ def to_json(self:Report,
     path=None, # File to write; none if None
 ) -> str: # The text
     "The report's numbers as JSON (missing values are null)"
-    if path is not None: write_json(path, self.to_dict())
+    if path is not None:
+        check_kind(path, '"title"')
+        write_json(path, self.to_dict())
     return json.dumps(self.to_dict(), indent=1)

@@ -144,6 +144,7 @@ def save(self:ShiftTask,
     path, # A .csv
 ):
     "Write the split as a table"
+    check_kind(path, 'superclass,subclass,side')
     with atomic_path(path) as tmp: self.table.map(escape_formula).to_csv(tmp, index=False)
 
 # %% ../../nbs/eval/shift.ipynb #a6103990

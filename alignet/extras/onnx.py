@@ -118,7 +118,7 @@ def export_onnx(
     tol:float=1e-3, # Largest difference of a feature over the largest feature; None: no check
 ) -> Path: # The file
     "Write a backbone as an ONNX file, (B, 3, size, size) images to (B, d) features"
-    check_writable(path)
+    check_writable(path, mark='pytorch')
     check_flag(dynamic_batch=dynamic_batch, pixels=pixels)
     check_count(1, opset=opset)
     if tol is not None: check_at_least(0, finite=False, tol=tol)

@@ -348,7 +348,7 @@ def _take_members(tar, folder, limit):
 
 # %% ../../nbs/extras/released_models.ipynb #0bbbf5e7
 def unpack_released(
-    archive, # NAME.tar.gz
+    archive, # NAME.tar.gz, or NAME.tar
     folder, # Folder to write to
     limit:float=8e9, # Largest number of bytes in the archive
 ):
@@ -358,7 +358,8 @@ def unpack_released(
     if not archive.is_file(): raise AlignetError(f"'{archive}' is no file; check the path")
     damaged = f"archive '{archive}' is damaged"
     try:
-        with gzip.open(archive) as data:
+        with open(archive, 'rb') as raw: is_packed = raw.read(2) == b'\x1f\x8b'
+        with (gzip.open if is_packed else open)(archive, 'rb') as data:
             with tarfile.open(fileobj=data, mode='r|') as tar: _take_members(tar, folder, limit)
             rest = 0
             while block := data.read(1 << 20):          # to its end, where its checksum is
@@ -426,7 +427,8 @@ def convert_released(
         unpacked = source if source.is_dir() else tmp/'unpacked'
         if source.is_file(): unpack_released(source, unpacked)
         model = _model_in(unpacked, source)
-        _write_converted(SavedModel(model), tmp/'parts'/'timm', name)
+        try: _write_converted(SavedModel(model), tmp/'parts'/'timm', name)
+        except AlignetError as e: raise AlignetError(str(e).replace(str(unpacked), str(source))) from e
         terms = [*model.glob('LICEN[CS]E*'), *model.glob('NOTICE*')]
         for f in (*(tmp/'parts'/'timm').iterdir(), *terms): shutil.copy(f, tmp/f.name)
         for extra in (tmp/'parts', tmp/'unpacked'): shutil.rmtree(extra, ignore_errors=True)
@@ -552,7 +554,9 @@ def released_source(
     if path.exists(): return path
     model, _, given = str(name_or_path).partition('/')
     is_path = len(path.parts) > 1 or path.suffix in ('.gz', '.tgz')
-    if is_path and model not in RELEASED_MODELS: raise AlignetError(f"'{path}' does not exist; check the path")
+    if is_path and model not in RELEASED_MODELS:
+        remedy = f"check the path, or give one of {', '.join(RELEASED_MODELS)}"
+        raise AlignetError(f"'{path}' does not exist; {remedy}")
     return fetch_released(model, given or variant, folder)
 
 # %% ../../nbs/extras/released_models.ipynb #6d4f8871

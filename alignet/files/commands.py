@@ -54,13 +54,18 @@ def wrong_number(
         if not math.isfinite(value): wanted = 'a finite number'
         right = math.isfinite(value) and (value > 0 if low is None else value >= low)
         if not right: return f"--{name.replace('_', '-')} must be {wanted}, not {value}"
-        if name == 'seed' and value >= 2**32: return f'--seed must be below {2**32}, not {value}'
+        limit = 2**32 if name == 'seed' else 2**63
+        if value >= limit: return f"--{name.replace('_', '-')} must be below {limit}, not {value}"
 
 # %% ../../nbs/files/commands.ipynb #cmdopt
 def option_words(
     text:str, # A message
     options, # Names of the options that there are
-) -> str: # With --overwrite, for example, in place of overwrite=True
+    others=None, # {argument: option}, where the names differ
+) -> str: # With --overwrite, for example, in place of overwrite=True, and --bs 4 in place of bs=4
     "Write arguments of functions as options of the command line"
-    def option(m): return f"--{m[1].replace('_', '-')}" if m[1] in options else m[0]
-    return re.sub(r'\b(\w+)=True\b', option, text)
+    def option(m):
+        name = (others or {}).get(m[1], m[1])
+        value = '' if m[2] == 'True' else f' {m[2]}'
+        return f"--{name.replace('_', '-')}{value}" if name in options else m[0]
+    return re.sub(r'(?<![/\w-])(\w+)=(True\b|[\w.+-]*\w)', option, text)

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['MAX_UNPACKED', 'file_error', 'flush', 'restore_folder', 'replace_folder', 'check_has_name', 'check_no_device',
-           'check_no_link', 'atomic_path', 'check_writable', 'remove_unfinished', 'cache_folder', 'to_jsonable',
-           'json_text', 'write_json', 'reading', 'parse_json', 'read_json', 'escape_formula', 'unescape_formula',
-           'write_npz', 'npz_path', 'check_size', 'read_npy', 'read_npz', 'folder_lock', 'locked_path', 'digest',
-           'file_digest', 'static_path']
+           'check_no_link', 'check_kind', 'check_no_others', 'atomic_path', 'check_writable', 'remove_unfinished',
+           'cache_folder', 'to_jsonable', 'json_text', 'write_json', 'reading', 'parse_json', 'read_json',
+           'escape_formula', 'unescape_formula', 'write_npz', 'npz_path', 'check_size', 'read_npy', 'read_npz',
+           'folder_lock', 'locked_path', 'digest', 'file_digest', 'static_path']
 
 # %% ../../nbs/files/disk.ipynb #65606878
 import contextlib, ctypes, errno, hashlib, json, math, os, re, shutil, time, uuid, zipfile
+from fnmatch import fnmatch
 from importlib import resources
 from pathlib import Path
 import numpy as np
@@ -115,19 +116,28 @@ def replace_folder(
     _remove(old)
 
 # %% ../../nbs/files/disk.ipynb #checkname
+_ADDRESS = re.compile(r'(https?|ftp|file|s3|gs|hf|hf-hub|hf_hub|local-dir):')
+
 def check_has_name(
     path, # A file or folder that is to be made or replaced
 ):
-    "Raise if a path ends in no name, as '.' and '..' do"
-    if check_path(path).name not in ('', '..'): return
-    raise AlignetError(f"cannot write '{path}': it is no name; give the file or folder a name")
+    "Raise if a path ends in no name, as '.' and '..' do, or is an address"
+    path = check_path(path)
+    first = path.parts[0] if path.parts else ''
+    why = None
+    if path.name.strip() in ('', '..'): why = 'it is no name; give the file or folder a name'
+    elif first.startswith('~'): why = "only a shell knows what '~' means; write the folder in full"
+    elif _ADDRESS.match(first): why = 'it is an address; give a file or folder of this machine'
+    if why: raise AlignetError(f"cannot write '{path}': {why}")
 
 # %% ../../nbs/files/disk.ipynb #3afe4318
 def check_no_device(
     path:Path, # A file or folder that is to be made or replaced
 ):
-    "Raise if a path is a device or a pipe, whose place a new file would take"
+    "Raise if a path is a device, a pipe or a link to nothing, whose place a new file would take"
     path = check_path(path)
+    if path.is_symlink() and not path.exists():
+        raise AlignetError(f"'{path}' is a link to nothing; delete it, or choose another path")
     if path.is_file() or path.is_dir() or not path.exists(): return
     raise AlignetError(f"'{path}' is a device or a pipe, which a file would replace; choose another path")
 
@@ -137,6 +147,32 @@ def check_no_link(
     "Raise if a link stands where a folder will be written"
     if not check_path(path).is_symlink(): return
     raise AlignetError(f"'{path}' is a link, and what is written would land elsewhere; delete it")
+
+def check_kind(
+    path:Path, # A file that is to be made or replaced
+    mark:str, # What stands among the first 100 bytes of each file of its kind
+):
+    "Raise if a file of another kind has this name; an empty one may be replaced"
+    path = check_path(path)
+    check_text(mark=mark)
+    if not path.is_file(): return
+    try:
+        with open(path, 'rb') as f: start = f.read(100)
+    except OSError as e: raise file_error(path, e) from e
+    if not start or mark.encode() in start: return
+    raise AlignetError(f"'{path}' exists and is a file of another kind; choose another path, or delete it")
+
+def check_no_others(
+    folder:Path, # A folder that is to be replaced
+    names, # The files that belong to it; * stands for any letters
+):
+    "Raise if a folder holds something else, which would be deleted"
+    folder = check_path(folder)
+    if not folder.is_dir(): return
+    patterns = [*check_names(names), '.*.tmp*']
+    others = [o.name for o in folder.iterdir() if not any(fnmatch(o.name, p) for p in patterns)]
+    if not others: return
+    raise AlignetError(f"'{folder}' holds {preview(sorted(others))}, which would be lost; choose another folder")
 
 # %% ../../nbs/files/disk.ipynb #bcca8d32
 @contextlib.contextmanager
@@ -160,17 +196,21 @@ def atomic_path(
     except OSError as e:
         if _is_about(e, tmp, path): raise file_error(path, e) from e
         raise
+    except AlignetError as e:
+        if tmp.name not in str(e): raise
+        raise AlignetError(str(e).replace(str(tmp), str(path))) from (e.__cause__ or e)
     finally: _remove(tmp)
 
 # %% ../../nbs/files/disk.ipynb #chkwrite
 def check_writable(
     path, # A file or folder that is written after the work
     folder:bool=False, # Whether it is a folder
+    mark:str=None, # What stands in a file of its kind, see check_kind
 ):
     "Raise if a file or folder of this name could not be written; nothing is left behind"
     path = check_path(path)
     check_flag(folder=folder)
-    check_has_name(path.absolute())
+    check_has_name(path if path.name else path.absolute())
     try:
         check_no_device(path)
         if path.exists() and path.is_dir() != folder:
@@ -180,6 +220,7 @@ def check_writable(
         probe.touch(exist_ok=False)
         probe.unlink(missing_ok=True)
     except OSError as e: raise file_error(path, e) from e
+    if mark is not None: check_kind(path, mark)
 
 # %% ../../nbs/files/disk.ipynb #044583f1
 def remove_unfinished(
@@ -270,10 +311,11 @@ def parse_json(
     path, # The file that holds it, for errors
     kind:type=None, # What it must be, e.g. dict or list; anything if None
     remedy:str='delete it and make it again', # What to do if it is damaged
+    what:str='valid JSON', # What it should be
 ) -> object: # What it says
     "Read JSON that stands in a file"
     if not isinstance(kind, (type, type(None))): raise AlignetError(f'kind must be a type, not {kind!r:.60}')
-    what = 'valid JSON' if kind is None else f'valid JSON that holds a {kind.__name__}'
+    if kind is not None: what = f'{what} that holds a {kind.__name__}'
     with reading(path, what, remedy):
         obj = json.loads(text)
         if kind is None or isinstance(obj, kind): return obj
@@ -319,6 +361,9 @@ def write_npz(
     arrays = {name: to_array(a, name) for name, a in arrays.items()}
     for name, a in arrays.items():
         if a.dtype.hasobject: raise AlignetError(f'{name} must be numbers or texts, not objects')
+    # a damaged .npz may be replaced, another one that begins with the same array, too
+    is_damaged = path.suffix == '.npz' and not zipfile.is_zipfile(path)
+    if arrays and not is_damaged: check_kind(path, f'{next(iter(arrays))}.npy')
     for left in _left_of(path, f'.tmp{path.suffix}'):
         with contextlib.suppress(OSError):
             # nobody takes a day to write a file
@@ -437,10 +482,13 @@ def folder_lock(
     check_has_name(path)
     file = path.with_name(f'.{path.name}.lock')
     try:
+        check_no_device(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         restore_folder(path)
         lock = _acquire(file)
-    except Timeout as e: raise AlignetError(f"another process is writing '{path}'; {remedy}") from e
+    except Timeout as e:
+        check_writable(path, folder=path.is_dir())
+        raise AlignetError(f"another process is writing '{path}'; {remedy}") from e
     except OSError as e: raise file_error(path, e) from e
     try: yield
     finally:

@@ -280,6 +280,8 @@ def check_index(
     what:str='rows', # What to call the positions in the error
 ) -> np.ndarray: # The positions; a number if there is one
     "Find out which of `n` things are meant, or raise an `AlignetError`"
+    if isinstance(rows, np.ndarray) and rows.shape == (0,) and rows.dtype == np.float64:
+        rows = []                                           # as NumPy makes an array of no numbers
     try: found = np.arange(n)[rows]
     except (IndexError, TypeError, ValueError): found = None
     if found is not None and found.ndim < 2: return found

@@ -244,9 +244,7 @@ def _cluster_folder(path, run):
             k = differ[0]
             raise AlignetError(f"'{o}' holds clusters with another {k} ({have.get(k)}, not {run[k]}); "
                                'choose another folder, or delete it')
-        # what a killed run had not yet given a name does not count
-        if o.exists() and any(not f.name.startswith('.') for f in o.iterdir()):
-            raise AlignetError(f"'{o}' exists and holds no clusters; choose another folder")
+        check_no_others(o, ())
     write_json(part/'meta.json', run)
     return part
 

@@ -282,7 +282,7 @@ def finish(self:ShardWriter) -> bool: # Whether all shards are there
     if not all(is_intact(self.path/f, records.get(f), 'size') for f in files): return False
     final = _json_bytes(dict(self.manifest, shards=[records[f] for f in files]))
     if (self.path/'manifest.json').read_bytes() != final: publish(self.path/'manifest.json', final)
-    for o in (*self.path.glob('labels-*.json'), *self.path.glob('.*.tmp*')): o.unlink(missing_ok=True)
+    for o in (*self.path.glob('labels-' + '[0-9]'*5 + '.json'), *self.path.glob('.*.tmp*')): o.unlink(missing_ok=True)
     return True
 
 # %% ../../nbs/scale/shards.ipynb #8576abfc

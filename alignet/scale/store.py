@@ -159,7 +159,8 @@ def to_half(
     check_rows(~np.isfinite(half).all(1), 'features', f'hold values beyond float16; {check}', names)
     largest = np.abs(X).max(1, initial=0)
     too_small = (largest > 0) & (largest < 2**-14)
-    check_rows(too_small, 'features', 'are below 2^-14, too small for float16; multiply all by one number', names)
+    remedy = 'multiply all by one number, or take larger pictures'
+    check_rows(too_small, 'features', f'are below 2^-14, too small for float16; {remedy}', names)
     return half
 
 # %% ../../nbs/scale/store.ipynb #strounding
@@ -201,6 +202,8 @@ class Rounding:
                       f'{self.limit:.0%} is good); subtract their mean first', stacklevel=4)
 
 # %% ../../nbs/scale/store.ipynb #8b0df4df
+_FILES = 'features.npy', 'meta.json', 'names.json'
+
 class StoreWriter:
     "Write the rows of a feature store in a `with` block; an unfinished run goes on at row `done`"
     same = 'arch', 'weights', 'data_config' # What must agree to go on
@@ -230,10 +233,12 @@ class StoreWriter:
     def _check_path(self):
         "Raise if the path is taken"
         check_no_link(self.part)
+        check_no_others(self.part, _FILES)
         if not self.path.exists(): return
-        if not (self.path/'meta.json').is_file():
+        if not all((self.path/o).is_file() for o in _FILES[1:]):
             raise AlignetError(f"'{self.path}' exists and is no feature store; choose another folder")
         if not self.overwrite: raise AlignetError(f"'{self.path}' exists already; overwrite=True makes it anew")
+        check_no_others(self.path, _FILES)
 
 # %% ../../nbs/scale/store.ipynb #a1e11a44
 def rows_crc(
@@ -295,7 +300,7 @@ def _kept_rows(self:StoreWriter):
         what = f"unfinished features of '{meta.get('model')}' with other {other[0]}"
         raise AlignetError(f"'{self.part}' holds {what}; delete it, or overwrite=True")
     done = meta.get('done', 0)
-    if other or not (done and self.resume): return 0
+    if other or not self.resume or done not in range(1, self.n + 1): return 0
     crc = self._crc_of(done)
     if crc is None or meta.get('crc') not in (None, crc): return 0
     marks = zip(*(zip(f['bytes'], file_column(f, 'contents')) for f in (files, self.files)))

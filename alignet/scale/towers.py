@@ -60,6 +60,7 @@ def open_clip_backbone(
 ) -> Backbone: # Images to the image embedding (B, d), not normalised
     "Make a `Backbone` of the image tower of an open_clip model"
     oc = require('open_clip', 'open_clip_torch')
+    if name == '': raise AlignetError("no open_clip model is named; write open_clip:ARCH/WEIGHTS")
     check_path(name, 'the name of an open_clip model')
     name = str(name)
     check_flag(pretrained=pretrained)

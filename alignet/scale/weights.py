@@ -108,6 +108,9 @@ def check_name(
         return
     if (Path(name)/'config.json').is_file():
         raise AlignetError(f"no model is called '{name}'; for the folder write 'local-dir:{name}'")
+    if Path(name).exists():
+        kind = 'a folder without config.json' if Path(name).is_dir() else 'a file'
+        raise AlignetError(f"'{name}' is {kind}; give the name of a model, or a folder that export_timm wrote")
     if '/' in name:
         raise AlignetError(f"no model is called '{name}'; check the path, or write hf-hub:OWNER/NAME")
     near = ', '.join(nearest_names(arch, timm.list_models(), 3))
@@ -139,6 +142,8 @@ def creation_error(
     if 'local-dir:' in str(name): remedy = 'check the folder and its config.json, or export the model again'
     if 'custom code' in str(e):
         why, remedy = 'it needs code of its own, which is never run', 'choose a model that its library knows'
+    if 'weights_only' in str(e):
+        why, remedy = 'its weights are a pickle that may run code', 'save them as model.safetensors'
     return AlignetError(f"the model '{name}' could not be made: {why}; {remedy}")
 
 # %% ../../nbs/scale/weights.ipynb #wthub

@@ -253,7 +253,7 @@ def read_judgements(
 ) -> Judgements: # Whatever its form
     "Judgements of a file"
     path = check_path(path)
-    is_npz = path.suffix == '.npz' and columns is None
+    is_npz = path.suffix == '.npz'
     is_text = path.suffix.lower() in ('.csv', '.txt', '.tsv')
     if is_npz or path.is_dir() or is_text and is_record(path):
         if columns is not None or odd is not None:

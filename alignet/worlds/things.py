@@ -53,7 +53,7 @@ def names_in_order(
 ) -> list: # The same names
     "The names in one of the orders that published files follow"
     check_choice(order, NAME_ORDERS, 'order')
-    ids = check_names(ids, 'ids')
+    ids = check_unique(ids, 'ids')
     return ids if order == 'ids' else sorted(ids, key=NAME_ORDERS[order])
 
 # %% ../../nbs/worlds/things.ipynb #a03d81c8

@@ -254,6 +254,8 @@ class World:
     also_shows:dict=None # {file: objects it shows a kind of}, e.g. bear for a photo of a black bear
 
     def __post_init__(self):
+        check_label(name=self.name)
+        check_text(notes=self.notes)
         check_has('names index thumb', 'an ImageSet', images=self.images)
         check_has('names triplets', 'Judgements', judgements=self.judgements)
         if self.also_shows is not None: check_has('get values', 'a dict', also_shows=self.also_shows)
@@ -345,6 +347,7 @@ def object_features(self:World,
     style:str=None, # Features of the picture of this style instead of the scored one
 ) -> np.ndarray: # (m, d) float32
     "Features of one picture an object"
+    if X is None and isinstance(feats, np.ndarray): raise AlignetError('feats has no names; give (file names, X)')
     return features_for(feats if X is None else (feats, X), self.scored_images(objects, style))
 
 # %% ../nbs/01_data.ipynb #d9941ebb
@@ -435,9 +438,9 @@ def ceiling(self:World,
     objects=None, # Only triplets of these objects
 ) -> float: # None where the truth is not known
     "Accuracy of always giving the most probable answer: what no model can beat, except by luck"
-    if self.truth is None: return None
     objects = self.objects if objects is None else check_names(objects, 'objects')
     check_known(objects, set(self.objects), 'objects', 'check the spelling')
+    if self.truth is None: return None
     rows = pd.Index(self.objects).get_indexer(objects)
     inside = np.isin(self.judgements.triplets, rows).all(1)
     if not inside.any(): raise AlignetError('no judgement is about three of these objects; give more of them')

@@ -42,7 +42,8 @@ class Levels:
         for level in np.unique(self.level): check_choice(level, LEVEL_NAMES, 'level')
         if self.judgements.subjects is None:
             raise AlignetError('the judgements must say who answered: Judgements(..., subjects=...)')
-        check_rows(self.times <= 0, 'times', 'are zero or negative; mark an unknown one as NaN')
+        wrong = (self.times <= 0) | np.isinf(self.times)
+        check_rows(wrong, 'times', 'are zero, negative or infinite; mark an unknown one as NaN')
 
     def __len__(self): return len(self.judgements)
 

@@ -128,6 +128,7 @@ def score_rated_pairs(
     "Correlation of a model's distance with people's mean rating"
     check_choice(similarity, RDM_SIMILARITIES, 'similarity')
     check_has('files pairs mean', 'RatedPairs', rated=rated)
+    if len(rated) < 3: raise AlignetError(f'a correlation needs three pairs or more, and rated has {len(rated)}')
     row = {name: k for k, name in enumerate(rated.files)}
     i, j = np.array([[row[a], row[b]] for a, b in rated.pairs.tolist()]).T
     distance = rdm(features_for(features, rated.files), similarity)[i, j]

@@ -416,7 +416,9 @@ def from_table(cls:Judgements,
     if not len(df): raise AlignetError(f'{what} has no rows; give one row an answer')
     columns, odd_column, people = infer_columns(df, spec, what)
     again = _header_rows(df)
-    df = df[drop_bad_rows([(again, 'repeat the header')], spec.drop, df[columns], what)].reset_index(drop=True)
+    if again.any():
+        keep = drop_bad_rows([(again, 'repeat the header')], spec.drop, df[columns], what)
+        df = df[keep].reset_index(drop=True)
     _check_cells(df[columns], what)
     t, names, faults = _table_objects(df[columns], names, spec.base, what)
     faults.append((has_repeats(t), 'repeat an object'))

@@ -48,6 +48,8 @@ def to_rgb(
     "Convert any PIL mode to RGB: transparency on white, 16 bits scaled to 8"
     check_has('convert getbbox', 'a PIL image', im=im)
     if 0 in im.size: raise AlignetError(f'im has no pixels, its size is {im.size}')
+    # in memory and RGB already
+    if type(im) is Image.Image and im.mode == 'RGB' and 'transparency' not in im.info: return im
     if im.mode in _WIDE: im = _eight_bits(im)
     if im.mode == 'La': im = im.convert('LA')
     if im.mode in _ALPHA or 'transparency' in im.info:

@@ -55,7 +55,8 @@ def choose_strength(
 ) -> float: # One of lams, times the number of features
     "The penalty with the best choices about concepts that were left out, against the embedding's"
     X, E, lams = check_finite(X), check_finite(E, 'embedding'), check_vector(lams, 'lams').tolist()
-    check_positive(**{'the smallest of lams': min(lams, default=0)})
+    if not lams: raise AlignetError('lams is empty; give at least one strength')
+    check_positive(**{'the smallest of lams': min(lams)})
     concept = check_index(check_vector(concept, 'concept', len(X)), len(E), 'concept')
     missing = np.setdiff1d(np.arange(len(E)), concept).tolist()
     if missing: raise AlignetError(f'no photo shows the concepts {preview(missing)}; leave their rows out of E')

@@ -275,6 +275,7 @@ def write(cls:FeatureStore,
     X = check_finite(X, names=names)
     files = dict(names=names, bytes=[None]*len(names))
     meta = {'data_config': {}, **meta, 'model': model}
+    json_text(meta, 'meta')
     with StoreWriter(path, files, meta, X.shape[1], overwrite=overwrite, resume=False) as w: w.add(X)
     return cls(path)
 

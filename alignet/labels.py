@@ -371,6 +371,7 @@ def pseudo_label(
     n, seed = int(n), int(seed)
     check_flag(control=control)
     if teacher is not None: check_has('transform', 'a Teacher', teacher=teacher)
+    if teacher is not None: check_callable(**{"the teacher's transform": teacher.transform})
     if hasattr(teacher, 'config_at'): raise AlignetError('teacher is a model; fit a Teacher on its features')
     is_pair = isinstance(store, tuple) and len(store) == 2
     if not is_pair: check_has('names get', 'a FeatureStore, or a tuple (names, features)', store=store)

@@ -109,7 +109,7 @@ class PictureCache:
         check_callable(pixels=pixels)
         images.index(names)
         self.images, self.names, self.store = images, list(names), None
-        self.pixels = pixels
+        self.pixels, self.size = pixels, int(size)
         fits = len(self.names) * 3 * size * size <= max_gb * 1e9
         if fits and self.names:
             self.store = torch.stack([self._read(n) for n in progress(self.names, desc='reading pictures')])
@@ -117,8 +117,9 @@ class PictureCache:
     def _read(self, name):
         "Pixels of a file"
         x = self.pixels(self.images[int(self.images.index([name])[0])])
-        check_tensors('3 . .', **{'what pixels returns': x})
-        return x
+        check_tensors(f'3 {self.size} {self.size}', **{'what pixels returns': x})
+        if x.dtype == torch.uint8: return x
+        raise AlignetError(f'what pixels returns must be uint8, 0 to 255, not {x.dtype}')
 
     def __len__(self): return len(self.names)
     def __getitem__(self, i):

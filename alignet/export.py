@@ -24,7 +24,7 @@ from .scale.forward import evaluating
 from .scale.mix import mix_models
 from .scale.pixels import timm_config
 from .scale.towers import timm_tower
-from .scale.weights import check_weights
+from .scale.weights import check_weights, seal_config
 
 # %% ../nbs/08_export.ipynb #cardplain
 def escape_name(
@@ -262,6 +262,7 @@ def export_timm(
         save_tensors(net, tmp/'model.safetensors')
         sums = {'model.safetensors': file_digest(tmp/'model.safetensors')}
         save_config_for_hf(net, tmp/'config.json', model_config=dict(pretrained_cfg=config, sha256=sums))
+        seal_config(tmp/'config.json')
         check_export(backbone, f'local-dir:{tmp}')
     return path
 

@@ -13,6 +13,7 @@ from ..core import *
 from ..files.disk import *
 from ..features import *
 from ..scale.towers import NoTimmTower
+from ..scale.weights import seal_config
 from ..export import check_export, export_timm, model_folder, save_tensors, write_card
 
 # %% ../../nbs/extras/open_clip.ipynb #d67c7a3e
@@ -46,6 +47,7 @@ def export_open_clip(
         save_tensors(backbone.model, weights)
         config = dict(_open_clip_files(backbone), sha256={weights.name: file_digest(weights)})
         write_json(tmp/'open_clip_config.json', config)
+        seal_config(tmp/'open_clip_config.json')
         check_export(backbone, f'open_clip:local-dir:{tmp}')
     return path
 

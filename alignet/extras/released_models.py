@@ -23,7 +23,7 @@ from .savedmodel import SavedModel
 from ..features import Backbone, create_backbone
 from ..files.disk import *
 from ..scale.pixels import SQUASHED_NOTE
-from ..scale.weights import check_exported
+from ..scale.weights import check_exported, seal_config
 
 # %% ../../nbs/extras/released_models.ipynb #094e2825
 POOLS = dict(map='attention', tok='class token', avg='average')
@@ -411,6 +411,7 @@ def _write_converted(saved, folder, name):
     save_tensors(heads, file)
     config['sha256'][file.name] = file_digest(file)
     write_json(folder/'config.json', config)
+    seal_config(folder/'config.json')
 
 # %% ../../nbs/extras/released_models.ipynb #dfc50ad9
 def convert_released(

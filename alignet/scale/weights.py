@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SHIPPED', 'shipped_package', 'shipped_weights', 'match_state', 'shipped_state', 'check_name', 'weights_source',
-           'creation_error', 'reach_hub', 'module_digest', 'public_name', 'check_weights', 'check_exported']
+           'creation_error', 'reach_hub', 'module_digest', 'public_name', 'check_weights', 'seal_config',
+           'check_exported']
 
 # %% ../../nbs/scale/weights.ipynb #ff600508
 import contextlib, hashlib, importlib.util, re, socket, urllib.parse, urllib.request
@@ -239,14 +240,33 @@ def check_weights(
         raise AlignetError(f"the weights hold NaN or infinity{when} (first '{name}'); lower the learning rate")
 
 # %% ../../nbs/scale/weights.ipynb #checkexported
+def _config_sum(config, name):
+    "Fingerprint of a configuration without its own"
+    others = {k: v for k, v in config['sha256'].items() if k != name}
+    return digest({**config, 'sha256': others})
+
+def seal_config(
+    path, # The .json of a finished model folder, with the entry sha256
+):
+    "Note the fingerprint of a configuration in itself"
+    path = check_path(path)
+    config = read_json(path, dict)
+    check_known(['sha256'], config, f"entries of '{path}'", 'export the model again')
+    config['sha256'][path.name] = _config_sum(config, path.name)
+    write_json(path, config)
+
 def check_exported(
     folder, # Folder of a model
     config:str='config.json', # Its configuration, which may know checksums of the files beside it
 ):
     "Raise if a file of a model is not the one that was exported"
     folder, remedy = check_path(folder), 'copy the folder again, or export the model again'
-    known = read_json(folder/config, dict, remedy).get('sha256')
+    settings = read_json(folder/config, dict, remedy)
+    known = settings.get('sha256')
     for name, sha in known.items() if isinstance(known, dict) else ():
         file = folder/name
+        if name == config:
+            if _config_sum(settings, name) == sha: continue
+            remedy = f"undo the change, or delete '{name}' from its sha256 if it is meant"
         if not file.is_file() or file_digest(file) == sha: continue
         raise AlignetError(f"'{file}' is not the file that was exported; {remedy}")

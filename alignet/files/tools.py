@@ -429,7 +429,8 @@ def check_rows(
     if not bad.any(): return
     first = int(bad.argmax())
     if names is not None: names = check_names(names)
-    where = f'row {first}' if names is None else f"'{names[first]}' (row {first})"
+    where = f'row {first}'
+    if names is not None and len(names) == len(bad): where = f"'{names[first]}' ({where})"
     shown = '' if rows is None else f': {np.asarray(rows)[first].tolist()}'
     count = f'{int(bad.sum()):,} of {len(bad):,} rows'
     raise AlignetError(f'{what}: {count} {why}; the first is {where}{shown}')

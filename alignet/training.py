@@ -78,7 +78,7 @@ class Student(nn.Module):
     ) -> torch.Tensor: # (B, num_features) pre-logits
         "Pre-logits from the output of the frozen stages"
         check_tensors('B C h w', x=x)
-        if not self.freeze:
+        if not self.stages[1]:
             raise AlignetError('this student has no frozen stages; make it with freeze=1, or give pictures')
         for m in self.stages[1]: x = m(x)
         return self.backbone.model.forward_head(x, pre_logits=True)

@@ -30,7 +30,6 @@ class Draws:
     ) -> tuple: # Lower and upper end
         "Percentile interval"
         check_between(0, 1, ends=False, level=level)
-        level = float(level)
         low, high = np.quantile(self.draws, [(1 - level)/2, (1 + level)/2])
         return float(low), float(high)
 

@@ -380,17 +380,18 @@ def main(
     args=None, # Words of the command line; those of the process if None
 ) -> int: # Exit code: 0 done, 2 an input cannot be used, 130 stopped
     "Entry point of the `alignet` command"
-    name = ''
+    name = 'alignet'
     try:
         options = vars(parser().parse_args(args))
-        name = options.pop('command') + ' '
+        command = options.pop('command')
+        name += f' {command}'
         if args is None:                                                  # a process of our own
             from alignet.scale.memory import keep_memory
             keep_memory()
-        wrong, code = _run(name.strip(), options), 2
+        wrong, code = _run(command, options), 2
     except KeyboardInterrupt: wrong, code = 'stopped; the same command goes on where it can', 130
     if not wrong: return 0
-    print(f'alignet {name}'.strip() + f': {wrong}', file=sys.stderr)
+    print(f'{name}: {wrong}', file=sys.stderr)
     return code
 
 # %% ../nbs/10_cli.ipynb #mainmod

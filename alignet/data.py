@@ -44,6 +44,7 @@ class Judgements:
         subjects=None, # (t,) anonymous numbers 0, 1, ... of who answered
     ):
         check_flag(simulated=simulated)
+        if isinstance(source, Path): source = str(source)
         check_text(source=source)
         self.names = check_unique(names, 'names of objects', 'give each object one name')
         self.triplets = check_triplets(triplets, len(self.names))

@@ -20,7 +20,6 @@ from .scale.forward import *
 from .scale.pixels import *
 from .scale.store import *
 from .scale.weights import *
-from .worlds.pictures import to_rgb
 
 # %% ../nbs/02_features.ipynb #8119d3f6
 HEAD_NOTE = 'features: output of the head'
@@ -42,6 +41,7 @@ class Backbone(nn.Module):
             raise AlignetError(f'model must be a module with layers, not {model!r:.60}; {remedy}')
         if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             raise AlignetError('model is wrapped for several devices; give its .module, or use as_backbone')
+        if source is None or isinstance(source, Path): source = str(source or '')
         check_text(source=source)
         self.model, self.source, cfg = model, source, timm_config(model)
         self.arch = cfg.get('architecture') or type(model).__name__
@@ -77,6 +77,15 @@ class Backbone(nn.Module):
 
 # %% ../nbs/02_features.ipynb #3ae2ccb5
 @patch
+def _check_channels(self:Backbone, n):
+    "Raise if the model takes another number of channels; timm may leave 3 in a configuration"
+    known = self.data_config['input_size'][0]
+    if n == known: return
+    first = next((o for o in self.model.modules() if isinstance(o, nn.Conv2d)), None)
+    if first is not None and first.in_channels == n: return
+    raise AlignetError(f'images must have {known} channels, not {n}')
+
+@patch
 def forward(self:Backbone,
     x, # (B, 3, H, W) float, normalised pixels
 ) -> torch.Tensor: # (B, num_features) float
@@ -84,7 +93,8 @@ def forward(self:Backbone,
     m = self.model
     if not isinstance(x, torch.Tensor) or x.ndim != 4:
         raise AlignetError(f'images must be a tensor (B, 3, H, W), not {type(x).__name__} {np.shape(x)}')
-    check_tensors(f"B {self.data_config['input_size'][0]} H W", images=x)
+    check_tensors('B C H W', images=x)
+    self._check_channels(x.shape[1])
     weight = next(m.parameters(), x)
     if weight.is_floating_point() and not torch.is_autocast_enabled(x.device.type): x = x.to(weight.dtype)
     if hasattr(m, 'forward_head') and not self.projected:
@@ -129,7 +139,7 @@ def transform(self:Backbone,
     if needs_squashed(self.model):
         return SquashedPixels(cfg['input_size'][1:], cfg['mean'], cfg['std'])
     steps = create_transform(**cfg, is_training=False)
-    if cfg['input_size'][0] == 3: steps.transforms.insert(0, to_rgb)
+    if cfg['input_size'][0] == 3: steps.transforms.insert(0, AsRGB())
     return steps
 
 # %% ../nbs/02_features.ipynb #4ed4fc1b

@@ -93,9 +93,6 @@ def forward(self:Student,
     if not isinstance(x, torch.Tensor) or x.ndim < 4:
         raise AlignetError(f'images must be a tensor (B, 3, H, W), not {type(x).__name__} {np.shape(x)}')
     check_flag(from_stages=from_stages)
-    channels = self.backbone.data_config['input_size'][0]
-    if not from_stages and x.shape[-3] != channels:
-        raise AlignetError(f'images must have {channels} channels, not the shape {tuple(x.shape)}')
     lead, x = x.shape[:-3], x.flatten(0, -4)
     z = self.body(x) if from_stages else self.backbone(x)
     z = self.head(z).float()

@@ -129,7 +129,11 @@ def _check_trials(trials, fields, seen, path):
 # %% ../../nbs/eval/levels_files.ipynb #b5791cf5
 def _check_copies(df, path):
     "Raise if the answers of one session stand in two places"
-    cells = df[[*_IMAGES, 'choice', 'id']].astype(str).assign(time=pd.to_numeric(df.time, errors='coerce'))
+    time = pd.to_numeric(df.time, errors='coerce')
+    # without times two people may well give the same answers
+    df, time = df[time.notna()], time[time.notna()]
+    if df.empty: return
+    cells = df[[*_IMAGES, 'choice', 'id']].astype(str).assign(time=time)
     marks = pd.util.hash_pandas_object(cells, index=False).groupby(df.person).agg(tuple)
     twice = marks[marks.duplicated(keep=False)]
     twice = twice[twice == twice.iloc[0]] if len(twice) else twice

@@ -122,6 +122,7 @@ class HumanRDM:
         images:ImageSet=None, # The pictures, if at hand
     ):
         check_flag(simulated=simulated)
+        if isinstance(source, Path): source = str(source)
         check_text(source=source)
         if images is not None: check_has('names index', 'an ImageSet', images=images)
         self.names = check_names(names, ordered=True)

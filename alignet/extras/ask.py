@@ -94,7 +94,8 @@ def object_names(
     "Name the object of each picture"
     check_has('names __len__', 'an ImageSet', images=images)
     if isinstance(names, dict):
-        check_known(list(names), images.names, 'files in names', 'give names of pictures that there are')
+        if names and not names.keys() & set(images.names):
+            check_known(list(names), images.names, 'files in names', 'give names of pictures that there are')
         names = [names.get(f, f) for f in images.names]
     names = list(images.names) if names is None else check_names(names)
     if len(names) != len(images):

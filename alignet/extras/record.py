@@ -75,6 +75,12 @@ def read_record(
     return rows, broken, torn
 
 # %% ../../nbs/extras/record.ipynb #f26f3498
+def _all_by(path, annotator):
+    "Whether a record is there and holds the answers of this annotator alone"
+    if not path.is_file(): return False
+    with reading(path, 'a record of OddOneOut'): rows, _, _ = read_record(path.read_bytes(), path)
+    return {row['annotator'] for row in rows} == {annotator}
+
 class AnswerLog:
     "The record on disk, as one annotator writes it"
     def __init__(self,
@@ -87,7 +93,7 @@ class AnswerLog:
         if path.is_dir() or path.suffix == '':
             stem = re.sub(r'[^A-Za-z0-9_.-]+', '_', annotator)
             # two pseudonyms may leave the same letters
-            if stem != annotator: stem += f'_{digest(annotator)[:8]}'
+            if stem != annotator and not _all_by(path/f'{stem}.csv', annotator): stem += f'_{digest(annotator)[:8]}'
             path = path/f'{stem}.csv'
         self.path, self.rows, self.notes = path, None, []
         self.stamp = None                               # inode, size and time of the file as it was last read

@@ -131,14 +131,21 @@ def check_has_name(
     if why: raise AlignetError(f"cannot write '{path}': {why}")
 
 # %% ../../nbs/files/disk.ipynb #3afe4318
+@contextlib.contextmanager
+def _looking_at(path):
+    "Turn an `OSError` on a path that will be written into an `AlignetError`"
+    try: yield
+    except OSError as e: raise file_error(path, e) from e
+
 def check_no_device(
     path:Path, # A file or folder that is to be made or replaced
 ):
     "Raise if a path is a device, a pipe or a link to nothing, whose place a new file would take"
     path = check_path(path)
-    if path.is_symlink() and not path.exists():
-        raise AlignetError(f"'{path}' is a link to nothing; delete it, or choose another path")
-    if path.is_file() or path.is_dir() or not path.exists(): return
+    with _looking_at(path):
+        if path.is_symlink() and not path.exists():
+            raise AlignetError(f"'{path}' is a link to nothing; delete it, or choose another path")
+        if path.is_file() or path.is_dir() or not path.exists(): return
     raise AlignetError(f"'{path}' is a device or a pipe, which a file would replace; choose another path")
 
 def check_no_link(
@@ -155,10 +162,11 @@ def check_kind(
     "Raise if a file of another kind has this name; an empty one may be replaced"
     path = check_path(path)
     check_text(mark=mark)
-    if not path.is_file(): return
-    try:
+    with _looking_at(path):
+        if not path.is_file(): return
+        # a damaged one may be replaced
+        if path.suffix == '.npz' and not zipfile.is_zipfile(path): return
         with open(path, 'rb') as f: start = f.read(100)
-    except OSError as e: raise file_error(path, e) from e
     if not start or mark.encode() in start: return
     raise AlignetError(f"'{path}' exists and is a file of another kind; choose another path, or delete it")
 
@@ -168,9 +176,9 @@ def check_no_others(
 ):
     "Raise if a folder holds something else, which would be deleted"
     folder = check_path(folder)
-    if not folder.is_dir(): return
-    patterns = [*check_names(names), '.*.tmp*']
-    others = [o.name for o in folder.iterdir() if not any(fnmatch(o.name, p) for p in patterns)]
+    patterns = [*check_names(names), '.*.tmp*', '.DS_Store', 'Thumbs.db', 'desktop.ini', '.gitattributes']
+    with _looking_at(folder): inside = [o.name for o in folder.iterdir()] if folder.is_dir() else []
+    others = [o for o in inside if not any(fnmatch(o, p) for p in patterns)]
     if not others: return
     raise AlignetError(f"'{folder}' holds {preview(sorted(others))}, which would be lost; choose another folder")
 
@@ -357,13 +365,12 @@ def write_npz(
 ) -> Path: # The file
     "Write arrays as `.npz`, whole or not at all"
     check_flag(compressed=compressed)
+    check_no_device(path)
     path, save = check_path(path), np.savez_compressed if compressed else np.savez
     arrays = {name: to_array(a, name) for name, a in arrays.items()}
     for name, a in arrays.items():
         if a.dtype.hasobject: raise AlignetError(f'{name} must be numbers or texts, not objects')
-    # a damaged .npz may be replaced, another one that begins with the same array, too
-    is_damaged = path.suffix == '.npz' and not zipfile.is_zipfile(path)
-    if arrays and not is_damaged: check_kind(path, f'{next(iter(arrays))}.npy')
+    if arrays: check_kind(path, f'{next(iter(arrays))}.npy')
     for left in _left_of(path, f'.tmp{path.suffix}'):
         with contextlib.suppress(OSError):
             # nobody takes a day to write a file

@@ -396,7 +396,11 @@ def check_path(
 # %% ../../nbs/files/tools.ipynb #9bbf5fb0
 def _warn_of_twins(names, what):
     "Warn of names that look alike: the same letters in another Unicode form, or with something invisible"
-    def shown(name): return unicodedata.normalize('NFC', ''.join(c for c in name if unicodedata.category(c) != 'Cf'))
+    def shown(name):
+        if name.isascii(): return name
+        visible = ''.join(c for c in name if unicodedata.category(c) != 'Cf')
+        return unicodedata.normalize('NFC', visible)
+
     if all(o.isascii() for o in names): return
     looks = collections.Counter(map(shown, names))
     twins = [o for o, n in looks.items() if n > 1]
@@ -428,9 +432,10 @@ def check_rows(
     bad = np.atleast_1d(bad)
     if not bad.any(): return
     first = int(bad.argmax())
-    if names is not None: names = check_names(names)
+    if names is not None: check_has('__iter__', 'a list of names', names=names)
+    names = [] if names is None else list(names)
     where = f'row {first}'
-    if names is not None and len(names) == len(bad): where = f"'{names[first]}' ({where})"
+    if len(names) == len(bad): where = f"'{names[first]}' ({where})"
     shown = '' if rows is None else f': {np.asarray(rows)[first].tolist()}'
     count = f'{int(bad.sum()):,} of {len(bad):,} rows'
     raise AlignetError(f'{what}: {count} {why}; the first is {where}{shown}')

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SQUASHED_NOTE', 'timm_config', 'timm_pixels', 'open_clip_pixels', 'find_data_config', 'has_fixed_size',
-           'check_data_config', 'SquashedPixels', 'needs_squashed', 'squash_pictures']
+           'check_data_config', 'AsRGB', 'SquashedPixels', 'needs_squashed', 'squash_pictures']
 
 # %% ../../nbs/scale/pixels.ipynb #b531cb76
 import warnings
@@ -107,6 +107,15 @@ def check_data_config(
 
 # %% ../../nbs/scale/pixels.ipynb #59477179
 SQUASHED_NOTE = 'pixels: squashed, bicubic without antialiasing'
+
+class AsRGB:
+    "Brings a picture to RGB; what is a tensor already passes"
+    def __call__(self,
+        im, # PIL image, or a tensor
+    ) -> object: # In RGB
+        return im if isinstance(im, torch.Tensor) else to_rgb(im)
+
+    def __repr__(self): return 'AsRGB()'
 
 class SquashedPixels:
     "Turn a photo into a square of pixels as OpenCV's bicubic resize does"

@@ -399,6 +399,13 @@ def _odd_places(df, columns, spec, faults, what):
     return place
 
 # %% ../../nbs/worlds/tables.ipynb #13343e2d
+def _source_text(source, file):
+    "What was given as the source, or the name of the file"
+    if source is None: return file
+    if isinstance(source, Path): return str(source)
+    check_text(source=source)
+    return source
+
 @patch(cls_method=True)
 @with_settings(TableSpec)
 def from_table(cls:Judgements,
@@ -410,7 +417,6 @@ def from_table(cls:Judgements,
 ) -> Judgements: # (t, 3) rows, odd one last
     "Read odd-one-out answers from any table"
     spec = TableSpec(**kwargs)
-    if source is not None: check_text(source=source)
     if names is not None: names = check_unique(names)
     if names == []: raise AlignetError('names is empty; give the objects, or None if the table holds names')
     df, what, file = _read_table(table, names)
@@ -424,7 +430,7 @@ def from_table(cls:Judgements,
     t, names, faults = _table_objects(df[columns], names, spec.base, what)
     faults.append((has_repeats(t), 'repeat an object'))
     place = _odd_places(df, columns, spec, faults, what)
-    notes, who = [file if source is None else source], None
+    notes, who = [_source_text(source, file)], None
     if spec.subjects is not None:
         faults.append((_cells(df[[spec.subjects]]).missing[:, 0], 'do not name who answered'))
     shown = columns if odd_column is None else columns + [odd_column]

@@ -315,6 +315,8 @@ def check_origin(
     want = (getattr(teacher, 'meta', None) or {}).get('features') or {}
     if not isinstance(want, dict): raise AlignetError("the teacher's meta['features'] must be a dict; fit it again")
     have = store.origin() if hasattr(store, 'origin') else {}
+    if teacher is not None and have.get('arch') == 'teacher' != want.get('arch'):
+        raise AlignetError(f"'{store.path}' holds a teacher's features already; give the store of a network")
     known = {k for k in want if want[k] and have.get(k)}
     # a network's name only counts where nothing better is known
     keys = [k for k in ('arch', 'weights', 'data_config') if k in known] or list(known & {'model'})

@@ -104,6 +104,9 @@ def transform_store(
     check_flag(control=control, overwrite=overwrite)
     if teacher is not None: check_has('transform', 'a Teacher', teacher=teacher)
     check_origin(teacher, store)
+    source = getattr(store, 'path', None)
+    if source is not None and os.path.realpath(source) == os.path.realpath(path):
+        raise AlignetError(f"'{path}' holds the features to be transformed; choose another folder")
     if control or teacher is None: teacher = control_teacher(rows, teacher)
     meta = _transformed_meta(teacher, store, rows, chunk)
     if (path/'meta.json').is_file() and not overwrite: return _finished_store(path, meta, rows.names)

@@ -307,6 +307,12 @@ def _take(kwargs, f):
     return {k: kwargs.pop(k) for k in list(inspect.signature(f).parameters) if k in kwargs}
 
 # %% ../nbs/06_training.ipynb #28bc7e47
+def _check_learner(settings):
+    "Raise if settings of fastai's Learner cannot be used"
+    check_callable(**{k: settings[k] for k in ('opt_func', 'splitter') if k in settings})
+    lr = settings.get('lr', 1)
+    if not isinstance(lr, slice): check_positive(lr=lr)
+
 @known_arguments
 @delegates(Learner, but=['loss_func', 'metrics', 'wd'])
 @delegates(BatchSettings, keep=True)
@@ -349,5 +355,6 @@ def align_learner(
     if freeze_bn: cbs.append(FreezeBatchNormStats())
     if decay_to_init: cbs.append(DecayToInit(decay_to_init, skip='log_scale'))
     cbs += added
+    _check_learner(kwargs)
     kwargs = dict(opt_func=partial(Adam, eps=1e-8), splitter=student_groups) | kwargs
     return Learner(dls, model, loss_func, metrics=teacher_agreement, wd=0., cbs=cbs, **kwargs)

@@ -256,19 +256,14 @@ def to_jsonable(
         if isinstance(o, (set, frozenset)): return sorted(o)
     raise AlignetError(f'JSON knows no {type(o).__name__}; give numbers, texts, lists and dicts')
 
-def _to_json(obj, what, **kw):
-    "JSON as text, or an error about `what`"
-    try: return json.dumps(obj, default=to_jsonable, **kw)
-    except (TypeError, ValueError, RecursionError) as e:
-        raise AlignetError(f'{what} cannot be written as JSON: {e}') from e
-
 # %% ../../nbs/files/disk.ipynb #jsontext
 def json_text(
     obj, # Anything JSON knows, numpy scalars and arrays, paths
     what:str, # What to call it in an error
+    **kw, # Passed to json.dumps
 ) -> str: # JSON
     "Write an object as JSON, or raise an `AlignetError` that names it"
-    try: return json.dumps(obj, default=to_jsonable)
+    try: return json.dumps(obj, default=to_jsonable, **kw)
     except (TypeError, ValueError, RecursionError) as e:
         raise AlignetError(f'{what} cannot be written as JSON ({e}); keep plain values in it') from e
 
@@ -278,7 +273,7 @@ def write_json(
     obj, # Anything JSON knows, numpy scalars and arrays, paths
 ):
     "Write `obj` as JSON, whole or not at all"
-    text = _to_json(obj, f"what '{path}' is to hold", indent=1)
+    text = json_text(obj, f"what '{path}' is to hold", indent=1)
     with atomic_path(path) as tmp: tmp.write_text(text, encoding='utf-8')
 
 # %% ../../nbs/files/disk.ipynb #readingreason
@@ -519,7 +514,7 @@ def _digest_bytes(part):
     if isinstance(part, np.ndarray) and not part.dtype.hasobject:
         head = f'{part.dtype.str} {part.shape} '.encode()
         return head + np.ascontiguousarray(part).tobytes()
-    return _to_json(part, 'a part of a digest', sort_keys=True).encode()
+    return json_text(part, 'a part of a digest', sort_keys=True).encode()
 
 # %% ../../nbs/files/disk.ipynb #a030a5a7
 def digest(

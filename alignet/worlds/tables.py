@@ -7,7 +7,7 @@ __all__ = ['SUBJECT_COLUMN', 'ODD_IS', 'ODD_COLUMN', 'read_array', 'infer_base',
            'TableSpec', 'infer_columns', 'has_repeats']
 
 # %% ../../nbs/worlds/tables.ipynb #7541a39c
-import contextlib, dataclasses, io, numbers, os, re
+import contextlib, dataclasses, io, itertools, numbers, os, re
 from collections import namedtuple
 from pathlib import Path
 import numpy as np
@@ -307,7 +307,7 @@ def drop_bad_rows(
     for faulty, why in faults:
         faulty = faulty & ~bad
         if not faulty.any(): continue
-        if not drop: check_rows(faulty, what, f'{why} (mend them, or give drop=True)', rows=rows)
+        if not drop: check_rows(faulty, what, f'{why} (mend or delete them; in Python, drop=True leaves them out)', rows=rows)
         report.append(f'{int(faulty.sum()):,} {why}')
         bad |= faulty
     if report: print(f'{what}: {int(bad.sum()):,} of {len(bad):,} rows dropped: ' + '; '.join(report))
@@ -340,13 +340,20 @@ ODD_COLUMN = re.compile(
     r'(?!.*(\d|time|rt\b))(.*[\W_])?(odd|ooo|odd_?one_?out|choices?|chosen|chose|selected|selection'
     r'|picked|pick|clicked|answer|response|outlier)([\W_].*)?', re.I)
 
-def _suggest_columns(free, columns, odd):
-    "Three columns that may hold the objects: numbered ones, else those before the odd one"
+def _overlap(df, columns):
+    "How far columns hold the same cells"
+    cells = [set(df[c].astype(str)) for c in columns]
+    return sum(len(a & b) / max(1, len(a | b)) for a, b in itertools.combinations(cells, 2))
+
+def _suggest_columns(df, free, odd):
+    "Three columns that may hold the objects: numbered ones, else neighbours that hold the same cells"
     others = [c for c in free if c != odd]
     numbered = [c for c in others if re.search('[123]$', str(c))]
     if len(numbered) == 3: return numbered
     before = free[:free.index(odd)] if odd in free else others
-    return before[-3:] if len(before) >= 3 else others[:3]
+    near = before if len(before) >= 3 else others
+    # of equal ones the last
+    return max((near[k - 3:k] for k in range(len(near), 2, -1)), key=lambda three: _overlap(df, three))
 
 # %% ../../nbs/worlds/tables.ipynb #58897657
 def infer_columns(
@@ -364,7 +371,8 @@ def infer_columns(
     rest = [c for c in free if c != spec.odd] if named and len(free) > 3 else free
     columns = rest[:3] if spec.columns is None else list(np.atleast_1d(np.array(spec.columns, object)))
     if len(columns) != 3:
-        raise AlignetError(f'{what}: a triplet needs three columns, not {len(columns)}; give columns=[...]')
+        has = preview(columns, 4) or 'none'
+        raise AlignetError(f'{what}: a triplet needs three columns of objects, not {has}; give exactly three')
     if spec.columns is not None: check_unique(columns, 'columns')
     odd_column = spec.odd if named and spec.odd not in columns else None
     need = columns + [c for c in (odd_column, spec.subjects) if c is not None]
@@ -374,9 +382,10 @@ def infer_columns(
     unclear = spec.columns is None and len(rest) > 3
     if unclear or hints:
         odd = hints[0] if hints else spec.odd or 'last'
-        three = _suggest_columns(free, columns, odd) if unclear else columns
-        raise AlignetError(f'{what} has the columns {preview(df.columns, 12)}, and it is not clear which three '
-                           f'hold the objects; give, for instance, columns={three}, odd={odd!r}')
+        three = _suggest_columns(df, free, odd) if unclear else columns
+        open_question = 'which three hold the objects' if unclear else f"whether '{odd}' or the last is the odd one"
+        raise AlignetError(f'{what} has the columns {preview(df.columns, 12)}, and it is not clear {open_question}; '
+                           f'give, for instance, columns={three}, odd={odd!r}')
     return columns, odd_column, [c for c in people if c not in need]
 
 # %% ../../nbs/worlds/tables.ipynb #9630d3b4

@@ -291,6 +291,13 @@ def _why_unreadable(e, what, remedy, missing):
     return f'is damaged, or is not {what}{detail}; {remedy}'
 
 # %% ../../nbs/files/disk.ipynb #readingcode
+def _check_fetched(file):
+    "Raise if a file is the pointer that Git LFS puts in the place of a large one"
+    if not file.is_file(): return
+    with open(file, 'rb') as f: start = f.read(40)
+    if not start.startswith(b'version https://git-lfs'): return
+    raise AlignetError(f"'{file}' is a pointer of Git LFS, and the file itself is missing; run `git lfs pull`")
+
 @contextlib.contextmanager
 def reading(
     path, # The file that the block reads
@@ -304,6 +311,7 @@ def reading(
     try:
         if file.exists() and not (file.is_file() or file.is_dir()):
             raise AlignetError(f"'{path}' is a pipe or a device, which may never end; give a file")
+        _check_fetched(file)
         yield
     except AlignetError: raise
     except Exception as e: raise AlignetError(f"'{path}' {_why_unreadable(e, what, remedy, missing)}") from e

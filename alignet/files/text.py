@@ -23,6 +23,8 @@ def read_text(
     "Read a text file, without a byte-order mark"
     with reading(path, what, remedy, 'check the path'):
         data = Path(path).read_bytes()
+        if data.startswith((b'PK\x03\x04', b'\xd0\xcf\x11\xe0')):
+            raise AlignetError(f"'{path}' is an Excel table or an archive, not {what}; save it as text, e.g. as .csv")
         encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), 'utf-8')
         text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
         if '\0' in text: raise ValueError('it holds zero bytes')

@@ -58,8 +58,15 @@ def to_rgb(
     return im.convert('RGB')
 
 # %% ../../nbs/worlds/pictures.ipynb #d0a1ea96
-def _complaint(e, empty):
-    "What is wrong with a file that gave this error, and what to do"
+def _first_bytes(path, data):
+    "How a file begins, or its bytes; None if it cannot be read"
+    if data is not None: return data[:40]
+    try:
+        with open(path, 'rb') as f: return f.read(40)
+    except OSError: return None
+
+def _complaint(e, start):
+    "What is wrong with a file that gave this error and begins with these bytes, and what to do"
     if isinstance(e, FileNotFoundError): return 'does not exist; check the path and the spelling'
     if isinstance(e, IsADirectoryError): return 'is a folder; give a file, or use ImageSet.from_folder'
     if isinstance(e, PermissionError): return 'may not be read; change its permissions'
@@ -67,7 +74,8 @@ def _complaint(e, empty):
     if isinstance(e, OSError) and e.errno: return f'cannot be read ({e.strerror}); check the path and the disk'
     if not isinstance(e, UnidentifiedImageError):
         return f'is damaged or cut off ({e}); copy it again, or save it as an 8-bit RGB PNG'
-    if empty: return 'is empty (0 bytes); copy it again or remove it'
+    if not start: return 'is empty (0 bytes); copy it again or remove it'
+    if start.startswith(b'version https://git-lfs'): return 'is a pointer of Git LFS; run `git lfs pull`'
     return 'is not an image, or its header is damaged; replace or remove it'
 
 # %% ../../nbs/worlds/pictures.ipynb #46d8dc04
@@ -91,6 +99,8 @@ def load_image(
     data:bytes=None, # Its bytes, if they come from an archive; path is then only a name
 ) -> Image.Image: # PIL image, mode RGB
     "Read any image file as RGB, or raise an `AlignetError` that names it"
+    if data is None and '://' in str(path) and not os.path.exists(path):
+        raise AlignetError(f"image '{path!s:.200}' is an address; download it, and give the file")
     path = check_path(path)
     if not isinstance(data, (bytes, type(None))): raise AlignetError(f'data must be bytes, not {data!r:.60}')
     if data is None and path.exists() and not (path.is_file() or path.is_dir()):
@@ -103,9 +113,7 @@ def load_image(
             return to_rgb(im)
     except MemoryError: raise
     except Exception as e:
-        if data is None: empty = os.path.isfile(path) and path.stat().st_size == 0
-        else: empty = not data
-        raise AlignetError(f"image '{path}' {_complaint(e, empty)}") from e
+        raise AlignetError(f"image '{path}' {_complaint(e, _first_bytes(path, data))}") from e
 
 # %% ../../nbs/worlds/pictures.ipynb #90ec6f24
 _AVIF = ('.avif',) if features.check('avif') else ()

@@ -304,10 +304,11 @@ def drop_bad_rows(
     check_flag(drop=drop)
     check_has('__iter__ __len__', 'a list', faults=faults, rows=rows)
     bad, report = np.zeros(len(rows), bool), []
+    remedy = 'mend or delete them; in Python, drop=True leaves them out'
     for faulty, why in faults:
         faulty = faulty & ~bad
         if not faulty.any(): continue
-        if not drop: check_rows(faulty, what, f'{why} (mend or delete them; in Python, drop=True leaves them out)', rows=rows)
+        if not drop: check_rows(faulty, what, f'{why} ({remedy})', rows=rows)
         report.append(f'{int(faulty.sum()):,} {why}')
         bad |= faulty
     if report: print(f'{what}: {int(bad.sum()):,} of {len(bad):,} rows dropped: ' + '; '.join(report))
@@ -383,8 +384,8 @@ def infer_columns(
     if unclear or hints:
         odd = hints[0] if hints else spec.odd or 'last'
         three = _suggest_columns(df, free, odd) if unclear else columns
-        open_question = 'which three hold the objects' if unclear else f"whether '{odd}' or the last is the odd one"
-        raise AlignetError(f'{what} has the columns {preview(df.columns, 12)}, and it is not clear {open_question}; '
+        doubt = 'which three hold the objects' if unclear else f"whether '{odd}' or the last is the odd one"
+        raise AlignetError(f'{what} has the columns {preview(df.columns, 12)}, and it is not clear {doubt}; '
                            f'give, for instance, columns={three}, odd={odd!r}')
     return columns, odd_column, [c for c in people if c not in need]
 

@@ -221,7 +221,7 @@ def features_for(
     known = features if hasattr(features, 'keys') else getattr(features, 'names', None)
     if known is None: X = features
     else:
-        check_has('get', 'a dict or a feature store', **{what: features})
+        check_has('get', 'a dict or a feature store (judgements are triplets)', **{what: features})
         check_known(names, known, f'names in the {what}', 'extract the features of these pictures')
         X = features.get(names) if hasattr(features, 'names') else [to_array(features[o]) for o in names]
     X = to_array([to_array(o) for o in X] if isinstance(X, list) else X, what)

@@ -47,6 +47,7 @@ class Judgements:
         if isinstance(source, Path): source = str(source)
         check_text(source=source)
         self.names = check_unique(names, 'names of objects', 'give each object one name')
+        check_rows([not o.strip() for o in self.names], 'names of objects', 'are empty; give each object a name')
         self.triplets = check_triplets(triplets, len(self.names))
         n = len(self.triplets)
         self.probs = None if probs is None else check_probs(probs, n).astype(np.float32)

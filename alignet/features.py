@@ -121,9 +121,9 @@ def config_at(self:Backbone,
     channels, *own = cfg['input_size']
     if size is None: return cfg
     check_count(1, size=size)
-    check_between(1, 100_000, size=size)
     size = int(size)
     if own == [size, size]: return cfg
+    check_between(8, 100_000, size=size)
     if has_fixed_size(self.model):
         remedy = f"make it with create_backbone('{self.name}', size={size})"
         raise AlignetError(f"'{self.name}' takes images of {own[1]} px and no other size; {remedy}")
@@ -323,12 +323,12 @@ def remember(self:FeatureStore,
 def check(self:FeatureStore,
     model=None, # A model, or a name (architecture and origin are compared); not checked if None
     images=None, # The image set that they should be of; not checked if None
-    size:int=None, # Input size that they should be made at, in pixels; the model's own if None
+    size:int=None, # Input size in pixels; if None the model's own, or any if model is a name or None
 ) -> FeatureStore: # Itself
     "Raise an `AlignetError` if this is the store of another model or of other images"
     if size is not None: check_count(1, size=size)
     if isinstance(model, str): check_label(model=model)
-    if model is None: want = {}
+    if model is None: want = named_model(self.meta, self.meta.get('model'), self.meta.get('source'), size)
     # a name that holds a folder says less than the weights in it
     elif isinstance(model, (str, Path)) and public_name(model) == str(model):
         want = named_model(self.meta, str(model), weights_source(model), size)
@@ -339,7 +339,7 @@ def check(self:FeatureStore,
     other = other_model(self.meta, want)
     if images is not None: other += other_images(self, images)
     if not other: return self
-    remedy = 'choose another folder, or overwrite=True to make it anew'
+    remedy = 'choose another folder, or extract the features anew with overwrite=True'
     raise AlignetError(f"the feature store '{self.path}' is of {'; '.join(other)}; {remedy}")
 
 # %% ../nbs/02_features.ipynb #2bf5d62d

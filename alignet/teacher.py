@@ -144,8 +144,10 @@ def fit(cls:Teacher,  # noqa: PLR0913
 ) -> Teacher: # The fitted teacher
     "Fit the affine map to listed trials: human choices, or their probabilities"
     judged, settings = judged_features(X, triplets, probs), FitSettings(**kwargs)
-    if judged.triplets is None: raise AlignetError('triplets are missing; give Judgements, or (t, 3) indices')
+    if judged.triplets is None or not len(judged.triplets):
+        raise AlignetError('triplets are missing; give Judgements, or (t, 3) indices')
     triplets, probs = judged.among(objects)
+    if not len(triplets): raise AlignetError('no triplet is about three of these objects; give more of them')
     rows = np.unique(triplets)
     data = prepare_fit(judged.X[rows], lam, tau, seed, local, settings)
     W, b, history = fit_listed(data, np.searchsorted(rows, triplets), probs, tau, settings.steps)

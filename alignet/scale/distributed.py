@@ -114,6 +114,7 @@ def join_stores(
     "Join feature stores of one model to one; resumable"
     check_count(1, chunk=chunk)
     check_flag(remove=remove)
+    if isinstance(parts, (str, Path)): raise AlignetError(f"parts must be a list of folders, not '{parts}'")
     path, parts = check_path(path), [Path(p) for p in check_names(parts, 'parts')]
     if not parts: raise AlignetError('there are no parts to join; give their folders')
     check_unique([os.path.realpath(p) for p in (path, *parts)], 'folders of the whole and the parts')

@@ -221,9 +221,10 @@ class StoreWriter:
         check_flag(overwrite=overwrite, resume=resume)
         check_has('keys', 'a dict', meta=meta, files=files)
         if not _are_columns(files): raise AlignetError('files must hold lists names and bytes of one length')
-        check_unique(files['names'], 'names of features')
+        names = check_unique(files['names'], 'names of features')
+        check_rows([not o.strip() for o in names], 'names of features', 'are empty; give each row a name')
         self.path, self.part, self.files, self.file = check_path(path), part_folder(path), files, None
-        self.n, self.d, self.step = len(files['names']), d, step
+        self.n, self.d, self.step = len(names), d, step
         self.overwrite, self.resume = overwrite, resume
         told = {k: public_name(meta[k]) for k in ('model', 'source') if meta.get(k)}
         self.meta = dict({**meta, **told}, images=files_digest(files), rows=self.n)

@@ -428,6 +428,7 @@ def prepare_fit(
     is_term = local is None or isinstance(local, LocalTerm)
     if not is_term: raise AlignetError(f'local must be a LocalTerm, not a {type(local).__name__}')
     if n < 3: raise AlignetError(f'a teacher needs at least three objects, not {n}')
+    if not np.ptp(X, 0).any(): raise AlignetError('all objects have the same features; give others')
     meta = dict(lam=float(lam), tau=float(tau), penalty=settings.penalty, seed=int(seed), objects=n)
     mean, std = mean_and_std(X, settings.standardise)
     has_local = local is not None and local.alpha
@@ -515,6 +516,7 @@ def fit_embedding(
     check_count(0, seed=seed)
     (n, m), E = data.Y.shape, torch.tensor(check_finite(E, 'E'))
     if len(E) != n: raise AlignetError(f'E has {len(E):,} rows for {n:,} objects')
+    if (E == E[:1]).all(): raise AlignetError('the embedding is the same for all objects; give another')
     if weights is not None: weights = torch.from_numpy(check_weights(weights, n))
     usual = .025 / m**.5
     rates = (settings.lr,) if settings.lr else (usual, usual/4, usual/16)

@@ -297,11 +297,12 @@ def nearest_names(
     "The `n` members of `names` that look most like `name`"
     check_has('__iter__', 'a list of names', names=names)
     check_count(1, n=n)
-    name, names = str(name)[:200], [str(o) for o in names]
-    if len(names) > 1000:
+    name, names = str(name)[:200].casefold(), {str(o).casefold(): str(o) for o in names}
+    folded = [o for o in names if len(o) <= 400]
+    if len(folded) > 1000:
         runs = {name[i:i + 3] for i in range(len(name) - 2)}
-        names = heapq.nlargest(200, names, key=lambda o: sum(run in o for run in runs))
-    return difflib.get_close_matches(name, [o for o in names if len(o) <= 400], n=n, cutoff=.4)
+        folded = heapq.nlargest(200, folded, key=lambda o: sum(run in o for run in runs))
+    return [names[o] for o in difflib.get_close_matches(name, folded, n=n, cutoff=.4)]
 
 # %% ../../nbs/files/tools.ipynb #25c6b0cf
 def preview(

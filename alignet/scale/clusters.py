@@ -102,7 +102,9 @@ def transform_store(
     if rows.names is None: raise AlignetError('store must have names: give a FeatureStore, or a tuple')
     check_count(1, chunk=chunk)
     check_flag(control=control, overwrite=overwrite)
-    if teacher is not None: check_has('transform', 'a Teacher', teacher=teacher)
+    if teacher is not None:
+        check_has('transform', 'a Teacher', teacher=teacher)
+        check_callable(**{"the teacher's transform": teacher.transform})
     check_origin(teacher, store)
     source = getattr(store, 'path', None)
     if source is not None and os.path.realpath(source) == os.path.realpath(path):

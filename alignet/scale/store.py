@@ -238,7 +238,8 @@ class StoreWriter:
         if not self.path.exists(): return
         if not all((self.path/o).is_file() for o in _FILES[1:]):
             raise AlignetError(f"'{self.path}' exists and is no feature store; choose another folder")
-        if not self.overwrite: raise AlignetError(f"'{self.path}' exists already; overwrite=True makes it anew")
+        if not self.overwrite:
+            raise AlignetError(f"'{self.path}' exists already; choose another folder, or overwrite=True")
         check_no_others(self.path, _FILES)
 
 # %% ../../nbs/scale/store.ipynb #a1e11a44

@@ -367,6 +367,7 @@ def _absent_input(options):
 def _run(command, options):
     "Run a command; return what is wrong with its input, if something is"
     wrong = wrong_number(options, _LEAST) or _absent_input(options)
+    if options.get('out') == '': wrong = '--out is empty; give a name'
     if wrong: return wrong
     from alignet.core import AlignetError, printable
     try: COMMANDS[command](**options).run()

@@ -96,7 +96,8 @@ def _check_claims(conf, correct):
     "Claims and outcomes as float64 arrays"
     c, a = (check_real(o, what).astype(np.float64) for o, what in ((conf, 'conf'), (correct, 'correct')))
     if c.ndim != 1 or a.ndim != 1: raise AlignetError(f'conf {c.shape} and correct {a.shape} must be (n,)')
-    if len(c) != len(a) or not len(c):
+    if not len(c): raise AlignetError('conf is empty; give at least one confidence')
+    if len(c) != len(a):
         raise AlignetError(f'{len(c):,} confidences for {len(a):,} outcomes; there must be one each')
     check_rows(~((c >= 0) & (c <= 1 + 1e-6)), 'confidences', 'are not between 0 and 1', rows=c)
     check_rows(~np.isin(a, (0, 1)), 'outcomes', 'are not right or wrong, 1 or 0', rows=a)
@@ -267,8 +268,8 @@ def calibration_table(
     "Calibration of each model and similarity"
     check_has('triplets probs', 'Judgements', judgements=judgements)
     models, similarities, rows = check_models(models), _check_similarities(similarities), []
-    if fit_judgements is None and fit_models is not None:
-        raise AlignetError('fit_models need fit_judgements, which set the temperatures')
+    if (fit_judgements is None) != (fit_models is None):
+        raise AlignetError('fit_models and fit_judgements belong together; give both or neither')
     if fit_judgements is not None:
         check_has('triplets probs', 'Judgements', fit_judgements=fit_judgements)
         fit_models = check_models(fit_models)

@@ -108,7 +108,9 @@ def forward(self:Backbone,
         remedy = "choose a model that pools (not with global_pool='')"
         raise AlignetError(f"'{self.name}' returns the shape {tuple(y.shape)}, not (B, d); {remedy}")
     if self.num_features not in (None, y.shape[1]):
-        raise AlignetError(f"'{self.name}' returns {y.shape[1]} features, not num_features={self.num_features}")
+        error = f"'{self.name}' returns {y.shape[1]} features, not num_features={self.num_features}"
+        remedy = 'change size= or num_features=, or choose a model that pools'
+        raise AlignetError(f'{error}, from pictures of {tuple(x.shape[2:])} pixels; {remedy}')
     return y
 
 # %% ../nbs/02_features.ipynb #39f12ca3
@@ -166,7 +168,7 @@ def create_backbone(
     from alignet.scale.towers import FAMILIES # they are made of this page's parts
     check_choice(weights, ('auto', 'shipped', 'hub'), 'weights')
     check_flag(pretrained=pretrained)
-    check_path(name, 'the model')
+    check_path(name, 'the model', 'a name or a folder')
     family, _, rest = str(name).partition(':')
     if family in FAMILIES and weights != 'auto':
         raise AlignetError(f"'{name}' says which weights are meant; leave out weights='{weights}'")
@@ -355,6 +357,7 @@ def extract_features(
 ) -> FeatureStore: # (n, d) float16 on disk, a row an image
     "Compute the features of an image set, or take them from the store; resumable"
     check_has('names __len__ __getitem__', 'an ImageSet', images=images)
+    if hasattr(images, 'triplets'): raise AlignetError(f'images must be an ImageSet, not {images!r:.60}')
     if not len(images): raise AlignetError('the image set has no images; check the folder')
     check_count(1, batch_size=batch_size)
     check_count(0, num_workers=num_workers)

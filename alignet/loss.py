@@ -113,6 +113,11 @@ TRIPLET_LOSSES = dict(
     margin=margin_loss)
 
 # %% ../nbs/05_loss.ipynb #8fd9d843
+def _check_tau(**taus):
+    "Raise if a temperature is not above zero, or takes similarities out of float32"
+    check_positive(**taus)
+    check_between(1e-30, 1e30, **taus)
+
 def triplet_loss(
     sims, # (t, 3) student similarities [s_ij, s_ik, s_jk]
     probs, # (t, 3) teacher choice probabilities, same order
@@ -123,7 +128,7 @@ def triplet_loss(
     "One of the losses between a student's similarities and a teacher's choice probabilities"
     check_choice(loss, TRIPLET_LOSSES, 'loss')
     check_choice(reduction, ('mean', 'sum', 'none'), 'reduction')
-    check_positive(tau=tau)
+    _check_tau(tau=tau)
     check_tensors(sims=sims, probs=probs)
     if sims.ndim != 2 or sims.shape[-1] != 3 or probs.shape != sims.shape:
         raise AlignetError(f'sims {tuple(sims.shape)} and probs {tuple(probs.shape)} must both be (t, 3)')
@@ -280,7 +285,7 @@ def batch_triplet_loss(
 ) -> torch.Tensor: # Scalar; 0 if no triplet of the batch has a weight
     "Mean of the triplet loss over all triplets of a batch"
     check_square(S_student=S_student, S_teacher=S_teacher)
-    check_positive(tau=tau, tau_teacher=tau_teacher)
+    _check_tau(tau=tau, tau_teacher=tau_teacher)
     triplets = all_triplets(len(S_student), S_student.device)
     i, j, k = triplets.T
     def sims(S): return at_least_float32(torch.stack(of_pairs(S, i, j, k), 1))
@@ -304,7 +309,7 @@ class AlignLoss(nn.Module):
     ):
         super().__init__()
         check_choice(loss, TRIPLET_LOSSES, 'loss')
-        check_positive(tau=tau, tau_teacher=tau_teacher)
+        _check_tau(tau=tau, tau_teacher=tau_teacher)
         weighting_rule(weights)
         if chunk is not None: check_count(1, chunk=chunk)
         check_flag(gather=gather, compile=compile)
@@ -466,8 +471,11 @@ def before_fit(self:DecayToInit):
             init = self._pretrained(names.get(id(p)), p)
             if init is not None: self.pulled.append((group, p, init))
     self._check_alone(names.values())
-    if not self.pulled:
-        raise AlignetError('DecayToInit: none of the parameters is in the reference; give that of this model')
+    if self.pulled: return
+    why = 'none of the parameters is in the reference; give that of this model'
+    if not self.init.keys().isdisjoint(names.values()):
+        why = 'no weights but those of skip are trained; use decay_to_init=0, or a model that has some'
+    raise AlignetError(f'DecayToInit: {why}')
 
 # %% ../nbs/05_loss.ipynb #decaytrain
 @patch

@@ -142,7 +142,7 @@ class BatchSettings:
         check_choice(self.pictures, ('own', 'squashed'), 'pictures')
         check_count(3, bs=self.bs)
         check_count(0, seed=self.seed, num_workers=self.num_workers)
-        for name, least in (('size', 1), ('steps', 1), ('per_cluster', 2)):
+        for name, least in (('size', 8), ('steps', 1), ('per_cluster', 2)):
             value = getattr(self, name)
             if value is not None: check_count(least, **{name: value})
         check_at_least(0, valid_pct=self.valid_pct)
@@ -311,7 +311,12 @@ def _check_learner(settings):
     "Raise if settings of fastai's Learner cannot be used"
     check_callable(**{k: settings[k] for k in ('opt_func', 'splitter') if k in settings})
     lr = settings.get('lr', 1)
-    if not isinstance(lr, slice): check_positive(lr=lr)
+    rates = [o for o in (lr.start, lr.stop) if o is not None] if isinstance(lr, slice) else [lr]
+    for rate in rates: check_positive(lr=rate)
+    check_flag(**{k: settings[k] for k in ('wd_bn_bias', 'train_bn', 'default_cbs') if k in settings})
+    for k in ('path', 'model_dir'):
+        if settings.get(k) is not None: check_path(settings[k], k)
+    for mom in check_vector(settings.get('moms', (.95, .85, .95)), 'moms', 3): check_between(0, 1, moms=mom)
 
 @known_arguments
 @delegates(Learner, but=['loss_func', 'metrics', 'wd'])

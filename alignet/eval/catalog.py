@@ -57,6 +57,7 @@ def _needs_text(need, layout=''):
 FOLDER_SOURCES = []       # functions of a `DataRequest` that list the sources of any data folder
 ON_REQUEST = set()        # suites that are measured only where they are named
 DERIVED = {}              # suite -> the suite whose data it measures, and what makes its task from these
+_BUILT_IN = tuple(SUITES)
 
 def add_suite(
     name:str, # Name of the suite, Task.suite of its tasks
@@ -67,8 +68,9 @@ def add_suite(
     in_all:bool=True, # Whether 'all' means this suite, too; False for one that takes long
 ):
     "Add a suite to those that `evaluate` knows"
-    check_text(name=name, description=description)
-    if name in ('', 'all'): raise AlignetError(f"a suite cannot be called '{name}'; give it another name")
+    check_label(name=name)
+    check_text(description=description)
+    if name in ('all', *_BUILT_IN): raise AlignetError(f"a suite cannot be called '{name}'; give it another name")
     check_flag(in_all=in_all)
     made_by = dict(sources=sources, labelled=labelled, taxonomy=taxonomy)
     check_callable(**{k: f for k, f in made_by.items() if f is not None})

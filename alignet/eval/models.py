@@ -54,7 +54,7 @@ _WEIGHT_FILES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
 
 def _find_model(name):
     "What a name or folder stands for"
-    check_path(name, 'the model')
+    check_path(name, 'the model', 'a name or a folder')
     name = str(name).removeprefix('timm/')
     folder = Path(name)
     is_store = (folder/'meta.json').is_file() and (folder/'features.npy').is_file()
@@ -93,7 +93,7 @@ def _name_of(model, depth=1):
     "The name of a model that the user did not name; of a folder the last parts of its path"
     if not isinstance(model, (str, Path)):
         return public_name(getattr(model, 'name', None) or type(model).__name__)
-    check_path(model, 'the model')
+    check_path(model, 'the model', 'a name or a folder')
     name = str(model).removeprefix('timm/')
     folder = Path(name.removeprefix('local-dir:'))
     return Path(*folder.resolve().parts[-depth:]).as_posix() if folder.is_dir() else name

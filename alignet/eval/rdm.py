@@ -6,6 +6,7 @@
 __all__ = ['RDM_SIMILARITIES', 'RDM_METHODS', 'RATINGS', 'rdm', 'pair_correlation', 'rsa', 'n_pictures', 'HumanRDM']
 
 # %% ../../nbs/eval/rdm.ipynb #8f1e46ec
+import warnings
 from pathlib import Path
 import numpy as np, pandas as pd
 from fastcore.basics import patch
@@ -60,10 +61,32 @@ def pair_correlation(
     return float(np.corrcoef(a, b)[0, 1])
 
 # %% ../../nbs/eval/rdm.ipynb #4a7cdaab
+def _peaks_on_diagonal(M):
+    "Whether a matrix has its largest numbers on the diagonal"
+    d = np.diag(M)
+    return bool((np.fmax.reduce(M, axis=1) <= d).all() and (M < d[:, None]).any())
+
 def _is_similarity(M):
-    "Whether a matrix has its largest numbers on the diagonal, as similarities do"
+    "Whether a matrix has its largest numbers on the diagonal, above zero, as similarities do"
     d = np.diag(M)
     return bool((d > 0).all() and (np.fmax.reduce(M, axis=1) <= d).all())
+
+def _join_triangles(a, b, tol):
+    "One number a pair from both triangles, and which pairs have two numbers"
+    def is_empty(x): return np.isnan(x).all() or (x == 0).all()
+    if is_empty(a): return b, np.zeros(b.shape, bool)
+    if is_empty(b): return a, np.zeros(a.shape, bool)
+    span = max(np.nanmax(x) - np.nanmin(x) for x in (a, b))
+    differ = (np.abs(a - b) > tol * max(span, 1e-12)) | (np.isnan(a) != np.isnan(b))
+    v = np.where(np.isnan(a), b, np.where(np.isnan(b), a, (a + b) / 2))
+    return v, differ
+
+def _upper_triangle(M, name):
+    "(p,) one number a pair of a symmetric matrix; one triangle may be empty"
+    i, j = np.triu_indices(len(M), 1)
+    v, differ = _join_triangles(M[i, j], M[j, i], 1e-4)
+    if not differ.any(): return v
+    raise AlignetError(f'{name} differs from {name}.T; give a symmetric matrix, e.g. ({name} + {name}.T) / 2')
 
 def rsa(
     A, # (n, n) dissimilarity matrix
@@ -71,7 +94,7 @@ def rsa(
     method:str='spearman', # One of RDM_METHODS
 ) -> float: # Correlation; NaN if one of them has no differences at all
     "How similarly two representations see the pairs of objects"
-    A, B = check_real(A, 'A'), check_real(B, 'B')
+    A, B = check_real(A, 'A').astype(np.float64), check_real(B, 'B').astype(np.float64)
     if A.ndim != 2 or A.shape != B.shape or A.shape[0] != A.shape[1]:
         raise AlignetError(f'two square matrices of the same size are needed, not {A.shape} and {B.shape}')
     if len(A) < 3: raise AlignetError('comparing the order of pairs needs at least three objects')
@@ -79,8 +102,7 @@ def rsa(
         name = 'A' if _is_similarity(A) else 'B'
         remedy = f'turn it over, e.g. {name}.max() - {name}'
         raise AlignetError(f'{name} holds similarities, large on its diagonal; {remedy}')
-    upper = np.triu_indices(len(A), 1)
-    return pair_correlation(A[upper], B[upper], method)
+    return pair_correlation(_upper_triangle(A, 'A'), _upper_triangle(B, 'B'), method)
 
 # %% ../../nbs/eval/rdm.ipynb #32d880d1
 def n_pictures(
@@ -190,17 +212,6 @@ def from_vectors(cls:HumanRDM,
         v[:, _pair_numbers(n)[np.tril_indices(n, -1)]] = lower
     return cls(v, range(n) if names is None else names, **kwargs)
 
-# %% ../../nbs/eval/rdm.ipynb #2927779b
-def _join_triangles(a, b, tol):
-    "One number a pair from both triangles, and which pairs have two numbers"
-    def is_empty(x): return np.isnan(x).all() or (x == 0).all()
-    if is_empty(a): return b, np.zeros(b.shape, bool)
-    if is_empty(b): return a, np.zeros(a.shape, bool)
-    span = max(np.nanmax(x) - np.nanmin(x) for x in (a, b))
-    differ = (np.abs(a - b) > tol * max(span, 1e-12)) | (np.isnan(a) != np.isnan(b))
-    v = np.where(np.isnan(a), b, np.where(np.isnan(b), a, (a + b) / 2))
-    return v, differ
-
 # %% ../../nbs/eval/rdm.ipynb #a14f9fb8
 @patch(cls_method=True)
 def from_matrix(cls:HumanRDM,
@@ -220,8 +231,12 @@ def from_matrix(cls:HumanRDM,
         raise AlignetError(f'matrices must have the shape (n, n) or (people, n, n), not {M.shape}')
     n = M.shape[1]
     if numbers == 'dissimilarity' and len(M) and n > 1 and all(map(_is_similarity, M)):
-        remedy = "say numbers='similarity', or fill the diagonal with zeros"
+        remedy = "say numbers='similarity', or fill the diagonal with NaN"
         raise AlignetError(f'M has its largest numbers on the diagonal, as similarities do; {remedy}')
+    end, upside = ('smallest', -M) if numbers == 'similarity' else ('largest', M)
+    if len(M) and n > 1 and all(map(_peaks_on_diagonal, upside)):
+        warnings.warn(f"M has its {end} numbers on the diagonal, unlike numbers='{numbers}'; change that, "
+                      'or fill the diagonal with NaN', stacklevel=2)
     i, j = np.triu_indices(n, 1)
     v, differ = _join_triangles(M[:, i, j], M[:, j, i], tol)
     if differ.any() and not symmetrise:

@@ -8,6 +8,7 @@ __all__ = ['Draws', 'object_influence', 'check_resamples', 'influence_draws', 'w
 
 # %% ../../nbs/eval/stats.ipynb #0e1c4ba4
 from dataclasses import dataclass
+import warnings
 import numpy as np, pandas as pd
 from scipy import stats
 from ..core import *
@@ -220,6 +221,9 @@ def spearman_influence(
 # %% ../../nbs/eval/stats.ipynb #7eecf955
 def _seeds_wide(df, by, value, seed):
     "One row a setting and one column a seed"
+    if df.duplicated([*by, seed]).any():
+        warnings.warn(f'several rows have the same {preview([*by, seed], 9)}, and count as one by their mean; '
+                      'if they differ in a setting, add its column to by', stacklevel=3)
     wide = df.groupby([*by, seed], sort=False)[value].mean().unstack(seed).sort_index(axis=1)
     settings = df[by].drop_duplicates()
     wide = wide.reindex(settings[by[0]] if len(by) == 1 else pd.MultiIndex.from_frame(settings))

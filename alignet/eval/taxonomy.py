@@ -206,7 +206,8 @@ def _check_nested(levels):
         category = n.idxmax()
         parents = sorted(set(levels[coarse][levels[fine] == category]))
         where = f"the category '{category}' of level '{fine}' lies in {n.max()} of level '{coarse}'"
-        raise AlignetError(f'taxonomy: {where}: {preview(parents)}; rename one of its meanings')
+        remedy = 'give the levels from fine to coarse, or rename one of its meanings'
+        raise AlignetError(f'taxonomy: {where}: {preview(parents)}; {remedy}')
 
 # %% ../../nbs/eval/taxonomy.ipynb #77cb69a1
 class Taxonomy:

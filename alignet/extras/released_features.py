@@ -76,6 +76,7 @@ def released_representations(
     "Read the released features of ImageNet's photos into a store, and their clusters"
     path = check_path(path)
     check_count(1, block=block)
+    if arrays is not None: check_has('items keys', 'a dict {role: name of the array}', arrays=arrays)
     with reading(path, 'a file of representations', 'get it again'), zipfile.ZipFile(path) as archive:
         keys = [o.removesuffix('.npy') for o in archive.namelist()]
         heads = {k: NpzRows(archive, k, path) for k in keys}

@@ -367,7 +367,7 @@ def unpack_released(
                 if rest > limit: raise AlignetError(f'it holds more than {limit/1e9:g} GB')
     except AlignetError as e: raise AlignetError(f"archive '{archive}': {e}") from None
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as e:
-        raise AlignetError(f'{damaged} ({e}); download it again') from e
+        raise AlignetError(f'{damaged}, or is no .tar.gz ({e}); download it again') from e
     except OSError as e: raise file_error(folder, e) from e
 
 # %% ../../nbs/extras/released_models.ipynb #b2096097
@@ -454,9 +454,10 @@ def verify_released(
     tol:float=1e-3, # Largest difference allowed, as a fraction of the largest value
 ) -> pd.DataFrame: # Columns output, largest_difference, largest_value
     "Compare a converted model with what TensorFlow computed from the same pixels"
-    folder = check_path(folder)
+    folder = check_path(folder, 'folder')
     check_positive(tol=tol)
     need = 'images', 'pre_logits'
+    if not hasattr(pictures, 'keys'): check_path(pictures, 'pictures', 'a dict or a path')
     known = dict(pictures) if hasattr(pictures, 'keys') else read_npz(pictures, need, 'a file of pictures')
     check_known(need, known, 'arrays of pictures', 'give both')
     backbone, heads = create_backbone(f'local-dir:{folder}').eval(), released_heads(folder)

@@ -103,6 +103,7 @@ class LateFeatures(nn.Module):
         super().__init__()
         check_has('forward_intermediates forward_head', 'a timm model', model=model)
         check_count(1, stages=stages)
+        check_between(1, len(getattr(model, 'feature_info', ())) or stages, stages=stages)
         self.model, self.stages = model, int(stages)
 
     def forward(self,

@@ -381,15 +381,16 @@ def check_columns(
 def check_path(
     path, # A path
     what:str='the path', # What to call it in the error
+    kind:str='a path', # What it must be
 ) -> Path: # The same
     "Validate the path of a file or folder"
     try: data = os.fsencode(path)
     except TypeError: data = b''
     except UnicodeEncodeError as e:
-        raise AlignetError(f'{what} must be a path, not {str(path)!a:.60}, no valid Unicode; rename it') from e
+        raise AlignetError(f'{what} must be {kind}, not {str(path)!a:.60}, no valid Unicode; rename it') from e
     hidden = ', which holds a zero character' if b'\0' in data else ''
     if not data or hidden or isinstance(path, bytes):
-        raise AlignetError(f'{what} must be a path, not {path!r:.60}{hidden}')
+        raise AlignetError(f'{what} must be {kind}, not {path!r:.60}{hidden}')
     # what common file systems take
     if max(map(len, data.split(b'/'))) <= 255 and len(data) < 4000: return Path(path)
     raise AlignetError(f"{what} '{path!s:.60}...' is too long; choose a shorter one")

@@ -198,6 +198,7 @@ class DenseLoss:
     def __post_init__(self):
         check_choice(self.loss, TRIPLET_LOSSES, 'loss')
         check_positive(tau=self.tau, tau_teacher=self.tau_teacher)
+        check_between(1e-30, 1e30, tau=self.tau, tau_teacher=self.tau_teacher)
         check_has('of keep rule', 'TripletWeights', weights=self.weights)
         check_has('B n_procs', 'a ChunkPlan', plan=self.plan)
         check_flag(compile=self.compile)

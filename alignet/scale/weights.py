@@ -96,7 +96,7 @@ def check_name(
 ):
     "Raise if a name is no timm model, has an unknown tag, or says a folder without a model"
     check_text(name=name)
-    check_path(name, 'the model')
+    check_path(name, 'the model', 'a name or a folder')
     scheme, _, rest = name.partition(':')
     if ':' in name:
         check_choice(scheme, ['local-dir', 'hf-hub', 'hf_hub', *families], 'the prefix of a model,')

@@ -32,6 +32,15 @@ class CommandParser(argparse.ArgumentParser):
         "Exit with code 2"
         self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; see {self.prog} --help\n")
 
+    def parse_known_args(self,
+        args=None, # Words; those of the process if None
+        namespace=None, # Where values go
+    ) -> tuple: # Values, and no words that are left
+        "Let the command itself refuse what it does not know"
+        found, left = super().parse_known_args(args, namespace)
+        if left: self.error(f"it does not take {' '.join(left)}")
+        return found, left
+
 def _reader(kind):
     "What reads a word of the command line as a text, a whole number or a number"
     what = {int: 'a whole number', float: 'a number'}

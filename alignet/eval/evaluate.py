@@ -449,7 +449,7 @@ def _with_pictures(tasks, suites, maps):
 def _no_data(error, skipped):
     "An error that lists why nothing could be measured"
     rows = skipped[:3].itertuples()
-    why = '; '.join(f'{o.data}: {o.why}' if o.data else f'{o.why}, which needs {o.needs}' for o in rows)
+    why = '; '.join(f'{o.data}: {o.why}' if o.data else f'{o.why} ({SUITES[o.suite]})' for o in rows)
     return AlignetError(f'{error}: {why}')
 
 # %% ../../nbs/eval/evaluate.ipynb #be13bfb4

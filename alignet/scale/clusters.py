@@ -85,7 +85,7 @@ def _finished_store(path, meta, names):
     have = FeatureStore(path)
     if have.meta.get('weights') == meta['weights'] and have.names == names: return have
     raise AlignetError(f"'{path}' holds '{have.meta.get('model')}', made by another teacher or of other "
-                       'features; choose another folder, or overwrite=True to make it anew')
+                       'features; choose another folder, or delete it')
 
 # %% ../../nbs/scale/clusters.ipynb #bf2ad7f3
 def transform_store(

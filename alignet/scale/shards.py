@@ -43,7 +43,7 @@ _COLUMNS = ('i', 'j', 'k', 's_ij', 's_ik', 's_jk')
 
 _LAYOUT = 2      # how the files are written; others are not read
 
-_REMEDY = 'call label_store again with the same arguments'
+_REMEDY = 'label into this folder again with the same settings'
 
 def _json_bytes(o): return (json.dumps(o, indent=1, sort_keys=True) + '\n').encode()
 
@@ -158,14 +158,15 @@ def _check_manifest(m, file):
         full, rest = divmod(m['n'], m['block_size'])
         rows = [m['block_size']] * min(full, 10**7) + [rest] * (rest > 0)
         good = good and [o['rows'] for o in shards] == rows
-    if not good: raise AlignetError(f"'{file}' is damaged; delete it and call label_store again")
+    if not good: raise AlignetError(f"'{file}' is damaged; delete it and label again")
 
 # %% ../../nbs/scale/shards.ipynb #c9298e0f
 def _read_manifest(path):
     "The manifest of a folder of labels"
     file = path/'manifest.json'
     if not file.is_file():
-        raise AlignetError(f"'{path}' holds no labels: it has no manifest.json; make them with label_store")
+        raise AlignetError(f"'{path}' holds no labels in shards: it has no manifest.json; check the path, or "
+                           'make them with label_store or `alignet label --shards`')
     m = read_json(file)
     if not isinstance(m, dict) or m.get('kind') != 'alignet label shards':
         raise AlignetError(f"'{file}' is no manifest of label shards; choose another folder")

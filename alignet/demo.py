@@ -335,8 +335,9 @@ def score(self:Pipeline,
     if not path.is_file():
         tables = _agreement(self, models, teacher, splits, seed) | recognition_tables(
             models, corrupted, self.probe_files(splits), pictures, cfg.shots, cfg.draws, seed, cfg.strength)
-        write_json(path, {name: t.assign(seed=seed).to_dict('records') for name, t in tables.items()})
-    return {name: pd.DataFrame(rows) for name, rows in read_json(path, dict).items()}
+        rows = {name: t.assign(seed=seed).to_dict('records') for name, t in tables.items()}
+        write_json(path, sealed(rows))
+    return {name: pd.DataFrame(rows) for name, rows in read_sealed(path, dict).items()}
 
 # %% ../nbs/09_demo.ipynb #7463e524
 @patch

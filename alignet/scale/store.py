@@ -104,7 +104,8 @@ def other_model(
     "How the model of a store differs from one that is wanted, in words"
     check_has('items get', 'a dict', meta=meta, want=want)
     have = {**meta, **(meta.get('data_config') or {})}
-    return [f'{k} {have.get(k)}, not {v}' for k, v in want.items() if have.get(k) != v]
+    said = dict(behaviour='behaviour (settings, hooks or code)')
+    return [f'{said.get(k, k)} {have.get(k)}, not {v}' for k, v in want.items() if have.get(k) != v]
 
 # %% ../../nbs/scale/store.ipynb #stonamed
 def named_model(
@@ -207,7 +208,7 @@ _FILES = 'features.npy', 'meta.json', 'names.json'
 
 class StoreWriter:
     "Write the rows of a feature store in a `with` block; an unfinished run goes on at row `done`"
-    same = 'arch', 'weights', 'data_config' # What must agree to go on
+    same = 'arch', 'weights', 'behaviour', 'data_config' # What must agree to go on
     save_every = 1. # Seconds between two records of the number of rows that are done
     def __init__(self,
         path, # Folder of the store

@@ -250,14 +250,17 @@ def behaviour_digest(
 def module_digest(
     module, # A PyTorch module
 ) -> str: # 16 hexadecimal digits
-    "Fingerprint of the weights of a module and of what it does with them"
-    h = hashlib.sha256(behaviour_digest(module).encode())
+    "Fingerprint of the weights, and of the behaviour of a module that is of no known library"
+    check_has('state_dict named_modules', 'a module', module=module)
+    h = hashlib.sha256()
     for k, v in module.state_dict().items():
         try: values = v.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         except (RuntimeError, ValueError) as e:
             raise AlignetError(f"weight '{k}' has no values; load the weights") from e
         h.update(f'{k} {v.dtype} {tuple(v.shape)}'.encode())
         h.update(values.numpy())
+    of_library = hasattr(module, 'pretrained_cfg') or hasattr(module, 'encode_image')
+    if not of_library: h.update(behaviour_digest(module).encode())
     return h.hexdigest()[:16]
 
 # %% ../../nbs/scale/weights.ipynb #a461c666

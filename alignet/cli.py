@@ -8,7 +8,7 @@ __all__ = ['COMMANDS', 'WORDS', 'DemoCommand', 'FeaturesCommand', 'TeacherComman
 
 # %% ../nbs/10_cli.ipynb #b36e2769
 import argparse, os, sys
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
 from fastcore.basics import patch
 from . import __version__
@@ -84,8 +84,8 @@ class TeacherCommand:
         from alignet.files.disk import check_writable, npz_path
         from alignet.teacher import Teacher
         check_writable(npz_path(self.out), mark='weights.npy')
-        judgements = read_judgements(self.judgements, self.columns, self.odd)
         store = FeatureStore(self.features)
+        judgements = read_judgements(self.judgements, self.columns, self.odd)
         teacher = Teacher.fit_cv(store, judgements, folds=self.folds, seed=self.seed)
         s, before = teacher.cv.scores(), teacher.cv.table.drop_duplicates('fold').zero_shot.mean()
         accuracy = f"{s['mean']:.3f} (sd {s['std']:.3f} over {s['count']:.0f} folds)"
@@ -123,6 +123,8 @@ class LabelCommand:
         if self.shards:
             labels, saved = label_folder(teacher, store, self.out, clusters=self.clusters, **what), self.out
         else:
+            if any((Path(self.out)/o).is_dir() for o in ('features', 'labels')):
+                raise AlignetError(f"'{self.out}' is a folder of labels; add --shards, or choose another name")
             check_writable(npz_path(self.out), mark='names.npy')
             labels = pseudo_label(teacher, store, clusters=self.clusters, **what)
             saved = labels.save(self.out)
@@ -338,7 +340,7 @@ WORDS = dict(
 def parser() -> argparse.ArgumentParser: # With a subcommand for each step
     "The command-line parser"
     what = 'Vision models that see more like people do.'
-    top = argparse.ArgumentParser('alignet', description=what)
+    top = CommandParser('alignet', description=what)
     version = f'alignet {__version__}'
     top.add_argument('--version', action='version', version=version, help='show the version and exit')
     subparsers = top.add_subparsers(dest='command', required=True, metavar='command')
@@ -367,11 +369,12 @@ def _absent_input(options):
 def _run(command, options):
     "Run a command; return what is wrong with its input, if something is"
     wrong = wrong_number(options, _LEAST) or _absent_input(options)
-    if options.get('out') == '': wrong = '--out is empty; give a name'
     if wrong: return wrong
     from alignet.core import AlignetError, printable
     try: COMMANDS[command](**options).run()
-    except AlignetError as e: return option_words(str(e), options, dict(k='clusters', n_objects='objects'))
+    except AlignetError as e:
+        names = [o.name for o in fields(COMMANDS[command]) if o.kw_only]
+        return option_words(str(e), names, dict(k='clusters', n_objects='objects'))
     except OSError as e:
         where = f"'{printable(e.filename):.200}': " if e.filename else ''
         return f'{where}{e.strerror or printable(e):.200}'

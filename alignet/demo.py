@@ -72,8 +72,9 @@ class DemoSettings:
         if not self.student.strip(): raise AlignetError('student is empty; name a backbone')
         if not check_unique(self.teachers, 'teachers'): raise AlignetError('teachers is empty; name a backbone')
         check_choice(self.loss, TRIPLET_LOSSES, 'loss')
-        counts = ('seeds', 'size', 'epochs', 'steps', 'n_labels', 'shots', 'draws')
+        counts = ('seeds', 'epochs', 'steps', 'n_labels', 'shots', 'draws')
         check_count(1, **{name: getattr(self, name) for name in counts})
+        check_count(8, size=self.size)
         check_count(3, bs=self.bs)
         check_count(0, freeze=self.freeze, late_stages=self.late_stages)
         rates = ('lr', 'scale_lr', 'scale', 'strength')
@@ -83,6 +84,12 @@ class DemoSettings:
         if self.objects is None: return
         check_count(3, objects=self.objects)
         if self.world != 'offline': raise AlignetError("objects belongs to the world 'offline'")
+        # fewer do not even hold two kinds of scored objects
+        if self.objects < 7 * (self.shots + 1): raise _too_few(self)
+
+def _too_few(cfg):
+    "What to raise if the objects do not suffice; the number in it was seen to do for every seed"
+    return AlignetError(f'objects={cfg.objects} are too few for shots={cfg.shots}; give {90 * cfg.shots} or more')
 
 # %% ../nbs/09_demo.ipynb #a8c73141
 def demo_settings(
@@ -99,6 +106,17 @@ def demo_settings(
 class _NotYet(AlignetError, AttributeError):
     "What a step of the demo has not made yet"
 
+def _check_folder(out, world):
+    "Raise if a folder holds something else than a demo of this world"
+    if not out.is_dir() or all(o.name.startswith('.') for o in out.iterdir()): return
+    results, have = out/'results.json', None
+    if results.is_file():
+        settings = read_json(results, dict).get('settings')
+        if isinstance(settings, dict): have = settings.get('world')
+    elif any((out/'work'/f'{o}.json').is_file() for o in DEMOS): have = world
+    if have is None: raise AlignetError(f"'{out}' exists and holds no demo; choose another folder")
+    if have != world: raise AlignetError(f"'{out}' holds the results of the world '{have}'; choose another")
+
 class Pipeline:
     "The demo's steps with their settings and output folder"
     def __init__(self,
@@ -107,12 +125,7 @@ class Pipeline:
     ):
         check_has('world seeds', 'a DemoSettings', settings=settings)
         self.out, self.cfg, self._standardiser = check_path(out), settings, None
-        results = self.out/'results.json'
-        if results.is_file():
-            settings_then = read_json(results, dict).get('settings')
-            world = settings_then.get('world') if isinstance(settings_then, dict) else None
-            if world not in (None, settings.world):
-                raise AlignetError(f"'{out}' holds the results of the world '{world}'; choose another")
+        _check_folder(self.out, settings.world)
         # a folder that cannot be written to raises before any work
         write_json(self.out/'work'/f'{settings.world}.json', asdict(settings))
 
@@ -145,10 +158,20 @@ def _run_digest(settings, world):
 
 # %% ../nbs/09_demo.ipynb #56729db1
 @patch
+def _check_parts(self:Pipeline):
+    "Raise before the work if the scored objects of a seed do not suffice for the probes"
+    for seed in range(self.cfg.seeds):
+        try: self.probe_files(self.world.splits(seed))
+        except AlignetError as e:
+            if self.cfg.objects is None: raise
+            raise _too_few(self.cfg) from e
+
+@patch
 def load_world(self:Pipeline) -> World: # The offline world, or THINGS
     "Step 1: pictures and judgements"
     is_offline = self.cfg.world == 'offline'
     self.world = offline_world(n_objects=self.cfg.objects) if is_offline else things_world()
+    self._check_parts()
     settings = {k: v for k, v in asdict(self.cfg).items() if k != 'seeds'}
     self.run_id = _run_digest(settings, self.world)
     self.work = self.out/'work'/f'{self.cfg.world}-{self.run_id}'
@@ -312,8 +335,9 @@ def score(self:Pipeline,
     if not path.is_file():
         tables = _agreement(self, models, teacher, splits, seed) | recognition_tables(
             models, corrupted, self.probe_files(splits), pictures, cfg.shots, cfg.draws, seed, cfg.strength)
-        write_json(path, {name: t.assign(seed=seed).to_dict('records') for name, t in tables.items()})
-    return {name: pd.DataFrame(rows) for name, rows in read_json(path, dict).items()}
+        rows = {name: t.assign(seed=seed).to_dict('records') for name, t in tables.items()}
+        write_json(path, sealed(rows))
+    return {name: pd.DataFrame(rows) for name, rows in read_sealed(path, dict).items()}
 
 # %% ../nbs/09_demo.ipynb #7463e524
 @patch

@@ -295,11 +295,12 @@ def write(cls:FeatureStore,
 def signature(
     backbone:Backbone, # The model
     size:int=None, # Side of the square input in pixels; the model's own if None
-) -> dict: # Keys arch, weights, data_config; plain enough for JSON
+) -> dict: # Keys arch, weights, behaviour, data_config; plain enough for JSON
     "What makes the features of two runs comparable row by row"
     check_has('config_at digest arch', 'a Backbone', backbone=backbone)
     cfg = json.loads(json.dumps(backbone.config_at(size)))
-    return dict(arch=backbone.arch, weights=backbone.digest(), data_config=cfg)
+    behaviour = behaviour_digest(backbone.model)
+    return dict(arch=backbone.arch, weights=backbone.digest(), behaviour=behaviour, data_config=cfg)
 
 # %% ../nbs/02_features.ipynb #a77d294a
 @patch
@@ -337,6 +338,9 @@ def check(self:FeatureStore,
     else:
         made_by = signature(_backbone_at(model, size), size)
         pixels = made_by.pop('data_config')
+        # another version of a library may call the same settings otherwise
+        is_told = self.meta.get('behaviour') and self.meta.get('versions') == _versions()
+        if not is_told: made_by.pop('behaviour')
         want = {**made_by, **pixels}
     other = other_model(self.meta, want)
     if images is not None: other += other_images(self, images)

@@ -500,7 +500,7 @@ def _check_objects(objects, loaders):
     objects = check_names(objects, 'objects')
     if not objects: raise AlignetError('objects is empty; leave it out to score all')
     if not loaders:
-        raise AlignetError('objects: there is no world among these data; use Judgements.among')
+        raise AlignetError('objects are those of a world, and there is no world among these data; leave objects out')
     known = {o for load in loaders for o in load().objects}
     check_known(objects, known, 'objects', 'give names of judged objects')
     return objects

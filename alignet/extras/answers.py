@@ -51,7 +51,7 @@ def _records_in(path):
     if not path.exists(): raise AlignetError(f"'{path}' does not exist; give what OddOneOut wrote to")
     if not path.is_dir(): return [path]
     found = [f for f in sorted(path.glob('*.csv')) if is_record(f)]
-    if not found: raise AlignetError(f"the folder '{path}' holds no record of OddOneOut")
+    if not found: raise AlignetError(f"the folder '{path}' holds no record of OddOneOut; give the file of the answers")
     return found
 
 def _report_broken(path, broken, torn):

@@ -7,7 +7,7 @@ __all__ = ['MAX_UNPACKED', 'file_error', 'flush', 'restore_folder', 'replace_fol
            'check_no_link', 'check_kind', 'check_no_others', 'atomic_path', 'check_writable', 'remove_unfinished',
            'cache_folder', 'to_jsonable', 'json_text', 'write_json', 'reading', 'parse_json', 'read_json',
            'escape_formula', 'unescape_formula', 'write_npz', 'npz_path', 'check_size', 'read_npy', 'read_npz',
-           'folder_lock', 'locked_path', 'digest', 'file_digest', 'static_path']
+           'folder_lock', 'locked_path', 'digest', 'sealed', 'read_sealed', 'file_digest', 'static_path']
 
 # %% ../../nbs/files/disk.ipynb #65606878
 import contextlib, ctypes, errno, hashlib, json, math, os, re, shutil, time, uuid, zipfile
@@ -473,10 +473,10 @@ def read_npz(
     return arrays
 
 # %% ../../nbs/files/disk.ipynb #4eda984b
-def _acquire(file):
+def _acquire(file, wait):
     "Lock the file that has this name; the last owner deletes it, perhaps while we wait for it"
     while True:
-        lock = FileLock(file, timeout=0)
+        lock = FileLock(file, timeout=wait)
         lock.acquire()
         with contextlib.suppress(OSError):
             ours = os.fstat(lock._context.lock_file_fd)
@@ -487,16 +487,18 @@ def _acquire(file):
 def folder_lock(
     path, # The file or folder that is about to be written
     remedy:str='wait for it, or choose another path', # What to do if it is in use
+    wait:float=0, # Seconds to wait until it is free
 ) -> object: # Context manager
     "Hold a lock on `path` while the block runs; raise if another process has it"
     path = check_path(path)
+    check_at_least(0, wait=wait)
     check_has_name(path)
     file = path.with_name(f'.{path.name}.lock')
     try:
         check_no_device(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         restore_folder(path)
-        lock = _acquire(file)
+        lock = _acquire(file, wait)
     except Timeout as e:
         check_writable(path, folder=path.is_dir())
         raise AlignetError(f"another process is writing '{path}'; {remedy}") from e
@@ -536,6 +538,28 @@ def digest(
         h.update(len(data).to_bytes(8, 'little'))
         h.update(data)
     return h.hexdigest()[:16]
+
+# %% ../../nbs/files/disk.ipynb #sealjson
+def sealed(
+    obj:dict, # What a JSON file is to hold
+) -> dict: # The same with the entry seal
+    "Add a fingerprint of what a file is to hold, for `read_sealed`"
+    check_has('keys', 'a dict', obj=obj)
+    obj = json.loads(json_text(obj, 'what is sealed'))
+    obj.pop('seal', None)
+    return {**obj, 'seal': digest(obj)}
+
+def read_sealed(
+    path, # The file to read; it may have no seal
+    kind:type=None, # What it must hold, e.g. dict; anything if None
+    remedy:str='delete it and make it again', # What to do if it is damaged
+    missing:str='check the path', # What to do if it does not exist
+) -> object: # What it holds, without the seal
+    "Read a JSON file; raise if it is not what was sealed"
+    obj = read_json(path, kind, remedy, missing)
+    seal = obj.pop('seal', None) if isinstance(obj, dict) else None
+    if seal in (None, digest(obj)): return obj
+    raise AlignetError(f"'{path}' is damaged: its checksum differs; {remedy}")
 
 # %% ../../nbs/files/disk.ipynb #afda3e0b
 def file_digest(

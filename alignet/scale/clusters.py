@@ -85,7 +85,7 @@ def _finished_store(path, meta, names):
     have = FeatureStore(path)
     if have.meta.get('weights') == meta['weights'] and have.names == names: return have
     raise AlignetError(f"'{path}' holds '{have.meta.get('model')}', made by another teacher or of other "
-                       'features; choose another folder, or overwrite=True to make it anew')
+                       'features; choose another folder, or delete it')
 
 # %% ../../nbs/scale/clusters.ipynb #bf2ad7f3
 def transform_store(
@@ -243,7 +243,7 @@ def _cluster_folder(path, run):
     check_no_link(part)
     for o in (path, part):
         if (o/'meta.json').is_file():
-            have = read_json(o/'meta.json', dict, f"delete the folder '{o}' and call again")
+            have = read_sealed(o/'meta.json', dict, f"delete the folder '{o}' and call again")
             differ = [k for k in run if have.get(k) != run[k]]
             if not differ: return o
             k = differ[0]
@@ -251,7 +251,7 @@ def _cluster_folder(path, run):
                                'choose another folder, or delete it')
         check_no_others(o, ())
     check_no_link(path)
-    write_json(part/'meta.json', run)
+    write_json(part/'meta.json', sealed(run))
     return part
 
 # %% ../../nbs/scale/clusters.ipynb #3b695201
@@ -261,9 +261,9 @@ def _finish_clusters(work, path, assigned, run):
     size = np.bincount(clusters, minlength=run['k'])
     distance = float(assigned['distance'].mean(dtype=np.float64))
     with atomic_path(work/'clusters.npy') as tmp: np.save(tmp, clusters)
-    write_json(work/'meta.json', dict(
+    write_json(work/'meta.json', sealed(dict(
         run, clusters=digest(clusters), smallest=size.min(), largest=size.max(), empty=(size == 0).sum(),
-        mean_squared_distance=distance, versions=library_versions()))
+        mean_squared_distance=distance, versions=library_versions())))
     try:
         for o in (work/'assigned', *work.glob('.*.tmp*')): o.unlink(missing_ok=True)
         replace_folder(work, path)
@@ -275,7 +275,7 @@ def _read_clusters(folder):
     "The clusters of a finished folder, compared with their checksum"
     remedy = f"delete '{folder}' and call again"
     clusters = read_npy(folder/'clusters.npy', 'a list of clusters', remedy)
-    known = read_json(folder/'meta.json', dict).get('clusters')
+    known = read_sealed(folder/'meta.json', dict, remedy).get('clusters')
     if known in (None, digest(clusters)): return clusters
     raise AlignetError(f"'{folder/'clusters.npy'}' is damaged: its checksum differs; {remedy}")
 

@@ -63,7 +63,7 @@ def _check_same_model(stores):
     "Raise if the parts hold features of different models"
     first = stores[0]
     for s in stores[1:]:
-        differ = [k for k in ('arch', 'weights', 'data_config') if s.meta.get(k) != first.meta.get(k)]
+        differ = [k for k in StoreWriter.same if s.meta.get(k) != first.meta.get(k)]
         if differ:
             raise AlignetError(f"'{s.path}' holds features of another model than '{first.path}' (another "
                                f'{differ[0]}); extract that part again')

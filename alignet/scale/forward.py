@@ -75,7 +75,8 @@ def rows_of_batch(
     try: return model(x)
     except torch.OutOfMemoryError as e:
         raise AlignetError(f"'{model.name}' fills the memory of {x.device}; lower batch_size={len(x)}") from e
-    except (RuntimeError, AssertionError, TypeError) as e:
+    except AlignetError: raise
+    except (RuntimeError, AssertionError, TypeError, ValueError, AttributeError) as e:
         why, shape = str(e).strip().split('\n')[0][:120], tuple(x.shape[1:])
         channels = re.search(r'to have (\d+) channels', str(e))
         remedy = 'change size=, or give a model that takes pictures'

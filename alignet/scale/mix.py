@@ -10,6 +10,7 @@ import copy
 import torch
 from ..core import *
 from ..features import Backbone, as_backbone
+from .weights import behaviour_digest
 
 # %% ../../nbs/scale/mix.ipynb #mix00008
 def _check_alike(base, student):
@@ -27,6 +28,17 @@ def _check_alike(base, student):
         raise AlignetError(f"'{name}' has the shapes {shapes}; mix a base and its own student")
 
 # %% ../../nbs/scale/mix.ipynb #mix00009
+def _check_compute_alike(backbones, remedy):
+    "Raise unless networks differ in their weights alone"
+    first = backbones[0]
+    behaviour = behaviour_digest(first.model)
+    for other in backbones[1:]:
+        names = f"'{first.name}' and '{other.name}'"
+        if first.normalize != other.normalize:
+            raise AlignetError(f'{names} normalise pixels differently; {remedy}')
+        if behaviour_digest(other.model) != behaviour:
+            raise AlignetError(f'{names} compute differently, e.g. pool or activate; {remedy}')
+
 def mix_states(
     base:dict, # Name -> tensor of the base, as from state_dict()
     student:dict, # Name -> tensor of the student, of the same names and shapes
@@ -53,10 +65,8 @@ def mix_models(
 ) -> Backbone: # A new model; the two stay as they are
     "The network whose weights lie on the line between a base and its student"
     first, last = as_backbone(base), as_backbone(student)
-    if first.normalize != last.normalize:
-        names = f"'{first.name}' and '{last.name}'"
-        raise AlignetError(f'{names} normalise pixels differently; mix a base and its own student')
     tensors = mix_states(first.model.state_dict(), last.model.state_dict(), fraction)
+    _check_compute_alike([first, last], 'mix a base and its own student')
     mixed = copy.deepcopy(last)
     mixed.model.load_state_dict(tensors)
     mixed.source = f'{fraction:g} of the way from {first.name} to {last.name}'
@@ -90,8 +100,7 @@ def average_models(
     "The network whose weights are the mean of several students' weights"
     backbones = [as_backbone(o) for o in _listed(models, 'models')]
     tensors = average_states(b.model.state_dict() for b in backbones)
-    if len({str(b.normalize) for b in backbones}) > 1:
-        raise AlignetError('the models normalise pixels differently; average students of one base')
+    _check_compute_alike(backbones, 'average students of one base')
     averaged = copy.deepcopy(backbones[0])
     averaged.model.load_state_dict(tensors)
     averaged.source = f"mean of {', '.join(b.name for b in backbones)}"

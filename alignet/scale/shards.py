@@ -43,7 +43,7 @@ _COLUMNS = ('i', 'j', 'k', 's_ij', 's_ik', 's_jk')
 
 _LAYOUT = 2      # how the files are written; others are not read
 
-_REMEDY = 'call label_store again with the same arguments'
+_REMEDY = 'label into this folder again with the same settings'
 
 def _json_bytes(o): return (json.dumps(o, indent=1, sort_keys=True) + '\n').encode()
 
@@ -158,15 +158,16 @@ def _check_manifest(m, file):
         full, rest = divmod(m['n'], m['block_size'])
         rows = [m['block_size']] * min(full, 10**7) + [rest] * (rest > 0)
         good = good and [o['rows'] for o in shards] == rows
-    if not good: raise AlignetError(f"'{file}' is damaged; delete it and call label_store again")
+    if not good: raise AlignetError(f"'{file}' is damaged; delete it and label again")
 
 # %% ../../nbs/scale/shards.ipynb #c9298e0f
 def _read_manifest(path):
     "The manifest of a folder of labels"
     file = path/'manifest.json'
     if not file.is_file():
-        raise AlignetError(f"'{path}' holds no labels: it has no manifest.json; make them with label_store")
-    m = read_json(file)
+        raise AlignetError(f"'{path}' holds no labels in shards: it has no manifest.json; check the path, or "
+                           'make them with label_store or `alignet label --shards`')
+    m = read_sealed(file, remedy='delete it and label again')
     if not isinstance(m, dict) or m.get('kind') != 'alignet label shards':
         raise AlignetError(f"'{file}' is no manifest of label shards; choose another folder")
     if m.get('layout') != _LAYOUT:
@@ -226,7 +227,7 @@ class ShardWriter:
         self.manifest = _same_run(self.path, self.settings)
         if self.manifest is None:
             self.manifest = dict(self.settings, versions=library_versions())
-            publish(self.path/'manifest.json', _json_bytes(dict(self.manifest, shards=None)))
+            publish(self.path/'manifest.json', _json_bytes(sealed(dict(self.manifest, shards=None))))
         for name, data in (('names.json', _json_bytes(names)), ('clusters.npy', _npy_bytes(groups))):
             file = self.path/name
             if not (file.is_file() and file.read_bytes() == data): publish(file, data)
@@ -243,7 +244,7 @@ def records(self:ShardWriter) -> dict: # File name -> file, rows, bytes and sha2
         if isinstance(note, dict) and note.pop('run', None) == self.run and 'file' in note:
             notes[note['file']] = note
     # read last: whoever clears notes away has written it
-    shards = read_json(self.path/'manifest.json', dict).get('shards') or []
+    shards = _read_manifest(self.path).get('shards') or []
     return {o['file']: o for o in shards} | notes
 
 # %% ../../nbs/scale/shards.ipynb #a753a218
@@ -280,8 +281,9 @@ def finish(self:ShardWriter) -> bool: # Whether all shards are there
     "Write the final manifest if all shards are there, and clear up"
     records, files = self.records(), [self.name(b) for b in range(self.n_blocks)]
     if not all(is_intact(self.path/f, records.get(f), 'size') for f in files): return False
-    final = _json_bytes(dict(self.manifest, shards=[records[f] for f in files]))
-    if (self.path/'manifest.json').read_bytes() != final: publish(self.path/'manifest.json', final)
+    final = dict(self.manifest, shards=[records[f] for f in files])
+    # an older one without a seal stays
+    if _read_manifest(self.path) != final: publish(self.path/'manifest.json', _json_bytes(sealed(final)))
     for o in (*self.path.glob('labels-' + '[0-9]'*5 + '.json'), *self.path.glob('.*.tmp*')): o.unlink(missing_ok=True)
     return True
 

@@ -28,6 +28,8 @@ def _check_label_folder(path):
     check_has_name(path)
     check_writable(path, folder=True)
     there = [o for o in path.iterdir() if not o.name.startswith('.')] if path.exists() else []
+    if (path/'manifest.json').is_file():
+        raise AlignetError(f"'{path}' holds the shards alone; choose the folder around it, or another")
     ours = [o for o in there if o.is_dir() and o.name.split('.')[0] in ('features', 'clusters', 'labels')]
     if there and not ours: raise AlignetError(f"'{path}' exists and holds no labels; choose another folder")
 

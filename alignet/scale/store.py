@@ -58,7 +58,8 @@ def _are_columns(files):
 def _read_small_files(path):
     "What meta.json and names.json hold; raise if it is something else"
     path = check_path(path)
-    meta, files = (read_json(path/o, None, _REMEDY, _REMEDY) for o in ('meta.json', 'names.json'))
+    meta = read_sealed(path/'meta.json', None, _REMEDY, _REMEDY)
+    files = read_json(path/'names.json', None, _REMEDY, _REMEDY)
     is_meta = isinstance(meta, dict) and isinstance(meta.get('data_config') or {}, dict)
     is_meta = is_meta and None not in [meta.get(k) for k in ('images', 'rows', 'crc')]
     for file, good in (('meta.json', is_meta), ('names.json', _are_columns(files))):
@@ -103,7 +104,8 @@ def other_model(
     "How the model of a store differs from one that is wanted, in words"
     check_has('items get', 'a dict', meta=meta, want=want)
     have = {**meta, **(meta.get('data_config') or {})}
-    return [f'{k} {have.get(k)}, not {v}' for k, v in want.items() if have.get(k) != v]
+    said = dict(behaviour='behaviour (settings, hooks or code)')
+    return [f'{said.get(k, k)} {have.get(k)}, not {v}' for k, v in want.items() if have.get(k) != v]
 
 # %% ../../nbs/scale/store.ipynb #stonamed
 def named_model(
@@ -206,7 +208,7 @@ _FILES = 'features.npy', 'meta.json', 'names.json'
 
 class StoreWriter:
     "Write the rows of a feature store in a `with` block; an unfinished run goes on at row `done`"
-    same = 'arch', 'weights', 'data_config' # What must agree to go on
+    same = 'arch', 'weights', 'behaviour', 'data_config' # What must agree to go on
     save_every = 1. # Seconds between two records of the number of rows that are done
     def __init__(self,
         path, # Folder of the store
@@ -315,7 +317,7 @@ def _kept_rows(self:StoreWriter):
 def _save(self:StoreWriter):
     "Put the rows on the disk, then record how many there are"
     os.fsync(self.file.fileno())
-    write_json(self.part/'meta.json', dict(self.meta, done=self.done, crc=self.crc))
+    write_json(self.part/'meta.json', sealed(dict(self.meta, done=self.done, crc=self.crc)))
     self.saved = time.monotonic()
 
 # %% ../../nbs/scale/store.ipynb #457d3372
@@ -328,7 +330,7 @@ def _open(self:StoreWriter):
     for name in ('meta.json', 'names.json'): remove_unfinished(self.part/name)
     self.done = self._kept_rows()
     self.crc = self._crc_of(self.done) if self.done else 0
-    write_json(self.part/'meta.json', dict(self.meta, done=self.done, crc=self.crc))
+    write_json(self.part/'meta.json', sealed(dict(self.meta, done=self.done, crc=self.crc)))
     write_json(self.part/'names.json', self.files)
     mode = 'r+' if self.done else 'w+'
     rows = np.lib.format.open_memmap(file, mode, dtype='<f2', shape=(self.n, self.d))

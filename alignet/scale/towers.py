@@ -7,7 +7,7 @@ __all__ = ['FAMILIES', 'open_clip_backbone', 'NoTimmTower', 'timm_tower', 'toy_t
            'Family', 'family_table']
 
 # %% ../../nbs/scale/towers.ipynb #70c0e98a
-import copy
+import copy, warnings
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -201,6 +201,7 @@ class _HFTower(nn.Module):
     "A vision model of transformers that returns one row of features an image"
     def __init__(self, net, bgr=False):
         super().__init__()
+        net = getattr(net, 'base_model', net) # without a head of classes
         self.net, self.bgr = getattr(net, 'vision_model', net), bgr
 
     def forward(self, x):
@@ -286,17 +287,30 @@ def pixel_difference(
     return float((got - want).mul(std).abs().mean()*255)
 
 # %% ../../nbs/scale/towers.ipynb #583f382a
+def _leave_out_missing(net, missing, name):
+    "Take the class token where a pooler was not trained; tell of other weights that are missing"
+    others = [o for o in missing if not o.startswith('pooler.')]
+    if len(others) < len(missing): net.pooler = None
+    if not others: return
+    warnings.warn(f"'hf:{name}' lacks the weights {preview(others)}, which are random now; "
+                  'choose other trained weights if they matter', stacklevel=4)
+
 def _load_hf(name, processor, pretrained):
     "A model of transformers and its image processor, by name"
     tr = require('transformers')
     # no code that lies in a folder of weights is run
     safe = dict(trust_remote_code=False)
+    trained = dict(safe, use_safetensors=True, output_loading_info=True)
+    missing = []
     try:
         with reach_hub(not Path(name).is_dir()):
             processor = processor or tr.AutoImageProcessor.from_pretrained(name, **safe)
-            if pretrained: net = tr.AutoModel.from_pretrained(name, use_safetensors=True, **safe)
+            if pretrained:
+                net, info = tr.AutoModel.from_pretrained(name, **trained)
+                missing = sorted(info['missing_keys'])
             else: net = tr.AutoModel.from_config(tr.AutoConfig.from_pretrained(name, **safe), **safe)
     except Exception as e: raise creation_error(f'hf:{name}', pretrained, e) from e
+    _leave_out_missing(net, missing, name)
     return net, processor
 
 # %% ../../nbs/scale/towers.ipynb #027632c1
@@ -310,8 +324,9 @@ def hf_backbone(
     check_flag(pretrained=pretrained)
     if not isinstance(model, (str, Path, nn.Module)):
         raise AlignetError(f'model must be a name or a model of transformers, not {model!r:.60}')
-    name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
-    by_name, source = name == str(model), 'transformers'
+    by_name, source = isinstance(model, (str, Path)), 'transformers'
+    name = str(model).removeprefix('local-dir:') if by_name else type(model).__name__
+    if not by_name: check_has('config', 'a model of transformers (else use as_backbone)', model=model)
     if by_name:
         model, processor = _load_hf(name, processor, pretrained)
         source = f'hf:{name}' if pretrained else 'random'

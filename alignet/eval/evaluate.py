@@ -448,9 +448,13 @@ def _with_pictures(tasks, suites, maps):
 # %% ../../nbs/eval/evaluate.ipynb #9bb647db
 def _no_data(error, skipped):
     "An error that lists why nothing could be measured"
-    rows = skipped[:3].itertuples()
-    why = '; '.join(f'{o.data}: {o.why}' if o.data else f'{o.why} ({SUITES[o.suite]})' for o in rows)
-    return AlignetError(f'{error}: {why}')
+    known = [f'{o.data}: {o.why}' for o in skipped.itertuples() if o.data]
+    asked = [SUITES[o] for o in skipped.suite]
+    why = '; '.join(list(dict.fromkeys(known or asked))[:3])
+    remedy = 'give other data, or other suites'
+    if 'odd_one_out' in set(skipped.suite):
+        remedy = 'choices about pictures are given by odd_one_out_tasks, or with --judgements and --images'
+    return AlignetError(f'{error}: {why}; {remedy}' if known else f'{error} ({why}); {remedy}')
 
 # %% ../../nbs/eval/evaluate.ipynb #be13bfb4
 @known_arguments

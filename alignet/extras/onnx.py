@@ -6,7 +6,7 @@
 __all__ = ['export_onnx']
 
 # %% ../../nbs/extras/onnx.ipynb #9e1fe6be
-import contextlib, io, json, logging, warnings
+import contextlib, io, json, logging, re, warnings
 from importlib.metadata import version
 from pathlib import Path
 import torch
@@ -14,7 +14,7 @@ from torch import nn
 from ..core import *
 from ..files.disk import *
 from ..features import *
-from ..scale.forward import evaluating
+from ..scale.forward import evaluating, rows_of_batch
 from ..scale.pixels import timm_config
 from ..scale.weights import public_name
 
@@ -74,7 +74,8 @@ def _to_onnx(net, opset, dynamic_batch):
                 verbose=False, input_names=['images'], output_names=['features'],
                 dynamic_shapes=dims).model_proto
     except Exception as e:
-        why = str(e).strip().splitlines()[0][:200]
+        # the exporter says where it failed, in colours; its cause says why
+        why = re.sub(r'\x1b\[\d*m', '', str(e.__cause__ or e)).strip().partition('\n')[0][:200]
         raise AlignetError(f"'{net.backbone.name}' cannot be exported to ONNX: {why}") from e
 
 # %% ../../nbs/extras/onnx.ipynb #6acc4d5d
@@ -127,11 +128,12 @@ def export_onnx(
     for package in ('onnxscript', 'onnxruntime')[:1 if tol is None else 2]: require(package)
     backbone, path = as_backbone(model), check_path(path)
     net = _OnnxModel(backbone, pixels, backbone.config_at(size))
-    if next(backbone.parameters()).dtype != torch.float32:
+    if next(backbone.parameters(), torch.zeros(1)).dtype != torch.float32:
         raise AlignetError(f"'{backbone.name}' is in half precision; call .float() first")
     gb = sum(p.numel() for p in backbone.parameters())*4/1e9
     if gb > 1.9: raise AlignetError(f"'{backbone.name}' has {gb:.1f} GB, and an ONNX file holds 2")
     with evaluating(net, 'cpu'), locked_path(path) as tmp:
+        rows_of_batch(backbone, torch.zeros(1, *net.cfg['input_size']))
         made = _to_onnx(net, opset, dynamic_batch)
         found = next(o.version for o in made.opset_import if not o.domain)
         if found != opset: raise AlignetError(f"opset={opset} cannot hold '{backbone.name}'; give opset={found}")

@@ -102,8 +102,9 @@ def replace_folder(
     "Give a finished folder its final name; if that fails, an older folder keeps it"
     new, path = check_path(new, 'the new folder'), check_path(path)
     if not new.is_dir(): raise AlignetError(f"'{new}' is no folder; give a finished one")
+    check_no_link(path)
     restore_folder(path)
-    if path.is_dir() and not path.is_symlink() and _exchange(new, path):
+    if path.is_dir() and _exchange(new, path):
         _remove(new)
         return
     old = path.with_name(f'.{path.name}.{uuid.uuid4().hex[:8]}.old')
@@ -153,7 +154,7 @@ def check_no_link(
 ):
     "Raise if a link stands where a folder will be written"
     if not check_path(path).is_symlink(): return
-    raise AlignetError(f"'{path}' is a link, and what is written would land elsewhere; delete it")
+    raise AlignetError(f"'{path}' is a link, and a folder will be written here; delete it, or give what it points to")
 
 def check_kind(
     path:Path, # A file that is to be made or replaced

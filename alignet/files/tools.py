@@ -293,16 +293,18 @@ def nearest_names(
     name:str, # The name that was not found
     names, # (n,) the names that exist
     n:int=5, # How many suggestions at most
+    cutoff:float=.4, # How much they must look alike, from 0 to 1
 ) -> list: # The closest names, best first
     "The `n` members of `names` that look most like `name`"
     check_has('__iter__', 'a list of names', names=names)
     check_count(1, n=n)
+    check_between(0, 1, cutoff=cutoff)
     name, names = str(name)[:200].casefold(), {str(o).casefold(): str(o) for o in names}
     folded = [o for o in names if len(o) <= 400]
     if len(folded) > 1000:
         runs = {name[i:i + 3] for i in range(len(name) - 2)}
         folded = heapq.nlargest(200, folded, key=lambda o: sum(run in o for run in runs))
-    return [names[o] for o in difflib.get_close_matches(name, folded, n=n, cutoff=.4)]
+    return [names[o] for o in difflib.get_close_matches(name, folded, n=n, cutoff=cutoff)]
 
 # %% ../../nbs/files/tools.ipynb #25c6b0cf
 def preview(
@@ -467,7 +469,7 @@ def known_arguments(
     def checked(*args, **kwargs):
         unknown = [o for o in kwargs if o not in known]
         if unknown:
-            near = nearest_names(unknown[0], known, 1)
+            near = nearest_names(unknown[0], known, 1, .6)
             hint = _there_is(unknown[0], near[0]) if near else f'; it has {preview(known, len(known))}'
             raise AlignetError(f"{name} has no argument '{unknown[0]}'{hint}")
         return f(*args, **kwargs)

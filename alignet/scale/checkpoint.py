@@ -209,6 +209,8 @@ def _read(self:Checkpoint):
     missing = [cb.name for cb in stateful_callbacks(self.learn) if cb.name not in state['callbacks']]
     if missing: raise AlignetError(f"'{self.path}' was written without {', '.join(missing)}; use the same callbacks")
     self.state, self.done = state, state['step']
+    if self.done < now['steps'] or process_rank()[0]: return
+    print(f"'{self.path}' holds the end of this fit, and nothing is trained; delete it to train on")
 
 # %% ../../nbs/scale/checkpoint.ipynb #a6ef43e5
 @patch

@@ -250,6 +250,7 @@ def _cluster_folder(path, run):
             raise AlignetError(f"'{o}' holds clusters with another {k} ({have.get(k)}, not {run[k]}); "
                                'choose another folder, or delete it')
         check_no_others(o, ())
+    check_no_link(path)
     write_json(part/'meta.json', sealed(run))
     return part
 

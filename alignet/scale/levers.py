@@ -10,6 +10,9 @@ import copy
 from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
+from ..core import quiet_imports
+with quiet_imports():
+    from fastai.learner import Learner
 from fastcore.meta import delegates
 from ..core import *
 from ..features import as_backbone
@@ -66,11 +69,15 @@ def _check_levers(levers):
     check_has('mix local pull epochs', 'Levers', levers=levers)
     return levers
 
+@known_arguments
+@delegates(Learner.fit_one_cycle, but=['lr_max'])
 def fit_mixed(
     learn, # A Learner from align_learner
     levers:Levers=None, # mix and epochs are used; the defaults if None
     lr:float=4e-4, # Highest learning rate of the backbone
     head_lr:float=2e-2, # Highest learning rate of the scale, and of a head
+    div:float=10., # The first learning rate is the highest over this
+    pct_start:float=.1, # Share of the steps in which it rises
     **kwargs, # Passed to fit_one_cycle
 ) -> object: # The same Learner, its student's weights on the line
     "Train a student, then set its weights between where they were and where they are"
@@ -78,9 +85,7 @@ def fit_mixed(
     check_positive(lr=lr, head_lr=head_lr)
     check_has('model dls fit_one_cycle', 'a Learner', learn=learn)
     base = copy.deepcopy(learn.model.state_dict())
-    settings = dict(div=10., pct_start=.1) | kwargs
-    check_takes('fit_one_cycle', learn.fit_one_cycle, levers.epochs, slice(lr, head_lr), **settings)
-    learn.fit_one_cycle(levers.epochs, slice(lr, head_lr), **settings)
+    learn.fit_one_cycle(levers.epochs, slice(lr, head_lr), div=div, pct_start=pct_start, **kwargs)
     learn.model.load_state_dict(mix_states(base, learn.model.state_dict(), levers.mix))
     return learn
 

@@ -235,7 +235,7 @@ class StoreWriter:
 
     def _check_path(self):
         "Raise if the path is taken"
-        check_no_link(self.part)
+        for folder in (self.path, self.part): check_no_link(folder)
         check_no_others(self.part, _FILES)
         if not self.path.exists(): return
         if not all((self.path/o).is_file() for o in _FILES[1:]):

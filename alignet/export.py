@@ -255,6 +255,7 @@ def export_timm(
     path, backbone = check_path(path), timm_backbone(model if base is None else mix_models(base, model, mix))
     net = backbone.model
     check_weights(net)
+    backbone._measure()
     kept = {k: v for k, v in timm_config(net).items() if v is not None and k not in _OF_BASE}
     config = {**kept, **json.loads(json.dumps(backbone.data_config))}
     with model_folder(path) as tmp:

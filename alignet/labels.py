@@ -37,6 +37,8 @@ def cluster_features(
     check_count(2, k=k)
     check_at_least(0, exact_below=exact_below)
     if k > n: raise AlignetError(f'k={k} must lie between 2 and the number of images ({n:,})')
+    with np.errstate(over='ignore'): size = np.einsum('nd,nd->n', Z, Z).sum(dtype=np.float64)
+    if size > 1e37: raise AlignetError('distances of these features are beyond float32; divide all by one number')
     if np.array_equal(Z.max(0), Z.min(0)): raise AlignetError('all images have the same features; give others')
     work, seed = n * k * d, int(seed) % 2**32 # scikit-learn takes no larger one
     if work <= exact_below: model = KMeans(k, n_init=1, max_iter=50, random_state=seed)

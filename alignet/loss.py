@@ -132,6 +132,7 @@ def triplet_loss(
     check_tensors(sims=sims, probs=probs)
     if sims.ndim != 2 or sims.shape[-1] != 3 or probs.shape != sims.shape:
         raise AlignetError(f'sims {tuple(sims.shape)} and probs {tuple(probs.shape)} must both be (t, 3)')
+    if reduction == 'mean' and not len(sims): raise AlignetError('there are no triplets, so their loss has no mean')
     values = TRIPLET_LOSSES[loss](at_least_float32(sims) / tau, at_least_float32(probs))
     return values if reduction == 'none' else getattr(values, reduction)()
 

@@ -168,6 +168,10 @@ def _check_labels(labels, settings, give_clusters):
     dense = settings.triplets == 'batch'
     if dense and labels.embedding is None:
         raise AlignetError("triplets='batch' needs labels with an `embedding`; or use triplets='sampled'")
+    first = labels.embedding[:99] if dense else ()
+    # most are found different at once
+    if len(first) and (first == first[0]).all() and (labels.embedding == first[0]).all():
+        raise AlignetError('all images have the same embedding, so there is nothing to learn; label other images')
     if not dense and (labels.triplets is None or not len(labels.triplets)):
         raise AlignetError("triplets='sampled' needs labelled triplets; use pseudo_label(..., n=...)")
     if not (settings.per_cluster or give_clusters): return
@@ -357,6 +361,13 @@ def _loss_function(loss, weights, tau_teacher):
     check_takes('loss', loss, 'features', 'targets')
     return loss
 
+def _check_clusters(labels, rule):
+    "Raise if no triplet can have a weight by the clusters of its images"
+    need = dict(cluster_border=2, between_class=3).get(rule, 1)
+    if rule not in SAME_PAIRS or labels.clusters is None: return
+    there = len(np.unique(labels.clusters[labels.clusters >= 0]))
+    if there < need: raise AlignetError(f"weights='{rule}' needs {need} clusters or more, there are {there}")
+
 @known_arguments
 @delegates(Learner, but=['loss_func'])
 @delegates(BatchSettings, keep=True)
@@ -389,6 +400,7 @@ def align_learner(
     rule = weighting_rule(getattr(loss_func, 'weights', 'all'))
     if settings.triplets == 'sampled' and rule not in ('all', *SAME_PAIRS):
         raise AlignetError("weights are for triplets='batch'; sampled triplets count alike")
+    _check_clusters(labels, rule)
     dls = align_dls(labels, images, model, give_clusters=rule in SAME_PAIRS, **batches)
     cbs = [ServeBatches(), StopAtNaN()]
     if freeze_bn: cbs.append(FreezeBatchNormStats())

@@ -207,7 +207,8 @@ _templates.filters |= dict(markdown=render_markdown, inline=render_inline)
 def _repr_html_(self:Report, page=False):
     "The report as a fragment of HTML that keeps its style to itself"
     template = _templates.get_template('report.html.j2')
-    return template.render(title=self.title, subtitle=self.subtitle, parts=self.parts, page=page)
+    html = template.render(title=self.title, subtitle=self.subtitle, parts=self.parts, page=page)
+    return re.sub(r'[\0-\x08\x0b-\x1f\x7f]', lambda c: printable(c[0]), html)
 
 # %% ../../nbs/eval/report.ipynb #8e3563b0
 @patch

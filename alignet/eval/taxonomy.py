@@ -338,8 +338,8 @@ def load_hierarchy(
     hierarchy:str='imagenet/hierarchy/modified', # Folder of the hierarchy
 ) -> Taxonomy: # A row a photo
     "Photos of ImageNet classes with their place in the class hierarchy"
-    root = root or os.environ.get('ALIGNET_DATA')
-    if not root: raise AlignetError('give the folder of the ImageNet photos, or set ALIGNET_DATA')
+    if root is None: root = os.environ.get('ALIGNET_DATA') or None
+    if root is None: raise AlignetError('give the folder of the ImageNet photos, or set ALIGNET_DATA')
     root = check_path(root, 'root')
     folder = root/check_path(samples, 'samples')
     tree = ClassTree.load(root/check_path(hierarchy, 'hierarchy'))

@@ -101,7 +101,9 @@ def object_names(
     if len(names) != len(images):
         raise AlignetError(f'names must be one for each of the {len(images):,} pictures, not {len(names):,}')
     for o in names:
-        if _bad_name(o): raise AlignetError(f'names: {o!r} cannot be used as a name in a table; rename it')
+        if not _bad_name(o): continue
+        why = 'it would be read as a number, as missing, or without its blanks'
+        raise AlignetError(f'names: {o!r} cannot be used as a name in a table ({why}); rename it')
     return names, pd.factorize(pd.Series(names, dtype=object))[0]
 
 # %% ../../nbs/extras/ask.ipynb #23547fd8

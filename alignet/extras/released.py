@@ -56,7 +56,9 @@ class NpzRows:
     ):
         check_has('getinfo open', 'an open zip file', archive=archive)
         try: info = archive.getinfo(f'{key}.npy')
-        except KeyError: raise AlignetError(f"'{path}' has no array '{key}'; get the file again") from None
+        except KeyError:
+            remedy = 'get the file again, or use PseudoLabels.load for labels of your own'
+            raise AlignetError(f"'{path}' has no array '{key}'; {remedy}") from None
         self.file, self.what = archive.open(info), f"'{path}': {key}"
         self.shape, by_columns, self.dtype = _read_header(self.file)
         size, want = info.file_size - self.file.tell(), math.prod(self.shape) * self.dtype.itemsize

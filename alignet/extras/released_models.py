@@ -471,7 +471,8 @@ def verify_released(
     report = pd.DataFrame([_compared(got, known, k) for k in got if k in known])
     far = report[report.largest_difference > tol*report.largest_value]
     for o in far.itertuples():
-        raise AlignetError(f"'{folder}': {o.output} differs by {o.largest_difference:.2g} from TensorFlow's; {_REPORT}")
+        remedy = f"were the pictures' outputs computed by this model? If so, {_REPORT}"
+        raise AlignetError(f"'{folder}': {o.output} differs by {o.largest_difference:.2g} from TensorFlow's; {remedy}")
     return report
 
 # %% ../../nbs/extras/released_models.ipynb #b7556840

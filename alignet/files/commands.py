@@ -30,6 +30,8 @@ class CommandParser(argparse.ArgumentParser):
         message:str, # What is wrong
     ):
         "Exit with code 2"
+        lacks = message.partition('arguments are required: ')[2]
+        if lacks and not lacks.startswith('-'): message += ' (before the options)'
         self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; see {self.prog} --help\n")
 
     def parse_known_args(self,

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['MAX_UNPACKED', 'file_error', 'flush', 'restore_folder', 'replace_folder', 'check_has_name', 'check_no_device',
-           'check_no_link', 'check_kind', 'check_no_others', 'atomic_path', 'check_writable', 'remove_unfinished',
-           'cache_folder', 'to_jsonable', 'json_text', 'write_json', 'reading', 'parse_json', 'read_json',
-           'escape_formula', 'unescape_formula', 'write_npz', 'npz_path', 'check_size', 'read_npy', 'read_npz',
-           'folder_lock', 'locked_path', 'digest', 'sealed', 'read_sealed', 'file_digest', 'static_path']
+           'check_no_link', 'check_kind', 'check_no_others', 'is_empty_folder', 'atomic_path', 'check_writable',
+           'remove_unfinished', 'cache_folder', 'to_jsonable', 'json_text', 'write_json', 'reading', 'parse_json',
+           'read_json', 'escape_formula', 'unescape_formula', 'write_npz', 'npz_path', 'check_size', 'read_npy',
+           'read_npz', 'folder_lock', 'locked_path', 'digest', 'sealed', 'read_sealed', 'file_digest', 'static_path']
 
 # %% ../../nbs/files/disk.ipynb #65606878
 import contextlib, ctypes, errno, hashlib, json, math, os, re, shutil, time, uuid, zipfile
@@ -183,6 +183,13 @@ def check_no_others(
     if not others: return
     raise AlignetError(f"'{folder}' holds {preview(sorted(others))}, which would be lost; choose another folder")
 
+def is_empty_folder(
+    path:Path, # A file or folder, which may be missing
+) -> bool: # Not for a link
+    "Whether there is nothing in a folder"
+    path = check_path(path)
+    with _looking_at(path): return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+
 # %% ../../nbs/files/disk.ipynb #bcca8d32
 @contextlib.contextmanager
 def atomic_path(
@@ -269,12 +276,20 @@ def json_text(
         raise AlignetError(f'{what} cannot be written as JSON ({e}); keep plain values in it') from e
 
 # %% ../../nbs/files/disk.ipynb #7cabcbb2
+def _once(pairs):
+    "A dict of pairs; raise if a key occurs twice, as 1 and '1' do in JSON"
+    found = dict(pairs)
+    if len(found) == len(pairs): return found
+    raise ValueError('a key occurs twice')
+
 def write_json(
     path, # The file to make or replace
     obj, # Anything JSON knows, numpy scalars and arrays, paths
 ):
     "Write `obj` as JSON, whole or not at all"
     text = json_text(obj, f"what '{path}' is to hold", indent=1)
+    try: json.loads(text, object_pairs_hook=_once)
+    except ValueError as e: raise AlignetError(f"what '{path}' is to hold: {e}; give each key once") from e
     with atomic_path(path) as tmp: tmp.write_text(text, encoding='utf-8')
 
 # %% ../../nbs/files/disk.ipynb #readingreason
@@ -329,7 +344,7 @@ def parse_json(
     if not isinstance(kind, (type, type(None))): raise AlignetError(f'kind must be a type, not {kind!r:.60}')
     if kind is not None: what = f'{what} that holds a {kind.__name__}'
     with reading(path, what, remedy):
-        obj = json.loads(text)
+        obj = json.loads(text, object_pairs_hook=_once)
         if kind is None or isinstance(obj, kind): return obj
         raise TypeError(type(obj).__name__)
 

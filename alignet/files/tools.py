@@ -62,7 +62,8 @@ def check_choice(
 # %% ../../nbs/files/tools.ipynb #fb3ef404
 def _check_number(name, value):
     "Raise an `AlignetError` if a value is not one real number"
-    if not isinstance(value, numbers.Real) and getattr(value, 'shape', None) != ():
+    is_number = isinstance(value, numbers.Real) or getattr(value, 'shape', None) == ()
+    if not is_number or isinstance(value, (bool, np.bool_)):
         raise AlignetError(f'{name} must be a number, not {value!r:.60}')
     if isinstance(value, numbers.Rational) and not isinstance(value, numbers.Integral):
         raise AlignetError(f'{name} must be a float, not {value!r:.60}; give float(...)')

@@ -21,7 +21,7 @@ from .. import __version__
 from ..core import *
 from ..files.disk import *
 from ..features import FeatureStore
-from ..labels import check_origin, control_teacher, teacher_digest
+from ..labels import check_distances, check_origin, control_teacher, teacher_digest
 from .store import StoreWriter, rows_crc
 
 # %% ../../nbs/scale/clusters.ipynb #1a588822
@@ -123,6 +123,7 @@ def transform_store(
 def _check_sample(S, k, seed):
     "A sample that `k` centres can be fitted on, as float32; their number and the seed as Python's"
     S = check_finite(S, 'S')
+    check_distances(S)
     check_count(1, k=k)
     check_count(0, seed=seed)
     if k > len(S): raise AlignetError(f'k={k} centres need {k} rows of S, not {len(S):,}')

@@ -62,8 +62,10 @@ def extract_shared(
 def _check_same_model(stores):
     "Raise if the parts hold features of different models"
     first = stores[0]
+    # a name counts where nothing better is known
+    keys = StoreWriter.same if first.meta.get('weights') else (*StoreWriter.same, 'model')
     for s in stores[1:]:
-        differ = [k for k in StoreWriter.same if s.meta.get(k) != first.meta.get(k)]
+        differ = [k for k in keys if s.meta.get(k) != first.meta.get(k)]
         if differ:
             raise AlignetError(f"'{s.path}' holds features of another model than '{first.path}' (another "
                                f'{differ[0]}); extract that part again')

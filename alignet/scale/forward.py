@@ -72,7 +72,10 @@ def rows_of_batch(
     "Features of a batch; an error of the model names it and what it was given"
     check_has('name __call__', 'a model with a name, e.g. a Backbone', model=model)
     check_tensors(x=x)
-    try: return model(x)
+    try:
+        rows = model(x)
+        if len(rows) == len(x): return rows
+        raise AlignetError(f"'{model.name}' returns {len(rows):,} rows for {len(x):,} images; it must give one each")
     except torch.OutOfMemoryError as e:
         raise AlignetError(f"'{model.name}' fills the memory of {x.device}; lower batch_size={len(x)}") from e
     except AlignetError: raise

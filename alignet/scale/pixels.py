@@ -99,6 +99,9 @@ def check_data_config(
         if key in shapes: good = _are_numbers(value, shapes[key])
         if good and key in ('input_size', 'std', 'crop_pct'): good = np.min(np.asarray(value)) > 0
         if good and key == 'input_size': good = not np.any(np.asarray(value) % 1)
+        if good and key in ('mean', 'std') and np.max(np.abs(np.asarray(value))) > 2:
+            remedy = 'but pixels run from 0 to 1; divide it by 255'
+            raise AlignetError(f"the configuration of '{name}' has {key}={value!r}, {remedy}")
         if key == 'interpolation': good = isinstance(value, str) and value in _INTERPOLATIONS
         if key == 'crop_mode': good = value in (None, 'center', 'border', 'squash')
         if good: continue

@@ -237,9 +237,10 @@ class StoreWriter:
         "Raise if the path is taken"
         for folder in (self.path, self.part): check_no_link(folder)
         check_no_others(self.part, _FILES)
-        if not self.path.exists(): return
+        if not self.path.exists() or is_empty_folder(self.path): return
         if not all((self.path/o).is_file() for o in _FILES[1:]):
-            raise AlignetError(f"'{self.path}' exists and is no feature store; choose another folder")
+            remedy = 'choose another folder, or delete it'
+            raise AlignetError(f"'{self.path}' exists and is no feature store; {remedy}")
         if not self.overwrite:
             raise AlignetError(f"'{self.path}' exists already; choose another folder, or overwrite=True")
         check_no_others(self.path, _FILES)

@@ -9,6 +9,7 @@ __all__ = ['choice_kl', 'flat_pairs', 'pair_exp_sums', 'pair_mass', 'all_triplet
            'prepare_fit', 'fit_listed', 'fit_embedding']
 
 # %% ../../nbs/scale/teacher_fit.ipynb #cc2b27cf
+import os
 from dataclasses import dataclass, replace
 import numpy as np
 import torch
@@ -299,6 +300,8 @@ def judged_features(
     probs=None, # (t, 3) choice probabilities; those of the Judgements if None
 ) -> JudgedFeatures: # All of it checked
     "Join features and judgements: by name where the judgements have names"
+    if isinstance(X, (str, os.PathLike)):
+        raise AlignetError(f"X must be features or a FeatureStore, not {str(X)!r:.60}; FeatureStore opens a folder")
     names = getattr(triplets, 'names', None)
     if names is not None:
         if not hasattr(triplets, 'triplets'): raise AlignetError('triplets must be indices or Judgements, not features')

@@ -228,7 +228,8 @@ class _File:
 # %% ../../nbs/worlds/archives.ipynb #ee381b5d
 class TarImages(PackedImages):
     "Images in tar shards, known by member name and read in any order"
-    if_repeated = "prefix=True puts the shard's name before each"
+    if_repeated = 'pack each under a name of its own'
+    if_shared = "prefix=True puts the shard's name before each"
     if_empty = f'an image ends in one of {", ".join(IMAGE_SUFFIXES)}'
     @known_arguments
     def __init__(self,
@@ -253,6 +254,7 @@ class TarImages(PackedImages):
                 where.append((s, offset, size))
         self._where, self._open = np.array(where, np.int64).reshape(-1, 3), {}
         first, others = self.shards[0], len(self.shards) - 1
+        if others and not prefix: self.if_repeated = self.if_shared
         if outside: report_left_out(first.parent, [], [f'{outside:,} files that lie outside (..); pack them again'])
         self._named(first.parent/f'{first.stem} and {others} more' if others else first, names)
 

@@ -7,7 +7,7 @@ __all__ = ['IMAGE_FORMATS', 'IMAGE_SUFFIXES', 'UNREAD_SUFFIXES', 'to_rgb', 'load
            'find_images', 'ImageSet', 'check_pictures', 'contact_sheet', 'show_sheet', 'stamp_text', 'file_stamp']
 
 # %% ../../nbs/worlds/pictures.ipynb #c06cb5e7
-import hashlib, io, os, zlib
+import hashlib, io, os, re, zlib
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -181,6 +181,12 @@ def find_images(
     raise AlignetError(f"image folder '{root}' {has}; {remedy}")
 
 # %% ../../nbs/worlds/pictures.ipynb #6ec64f24
+def _instead_of(root):
+    "What to give in place of a folder that does not exist"
+    if re.match(r'\w\w+:/', str(root)): return 'it is an address: download it, and give a folder of this machine'
+    if set(str(root)) & set('*?['): return 'a pattern stands for tar files: give the folder that holds the images'
+    return 'check the path'
+
 class ImageSet:
     "Images under one folder, known by their relative file names"
     def __init__(self,
@@ -189,7 +195,7 @@ class ImageSet:
     ):
         self.root = check_path(root, 'the image folder')
         if not os.path.exists(root):
-            raise AlignetError(f"image folder '{root}' does not exist; check the path")
+            raise AlignetError(f"image folder '{root}' does not exist; {_instead_of(root)}")
         if not self.root.is_dir():
             raise AlignetError(f"'{root}' is a file; give the folder that holds the images")
         if names is None: self.names = find_images(self.root)

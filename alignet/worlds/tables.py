@@ -48,7 +48,9 @@ def _is_header(first, df):
     "Whether the first line of a table of names names its columns, rather than objects as the rest does"
     if any(SUBJECT_COLUMN.fullmatch(o) or ODD_COLUMN.fullmatch(o) for o in first[3:]): return True
     again = df.iloc[:, :len(first)].astype(object).eq(first[:df.shape[1]]).all(axis=1)
-    return not set(first[:3]) <= _texts_in(df[~again], 3)
+    new = set(first[:3]) - _texts_in(df[~again], 3)
+    # an object may occur in the first line only
+    return len(new) > 1 or any(ODD_COLUMN.fullmatch(o) for o in new)
 
 def _check_comment(text, path):
     "Raise if a table begins with a comment"
@@ -205,10 +207,13 @@ def _table_objects(df, names, base, what):
     cells = _cells(df, names)
     given, number = ~cells.missing, np.isfinite(cells.number)
     mostly_numbers = number[given].mean() >= .5 if given.any() else True
+    marks = sorted(set(cells.text[cells.missing]) - {''})
     if names is None:
         if not given.any():
-            raise AlignetError(f'{what}: {preview(df.columns)} hold no objects, but empty cells only; fill them in')
-        if mostly_numbers: raise AlignetError(f'{what} holds indices; say what they point to with names=[...]')
+            remedy = f'if {preview(marks)} are objects, give names=[...]' if marks else 'fill them in'
+            raise AlignetError(f'{what}: {preview(df.columns)} hold no objects, but empty cells only; {remedy}')
+        saved = ', or use Judgements.load if it was saved' if ".npz'" in what else ''
+        if mostly_numbers: raise AlignetError(f'{what} holds indices; say what they point to with names=[...]{saved}')
         if (number & given).any():
             raise AlignetError(f'{what} mixes names and numbers in {preview(df.columns)}; '
                                'choose columns=[...], or give names=[...]')
@@ -217,7 +222,6 @@ def _table_objects(df, names, base, what):
     all_known = bool(names) and set(cells.text[given]) <= set(names) and not number[given].all()
     by_name = not mostly_numbers or base is None and all_known
     t, faults = _find_names(cells, names) if by_name else _find_indices(cells, names, base, what)
-    marks = sorted(set(cells.text[cells.missing]) - {''})
     empty = 'have an empty cell'
     if marks: empty += f" or {preview(marks)} in one (if that is an object, give names=[...])"
     return t, names, [(cells.missing.any(1), empty)] + faults
@@ -351,6 +355,8 @@ def _suggest_columns(df, free, odd):
     others = [c for c in free if c != odd]
     numbered = [c for c in others if re.search('[123]$', str(c))]
     if len(numbered) == 3: return numbered
+    texts = [c for c in others if pd.to_numeric(df[c], errors='coerce').isna().any()]
+    if len(texts) == 3: return texts
     before = free[:free.index(odd)] if odd in free else others
     near = before if len(before) >= 3 else others
     # of equal ones the last
@@ -381,6 +387,9 @@ def infer_columns(
     check_unique([c for c in df.columns if c in need], f'columns of {what}', 'rename them')
     hints = [c for c in free if spec.odd is None and c != columns[2] and ODD_COLUMN.fullmatch(str(c))]
     unclear = spec.columns is None and len(rest) > 3
+    if unclear and len(df) == 3 and isinstance(df.columns, pd.RangeIndex):
+        raise AlignetError(f'{what} has the shape {df.shape}, but a triplet is a row of three; '
+                           'transpose it, or give columns=[...]')
     if unclear or hints:
         odd = hints[0] if hints else spec.odd or 'last'
         three = _suggest_columns(df, free, odd) if unclear else columns

@@ -65,10 +65,10 @@ def local_copy(
     "The copy of a THINGS file in the data folder"
     check_has('file local', 'an entry of things_file', f=f)
     data = os.environ.get('ALIGNET_DATA')
-    if not root and data and not os.path.isdir(data):
+    if root is None and data and not os.path.isdir(data):
         raise AlignetError(f"ALIGNET_DATA: '{data}' is no folder; correct or unset it")
-    root = root or data
-    if not root: return None
+    if root is None: root = data or None
+    if root is None: return None
     names = [o for o in (f.file, f.local) if o]
     places = [check_path(root)/folder/name for name in names for folder in ('things', '')]
     return next((p for p in places if p.is_file()), None)

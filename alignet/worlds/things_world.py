@@ -44,7 +44,8 @@ def things_images(
     for f in ImageSet.from_folder(folder).names: photos.setdefault(_concept_of(f), []).append(f)
     found = [o for o in names if o in photos]
     if missing == 'error' or not found:
-        check_known(names, photos, f"photos in '{folder}'", "use missing='drop'")
+        remedy = "use missing='drop'" if found else 'give the folder with the photos of THINGS'
+        check_known(names, photos, f"photos in '{folder}'", remedy)
     absent = [o for o in names if o not in photos]
     if absent: print(f'{len(absent):,} of {len(names):,} concepts have no photo: {preview(absent)}')
     files = [_seen_photo(o, photos[o]) for o in found]
@@ -143,8 +144,8 @@ _NEEDED = ('things/things_concepts.tsv', 'things/human_triplets.npz', 'things/im
 
 def _things_root(root):
     "The data folder, or an error that says what is missing"
-    root = root or os.environ.get('ALIGNET_DATA')
-    if not root:
+    if root is None: root = os.environ.get('ALIGNET_DATA') or None
+    if root is None:
         raise AlignetError('the THINGS world needs data: set the environment variable ALIGNET_DATA')
     missing = [o for o in _NEEDED if not (check_path(root)/o).exists()]
     if missing:

@@ -75,7 +75,7 @@ def label_triplets(
     "Let the teacher answer: its similarities, each row reordered so that the odd one is last"
     check_count(0, limit=limit)
     Z = prep_features(Z, 'dot')
-    t = check_triplets(triplets, len(Z)).astype(np.int32)
+    t = check_triplets(triplets, len(Z))
     if S is not None: S = check_real(S, 'S')
     if S is not None and S.shape != (len(Z), len(Z)):
         raise AlignetError(f'S must have the shape ({len(Z)}, {len(Z)}), not {S.shape}')
@@ -83,7 +83,8 @@ def label_triplets(
     sims = np.empty(t.shape, np.float32)
     for column, (a, b) in enumerate([(0, 1), (0, 2), (1, 2)]):
         sims[:, column] = pair_dots(Z, t[:, a], t[:, b]) if S is None else S[t[:, a], t[:, b]]
-    return odd_last(t, sims)
+    t, sims = odd_last(t, sims)
+    return t.astype(np.int32), sims
 
 # %% ../nbs/04_labels.ipynb #4d3c0e6b
 def choice_entropy(

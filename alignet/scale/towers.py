@@ -201,7 +201,8 @@ class _HFTower(nn.Module):
     "A vision model of transformers that returns one row of features an image"
     def __init__(self, net, bgr=False):
         super().__init__()
-        net = getattr(net, 'base_model', net) # without a head of classes
+        base = getattr(net, 'base_model', net) # without a head of classes
+        if hasattr(base, 'config'): net = base
         self.net, self.bgr = getattr(net, 'vision_model', net), bgr
 
     def forward(self, x):

@@ -185,7 +185,9 @@ def _is_of_library(o):
 
 def _instructions(code):
     "The instructions of a function's code, with those of the functions in it"
-    inner = tuple(_instructions(o) if hasattr(o, 'co_code') else repr(o) for o in code.co_consts)
+    # a set has no order of its own
+    constants = [sorted(map(repr, o)) if isinstance(o, frozenset) else o for o in code.co_consts]
+    inner = tuple(_instructions(o) if hasattr(o, 'co_code') else repr(o) for o in constants)
     return code.co_code, code.co_names, inner
 
 def _global_names(code):
@@ -206,44 +208,44 @@ def _surroundings(f, seen):
     found = {k: f.__globals__[k] for k in _global_names(code) if k in f.__globals__}
     for name, cell in zip(code.co_freevars, f.__closure__ or ()):
         with contextlib.suppress(ValueError): found[name] = cell.cell_contents # an empty cell raises
-    # helpers of other modules are taken as they stand
-    others = [k for k, v in found.items() if getattr(v, '__globals__', f.__globals__) is not f.__globals__]
-    return {k: _describe(v, None if k in others else seen) for k, v in sorted(found.items())}
+    # a list may be what a hook fills
+    return {k: _describe(v, seen) for k, v in sorted(found.items()) if not isinstance(v, list)}
 
-def _describe(v, seen=()):
+def _describe(v, seen):
     "What a value adds to the behaviour of a module; None for what is not looked at"
     if _is_plain(v): return repr(v)
     if isinstance(v, (np.ndarray, torch.Tensor)): return digest(to_array(v, 'a variable'))
     f = getattr(v, '__func__', v)
     if not hasattr(f, '__code__'): return None
-    if _is_of_library(f): return f.__qualname__
-    around = {} if seen is None or f in seen else _surroundings(f, (*seen, f))
-    return _instructions(f.__code__), around
+    # the functions of a library are known, and the others are described once
+    if _is_of_library(f) or f in seen: return f.__qualname__
+    seen.add(f)
+    return _instructions(f.__code__), _surroundings(f, seen)
 
 # %% ../../nbs/scale/weights.ipynb #3d3e0ac8
 # where a class stands, how something is computed, what is done in training only
-_NO_BEHAVIOUR = re.compile('__(module|doc|firstlineno|static_attributes)__|_is_.*|fused_attn|'
-                           'grad_checkpointing|training|drop.*')
+_NO_BEHAVIOUR = re.compile('__(module|doc|firstlineno|static_attributes)__|name_or_path|_is_.*|_compiled_call_impl|'
+                           'fused_attn|grad(ient)?_checkpointing|training|drop.*|momentum')
 _ONLY_IN_TRAINING = nn.Identity, nn.Dropout, DropPath, PatchDropout
 
-def _settings(o):
+def _settings(o, seen):
     "Plain values and functions of a part or a class, by name"
     known = {k: v for k, v in sorted(vars(o).items()) if not _NO_BEHAVIOUR.fullmatch(k)}
     # a tensor that is no weight may be what was computed last
-    return {k: _describe(v) for k, v in known.items() if not isinstance(v, torch.Tensor)}
+    return {k: _describe(v, seen) for k, v in known.items() if not isinstance(v, torch.Tensor)}
 
 def behaviour_digest(
     module, # A PyTorch module
 ) -> str: # 16 hexadecimal digits
     "Fingerprint of what a module does besides its weights: classes, settings, hooks, code of one's own"
     check_has('state_dict named_modules', 'a module', module=module)
-    parts = []
+    parts, seen = [], set()
     for name, part in module.named_modules():
         cls = type(part)
         if cls in _ONLY_IN_TRAINING: continue
-        classes = [_settings(o) for o in cls.__mro__ if not _is_of_library(o)]
-        hooks = [_describe(o) for o in (*part._forward_pre_hooks.values(), *part._forward_hooks.values())]
-        parts.append((name, cls.__qualname__, classes, _settings(part), hooks))
+        classes = [_settings(o, seen) for o in cls.__mro__ if not _is_of_library(o)]
+        hooks = [_describe(o, seen) for o in (*part._forward_pre_hooks.values(), *part._forward_hooks.values())]
+        parts.append((name, cls.__qualname__, classes, _settings(part, seen), hooks))
     return digest(repr(parts))
 
 # %% ../../nbs/scale/weights.ipynb #2b55daf8

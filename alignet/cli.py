@@ -123,7 +123,7 @@ class LabelCommand:
         if self.shards:
             labels, saved = label_folder(teacher, store, self.out, clusters=self.clusters, **what), self.out
         else:
-            if any((Path(self.out)/o).is_dir() for o in ('features', 'labels')):
+            if (Path(self.out)/'labels'/'manifest.json').is_file():
                 raise AlignetError(f"'{self.out}' is a folder of labels; add --shards, or choose another name")
             check_writable(npz_path(self.out), mark='names.npy')
             labels = pseudo_label(teacher, store, clusters=self.clusters, **what)

@@ -337,10 +337,9 @@ def check(self:FeatureStore,
         want = named_model(self.meta, str(model), weights_source(model), size)
     else:
         made_by = signature(_backbone_at(model, size), size)
+        differ = other_maker(self.meta, dict(made_by, versions=_versions()))
+        if 'behaviour' not in differ: del made_by['behaviour']
         pixels = made_by.pop('data_config')
-        # another version of a library may call the same settings otherwise
-        is_told = self.meta.get('behaviour') and self.meta.get('versions') == _versions()
-        if not is_told: made_by.pop('behaviour')
         want = {**made_by, **pixels}
     other = other_model(self.meta, want)
     if images is not None: other += other_images(self, images)

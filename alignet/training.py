@@ -328,8 +328,8 @@ def _check_learner(settings):
     "Raise if settings of fastai's Learner cannot be used"
     check_callable(**{k: settings[k] for k in ('opt_func', 'splitter') if k in settings})
     lr = settings.get('lr', 1)
-    rates = [o for o in (lr.start, lr.stop) if o is not None] if isinstance(lr, slice) else [lr]
-    for rate in rates: check_positive(lr=rate)
+    check_positive(lr=(lr.stop or 1) if isinstance(lr, slice) else lr)
+    if getattr(lr, 'start', None) is not None: check_at_least(0, lr=lr.start)
     check_flag(**{k: settings[k] for k in ('wd_bn_bias', 'train_bn', 'default_cbs') if k in settings})
     for k in ('path', 'model_dir'):
         if settings.get(k) is not None: check_path(settings[k], k)
@@ -342,13 +342,11 @@ def _check_learner(settings):
 
 def _check_optimiser(learn):
     "Raise if opt_func does not make what fastai needs"
-    try:
-        learn.create_opt()
-        learn.opt.set_hypers()
+    groups = learn.splitter(learn.model)
+    try: learn.opt_func(groups, lr=1e-3).set_hypers()
     except (TypeError, AttributeError) as e:
         remedy = "wrap PyTorch's own: partial(OptimWrapper, opt=torch.optim.SGD)"
         raise AlignetError(f'opt_func must make an optimiser of fastai ({e!s:.100}); {remedy}') from e
-    learn.opt = None
 
 def _loss_function(loss, weights, tau_teacher):
     "The function that is given, or that of a name or of an entry of TRIPLET_LOSSES"
@@ -409,6 +407,7 @@ def align_learner(
     _check_learner(kwargs)
     metrics = [teacher_agreement, *L(kwargs.pop('metrics', None))]
     kwargs = dict(opt_func=partial(Adam, eps=1e-8), splitter=student_groups, wd=0.) | kwargs
+    if kwargs['wd'] is not None: kwargs['wd'] = float(kwargs['wd']) # fastai takes no numbers of numpy
     learn = Learner(dls, model, loss_func, metrics=metrics, cbs=cbs, **kwargs)
     _check_optimiser(learn)
     return learn

@@ -31,7 +31,7 @@ class CommandParser(argparse.ArgumentParser):
     ):
         "Exit with code 2"
         lacks = message.partition('arguments are required: ')[2]
-        if lacks and not lacks.startswith('-'): message += ' (before the options)'
+        if lacks and '--' not in lacks: message += ' (before the options)'
         self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; see {self.prog} --help\n")
 
     def parse_known_args(self,

@@ -63,7 +63,7 @@ def check_choice(
 def _check_number(name, value):
     "Raise an `AlignetError` if a value is not one real number"
     is_number = isinstance(value, numbers.Real) or getattr(value, 'shape', None) == ()
-    if not is_number or isinstance(value, (bool, np.bool_)):
+    if not is_number or isinstance(value, bool) or str(getattr(value, 'dtype', '')) in ('bool', 'torch.bool'):
         raise AlignetError(f'{name} must be a number, not {value!r:.60}')
     if isinstance(value, numbers.Rational) and not isinstance(value, numbers.Integral):
         raise AlignetError(f'{name} must be a float, not {value!r:.60}; give float(...)')

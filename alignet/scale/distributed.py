@@ -12,7 +12,7 @@ import torch
 from fastcore.meta import delegates
 from ..core import *
 from ..features import FeatureStore, extract_features
-from .store import FILE_COLUMNS, StoreWriter, rows_crc
+from .store import FILE_COLUMNS, StoreWriter, other_maker, rows_crc
 from .processes import *
 
 # %% ../../nbs/scale/distributed.ipynb #323e7380
@@ -62,10 +62,10 @@ def extract_shared(
 def _check_same_model(stores):
     "Raise if the parts hold features of different models"
     first = stores[0]
-    # a name counts where nothing better is known
-    keys = StoreWriter.same if first.meta.get('weights') else (*StoreWriter.same, 'model')
     for s in stores[1:]:
-        differ = [k for k in keys if s.meta.get(k) != first.meta.get(k)]
+        differ = other_maker(s.meta, first.meta)
+        # a name counts where nothing better is known
+        if not first.meta.get('weights') and s.meta.get('model') != first.meta.get('model'): differ.append('model')
         if differ:
             raise AlignetError(f"'{s.path}' holds features of another model than '{first.path}' (another "
                                f'{differ[0]}); extract that part again')

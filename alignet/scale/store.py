@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['FILE_COLUMNS', 'part_folder', 'file_column', 'files_digest', 'read_store_files', 'image_files', 'pixel_marks',
-           'other_model', 'named_model', 'other_images', 'to_half', 'Rounding', 'StoreWriter', 'rows_crc', 'open_rows']
+           'other_model', 'other_maker', 'named_model', 'other_images', 'to_half', 'Rounding', 'StoreWriter',
+           'rows_crc', 'open_rows']
 
 # %% ../../nbs/scale/store.ipynb #9d869197
 import contextlib, os, time, warnings, zlib
@@ -107,6 +108,16 @@ def other_model(
     said = dict(behaviour='behaviour (settings, hooks or code)')
     return [f'{said.get(k, k)} {have.get(k)}, not {v}' for k, v in want.items() if have.get(k) != v]
 
+def other_maker(
+    have:dict, # Record of a store
+    want:dict, # That of another one
+) -> list: # Of arch, weights, behaviour, data_config
+    "What made the features of one store and not those of another, by key"
+    # another version of a library may describe the same behaviour otherwise, and older stores have none
+    told = have.get('behaviour') and want.get('behaviour') and have.get('versions') == want.get('versions')
+    keys = ['arch', 'weights', *(['behaviour'] if told else []), 'data_config']
+    return [k for k in keys if have.get(k) != want.get(k)]
+
 # %% ../../nbs/scale/store.ipynb #stonamed
 def named_model(
     meta:dict, # Of a store
@@ -208,7 +219,6 @@ _FILES = 'features.npy', 'meta.json', 'names.json'
 
 class StoreWriter:
     "Write the rows of a feature store in a `with` block; an unfinished run goes on at row `done`"
-    same = 'arch', 'weights', 'behaviour', 'data_config' # What must agree to go on
     save_every = 1. # Seconds between two records of the number of rows that are done
     def __init__(self,
         path, # Folder of the store
@@ -299,7 +309,7 @@ def _kept_rows(self:StoreWriter):
     # a run may have been killed between the two files
     if not all((self.part/o).is_file() for o in ('meta.json', 'names.json')): return 0
     meta, files = _read_small_files(self.part)
-    other = [k for k in self.same if meta.get(k) != self.meta.get(k)]
+    other = other_maker(meta, self.meta)
     if files['names'] != self.files['names']: other.append('images')
     if other and not self.overwrite:
         what = f"unfinished features of '{meta.get('model')}' with other {other[0]}"

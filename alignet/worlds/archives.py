@@ -331,7 +331,10 @@ def _shard_labels(self:TarImages, s):
     "Labels of the images of one shard, by name"
     members, where = _contents(self.shards[s])
     ext, f, found = self.label.partition(':')[0], self._file(s), {}
-    label_at = {_split(n)[0]: w for n, w in zip(members, where) if _split(n)[1] == ext}
+    labelled = [(_split(n)[0], w) for n, w in zip(members, where) if _split(n)[1] == ext]
+    remedy = f'pack each sample once, with one .{ext}'
+    check_unique([key for key, _ in labelled], f"labels in '{self.shards[s]}'", remedy)
+    label_at = dict(labelled)
     for member in members:
         at, name = label_at.get(_split(member)[0]), self._name(s, member)
         if at is None or not self._is_image(member) or name not in self: continue

@@ -55,6 +55,8 @@ def _is_header(first, df):
 def _check_comment(text, path):
     "Raise if a table begins with a comment"
     first, _, rest = text.lstrip('\n').partition('\n')
+    if re.fullmatch(r'sep=.', first):
+        raise AlignetError(f"table '{path}' begins with '{first}', a mark for Excel; delete this line")
     if not first.startswith('#') or first[1:2] != ' ' and column_separator(rest) == column_separator(text): return
     raise AlignetError(f"table '{path}' begins with a comment, '{first:.40}'; delete this line")
 

@@ -232,6 +232,18 @@ def _released_rows(files, sims, path):
     return names.tolist(), index.reshape(files.shape), meta
 
 # %% ../nbs/04_labels.ipynb #0db516aa
+def _check_embedding(labels):
+    "Raise if the similarities of a file, in up to 1,000 rows, are not those of its embedding"
+    if labels.embedding is None or not len(labels): return
+    some = np.linspace(0, len(labels) - 1, min(1000, len(labels))).astype(int)
+    Z = labels.embedding[labels.triplets[some]].astype(np.float64)
+    length = np.linalg.norm(Z, axis=2)
+    # wide enough for what was kept as float16
+    limit = .01 * length[:, :, None] * length[:, None]
+    i, j = [0, 0, 1], [1, 2, 2]
+    off = abs(labels.sims[some] - (Z @ Z.swapaxes(1, 2))[:, i, j]) > limit[:, i, j]
+    check_rows(off.any(1), 'similarities', 'are not the products of the rows of embedding; label again')
+
 @patch(cls_method=True)
 def load(cls:PseudoLabels,
     path, # A file of save, or one in the layout of the released ones
@@ -250,6 +262,7 @@ def load(cls:PseudoLabels,
             meta = known | meta
         triplets, sims = odd_last(triplets, sims)
         labels = cls(names, triplets, sims, a.get('embedding'), meta, a.get('clusters'))
+        _check_embedding(labels)
     except (ValueError, TypeError, IndexError, RecursionError) as e: raise AlignetError(f"'{path}': {e}") from e
     if not allow_control: warn_of_control(path, labels.transform)
     return labels

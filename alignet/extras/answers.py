@@ -198,6 +198,14 @@ def _all_simulated(answers):
     return bool(len(simulated) and simulated.all())
 
 # %% ../../nbs/extras/answers.ipynb #d350ce71
+def _report_pictures(df):
+    "Print if records of different sets of pictures share names"
+    pictures = df.setting.str.extract(r'(?:^| )images=(\S+)')[0]
+    names = [set(part[list(SIDES)].to_numpy(object).ravel()) for _, part in df.groupby(pictures)]
+    if sum(map(len, names)) == len(set().union(*names)): return
+    print(f'the answers are about {len(names)} sets of pictures with the same names; '
+          'read them apart if a name is not always the same picture')
+
 def _of_annotators(df, annotators):
     "The answers of some annotators"
     annotators = [annotators] if isinstance(annotators, str) else check_names(annotators, 'annotators')
@@ -234,6 +242,7 @@ def read_answers(
     if drop_failed_catch is not None: df = _drop_inattentive(df, drop_failed_catch)
     simulated, df = _all_simulated(df), df[~df.catch]
     if df.empty: raise AlignetError('there is no answer to read, other than catch trials and excluded annotators')
+    _report_pictures(df)
     shown = df[list(SIDES)].to_numpy(object)
     seen = sorted(set(shown.ravel()))
     names = seen if names is None else check_names(names)

@@ -408,7 +408,7 @@ def npz_path(
     return path if path.suffix == '.npz' else path.with_name(path.name + '.npz')
 
 # %% ../../nbs/files/disk.ipynb #50af8313
-MAX_UNPACKED = 200 # No file is unpacked to more than this times its size, or a gigabyte
+MAX_UNPACKED = 200 # No file is unpacked to more than this times its size, or 100 MB
 
 def check_size(
     size, # Bytes that it would fill
@@ -418,7 +418,7 @@ def check_size(
     "Raise if what a file would fill is more than half of the memory, or far more than it holds"
     check_at_least(0, size=size, packed=packed or 0)
     check_memory(size, f"'{path}'", 'check the file')
-    if packed is None or size <= max(1e9, MAX_UNPACKED * packed): return
+    if packed is None or size <= max(1e8, MAX_UNPACKED * packed): return
     raise AlignetError(f"'{path}' would fill {size / 1e9:,.1f} GB of memory; check the file")
 
 # %% ../../nbs/files/disk.ipynb #acba9791

@@ -25,6 +25,8 @@ def read_text(
         data = Path(path).read_bytes()
         if data.startswith((b'PK\x03\x04', b'\xd0\xcf\x11\xe0')):
             raise AlignetError(f"'{path}' is an Excel table or an archive, not {what}; save it as text, e.g. as .csv")
+        if data.startswith(b'\x1f\x8b'):
+            raise AlignetError(f"'{path}' is compressed, not {what}; unpack it, e.g. with gunzip")
         encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), 'utf-8')
         text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
         if '\0' in text: raise ValueError('it holds zero bytes')

@@ -434,6 +434,8 @@ def prepare_fit(
     if not np.ptp(X, 0).any(): raise AlignetError('all objects have the same features; give others')
     meta = dict(lam=float(lam), tau=float(tau), penalty=settings.penalty, seed=int(seed), objects=n)
     mean, std = mean_and_std(X, settings.standardise)
+    if np.ptp((X - mean) / std, 0).max() < 1e-6:
+        raise AlignetError('all objects have the same features beside one huge value; leave constant columns out')
     has_local = local is not None and local.alpha
     if has_local: X = np.concatenate([X, local.features(d)])
     Y, basis = to_span(torch.from_numpy((X - mean) / std))

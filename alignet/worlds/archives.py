@@ -226,6 +226,11 @@ class _File:
         return got
 
 # %% ../../nbs/worlds/archives.ipynb #ee381b5d
+def _size_and_time(file):
+    "What changes when a file is written again"
+    at = os.stat(file)
+    return at.st_size, at.st_mtime_ns
+
 class TarImages(PackedImages):
     "Images in tar shards, known by member name and read in any order"
     if_repeated = 'pack each under a name of its own'
@@ -246,6 +251,7 @@ class TarImages(PackedImages):
         if self.ext: self.if_empty = f'no file ends in {preview(sorted(self.ext))}, as ext wants'
         if prefix: check_unique([p.stem for p in self.shards], 'shard names', 'open them without prefix')
         names, where, outside = [], [], 0
+        self._seen = [_size_and_time(p) for p in self.shards]
         for s in progress(range(len(self.shards)), desc='contents of the shards'):
             for name, (offset, size) in zip(*_contents(self.shards[s])):
                 outside += '..' in name.split('/')
@@ -279,7 +285,10 @@ def _file(self:TarImages, s):
     f = self._open.get(s)
     if f is None:
         for old in list(self._open)[:max(0, len(self._open) - 63)]: self._open.pop(old, None)
-        f = self._open[s] = _File(self.shards[s])
+        f = _File(self.shards[s])
+        if _size_and_time(f.fd) != self._seen[s]:
+            raise AlignetError(f"'{self.shards[s]}' has changed since it was opened; open the shards again")
+        self._open[s] = f
     return f
 
 # %% ../../nbs/worlds/archives.ipynb #bce30d58
@@ -331,7 +340,10 @@ def _shard_labels(self:TarImages, s):
     "Labels of the images of one shard, by name"
     members, where = _contents(self.shards[s])
     ext, f, found = self.label.partition(':')[0], self._file(s), {}
-    label_at = {_split(n)[0]: w for n, w in zip(members, where) if _split(n)[1] == ext}
+    labelled = [(_split(n)[0], w) for n, w in zip(members, where) if _split(n)[1] == ext]
+    remedy = f'pack each sample once, with one .{ext}'
+    check_unique([key for key, _ in labelled], f"labels in '{self.shards[s]}'", remedy)
+    label_at = dict(labelled)
     for member in members:
         at, name = label_at.get(_split(member)[0]), self._name(s, member)
         if at is None or not self._is_image(member) or name not in self: continue

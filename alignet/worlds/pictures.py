@@ -72,6 +72,7 @@ def _complaint(e, start):
     if isinstance(e, PermissionError): return 'may not be read; change its permissions'
     if isinstance(e, Image.DecompressionBombError): return f'is too large to be safe ({e}); make it smaller'
     if isinstance(e, OSError) and e.errno: return f'cannot be read ({e.strerror}); check the path and the disk'
+    if isinstance(e, AlignetError): return f'cannot be shown ({e}); save it as an 8-bit RGB PNG'
     if not isinstance(e, UnidentifiedImageError):
         return f'is damaged or cut off ({e}); copy it again, or save it as an 8-bit RGB PNG'
     if not start: return 'is empty (0 bytes); copy it again or remove it'

@@ -7,7 +7,7 @@ __all__ = ['SUBJECT_COLUMN', 'ODD_IS', 'ODD_COLUMN', 'read_array', 'infer_base',
            'TableSpec', 'infer_columns', 'has_repeats']
 
 # %% ../../nbs/worlds/tables.ipynb #7541a39c
-import contextlib, dataclasses, io, itertools, numbers, os, re
+import contextlib, dataclasses, io, itertools, numbers, os, re, unicodedata
 from collections import namedtuple
 from pathlib import Path
 import numpy as np
@@ -55,6 +55,8 @@ def _is_header(first, df):
 def _check_comment(text, path):
     "Raise if a table begins with a comment"
     first, _, rest = text.lstrip('\n').partition('\n')
+    if re.fullmatch(r'sep=.', first):
+        raise AlignetError(f"table '{path}' begins with '{first}', a mark for Excel; delete this line")
     if not first.startswith('#') or first[1:2] != ' ' and column_separator(rest) == column_separator(text): return
     raise AlignetError(f"table '{path}' begins with a comment, '{first:.40}'; delete this line")
 
@@ -178,7 +180,9 @@ def _find_names(cells, names):
     unknown = (t < 0) & ~cells.missing
     missing = sorted(set(cells.text[unknown]))
     near = nearest_names(missing[0], names, 1) if missing else []
+    same = near and unicodedata.normalize('NFC', near[0]) == unicodedata.normalize('NFC', missing[0])
     hint = f", there is '{near[0]}'" if near else ''
+    if same: hint = f', there is {near[0]!a}, the same letters in another Unicode form'
     why = f'name objects that are not in names: {preview(missing)}{hint}'
     return np.maximum(t, 0), [(unknown.any(1), why)]
 

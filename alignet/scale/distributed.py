@@ -65,6 +65,10 @@ def _check_same_model(stores):
     # a name counts where nothing better is known
     keys = StoreWriter.same if first.meta.get('weights') else (*StoreWriter.same, 'model')
     for s in stores[1:]:
+        widths = s.X.shape[1], first.X.shape[1]
+        if widths[0] != widths[1]:
+            raise AlignetError(f"'{s.path}' holds {widths[0]} features an image, '{first.path}' {widths[1]}; "
+                               'extract that part again')
         differ = [k for k in keys if s.meta.get(k) != first.meta.get(k)]
         if differ:
             raise AlignetError(f"'{s.path}' holds features of another model than '{first.path}' (another "

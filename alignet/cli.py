@@ -363,6 +363,7 @@ def _absent_input(options):
         is_pattern = name == 'images' and set('*?[{:') & set(path)
         if is_pattern: continue
         error = f"{name}: '{printable(path):.200}' does not exist; check the path"
+        if os.path.exists(f'{path}.npz'): return f'{error}, there is one that ends in .npz'
         return f'{error}, or make it: {_MAKE[name].format(printable(path))}' if name in _MAKE else error
 
 # %% ../nbs/10_cli.ipynb #runcmd

@@ -398,7 +398,8 @@ def splits(self:World,
     a = round(dev*n)
     b = a + round(test*n)
     if not (dev >= 0 and b - a >= 3 and n - b >= 3):
-        raise AlignetError(f'test={test} and dev={dev} of {n} objects leave a part fewer than three; take more')
+        why = f'test={test} and dev={dev} of {n} objects leave a part fewer than three'
+        raise AlignetError(f'{why}; give other fractions, or judge more objects')
     order = rng(dev_seed, 8).permutation(n)
     order = np.r_[order[:a], rng(seed, 7).permutation(np.sort(order[a:]))]
     dev_part, test_part, rest = [sorted(self.objects[i] for i in o) for o in np.split(order, [a, b])]

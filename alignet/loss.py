@@ -398,7 +398,7 @@ def _plain_name(name): return name.replace('_orig_mod.', '').removeprefix('modul
 class DecayToInit(AlignCallback):
     "Decoupled weight decay towards the pretrained weights, for any optimiser"
     order, run_valid, _learn = 20, False, None
-    _stateattrs = ('init', 'pulled', '_learn')        # not pickled by `Learner.export`
+    _stateattrs = ('init', 'pulled')                  # not pickled by `Learner.export`
     def __init__(self,
         strength:float=1., # Decay per step is learning rate times strength
         reference=None, # Pretrained weights, a module or state dict; None: the model's own
@@ -474,6 +474,7 @@ def before_fit(self:DecayToInit):
     self._check_alone(names.values())
     if self.pulled: return
     why = 'none of the parameters is in the reference; give that of this model'
+    if not self.init: why = 'an exported learner has no pretrained weights; remove_cb it, or add one with reference'
     if not self.init.keys().isdisjoint(names.values()):
         why = 'no weights but those of skip are trained; use decay_to_init=0, or a model that has some'
     raise AlignetError(f'DecayToInit: {why}')

@@ -190,7 +190,8 @@ def _split_pool(n, settings):
     if rest < 3: n_valid -= rest
     valid, train = np.sort(order[:n_valid]), np.sort(order[n_valid:])
     if len(train) >= settings.bs: return train, valid
-    raise AlignetError(f'{len(train):,} training images do not fill one batch of {settings.bs}; lower bs')
+    why = f'{len(train):,} training images do not fill one batch of {settings.bs}'
+    raise AlignetError(f'{why}; lower bs or valid_pct')
 
 # %% ../nbs/06_training.ipynb #f0a36463
 def _datasets(labels, pictures, settings, train, valid, give_clusters):
@@ -298,6 +299,8 @@ class StopAtNaN(AlignCallback):
         "Look at the loss of this step"
         if not self.training: return
         if self.loss.numel() != 1: raise AlignetError(f'the loss must be one number, not {tuple(self.loss.shape)}')
+        if not self.loss.requires_grad:
+            raise AlignetError('the loss depends on no trained weight; compute it from the features, not detached')
         if torch.isfinite(self.loss) or hasattr(self.learn, 'lr_finder'): return
         self._stop(f'the loss is {self.loss.item()} at step {self.train_iter + 1}')
 

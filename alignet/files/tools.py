@@ -166,7 +166,8 @@ def check_takes(
 ):
     "Raise an `AlignetError` if a function does not take the arguments that it will be given"
     if not callable(f): raise AlignetError(f'{name} must be a function, not {f!r:.60}')
-    try: inspect.signature(f).bind(*args, **kwargs)
+    # a module hands everything to its forward
+    try: inspect.signature(getattr(f, 'forward', f)).bind(*args, **kwargs)
     except ValueError: return                               # a function in C may not say what it takes
     except TypeError as e:
         given = ', '.join([f'{len(args)} argument(s)', *kwargs])

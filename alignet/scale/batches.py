@@ -142,7 +142,9 @@ def read(self:PictureCache,
         if not 0 <= item < len(self): raise AlignetError(f'picture {item}: there are {len(self):,}, from 0')
         return self[item]
     if isinstance(item, (str, Path)) and str(item) in self.names: return self[self.names.index(str(item))]
-    return self.pixels(to_rgb(item) if isinstance(item, Image.Image) else load_image(item))
+    if isinstance(item, Image.Image): return self.pixels(to_rgb(item))
+    if isinstance(item, str) or hasattr(item, '__fspath__'): return self.pixels(load_image(item))
+    raise AlignetError(f'a picture must be a file, its number or a PIL image, not {type(item).__name__}')
 
 # %% ../../nbs/scale/batches.ipynb #705ecd08
 def _check_frozen(student):

@@ -63,6 +63,10 @@ def _check_same_model(stores):
     "Raise if the parts hold features of different models"
     first = stores[0]
     for s in stores[1:]:
+        widths = s.X.shape[1], first.X.shape[1]
+        if widths[0] != widths[1]:
+            raise AlignetError(f"'{s.path}' holds {widths[0]} features an image, '{first.path}' {widths[1]}; "
+                               'extract that part again')
         differ = other_maker(s.meta, first.meta)
         # a name counts where nothing better is known
         if not first.meta.get('weights') and s.meta.get('model') != first.meta.get('model'): differ.append('model')

@@ -56,7 +56,7 @@ def published_head(
     check_count(1, n=n, features=features)
     try: layer = nn.Linear(n, features)
     except RuntimeError as e:
-        raise AlignetError(f'features={features:,} do not fit into memory; give fewer') from e
+        raise AlignetError(f'a head of {features:,} features does not fit into memory; give fewer') from e
     std = n ** -.5 / .87962566103423978 # cutting off takes this much of the deviation
     nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
     nn.init.zeros_(layer.bias)

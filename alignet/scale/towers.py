@@ -34,7 +34,8 @@ def _check_open_clip(oc, arch, tag, pretrained):
 def _check_open_clip_folder(folder, pretrained):
     "Raise if a folder is not one that open_clip can load"
     if not (folder/'open_clip_config.json').is_file():
-        raise AlignetError(f"'{folder}' is no open_clip folder: it has no open_clip_config.json")
+        raise AlignetError(f"'{folder}' is no open_clip folder: it has no open_clip_config.json; "
+                           'for one of export_timm write local-dir:FOLDER')
     if pretrained: check_exported(folder, 'open_clip_config.json')
     if pretrained and not [*folder.glob('*.safetensors'), *folder.glob('*.bin')]:
         raise AlignetError(f"'{folder}' holds no weights; copy it again, or pretrained=False")
@@ -301,7 +302,7 @@ def _load_hf(name, processor, pretrained):
     tr = require('transformers')
     # no code that lies in a folder of weights is run
     safe = dict(trust_remote_code=False)
-    trained = dict(safe, use_safetensors=True, output_loading_info=True)
+    trained = dict(safe, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True)
     missing = []
     try:
         with reach_hub(not Path(name).is_dir()):
@@ -309,6 +310,8 @@ def _load_hf(name, processor, pretrained):
             if pretrained:
                 net, info = tr.AutoModel.from_pretrained(name, **trained)
                 missing = sorted(info['missing_keys'])
+                for key, was, now in sorted(info['mismatched_keys'])[:1]:
+                    raise ValueError(f"'{key}' is {tuple(was)}, but {tuple(now)} by the configuration")
             else: net = tr.AutoModel.from_config(tr.AutoConfig.from_pretrained(name, **safe), **safe)
     except Exception as e: raise creation_error(f'hf:{name}', pretrained, e) from e
     _leave_out_missing(net, missing, name)

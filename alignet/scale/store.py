@@ -249,7 +249,8 @@ class StoreWriter:
         check_no_others(self.part, _FILES)
         if not self.path.exists() or is_empty_folder(self.path): return
         if not all((self.path/o).is_file() for o in _FILES[1:]):
-            remedy = 'choose another folder, or delete it'
+            is_part = self.path.is_dir() and {o.name for o in self.path.iterdir()} <= set(_FILES)
+            remedy = 'delete what is left of one, or choose another folder' if is_part else 'choose another folder'
             raise AlignetError(f"'{self.path}' exists and is no feature store; {remedy}")
         if not self.overwrite:
             raise AlignetError(f"'{self.path}' exists already; choose another folder, or overwrite=True")

@@ -70,7 +70,7 @@ class Judgements:
         text = f'{len(self):,} triplets of {len(self.names):,} objects'
         if self.probs is not None: text += ', with choice probabilities'
         if self.subjects is not None: text += f', by {len(np.unique(self.subjects)):,} participants'
-        if self.source: text += f'; {self.source}'
+        if self.source: text += f'; {printable(self.source)}'
         return f"Judgements({'SIMULATED, ' if self.simulated else ''}{text})"
 
 # %% ../nbs/01_data.ipynb #f50b218b

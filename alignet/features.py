@@ -72,7 +72,7 @@ class Backbone(nn.Module):
         return module_digest(self.model)
 
     def __repr__(self):
-        weights = f', weights: {self.source}' if self.source else ''
+        weights = f', weights: {printable(self.source)}' if self.source else ''
         return f"Backbone('{self.name}', {self.num_features} features at {self.input_size} px{weights})"
 
 # %% ../nbs/02_features.ipynb #3ae2ccb5
@@ -247,7 +247,7 @@ class FeatureStore:
     def __contains__(self, name): return name in self._index
 
     def __repr__(self):
-        what = f"{self.X.shape[1]} features of '{self.meta.get('model')}'"
+        what = f"{self.X.shape[1]} features of '{printable(self.meta.get('model'))}'"
         return f'FeatureStore({len(self):,} images, {what})'
 
 # %% ../nbs/02_features.ipynb #b8b3031f

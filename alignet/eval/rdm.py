@@ -157,7 +157,7 @@ class HumanRDM:
         facts += [f'{len(self):,} pictures', f'{self.people} people' if self.people else 'one matrix of all']
         missing = float(np.isnan(self.pairs).mean())
         if missing: facts.append(f'{missing:.0%} of the pairs not rated')
-        source = f'; {self.source}' if self.source else ''
+        source = f'; {printable(self.source)}' if self.source else ''
         return f"HumanRDM({', '.join(facts)}{source})"
 
     @property

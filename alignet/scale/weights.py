@@ -10,6 +10,7 @@ __all__ = ['SHIPPED', 'shipped_package', 'shipped_weights', 'match_state', 'ship
 # %% ../../nbs/scale/weights.ipynb #ff600508
 import contextlib, dis, hashlib, importlib.util, re, socket, urllib.parse, urllib.request
 from pathlib import Path
+from types import FunctionType
 import numpy as np
 import timm
 import torch
@@ -209,18 +210,20 @@ def _surroundings(f, seen):
     for name, cell in zip(code.co_freevars, f.__closure__ or ()):
         with contextlib.suppress(ValueError): found[name] = cell.cell_contents # an empty cell raises
     # a list may be what a hook fills
-    return {k: _describe(v, seen) for k, v in sorted(found.items()) if not isinstance(v, list)}
+    return {k: _describe(v, seen, f.__globals__) for k, v in sorted(found.items()) if not isinstance(v, list)}
 
-def _describe(v, seen):
+def _describe(v, seen, home=None):
     "What a value adds to the behaviour of a module; None for what is not looked at"
     if _is_plain(v): return repr(v)
     if isinstance(v, (np.ndarray, torch.Tensor)): return digest(to_array(v, 'a variable'))
     f = getattr(v, '__func__', v)
-    if not hasattr(f, '__code__'): return None
+    if not isinstance(f, FunctionType): return None
     # the functions of a library are known, and the others are described once
     if _is_of_library(f) or f in seen: return f.__qualname__
     seen.add(f)
-    return _instructions(f.__code__), _surroundings(f, seen)
+    # helpers of another module are taken as they stand
+    is_near = home is None or home is f.__globals__
+    return _instructions(f.__code__), _surroundings(f, seen) if is_near else {}
 
 # %% ../../nbs/scale/weights.ipynb #3d3e0ac8
 # where a class stands, how something is computed, what is done in training only

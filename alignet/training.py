@@ -326,7 +326,7 @@ def _take(kwargs, f):
     "Take out of `kwargs` what `f` knows"
     return {k: kwargs.pop(k) for k in list(inspect.signature(f).parameters) if k in kwargs}
 
-# %% ../nbs/06_training.ipynb #28bc7e47
+# %% ../nbs/06_training.ipynb #learnchk
 def _check_learner(settings):
     "Raise if settings of fastai's Learner cannot be used"
     check_callable(**{k: settings[k] for k in ('opt_func', 'splitter') if k in settings})
@@ -369,6 +369,7 @@ def _check_clusters(labels, rule):
     there = len(np.unique(labels.clusters[labels.clusters >= 0]))
     if there < need: raise AlignetError(f"weights='{rule}' needs {need} clusters or more, there are {there}")
 
+# %% ../nbs/06_training.ipynb #28bc7e47
 @known_arguments
 @delegates(Learner, but=['loss_func'])
 @delegates(BatchSettings, keep=True)

@@ -228,7 +228,7 @@ def _describe(v, seen, home=None):
 # %% ../../nbs/scale/weights.ipynb #3d3e0ac8
 # where a class stands, how something is computed, what is done in training only
 _NO_BEHAVIOUR = re.compile('__(module|doc|firstlineno|static_attributes)__|name_or_path|_is_.*|_compiled_call_impl|'
-                           'fused_attn|grad(ient)?_checkpointing|training|drop.*|momentum')
+                           'fused_attn|grad(ient)?_checkpointing|training|drop(out|_rate|_path|_prob).*|momentum')
 _ONLY_IN_TRAINING = nn.Identity, nn.Dropout, DropPath, PatchDropout
 
 def _settings(o, seen):
